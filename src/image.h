@@ -1,0 +1,14 @@
+/* Network space to 8-bit pixels. */
+#ifndef PD_IMAGE_H
+#define PD_IMAGE_H
+
+#include <stdint.h>
+
+/* `x`: planar [channels * r * r][height / r][width / r] in [-1, 1]. `pixels`:
+ * interleaved rows [height][width][channels]. Undoes
+ * torch.nn.functional.pixel_unshuffle(image, r), then maps to 8 bits as
+ * floor(clamp((x + 1) / 2) * 255 + 0.5). */
+void pd_image_to_pixels(const float *x, int32_t width, int32_t height, int32_t channels, int32_t pixel_unshuffle,
+                        uint8_t *pixels);
+
+#endif

@@ -1,0 +1,225 @@
+/* Pocket Diffusion: class-conditional image generation by denoising diffusion
+ * with classifier-free guidance.
+ *
+ * This header is the manual of the C core. The core knows no file system, no
+ * clock, no thread and no locale: bytes of a model go in, pixels come out.
+ *
+ * Conventions
+ *   - Forward process: x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps with
+ *     t = 0 .. T-1 (Ho, Jain, Abbeel 2020, eq. 4). Images lie in [-1, 1].
+ *   - Guidance scale s: null + s (cond - null) (Ho and Salimans 2022, eq. 6,
+ *     with their w = s - 1).
+ *   - Tensors in "network space" are float32, planar [channels][height][width],
+ *     one picture after the other; network space is what the network sees,
+ *     after pixel unshuffle.
+ *   - Every function that can fail returns a pd_status. A pd_error pointer may
+ *     be NULL where a function takes one; otherwise it receives one line that
+ *     says what was wrong and where.
+ *   - A failed call changes nothing that the caller can see. */
+#ifndef POCKET_DIFFUSION_H
+#define POCKET_DIFFUSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PD_VERSION "0.1.0"
+
+/* ---- errors ------------------------------------------------------------- */
+
+/* Number, name, meaning. A number is never used again for something else. */
+#define PD_STATUS_TABLE(X)                                                                   \
+    X(0, OK, "no error")                                                                     \
+    X(1, SHORT, "the file ends too early")                                                   \
+    X(2, MAGIC, "not a GGUF file")                                                           \
+    X(3, VERSION, "unsupported GGUF version")                                                \
+    X(4, COUNT, "impossible number of tensors or metadata entries")                          \
+    X(5, TOO_BIG, "larger than this build accepts")                                          \
+    X(6, TRAILING, "bytes after the last tensor")                                            \
+    X(7, STRING, "malformed string")                                                         \
+    X(8, DUPLICATE, "the same key twice")                                                    \
+    X(9, TYPE, "unknown or unsupported type")                                                \
+    X(10, ARRAY, "malformed array")                                                          \
+    X(11, VALUE, "value outside its type")                                                   \
+    X(12, CONFIG, "the metadata does not describe a usable model")                           \
+    X(13, ALIGN, "unusable alignment")                                                       \
+    X(14, NAME, "malformed tensor name")                                                     \
+    X(15, DIMS, "unusable tensor dimensions")                                                \
+    X(16, OVERFLOW, "a size does not fit in 64 bits")                                        \
+    X(17, OFFSET, "tensor data is misplaced")                                                \
+    X(18, TENSOR, "a tensor is missing, unexpected or of another shape")                     \
+    X(19, NONFINITE, "NaN or infinity")                                                      \
+    X(20, PADDING, "padding that is not zero")                                               \
+    X(21, ARG, "invalid argument")                                                           \
+    X(22, ABI, "structure of another size: header and library differ")                       \
+    X(23, LABEL, "no such class")                                                            \
+    X(24, STEPS, "number of steps out of range")                                             \
+    X(25, SCALE, "guidance scale out of range")                                              \
+    X(26, SAMPLER, "unknown sampler")                                                        \
+    X(27, BUFFER, "buffer too small, or picture size unusable")                              \
+    X(28, CLOSED, "used after it was closed")                                                \
+    X(29, BUSY, "already in use")                                                            \
+    X(30, MEMORY, "out of memory")                                                           \
+    X(31, ABORTED, "stopped by the caller")                                                  \
+    X(32, OPTION, "option out of range")                                                     \
+    X(33, STATE, "not possible in this state of the run")
+
+typedef enum pd_status {
+#define PD_STATUS_ENUM(number, name, text) PD_##name = number,
+    PD_STATUS_TABLE(PD_STATUS_ENUM)
+#undef PD_STATUS_ENUM
+} pd_status;
+
+/* Upper-case name of a status ("MAGIC"); "UNKNOWN" for a number not listed. */
+const char *pd_status_name(pd_status status);
+/* The meaning, one line without a full stop. */
+const char *pd_status_text(pd_status status);
+
+#define PD_NO_OFFSET UINT64_MAX
+
+typedef struct pd_error {
+    pd_status status;
+    uint64_t offset;   /* byte offset in the file, or PD_NO_OFFSET */
+    char message[256]; /* one line of UTF-8, NUL-terminated; names field and value */
+} pd_error;
+
+/* ---- limits (all are refused with a status, never asserted) -------------- */
+
+#define PD_MAX_FILE_BYTES (256u << 20)
+#define PD_MAX_MEMORY_BYTES ((uint64_t)1 << 30) /* packed weights and workspace */
+#define PD_MAX_LEVELS 6
+#define PD_MAX_CHANNELS 1024     /* of any layer, and of network input or output */
+#define PD_MAX_CLASSES 65536
+#define PD_MAX_SIDE 1024         /* of the picture, in pixels */
+#define PD_MAX_TIMESTEPS 10000
+#define PD_MAX_PICTURES 64       /* in one run */
+#define PD_MAX_GUIDANCE_SCALE 100.0f
+
+/* ---- models ---------------------------------------------------------------- */
+
+typedef enum pd_objective { PD_OBJECTIVE_NOISE = 0, PD_OBJECTIVE_X0 = 1, PD_OBJECTIVE_V = 2 } pd_objective;
+typedef enum pd_sampler { PD_SAMPLER_DDIM = 0, PD_SAMPLER_DDPM = 1, PD_SAMPLER_COUNT } pd_sampler;
+
+typedef struct pd_model pd_model;
+
+/* All strings are NUL-terminated UTF-8 and live as long as the model. They come
+ * from the file: show them as text, never as markup. */
+typedef struct pd_model_info {
+    const char *name, *description, *license, *author, *source_url; /* "" if absent */
+    const char *schedule_name;                          /* "linear", "cosine", ... */
+    int32_t width, height, channels; /* of the picture, after pixel shuffle; 1 grey, 3 RGB, 4 RGBA */
+    int32_t pixel_unshuffle;         /* factor r; network side = picture side / r */
+    int32_t network_width, network_height;
+    int32_t network_channels;        /* channels of x_t = image channels * r * r */
+    int32_t network_out_channels;    /* of a prediction; sampling needs it equal to network_channels */
+    int32_t class_count;
+    int32_t timesteps;               /* T */
+    const double *alphas_cumprod;    /* abar_t, T values, strictly decreasing in (0, 1) */
+    pd_objective objective;
+    pd_sampler recommended_sampler;
+    int32_t recommended_steps;
+    float recommended_guidance_scale;
+    float recommended_eta;
+    uint64_t parameter_count;
+    uint64_t file_bytes;
+    uint64_t memory_bytes;           /* held by the model now, workspace included */
+} pd_model_info;
+
+/* Checks `size` bytes of a GGUF v3 file and packs its weights. The bytes are
+ * not needed afterwards. On success *model must be freed with pd_model_free.
+ * On failure *model is NULL. Nothing larger than the file plus 1 MiB is
+ * allocated before the whole file has been validated. */
+pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_error *error);
+void pd_model_free(pd_model *model); /* NULL is allowed; all its runs must be freed before */
+const pd_model_info *pd_model_get_info(const pd_model *model);
+/* Name of class 0 <= label < class_count, or NULL. */
+const char *pd_model_class_name(const pd_model *model, int32_t label);
+
+/* The null class of classifier-free guidance, accepted by pd_model_predict only. */
+#define PD_LABEL_NULL INT32_MAX
+
+/* One forward pass of the network. `x`: network_channels * network_height *
+ * network_width floats; `prediction`: as many with network_out_channels.
+ * `t`: 0 <= t < timesteps. */
+pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction,
+                           pd_error *error);
+
+/* ---- one generation ----------------------------------------------------------- */
+
+typedef struct pd_options {
+    uint32_t struct_size;  /* sizeof(pd_options), set by pd_options_init */
+    int32_t sampler;       /* a pd_sampler */
+    int32_t steps;         /* 1 .. timesteps */
+    float guidance_scale;  /* s in [0, PD_MAX_GUIDANCE_SCALE]; 1 = conditional model alone */
+    float eta;             /* DDIM stochasticity in [0, 1] (Song et al. 2021, eq. 16) */
+    float rescale;         /* phi in [0, 1] of rescaled guidance (Lin et al. 2024, eq. 15-16) */
+    float keep_parallel;   /* with projection: share of the parallel part kept, in [0, 1] */
+    int32_t projection;    /* 0 or 1: remove the part of the guidance update parallel to the conditional prediction */
+} pd_options;
+
+/* Fills in the defaults: plain guidance with the model's recommended sampler,
+ * steps, scale and eta. */
+pd_status pd_options_init(const pd_model *model, pd_options *options);
+/* PD_OK, or what is wrong with the options for this model. */
+pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error);
+
+/* What differs between the pictures of one run. Noise equals that of
+ * torch.manual_seed(seed) followed by torch.randn(1, C, H, W) on the CPU. */
+typedef struct pd_picture {
+    int32_t label;
+    uint32_t reserved; /* 0 */
+    uint64_t seed;
+} pd_picture;
+
+typedef struct pd_run pd_run;
+
+/* Begins a run of 1 .. PD_MAX_PICTURES pictures that advance together. A
+ * picture's pixels do not depend on the others of its run. */
+pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
+                       pd_run **run, pd_error *error);
+/* One step of the reverse process: one batched network call. PD_STATE when
+ * every step has been made. PD_NONFINITE if the network produced NaN or
+ * infinity; the run can then only be freed. */
+pd_status pd_run_step(pd_run *run, pd_error *error);
+int32_t pd_run_steps_done(const pd_run *run);
+int32_t pd_run_steps_total(const pd_run *run);
+/* Timestep t that the next pd_run_step evaluates the network at, -1 when done. */
+int32_t pd_run_next_timestep(const pd_run *run);
+/* x_t of one picture (network space) into `state`, `capacity` floats. */
+pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t capacity, pd_error *error);
+/* 8-bit pixels, interleaved rows, of the current x_0 estimate (before the
+ * first step: of the noise). Needs width * height * channels bytes. */
+pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
+/* The finished picture; PD_STATE before the last step. */
+pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
+void pd_run_free(pd_run *run); /* NULL is allowed; may be called at any time */
+
+/* ---- pictures ---------------------------------------------------------------------- */
+
+/* Upper bound of the bytes pd_png_encode writes; 0 for a size it refuses. */
+size_t pd_png_bound(int32_t width, int32_t height, int32_t channels);
+/* PNG of 8-bit interleaved rows. channels: 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA;
+ * sides 1 .. 8192. *written receives the length. */
+pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
+                        size_t capacity, size_t *written, pd_error *error);
+
+/* ---- memory ------------------------------------------------------------------------- */
+
+typedef struct pd_allocator {
+    void *(*allocate)(void *context, size_t size); /* NULL when there is none; 16-byte aligned */
+    void (*release)(void *context, void *block);   /* block may be NULL */
+    void *context;
+} pd_allocator;
+
+/* Replaces malloc and free for everything allocated from now on; NULL restores
+ * them. Not to be changed while anything is allocated. */
+void pd_set_allocator(const pd_allocator *allocator);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,23 @@
+/* Noise schedules. The table abar_t is all that defines one; everything else
+ * follows from it. Knows neither networks nor guidance. */
+#ifndef PD_SCHEDULE_H
+#define PD_SCHEDULE_H
+
+#include "pocket_diffusion.h"
+
+typedef struct pd_schedule {
+    int32_t timesteps;            /* T */
+    const double *alphas_cumprod; /* abar_t, T values; not owned */
+} pd_schedule;
+
+/* PD_CONFIG unless 1 <= T <= PD_MAX_TIMESTEPS and the table is strictly
+ * decreasing in (0, 1). */
+pd_status pd_schedule_check(const pd_schedule *schedule, pd_error *error);
+/* abar_t, and 1 for t = -1. */
+double pd_schedule_alpha_cumprod(const pd_schedule *schedule, int32_t t);
+/* The reference's DDIM grid: torch.linspace(-1, T - 1, steps + 1) in float32,
+ * truncated to integers, from the noisy end: times[0] = T - 1, times[steps] =
+ * -1; strictly decreasing. 1 <= steps <= T. With steps = T: T-1, T-2, ..., -1. */
+void pd_schedule_time_grid(int32_t timesteps, int32_t steps, int32_t *times);
+
+#endif
