@@ -1,0 +1,144 @@
+/** Class-conditional image generation by diffusion with classifier-free guidance. */
+
+/** Where a model comes from: a URL, a path (Node), or its bytes (any view, byteOffset respected; not detached). */
+export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob;
+
+export interface LoadOptions {
+  /** Aborts download and load; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+  /** Bytes received so far and in all (0 while unknown). */
+  onProgress?: (progress: { loaded: number; total: number }) => void;
+  /** Where pocket-diffusion.wasm is, if not beside this module: a URL, or its bytes, or a compiled module. */
+  wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
+  /** Run in a Web Worker. Default: true where there are Workers and a DOM, false under Node. */
+  worker?: boolean;
+}
+
+export type SamplerName = 'ddim' | 'ddpm';
+export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
+
+export interface ModelInfo {
+  readonly name: string;
+  readonly description: string;
+  readonly license: string;
+  readonly author: string;
+  readonly sourceUrl: string;
+  /** Of a finished picture, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly pixelUnshuffle: number;
+  /** What the network sees: [networkChannels, networkHeight, networkWidth]. */
+  readonly networkWidth: number;
+  readonly networkHeight: number;
+  readonly networkChannels: number;
+  readonly networkOutChannels: number;
+  readonly objective: ObjectiveName;
+  readonly schedule: string;
+  readonly timesteps: number;
+  readonly alphasCumprod: Float64Array;
+  readonly recommended: { readonly sampler: SamplerName; readonly steps: number; readonly guidanceScale: number; readonly eta: number };
+  readonly parameterCount: number;
+  readonly fileBytes: number;
+  readonly memoryBytes: number;
+  /** SHA-256 of the file, lower-case hex, or '' where crypto.subtle is missing. */
+  readonly sha256: string;
+}
+
+export interface GenerateOptions {
+  /** Class name or number 0 .. labels.length - 1. Required. */
+  label: string | number;
+  /** s: null + s (cond - null); 1 is the conditional model alone, 0 the unconditional one. 0 .. 100. */
+  guidanceScale?: number;
+  /** Remove the part of the guidance update that is parallel to the conditional prediction. Default false. */
+  projection?: boolean;
+  /** Rescaled guidance, phi in 0 .. 1. Default 0. */
+  rescale?: number;
+  /** 1 .. timesteps. */
+  steps?: number;
+  sampler?: SamplerName;
+  /** DDIM stochasticity, 0 .. 1. */
+  eta?: number;
+  /** Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Default: drawn at random and reported in `options`. */
+  seed?: number | bigint;
+  /** Called after every step. The next step waits for it if it returns a promise. */
+  onStep?: (step: StepEvent) => void | Promise<void>;
+  /** Put the current x_0 estimate into every StepEvent. Default: true if onStep is given. */
+  preview?: boolean;
+  /** Put x_t into every StepEvent. Default false. */
+  state?: boolean;
+  /** Takes effect within one network call; the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+export interface StepEvent {
+  /** 1 .. steps */
+  readonly step: number;
+  readonly steps: number;
+  /** t at which the network was evaluated. */
+  readonly timestep: number;
+  readonly preview?: { readonly width: number; readonly height: number; readonly channels: number; readonly pixels: Uint8Array };
+  /** x after this step, planar [networkChannels][networkHeight][networkWidth]. */
+  readonly state?: Float32Array;
+}
+
+/** Every option as it was used. */
+export interface ResolvedOptions {
+  readonly label: number;
+  readonly labelName: string;
+  readonly guidanceScale: number;
+  readonly projection: boolean;
+  readonly rescale: number;
+  readonly steps: number;
+  readonly sampler: SamplerName;
+  readonly eta: number;
+  readonly seed: number | bigint;
+}
+
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  /** Interleaved rows, height * width * channels bytes. */
+  readonly pixels: Uint8Array;
+  readonly options: ResolvedOptions;
+  /** PNG file, encoded by the C core. */
+  toPNG(): Promise<Uint8Array>;
+  /** RGBA bytes for ImageData. */
+  toRGBA(): Uint8ClampedArray;
+}
+
+export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'onStep'> {
+  /** One or several; with several, `count` pictures of each, label by label. */
+  label: string | number | ReadonlyArray<string | number>;
+  /** Pictures per label; seeds are seed, seed + 1, ... (the same for every label). Default 1. */
+  count?: number;
+  onStep?: (step: StepEvent & { readonly index: number; readonly count: number }) => void | Promise<void>;
+}
+
+export interface Model {
+  readonly labels: ReadonlyArray<string>;
+  readonly info: ModelInfo;
+  generate(options: GenerateOptions): Promise<Picture>;
+  /** Pictures in order, each as soon as it is finished. Leaving the loop stops the work. */
+  generateMany(options: GenerateManyOptions): AsyncGenerator<Picture, void, void>;
+  /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
+  predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
+  /** Frees the memory; pending calls reject with code CLOSED. May be called twice. */
+  close(): void;
+}
+
+/** Errors of the core and of loading. Wrong arguments are TypeError or RangeError that name the argument. */
+export class PocketDiffusionError extends Error {
+  /** Stable name: 'MAGIC', 'SHORT', 'NONFINITE', 'CLOSED', 'NETWORK', ... */
+  readonly code: string;
+  /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */
+  readonly status: number;
+  /** Byte offset in the file, or -1. */
+  readonly offset: number;
+}
+
+export function load(source: ModelSource, options?: LoadOptions): Promise<Model>;
+/** Encodes interleaved 8-bit rows (channels 1, 2, 3 or 4) as PNG with the C core. */
+export function encodePNG(image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray }, options?: Pick<LoadOptions, 'wasm'>): Promise<Uint8Array>;
+export const version: string;
