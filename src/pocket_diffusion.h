@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define PD_VERSION "0.1.0"
+#define PD_VERSION_STRING "0.1.0"
 
 /* ---- errors ------------------------------------------------------------- */
 

@@ -12,9 +12,22 @@
  * does not fit is cut. Integer arguments must be cast to the 64-bit type. */
 pd_status pd_fail(pd_error *error, pd_status status, uint64_t offset, const char *format, ...);
 
+/* Returns from the calling function unless `call` is PD_OK. */
+#define PD_TRY(call)                                   \
+    do {                                               \
+        const pd_status pd_try_status = (call);        \
+        if (pd_try_status != PD_OK) return pd_try_status; \
+    } while (0)
+
 typedef struct pd_bytes {
     const char *data;
     uint64_t length;
 } pd_bytes;
+
+/* Length (1 .. 4) of the well-formed UTF-8 sequence that `text` begins with, and
+ * its code point; 0 if there is none: overlong forms, surrogates, code points
+ * over U+10FFFF and sequences longer than `length` bytes are malformed (Unicode
+ * Standard, table 3-7). */
+uint32_t pd_utf8_decode(const char *text, uint64_t length, uint32_t *code_point);
 
 #endif

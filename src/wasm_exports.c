@@ -22,7 +22,7 @@ PD_EXPORT(pd_wasm_error_offset) double pd_wasm_error_offset(void)
     return last_error.offset == PD_NO_OFFSET ? -1.0 : (double)last_error.offset;
 }
 
-PD_EXPORT(pd_wasm_version) const char *pd_wasm_version(void) { return PD_VERSION; }
+PD_EXPORT(pd_wasm_version) const char *pd_wasm_version(void) { return PD_VERSION_STRING; }
 
 PD_EXPORT(pd_wasm_allocate) void *pd_wasm_allocate(uint32_t size)
 {

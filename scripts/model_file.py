@@ -1,0 +1,280 @@
+"""The model file (docs/format.md): layout of tensors, quantisation, metadata; writing and reading back."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType, GGUFValueType
+
+import reference
+from checkpoint import CheckpointError, Description, Options
+
+ARCHITECTURE = "pocket-diffusion"
+FORMAT_VERSION = 1
+MAX_NAME_BYTES = 63
+MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
+BLOCK = 32  # values in a Q8_0 block
+TYPES = {
+    "f32": GGMLQuantizationType.F32,
+    "f16": GGMLQuantizationType.F16,
+    "q8_0": GGMLQuantizationType.Q8_0,
+}
+FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7}  # general.file_type
+
+
+# ---- layout -----------------------------------------------------------------
+
+
+def to_rows(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """As stored: rows [out, kh * kw * in] with `in` varying fastest, rows [out, in], or a vector."""
+    if name.endswith(".g"):  # RMSNorm gain [1, C, 1, 1]
+        return tensor.reshape(-1)
+    if tensor.ndim == 4:
+        return tensor.permute(0, 2, 3, 1).reshape(tensor.shape[0], -1)
+    return tensor
+
+
+def from_rows(name: str, rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """The inverse of `to_rows`; `shape` is PyTorch's."""
+    if len(shape) == 4 and not name.endswith(".g"):
+        out, channels, height, width = shape
+        return rows.reshape(out, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    return rows.reshape(shape)
+
+
+def stored_type(rows: torch.Tensor, wanted: str) -> GGMLQuantizationType:
+    """Vectors stay F32; rows that are no multiple of a block cannot be Q8_0 and become F16."""
+    if rows.ndim == 1:
+        return GGMLQuantizationType.F32
+    if wanted == "q8_0" and rows.shape[-1] % BLOCK:
+        return GGMLQuantizationType.F16
+    return TYPES[wanted]
+
+
+def layer_kind(name: str, shape: tuple[int, ...]) -> str:
+    """What a tensor does, for the table of quantisation errors."""
+    if name.endswith(".g"):
+        return "norm gain"
+    if name.endswith(".bias"):
+        return "bias"
+    if "classes_emb" in name:
+        return "class embedding"
+    if name == "time_mlp.0.weights":
+        return "Fourier frequencies"
+    if len(shape) == 4:
+        side = f"{shape[2]}x{shape[3]}"
+        return f"attention {side}" if ".to_" in name else f"convolution {side}"
+    return "linear"
+
+
+# ---- writing ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class General:
+    """What people are shown about a model."""
+
+    name: str
+    description: str = ""
+    license: str = ""
+    author: str = ""
+    source_url: str = ""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """How a model is best sampled."""
+
+    sampler: str = "ddim"
+    steps: int = 20
+    guidance_scale: float = 3.0
+    eta: float = 0.0
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor as it was written, and what rounding did to it."""
+
+    name: str
+    kind: str
+    type: str
+    values: int
+    bytes: int
+    squares: float  # sum of squares of the values
+    squared_error: float  # sum of squares of the rounding errors
+    largest_error: float
+
+
+def _encode(name: str, rows: torch.Tensor, wanted: GGMLQuantizationType) -> np.ndarray:
+    values = rows.contiguous().numpy()
+    with np.errstate(over="ignore"):
+        data = gguf.quants.quantize(values, wanted)
+    decoded = gguf.quants.dequantize(data, wanted)
+    if not np.isfinite(decoded).all():
+        raise CheckpointError(f"{name!r} does not fit into {wanted.name}: values up to {np.abs(values).max():g}; use --type f32")
+    return data
+
+
+def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, wanted: str) -> None:
+    def add(key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
+        writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+
+    kinds = GGUFValueType
+    for key, text in (
+        ("name", general.name),
+        ("description", general.description),
+        ("license", general.license),
+        ("author", general.author),
+        ("source.url", general.source_url),
+    ):
+        if text:
+            writer.add_string(f"general.{key}", text)
+    writer.add_file_type(FILE_TYPES[wanted])
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+
+    add("format_version", FORMAT_VERSION, kinds.UINT32)
+    unet = description.unet
+    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
+        add(f"unet.{key}", unet[key], kinds.UINT32)
+    add("unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
+    add("unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
+    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
+        add(f"unet.{key}", unet[key], kinds.BOOL)
+    add("image.width", description.image_width, kinds.UINT32)
+    add("image.height", description.image_height, kinds.UINT32)
+    add("image.channels", description.image_channels, kinds.UINT32)
+    add("image.pixel_unshuffle", description.pixel_unshuffle, kinds.UINT32)
+    add("image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
+    add("class_names", list(description.class_names), kinds.ARRAY, kinds.STRING)
+    add("diffusion.timesteps", description.timesteps, kinds.UINT32)
+    add("diffusion.beta_schedule", description.beta_schedule, kinds.STRING)
+    add("diffusion.alphas_cumprod", description.alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
+    add("diffusion.objective", description.objective, kinds.STRING)
+    add("sampling.sampler", recommended.sampler, kinds.STRING)
+    add("sampling.steps", recommended.steps, kinds.UINT32)
+    add("sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
+    add("sampling.eta", recommended.eta, kinds.FLOAT32)
+
+
+def write_model(
+    path: Path,
+    description: Description,
+    weights: Mapping[str, torch.Tensor],
+    wanted: str,
+    general: General,
+    recommended: Recommendation,
+) -> list[StoredTensor]:
+    """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
+    _add_metadata(writer, description, general, recommended, wanted)
+    stored = []
+    for name, tensor in weights.items():
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
+        rows = to_rows(name, tensor)
+        kind = stored_type(rows, wanted)
+        data = _encode(name, rows, kind)
+        error = gguf.quants.dequantize(data, kind).astype(np.float64) - rows.numpy()
+        stored.append(
+            StoredTensor(
+                name=name,
+                kind=layer_kind(name, tuple(tensor.shape)),
+                type=kind.name,
+                values=tensor.numel(),
+                bytes=data.nbytes,
+                squares=float(np.square(rows.numpy(), dtype=np.float64).sum()),
+                squared_error=float(np.square(error).sum()),
+                largest_error=float(np.abs(error).max()),
+            )
+        )
+        writer.add_tensor(name, data, raw_dtype=kind)
+    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
+        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
+    _write_atomically(writer, path)
+    return stored
+
+
+def _write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        writer.write_header_to_file(partial)
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        os.replace(partial, path)
+    finally:
+        writer.close()
+        partial.unlink(missing_ok=True)
+
+
+# ---- reading ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file as read back: metadata without the `pocket-diffusion.` prefix, weights dequantised."""
+
+    metadata: dict[str, Any]
+    types: set[str]  # of its tensors
+    unet: dict[str, Any]  # arguments of the reference's Unet
+    weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
+
+    @property
+    def alphas_cumprod(self) -> np.ndarray:
+        return np.array(self.metadata["diffusion.alphas_cumprod"], dtype=np.float64)
+
+    @property
+    def network_shape(self) -> tuple[int, int, int]:
+        """[C, H, W] of x_t."""
+        r = self.metadata["image.pixel_unshuffle"]
+        return self.unet["channels"], self.metadata["image.height"] // r, self.metadata["image.width"] // r
+
+    @property
+    def options(self) -> Options:
+        """What the file says of its checkpoint, in the words of `checkpoint.describe`."""
+        data = self.metadata
+        fourier = None
+        if self.unet["random_fourier_features"]:
+            fourier = "random"
+        elif self.unet["learned_sinusoidal_cond"]:
+            fourier = "learned"
+        return Options(
+            image_size=(data["image.width"], data["image.height"]),
+            pixel_unshuffle=data["image.pixel_unshuffle"],
+            class_names=tuple(data["class_names"]),
+            objective=data["diffusion.objective"],
+            beta_schedule=data["diffusion.beta_schedule"],
+            timesteps=data["diffusion.timesteps"],
+            attn_heads=self.unet["attn_heads"],
+            attn_dim_head=self.unet["attn_dim_head"],
+            fourier=fourier,
+        )
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+    try:
+        reader = gguf.GGUFReader(path)
+    except (ValueError, IndexError, OSError) as error:
+        raise CheckpointError(f"{path}: no readable GGUF file: {error}") from error
+    fields = {key: value.contents() for key, value in reader.fields.items()}
+    if fields.get("general.architecture") != ARCHITECTURE:
+        raise CheckpointError(f"{path}: general.architecture is {fields.get('general.architecture')!r}, expected {ARCHITECTURE!r}")
+    prefix = f"{ARCHITECTURE}."
+    metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
+    unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
+    unet["dim_mults"] = tuple(unet["dim_mults"])
+    shapes = reference.unet_shapes(unet)
+    weights, types = {}, set()
+    for tensor in reader.tensors:
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(tuple(reversed(tensor.shape.tolist())))
+        weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values.astype(np.float32)), shapes[tensor.name])
+        types.add(tensor.tensor_type.name)
+    if not all(math.prod(shapes[name]) == tensor.numel() for name, tensor in weights.items()) or set(weights) != set(shapes):
+        raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
+    return ModelFile(metadata, types, unet, weights)

@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""Compares the engine, under Node, with the reference, in PyTorch, on the same inputs.
+
+The reference runs with the weights as they are in the model file, so that quantisation hides no error; what
+quantisation itself changes is measured against the checkpoint and reported at the end.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+import reference
+from checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
+from engine import Engine, EngineError
+from model_file import ModelFile, read_model
+from reference import Generation
+
+SCHEDULE_TOLERANCE = 1e-12  # of abar, relative
+FORWARD_TOLERANCE = 1e-4  # of a prediction, relative to its largest magnitude
+STATE_TOLERANCE = 1e-3  # of x_t, absolute
+PIXEL_SHARE = 0.999  # of 8-bit values equal; the others may be off by one
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison. `error` is the largest one found."""
+
+    name: str
+    error: float
+    tolerance: float
+    detail: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance  # false for NaN
+
+    def __str__(self) -> str:
+        return f"{'PASS' if self.passed else 'FAIL'}  {self.name:<58} {self.error:9.2e}  (at most {self.tolerance:.0e}){self.detail and '  ' + self.detail}"
+
+
+@dataclass
+class PixelTally:
+    """Differences of finished 8-bit pictures, summed up."""
+
+    values: int = 0
+    unequal: int = 0
+    largest: int = 0
+
+    def add(self, ours: np.ndarray, theirs: np.ndarray) -> None:
+        difference = np.abs(ours.astype(np.int32) - theirs.reshape(-1).astype(np.int32))
+        self.values += difference.size
+        self.unequal += int((difference > 0).sum())
+        self.largest = max(self.largest, int(difference.max()))
+
+    def check(self, name: str) -> Check:
+        """The share of unequal values counts; a difference of more than one level fails."""
+        share = self.unequal / self.values if self.largest <= 1 else float("inf")
+        return Check(f"pixels unequal, {name}", share, 1 - PIXEL_SHARE, f"{self.unequal} of {self.values}, by {self.largest} at most")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model file and the reference's network with its weights."""
+
+    file: ModelFile
+    unet: torch.nn.Module = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> "Subject":
+        file = read_model(path)
+        return cls(file, reference.build_unet(file.unet, file.weights))
+
+    def trajectory(self, generation: Generation, unet: torch.nn.Module | None = None) -> list[torch.Tensor]:
+        objective = self.file.metadata["diffusion.objective"]
+        return reference.trajectory(unet or self.unet, self.file.alphas_cumprod, objective, self.file.network_shape, generation)
+
+    def pixels(self, x: torch.Tensor) -> np.ndarray:
+        return reference.to_pixels(x, self.file.metadata["image.pixel_unshuffle"])
+
+
+# ---- checks -----------------------------------------------------------------
+
+
+def check_schedule(subject: Subject, expected: np.ndarray, reported: Sequence[float]) -> list[Check]:
+    """abar in the file against the checkpoint's, and as the engine reports it."""
+    stored = subject.file.alphas_cumprod
+    return [
+        Check("abar in the file", float(np.max(np.abs(stored / expected - 1))), SCHEDULE_TOLERANCE),
+        Check("abar in the engine", float(np.max(np.abs(np.array(reported) - stored))), 0.0),
+    ]
+
+
+def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return float((ours - theirs).abs().max() / theirs.abs().max())
+
+
+def forward_inputs(subject: Subject, seeds: Iterable[int]) -> Iterator[tuple[torch.Tensor, int, int | None]]:
+    """x, t and label over the whole range of times, with classes and with the null class."""
+    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.unet.classes_emb.num_embeddings
+    times = sorted({0, timesteps // 4, timesteps // 2, 3 * timesteps // 4, timesteps - 1})
+    for seed in seeds:
+        for i, t in enumerate(times):
+            x = torch.randn(subject.file.network_shape, generator=torch.Generator().manual_seed(seed * len(times) + i))
+            yield x, t, (seed + i) % classes
+            yield x, t, None
+
+
+def check_forward(engine: Engine, subject: Subject, seeds: Sequence[int]) -> list[Check]:
+    """One forward pass; the largest error per time, with class and with null."""
+    inputs = list(forward_inputs(subject, seeds))
+    answers = [engine.predict(x, t, label) for x, t, label in inputs]
+    worst: dict[str, float] = {}
+    for (x, t, label), answer in zip(inputs, answers):
+        name = f"forward t = {t}, {'null' if label is None else 'class'}"
+        error = relative_error(answer.result(), reference.forward(subject.unet, x, t, label))
+        worst[name] = max(worst.get(name, 0.0), error) if error == error else error
+    return [Check(name, error, FORWARD_TOLERANCE) for name, error in worst.items()]
+
+
+def _sampler_name(generation: Generation) -> str:
+    eta = f", eta {generation.eta:g}" if generation.sampler == "ddim" else ""
+    return f"{generation.sampler.upper()} {generation.steps} steps{eta}"
+
+
+def _guidance_name(generation: Generation) -> str:
+    return f"scale {generation.guidance_scale:g}{', projection' if generation.projection else ''}{f', rescale {generation.rescale:g}' if generation.rescale else ''}"
+
+
+def check_trajectories(engine: Engine, subject: Subject, generations: Sequence[Generation]) -> list[Check]:
+    """Every x_t of whole runs, and the finished pixels, per sampler and guidance."""
+    answers = [engine.generate(subject.file.network_shape, generation) for generation in generations]
+    worst: dict[str, float] = {}
+    pixels: dict[str, PixelTally] = {}
+    for generation, answer in zip(generations, answers):
+        states, times, picture = answer.result()
+        expected = subject.trajectory(generation)
+        name = f"x_t, {_sampler_name(generation)}, {_guidance_name(generation)}"
+        error = float(torch.stack([(a - b).abs().max() for a, b in zip(states, expected, strict=True)]).max())
+        if times != reference.time_grid(subject.file.metadata["diffusion.timesteps"], generation.steps):
+            error = float("inf")
+        worst[name] = max(worst.get(name, 0.0), error) if error == error else error
+        pixels.setdefault(_sampler_name(generation), PixelTally()).add(picture, subject.pixels(expected[-1]))
+    return [
+        *(Check(name, error, STATE_TOLERANCE) for name, error in worst.items()),
+        *(tally.check(name) for name, tally in pixels.items()),
+    ]
+
+
+def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list[Generation]:
+    """The samplers crossed with guidance scales, projection and rescale; the labels take turns."""
+    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.unet.classes_emb.num_embeddings
+    samplers: list[dict[str, Any]] = [
+        {"sampler": "ddim", "steps": min(10, timesteps), "eta": 0.0},
+        {"sampler": "ddim", "steps": min(10, timesteps), "eta": 1.0},
+        {"sampler": "ddpm", "steps": min(50, timesteps)},
+    ]
+    guidances = [
+        {"guidance_scale": scale, "projection": projection, "rescale": rescale}
+        for scale, projection, rescale in itertools.product((0.0, 1.0, 3.0, 6.0), (False, True), (0.0, 0.7))
+    ]
+    if quick:
+        guidances = [guidances[i] for i in (0, 4, 8, 15)]  # scales 0, 1 and 3 plain; 6 with projection and rescale
+    generations = []
+    for i, (sampler, guidance, seed) in enumerate(itertools.product(samplers, guidances, seeds)):
+        generations.append(Generation(label=i % classes, seed=seed, **sampler, **guidance))
+    return generations
+
+
+# ---- what quantisation changes ----------------------------------------------
+
+
+def measure_quantisation(engine: Engine, subject: Subject, original: torch.nn.Module, seeds: Sequence[int]) -> dict[str, float]:
+    """The engine's output from the file against the reference's from the checkpoint, sampled as recommended:
+    one picture of every class (the first 16) for each seed.
+    """
+    inputs = list(forward_inputs(subject, seeds[:1]))
+    answers = [engine.predict(*each) for each in inputs]
+    forward = max(relative_error(answer.result(), reference.forward(original, *each)) for each, answer in zip(inputs, answers))
+    result = {"forward_relative_error": forward}
+    if subject.unet.out_dim != subject.unet.channels:
+        return result
+    data = subject.file.metadata
+    classes = min(16, subject.unet.classes_emb.num_embeddings)
+    generations = [
+        Generation(
+            label=label,
+            seed=seed,
+            sampler=data["sampling.sampler"],
+            steps=data["sampling.steps"],
+            eta=data["sampling.eta"],
+            guidance_scale=data["sampling.guidance_scale"],
+        )
+        for seed in seeds
+        for label in range(classes)
+    ]
+    pictures = [engine.generate(subject.file.network_shape, generation) for generation in generations]
+    differences = []
+    for generation, picture in zip(generations, pictures):
+        expected = subject.pixels(subject.trajectory(generation, original)[-1]).reshape(-1)
+        differences.append(np.abs(picture.result()[2].astype(np.float64) - expected).mean())
+    return {**result, "pictures": len(differences), "mean_pixel_difference": float(np.mean(differences)), "largest_mean_of_a_picture": float(np.max(differences))}
+
+
+# ---- command line -----------------------------------------------------------
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the model file was made from")
+    parser.add_argument("model", type=Path, metavar="MODEL.gguf")
+    parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto", help="as given to export_gguf.py")
+    parser.add_argument("--seeds", type=_seeds, default=(7,), metavar="A,B,...", help="of the noise (default: 7)")
+    parser.add_argument("--quick", action="store_true", help="a few combinations of guidance options instead of all")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser.parse_args(arguments)
+
+
+def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]]:
+    """All checks, and the effect of quantisation."""
+    subject = Subject.read(arguments.model)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
+    description = describe(checkpoint, subject.file.options)  # raises where file and checkpoint contradict each other
+    original = reference.build_unet(description.unet, checkpoint.weights)
+    checks: list[Check] = []
+
+    def report(found: Sequence[Check]) -> None:
+        checks.extend(found)
+        if not arguments.json:
+            print(*found, sep="\n", flush=True)
+
+    with Engine() as engine:
+        loaded = engine.load(arguments.model).result()
+        report(check_schedule(subject, description.alphas_cumprod, loaded["alphasCumprod"]))
+        report(check_forward(engine, subject, arguments.seeds))
+        if description.can_sample:
+            report(check_trajectories(engine, subject, all_generations(subject, arguments.seeds, arguments.quick)))
+        quantisation = measure_quantisation(engine, subject, original, arguments.seeds)
+    return checks, quantisation
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 all checks passed, 1 some did not or could not be made, 2 wrong usage."""
+    parsed = parse_arguments(arguments)
+    torch.set_num_threads(1)  # the engine works beside it
+    try:
+        checks, quantisation = verify(parsed)
+    except (CheckpointError, MissingOptions, EngineError, reference.ReferenceUnavailable, OSError) as error:
+        print(f"verify: {error}", file=sys.stderr)
+        return 1
+    passed = all(check.passed for check in checks)
+    if parsed.json:
+        listed = [{**asdict(check), "passed": check.passed} for check in checks]
+        print(json.dumps({"passed": passed, "checks": listed, "against_checkpoint": quantisation}, indent=2))
+        return 0 if passed else 1
+    print(f"\nAgainst the checkpoint's own weights: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
+    if "pictures" in quantisation:
+        print(
+            f"{quantisation['pictures']} pictures as recommended: mean pixel difference {quantisation['mean_pixel_difference']:.3f} of 255, "
+            f"at most {quantisation['largest_mean_of_a_picture']:.3f} in one picture"
+        )
+    print(f"{'PASS' if passed else 'FAIL'}: {sum(check.passed for check in checks)} of {len(checks)} checks")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

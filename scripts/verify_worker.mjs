@@ -1,0 +1,59 @@
+// The engine's side of scripts/verify.py: reads one JSON request a line on standard input, answers each with one
+// JSON line on standard output, in order. Float32 arrays travel as base64 of their little-endian bytes.
+//
+//   {"id": 1, "op": "load", "path": "model.gguf"}                        -> {"id": 1, "result": {"labels": [...], "info": {...}}}
+//   {"id": 2, "op": "predict", "x": "...", "t": 10, "label": 3 or null}  -> {"id": 2, "result": {"prediction": "..."}}
+//   {"id": 3, "op": "generate", "options": {...}}                        -> {"id": 3, "result": {"states": ["...", ...],
+//                                                                            "timesteps": [...], "pixels": "..."}}
+// A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
+import { createInterface } from 'node:readline';
+import { load } from 'pocket-diffusion';
+
+let model = null;
+
+const encode = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
+
+function decodeFloats(text) {
+  const bytes = Buffer.from(text, 'base64');
+  const floats = new Float32Array(bytes.length / 4);
+  new Uint8Array(floats.buffer).set(bytes);
+  return floats;
+}
+
+const operations = {
+  async load({ path }) {
+    model?.close();
+    model = null;
+    model = await load(path);
+    const { networkWidth, networkHeight, networkChannels, networkOutChannels, timesteps, objective } = model.info;
+    const info = { networkWidth, networkHeight, networkChannels, networkOutChannels, timesteps, objective };
+    return { labels: model.labels, info, alphasCumprod: Array.from(model.info.alphasCumprod) };
+  },
+
+  async predict({ x, t, label }) {
+    return { prediction: encode(await model.predict(decodeFloats(x), t, label)) };
+  },
+
+  async generate({ options }) {
+    const states = [];
+    const timesteps = [];
+    const onStep = ({ state, timestep }) => {
+      states.push(encode(state));
+      timesteps.push(timestep);
+    };
+    const picture = await model.generate({ ...options, state: true, preview: false, onStep });
+    return { states, timesteps, pixels: encode(picture.pixels) };
+  },
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, op, ...request } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { id, result: await operations[op](request) };
+  } catch (error) {
+    answer = { id, error: `${error.code ?? error.name}: ${error.message}` };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+model?.close();

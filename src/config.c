@@ -1,0 +1,208 @@
+#include "config.h"
+
+#include <string.h>
+
+#define PREFIX "pocket-diffusion."
+#define FORMAT_VERSION 1
+
+static const char *const known_keys[] = {
+    "format_version", "unet.dim", "unet.init_dim", "unet.out_dim", "unet.dim_mults", "unet.channels",
+    "unet.num_classes", "unet.cond_drop_prob", "unet.learned_sinusoidal_cond", "unet.random_fourier_features",
+    "unet.learned_sinusoidal_dim", "unet.attn_dim_head", "unet.attn_heads", "image.width", "image.height",
+    "image.channels", "image.pixel_unshuffle", "image.value_range", "class_names", "diffusion.timesteps",
+    "diffusion.beta_schedule", "diffusion.alphas_cumprod", "diffusion.objective", "sampling.sampler",
+    "sampling.steps", "sampling.guidance_scale", "sampling.eta"};
+
+static bool bytes_equal(pd_bytes bytes, const char *text)
+{
+    return bytes.length == strlen(text) && memcmp(bytes.data, text, bytes.length) == 0;
+}
+
+/* A key of ours that this reader does not know could change what the file
+ * means, so it is refused. */
+static pd_status check_no_unknown_keys(const pd_gguf *gguf, pd_error *error)
+{
+    const size_t prefix_length = strlen(PREFIX);
+    for (uint64_t i = 0; i < gguf->value_count; i++) {
+        const pd_bytes key = gguf->values[i].key;
+        if (key.length < prefix_length || memcmp(key.data, PREFIX, prefix_length) != 0) continue;
+        const pd_bytes name = {key.data + prefix_length, key.length - prefix_length};
+        bool known = false;
+        for (size_t k = 0; k < sizeof known_keys / sizeof known_keys[0] && !known; k++)
+            known = bytes_equal(name, known_keys[k]);
+        if (!known) return pd_fail(error, PD_CONFIG, gguf->values[i].offset, "unknown key %q", &key);
+    }
+    return PD_OK;
+}
+
+static pd_status read_int32(const pd_gguf *gguf, const char *key, int64_t minimum, int64_t maximum, int32_t *value,
+                            pd_error *error)
+{
+    int64_t wide = 0;
+    const pd_status status = pd_gguf_get_integer(gguf, key, minimum, maximum, &wide, error);
+    if (status == PD_OK) *value = (int32_t)wide;
+    return status;
+}
+
+static pd_status read_float(const pd_gguf *gguf, const char *key, double minimum, double maximum, float *value,
+                            pd_error *error)
+{
+    double wide = 0;
+    const pd_status status = pd_gguf_get_real(gguf, key, minimum, maximum, &wide, error);
+    if (status == PD_OK) *value = (float)wide;
+    return status;
+}
+
+/* Position of the string value of `key` among `count` choices. */
+static pd_status read_choice(const pd_gguf *gguf, const char *key, const char *const *choices, int32_t count,
+                             int32_t *choice, pd_error *error)
+{
+    pd_bytes text;
+    const pd_status status = pd_gguf_get_string(gguf, key, &text, error);
+    if (status != PD_OK) return status;
+    for (int32_t i = 0; i < count; i++)
+        if (bytes_equal(text, choices[i])) {
+            *choice = i;
+            return PD_OK;
+        }
+    return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, key)->offset, "%s is %q, which is not known", key, &text);
+}
+
+static pd_status read_optional_text(const pd_gguf *gguf, const char *key, pd_bytes *text, pd_error *error)
+{
+    *text = (pd_bytes){"", 0};
+    return pd_gguf_find(gguf, key) ? pd_gguf_get_string(gguf, key, text, error) : PD_OK;
+}
+
+static pd_status read_network(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    bool learned = false, random = false;
+    float cond_drop_prob = 0;
+    PD_TRY(read_int32(gguf, PREFIX "unet.dim", 1, PD_MAX_CHANNELS, &config->dim, error));
+    PD_TRY(read_int32(gguf, PREFIX "unet.init_dim", 1, PD_MAX_CHANNELS, &config->init_dim, error));
+    PD_TRY(read_int32(gguf, PREFIX "unet.out_dim", 1, PD_MAX_CHANNELS, &config->out_dim, error));
+    PD_TRY(read_int32(gguf, PREFIX "unet.channels", 1, PD_MAX_CHANNELS, &config->channels, error));
+    PD_TRY(read_int32(gguf, PREFIX "unet.num_classes", 1, PD_MAX_CLASSES, &config->class_count, error));
+    PD_TRY(read_float(gguf, PREFIX "unet.cond_drop_prob", 0, 1, &cond_drop_prob, error));
+    PD_TRY(pd_gguf_get_bool(gguf, PREFIX "unet.learned_sinusoidal_cond", &learned, error));
+    PD_TRY(pd_gguf_get_bool(gguf, PREFIX "unet.random_fourier_features", &random, error));
+    config->fourier_time_embedding = learned || random;
+    PD_TRY(read_int32(gguf, PREFIX "unet.learned_sinusoidal_dim", 2, PD_MAX_CHANNELS, &config->fourier_dim, error));
+    if (config->fourier_dim % 2)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "unet.learned_sinusoidal_dim")->offset,
+                       PREFIX "unet.learned_sinusoidal_dim is %d, which is odd", (int64_t)config->fourier_dim);
+    /* The frequencies of the sinusoidal embedding divide by dim / 2 - 1, and an
+     * odd dim would not fill the layer behind it. */
+    if (!config->fourier_time_embedding && (config->dim % 2 || config->dim < 4))
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "unet.dim")->offset,
+                       PREFIX "unet.dim is %d, but a sinusoidal time embedding needs an even number from 4",
+                       (int64_t)config->dim);
+    PD_TRY(read_int32(gguf, PREFIX "unet.attn_heads", 1, 64, &config->middle_heads, error));
+    PD_TRY(read_int32(gguf, PREFIX "unet.attn_dim_head", 1, 128, &config->middle_head_size, error));
+
+    const pd_gguf_value *mults = NULL;
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "unet.dim_mults", PD_GGUF_UINT32, &mults, error));
+    if (mults->count < 1 || mults->count > PD_MAX_LEVELS)
+        return pd_fail(error, PD_CONFIG, mults->offset, PREFIX "unet.dim_mults has %u levels, not 1 to %d", mults->count,
+                       (int64_t)PD_MAX_LEVELS);
+    config->level_count = (int32_t)mults->count;
+    for (int32_t i = 0; i < config->level_count; i++) {
+        const int64_t mult = pd_gguf_array_integer(mults, (uint64_t)i);
+        if (mult < 1 || mult * config->dim > PD_MAX_CHANNELS)
+            return pd_fail(error, PD_CONFIG, mults->offset, PREFIX "unet.dim_mults: level %d would have %d x %d channels",
+                           (int64_t)i, (int64_t)config->dim, mult);
+        config->dim_mults[i] = (int32_t)mult;
+    }
+    return PD_OK;
+}
+
+static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    PD_TRY(read_int32(gguf, PREFIX "image.width", 1, PD_MAX_SIDE, &config->width, error));
+    PD_TRY(read_int32(gguf, PREFIX "image.height", 1, PD_MAX_SIDE, &config->height, error));
+    PD_TRY(read_int32(gguf, PREFIX "image.channels", 1, PD_MAX_CHANNELS, &config->image_channels, error));
+    PD_TRY(read_int32(gguf, PREFIX "image.pixel_unshuffle", 1, 32, &config->pixel_unshuffle, error));
+
+    const int32_t r = config->pixel_unshuffle, divisor = r << (config->level_count - 1);
+    if ((int64_t)config->image_channels * r * r != config->channels)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "unet.channels")->offset,
+                       PREFIX "unet.channels is %d, but %d image channels unshuffled by %d make %d",
+                       (int64_t)config->channels, (int64_t)config->image_channels, (int64_t)r,
+                       (int64_t)config->image_channels * r * r);
+    if (config->width % divisor)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "image.width")->offset,
+                       PREFIX "image.width is %d, not a multiple of %d", (int64_t)config->width, (int64_t)divisor);
+    if (config->height % divisor)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "image.height")->offset,
+                       PREFIX "image.height is %d, not a multiple of %d", (int64_t)config->height, (int64_t)divisor);
+
+    const pd_gguf_value *range = NULL;
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "image.value_range", PD_GGUF_FLOAT32, &range, error));
+    const double expected[2] = {-1.0, 1.0};
+    if (range->count != 2)
+        return pd_fail(error, PD_CONFIG, range->offset, PREFIX "image.value_range has %u numbers, not 2", range->count);
+    for (uint64_t i = 0; i < 2; i++)
+        if (pd_gguf_array_real(range, i) < expected[i] || pd_gguf_array_real(range, i) > expected[i] ||
+            pd_gguf_array_real(range, i) != pd_gguf_array_real(range, i))
+            return pd_fail(error, PD_CONFIG, range->offset, PREFIX "image.value_range is not [-1, 1]");
+    return PD_OK;
+}
+
+static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char *const objectives[] = {"pred_noise", "pred_x0", "pred_v"};
+    static const char *const samplers[] = {"ddim", "ddpm"};
+    int32_t objective = 0, sampler = 0;
+
+    PD_TRY(read_int32(gguf, PREFIX "diffusion.timesteps", 1, PD_MAX_TIMESTEPS, &config->timesteps, error));
+    PD_TRY(pd_gguf_get_string(gguf, PREFIX "diffusion.beta_schedule", &config->schedule_name, error));
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "diffusion.alphas_cumprod", PD_GGUF_FLOAT64, &config->alphas_cumprod, error));
+    if (config->alphas_cumprod->count != (uint64_t)config->timesteps)
+        return pd_fail(error, PD_CONFIG, config->alphas_cumprod->offset,
+                       PREFIX "diffusion.alphas_cumprod has %u values for %d timesteps", config->alphas_cumprod->count,
+                       (int64_t)config->timesteps);
+    double previous = 1.0;
+    for (int32_t t = 0; t < config->timesteps; t++) {
+        const double value = pd_gguf_array_real(config->alphas_cumprod, (uint64_t)t);
+        if (!(value > 0.0 && value < previous))
+            return pd_fail(error, PD_CONFIG, config->alphas_cumprod->offset + 8u * (uint64_t)t,
+                           PREFIX "diffusion.alphas_cumprod[%d] is %g: the table must decrease strictly within (0, 1)",
+                           (int64_t)t, value);
+        previous = value;
+    }
+    PD_TRY(read_choice(gguf, PREFIX "diffusion.objective", objectives, 3, &objective, error));
+    config->objective = (pd_objective)objective;
+
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "class_names", PD_GGUF_STRING, &config->class_names, error));
+    if (config->class_names->count != (uint64_t)config->class_count)
+        return pd_fail(error, PD_CONFIG, config->class_names->offset, PREFIX "class_names has %u names for %d classes",
+                       config->class_names->count, (int64_t)config->class_count);
+
+    PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
+    config->sampler = (pd_sampler)sampler;
+    PD_TRY(read_int32(gguf, PREFIX "sampling.steps", 1, config->timesteps, &config->steps, error));
+    PD_TRY(read_float(gguf, PREFIX "sampling.guidance_scale", 0, (double)PD_MAX_GUIDANCE_SCALE, &config->guidance_scale,
+                   error));
+    return read_float(gguf, PREFIX "sampling.eta", 0, 1, &config->eta, error);
+}
+
+pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    pd_bytes architecture;
+    int32_t version = 0;
+    *config = (pd_config){0};
+    PD_TRY(pd_gguf_get_string(gguf, "general.architecture", &architecture, error));
+    if (!bytes_equal(architecture, "pocket-diffusion"))
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, "general.architecture")->offset,
+                       "general.architecture is %q, not \"pocket-diffusion\"", &architecture);
+    PD_TRY(read_int32(gguf, PREFIX "format_version", FORMAT_VERSION, FORMAT_VERSION, &version, error));
+    PD_TRY(check_no_unknown_keys(gguf, error));
+    PD_TRY(read_network(gguf, config, error));
+    PD_TRY(read_image(gguf, config, error));
+    PD_TRY(read_process(gguf, config, error));
+    PD_TRY(read_optional_text(gguf, "general.name", &config->name, error));
+    PD_TRY(read_optional_text(gguf, "general.description", &config->description, error));
+    PD_TRY(read_optional_text(gguf, "general.license", &config->license, error));
+    PD_TRY(read_optional_text(gguf, "general.author", &config->author, error));
+    return read_optional_text(gguf, "general.source.url", &config->source_url, error);
+}

@@ -1,0 +1,32 @@
+/* What the metadata of a file says about its model, checked number by number
+ * before anything is sized by it. Keys and ranges: docs/format.md. */
+#ifndef PD_CONFIG_H
+#define PD_CONFIG_H
+
+#include "gguf.h"
+
+typedef struct pd_config {
+    /* arguments of the reference's Unet */
+    int32_t dim, init_dim, out_dim, channels, class_count;
+    int32_t level_count, dim_mults[PD_MAX_LEVELS];
+    bool fourier_time_embedding; /* learned_sinusoidal_cond or random_fourier_features */
+    int32_t fourier_dim;         /* learned_sinusoidal_dim */
+    int32_t middle_heads, middle_head_size;
+    /* the picture */
+    int32_t width, height, image_channels, pixel_unshuffle;
+    /* the process */
+    int32_t timesteps;
+    const pd_gguf_value *alphas_cumprod;
+    const pd_gguf_value *class_names;
+    pd_objective objective;
+    pd_sampler sampler;
+    int32_t steps;
+    float guidance_scale, eta;
+    pd_bytes schedule_name;
+    pd_bytes name, description, license, author, source_url; /* empty if absent */
+} pd_config;
+
+/* The pointers in *config point into the table, which must outlive it. */
+pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error);
+
+#endif

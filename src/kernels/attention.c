@@ -1,0 +1,261 @@
+/* Linear and full attention over the pixels of an image, head by head. */
+#include <assert.h>
+#include <string.h>
+
+#include "exponential.h"
+#include "kernels.h"
+#include "product.h"
+#include "reference.h"
+
+/* Query rows of full attention that are worked on together: a block of scores
+ * stays in the cache, and scratch does not grow with the square of the pixels. */
+#define QUERY_BLOCK 20
+
+static float inverse_sqrt(int32_t head_size)
+{
+    return PD_LANE(pd_div(pd_splat(1.0f), pd_sqrt(pd_splat((float)head_size))), 0);
+}
+
+static const float *part(const pd_view *qkv, int32_t image, int32_t which, int32_t heads, int32_t head,
+                         int32_t head_stride)
+{
+    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width;
+    return qkv->data + (size_t)image * pixels * (size_t)qkv->stride +
+           (size_t)((which * heads + head) * head_stride);
+}
+
+static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
+
+/* Replaces x[0 .. count - 1] by exp(x - max x) and returns the sum of these.
+ * Values up to the next multiple of 4 become zero. */
+static float exponentials(float *x, int32_t count)
+{
+    pd_f32x4 highest = pd_splat(x[0]), sum = pd_zero();
+    const int32_t whole = count & ~3, rest = count - whole;
+    for (int32_t i = 0; i < whole; i += 4)
+        highest = pd_max(highest, pd_load(x + i));
+    if (rest)
+        highest = pd_max(highest, pd_load_first(x + whole, rest, x[0]));
+    highest = pd_splat(pd_max_lanes(highest));
+    for (int32_t i = 0; i < whole; i += 4) {
+        const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(x + i), highest));
+        sum = pd_add(sum, value);
+        pd_store(x + i, value);
+    }
+    if (rest) {
+        pd_store(x + whole, pd_exp_lanes(pd_sub(pd_load(x + whole), highest)));
+        const pd_f32x4 value = pd_load_first(x + whole, rest, 0.0f);
+        sum = pd_add(sum, value);
+        pd_store(x + whole, value);
+    }
+    return pd_sum_lanes(sum);
+}
+
+PD_INLINE void scale_vector(float *x, int32_t count, float factor)
+{
+    for (int32_t i = 0; i < count; i += 4)
+        pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
+}
+
+/* ---- linear attention -------------------------------------------------------------------- */
+
+/* Scratch of one head: exp(k - max), later the softmax of q: [pixels][head_stride];
+ * maxima and sums of k: [head_stride] each; the context: head_stride^2. */
+uint64_t pd_linear_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size)
+{
+    (void)heads;
+    const uint64_t pixels = (uint64_t)height * (uint64_t)width, stride = (uint64_t)pd_round_up_4(head_size);
+    return (pixels + 1 + stride) * stride;
+}
+
+/* keys = exp(k - max over the pixels), sums = their sums over the pixels. */
+static void key_softmax(const float *k, size_t k_stride, size_t pixels, int32_t head_stride, float *keys, float *sums)
+{
+    for (int32_t d = 0; d < head_stride; d += 4) {
+        pd_f32x4 highest = pd_load(k + d), sum = pd_zero();
+        for (size_t i = 1; i < pixels; i++)
+            highest = pd_max(highest, pd_load(k + i * k_stride + d));
+        for (size_t i = 0; i < pixels; i++) {
+            const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(k + i * k_stride + d), highest));
+            sum = pd_add(sum, value);
+            pd_store(keys + i * (size_t)head_stride + d, value);
+        }
+        pd_store(sums + d, sum);
+    }
+}
+
+/* context[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by
+ * sums[d], for four d and 4 * vectors e of one panel. */
+PD_INLINE void context_tile(int vectors, const float *keys, size_t key_stride, const float *v, size_t v_stride,
+                            size_t pixels, const float *sums, float *panel)
+{
+    pd_f32x4 sum[4][2];
+    PD_UNROLL
+    for (int d = 0; d < 4; d++)
+        sum[d][0] = sum[d][1] = pd_zero();
+    for (size_t i = 0; i < pixels; i++) {
+        pd_f32x4 value[2];
+        PD_UNROLL
+        for (int e = 0; e < vectors; e++)
+            value[e] = pd_load(v + 4 * e);
+        PD_UNROLL
+        for (int d = 0; d < 4; d++) {
+            const pd_f32x4 key = pd_load_splat(keys + d);
+            PD_UNROLL
+            for (int e = 0; e < vectors; e++)
+                sum[d][e] = pd_multiply_add(sum[d][e], key, value[e]);
+        }
+        keys += key_stride;
+        v += v_stride;
+    }
+    PD_UNROLL
+    for (int d = 0; d < 4; d++) {
+        const pd_f32x4 divisor = pd_load_splat(sums + d);
+        PD_UNROLL
+        for (int e = 0; e < vectors; e++)
+            pd_store(panel + (d * vectors + e) * 4, pd_div(sum[d][e], divisor));
+    }
+}
+
+static void linear_attention_head(const pd_view *qkv, const float *q, const float *k, const float *v,
+                                  int32_t head_size, const pd_product_target *target, float *scratch)
+{
+    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, stride = (size_t)qkv->stride;
+    const int32_t head_stride = pd_round_up_4(head_size);
+    const size_t row = (size_t)head_stride;
+    float *rows = scratch, *sums = rows + pixels * row, *context = sums + row;
+    key_softmax(k, stride, pixels, head_stride, rows, sums);
+    float *panel = context;
+    for (int32_t e = 0; e < head_stride; e += PD_PANEL)
+        for (int32_t d = 0; d < head_stride; d += 4) {
+            if (head_stride - e >= PD_PANEL) {
+                context_tile(2, rows + d, row, v + e, stride, pixels, sums + d, panel);
+                panel += 32;
+            } else {
+                context_tile(1, rows + d, row, v + e, stride, pixels, sums + d, panel);
+                panel += 16;
+            }
+        }
+    const float scale = inverse_sqrt(head_size);
+    for (size_t i = 0; i < pixels; i++) {
+        float *to = rows + i * row;
+        memcpy(to, q + i * stride, row * sizeof(float));
+        const float sum = exponentials(to, head_size);
+        scale_vector(to, head_stride, scale / sum);
+    }
+    const pd_windows windows = {
+        .data = rows,
+        .width = (int32_t)pixels,
+        .height = 1,
+        .step = row,
+        .layout = {.taps = 1, .run = head_stride},
+    };
+    pd_product(&windows, (int32_t)pixels, context, head_stride, target);
+}
+
+void pd_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
+{
+    const int32_t head_stride = pd_round_up_4(head_size);
+    assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
+    assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
+    if (pd_reference_in_use) {
+        pd_reference_linear_attention(qkv, heads, head_size, out);
+        return;
+    }
+    for (int32_t image = 0; image < qkv->images; image++)
+        for (int32_t head = 0; head < heads; head++) {
+            const pd_product_target target = {
+                .out = (float *)part(out, image, 0, heads, head, head_stride),
+                .out_stride = (size_t)out->stride,
+            };
+            linear_attention_head(qkv, part(qkv, image, 0, heads, head, head_stride),
+                                  part(qkv, image, 1, heads, head, head_stride),
+                                  part(qkv, image, 2, heads, head, head_stride), head_size, &target, scratch);
+        }
+}
+
+/* ---- full attention ------------------------------------------------------------------------ */
+
+/* Scratch of one head, with the pixels rounded up to 8: k and v packed as
+ * panels, [pixels][head_stride] each; a block of scores, a block of queries. */
+uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size)
+{
+    (void)heads;
+    const uint64_t pixels = round_up_8((size_t)height * (size_t)width), stride = (uint64_t)pd_round_up_4(head_size);
+    return 2 * pixels * stride + QUERY_BLOCK * (pixels + stride);
+}
+
+/* k as the B of q k^T: panels of 8 pixels, the last one filled up with zeros. */
+static void pack_keys(const float *k, size_t k_stride, size_t pixels, int32_t head_stride, float *panels)
+{
+    for (size_t first = 0; first < pixels; first += PD_PANEL)
+        for (int32_t d = 0; d < head_stride; d++)
+            for (size_t i = first; i < first + PD_PANEL; i++)
+                *panels++ = i < pixels ? k[i * k_stride + (size_t)d] : 0.0f;
+}
+
+/* v as the B of scores v: panels of 8 channels, 4 in the last one if need be. */
+static void pack_values(const float *v, size_t v_stride, size_t pixels, int32_t head_stride, float *panels)
+{
+    for (int32_t e = 0; e < head_stride; e += PD_PANEL) {
+        const int32_t width = head_stride - e < PD_PANEL ? 4 : PD_PANEL;
+        for (size_t i = 0; i < pixels; i++, panels += width)
+            memcpy(panels, v + i * v_stride + e, sizeof(float) * (size_t)width);
+    }
+}
+
+static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t length, size_t pitch)
+{
+    return (pd_windows){
+        .data = data, .width = rows, .height = 1, .step = pitch, .layout = {.taps = 1, .run = length}};
+}
+
+static void attention_head(const pd_view *qkv, const float *q, const float *k, const float *v, int32_t head_size,
+                           const pd_view *out_view, float *out, float *scratch)
+{
+    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, padded = round_up_8(pixels);
+    const size_t stride = (size_t)qkv->stride, out_stride = (size_t)out_view->stride;
+    const int32_t head_stride = pd_round_up_4(head_size);
+    const size_t row = (size_t)head_stride;
+    float *keys = scratch, *values = keys + padded * row, *scores = values + padded * row;
+    float *queries = scores + QUERY_BLOCK * padded;
+    const float scale = inverse_sqrt(head_size);
+    pack_keys(k, stride, pixels, head_stride, keys);
+    pack_values(v, stride, pixels, head_stride, values);
+    for (size_t first = 0; first < pixels; first += QUERY_BLOCK) {
+        const int32_t rows = (int32_t)(pixels - first < QUERY_BLOCK ? pixels - first : QUERY_BLOCK);
+        for (int32_t i = 0; i < rows; i++) {
+            memcpy(queries + (size_t)i * row, q + (first + (size_t)i) * stride, row * sizeof(float));
+            scale_vector(queries + (size_t)i * row, head_stride, scale);
+        }
+        const pd_windows query_rows = contiguous_rows(queries, rows, head_stride, row);
+        pd_product(&query_rows, rows, keys, (int32_t)padded,
+                   &(pd_product_target){.out = scores, .out_stride = padded});
+        float sums[QUERY_BLOCK];
+        for (int32_t i = 0; i < rows; i++)
+            sums[i] = exponentials(scores + (size_t)i * padded, (int32_t)pixels);
+        const pd_windows score_rows = contiguous_rows(scores, rows, (int32_t)pixels, padded);
+        float *to = out + first * out_stride;
+        pd_product(&score_rows, rows, values, head_stride,
+                   &(pd_product_target){.out = to, .out_stride = out_stride});
+        for (int32_t i = 0; i < rows; i++)
+            scale_vector(to + (size_t)i * out_stride, head_stride, 1.0f / sums[i]);
+    }
+}
+
+void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
+{
+    const int32_t head_stride = pd_round_up_4(head_size);
+    assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
+    assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
+    if (pd_reference_in_use) {
+        pd_reference_attention(qkv, heads, head_size, out, scratch);
+        return;
+    }
+    for (int32_t image = 0; image < qkv->images; image++)
+        for (int32_t head = 0; head < heads; head++)
+            attention_head(qkv, part(qkv, image, 0, heads, head, head_stride),
+                           part(qkv, image, 1, heads, head, head_stride),
+                           part(qkv, image, 2, heads, head, head_stride), head_size, out,
+                           (float *)part(out, image, 0, heads, head, head_stride), scratch);
+}

@@ -1,0 +1,18 @@
+/* Private to the convolution's files: the forms behind pd_conv_*. Each has a
+ * plan (sizes), a packing and a run. */
+#ifndef PD_CONV_H
+#define PD_CONV_H
+
+#include "kernels.h"
+
+void pd_conv_direct_plan(pd_conv *conv);
+void pd_conv_direct_pack(const pd_conv *conv, const float *weights, float *packed);
+void pd_conv_direct_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
+                        float *scratch);
+
+void pd_conv_winograd_plan(pd_conv *conv);
+void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *packed);
+void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
+                          float *scratch);
+
+#endif

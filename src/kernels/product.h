@@ -1,0 +1,111 @@
+/* The one inner loop of the network: a few rows of A times a panel of B, held
+ * in registers. Convolutions, fully connected layers, the products inside
+ * Winograd's algorithm and those of attention are all made of it.
+ *
+ * A row of A is `taps` runs of `run` contiguous floats, `pitch` floats apart:
+ * in an interleaved image, a row of a convolution window is contiguous. B is
+ * packed in panels of 8 columns (4 in the last one where the number of columns
+ * is not a multiple of 8): panel after panel, in each one k after k, the
+ * columns of a k together. Every sum runs over k in order, in one accumulator
+ * that starts at zero, whatever the tile: the result does not depend on how
+ * rows are grouped. */
+#ifndef PD_PRODUCT_H
+#define PD_PRODUCT_H
+
+#include "simd.h"
+
+#include <stddef.h>
+
+/* Rows in a tile. 5 x 8 sums, 2 vectors of B, one of A and one product are 14
+ * vector registers; V8 has 15 on x86-64, the sixth row would spill. */
+#ifndef PD_TILE_ROWS
+#define PD_TILE_ROWS 5
+#endif
+#define PD_PANEL 8
+
+typedef struct pd_row_layout {
+    int32_t taps, run;
+    size_t pitch;
+} pd_row_layout;
+
+/* sum[r][v] = A rows r times columns 4 v .. 4 v + 3 of the panel. rows and
+ * vectors are constants where this is called. */
+PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, const pd_row_layout *layout,
+                               const float *panel, pd_f32x4 sum[][PD_PANEL / 4])
+{
+    const int32_t run = layout->run;
+    PD_UNROLL
+    for (int r = 0; r < rows; r++) {
+        PD_UNROLL
+        for (int v = 0; v < vectors; v++)
+            sum[r][v] = pd_zero();
+    }
+    for (int32_t tap = 0; tap < layout->taps; tap++) {
+        const float *at[PD_TILE_ROWS];
+        PD_UNROLL
+        for (int r = 0; r < rows; r++)
+            at[r] = a[r] + (size_t)tap * layout->pitch;
+#define PD_PRODUCT_STEP(k)                                                          \
+    do {                                                                            \
+        pd_f32x4 b[PD_PANEL / 4];                                                   \
+        PD_UNROLL                                                                   \
+        for (int v = 0; v < vectors; v++)                                           \
+            b[v] = pd_load(panel + (k) * 4 * vectors + 4 * v);                      \
+        PD_UNROLL                                                                   \
+        for (int r = 0; r < rows; r++) {                                            \
+            const pd_f32x4 value = pd_load_splat(at[r] + (k));                      \
+            PD_UNROLL                                                               \
+            for (int v = 0; v < vectors; v++)                                       \
+                sum[r][v] = pd_multiply_add(sum[r][v], value, b[v]);                \
+        }                                                                           \
+    } while (0)
+        int32_t left = run;
+        for (; left >= 4; left -= 4) {
+            PD_PRODUCT_STEP(0);
+            PD_PRODUCT_STEP(1);
+            PD_PRODUCT_STEP(2);
+            PD_PRODUCT_STEP(3);
+            PD_UNROLL
+            for (int r = 0; r < rows; r++)
+                at[r] += 4;
+            panel += 16 * vectors;
+        }
+        for (; left > 0; left--) {
+            PD_PRODUCT_STEP(0);
+            PD_UNROLL
+            for (int r = 0; r < rows; r++)
+                at[r]++;
+            panel += 4 * vectors;
+        }
+#undef PD_PRODUCT_STEP
+    }
+}
+
+/* Rows of A as windows of an image stack: `width` windows in a row, `step`
+ * floats apart; rows row_step, images image_step floats apart. */
+typedef struct pd_windows {
+    const float *data;
+    int32_t width, height;
+    size_t step, row_step, image_step;
+    pd_row_layout layout;
+} pd_windows;
+
+/* What becomes of the sums: out = sum + bias + addend, row i of A at
+ * out + i * out_stride. bias and addend may be NULL; addend may be out. */
+typedef struct pd_product_target {
+    float *out;
+    size_t out_stride;
+    const float *addend;
+    size_t addend_stride;
+    const float *bias;
+} pd_product_target;
+
+/* The first `count` rows of A times all `columns` (a multiple of 4) of B. */
+void pd_product(const pd_windows *a, int32_t count, const float *panels, int32_t columns,
+                const pd_product_target *target);
+
+/* B from rows of weights: column j's row is weights + j * depth. `depth` floats
+ * per column in the packed order. */
+void pd_pack_panels(const float *weights, int32_t columns, size_t depth, float *panels);
+
+#endif

@@ -1,0 +1,19 @@
+/* The specification: every function of kernels.h in plain C, as simple as can
+ * be. Sums are made in double precision. */
+#ifndef PD_REFERENCE_H
+#define PD_REFERENCE_H
+
+#include "kernels.h"
+
+/* Set by pd_kernels_use_reference; each kernel looks at it first. */
+extern bool pd_reference_in_use;
+
+void pd_reference_conv_pack(const pd_conv *conv, const float *weights, float *packed);
+void pd_reference_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out);
+void pd_reference_rms_norm(const pd_view *in, const float *gain, const float *const *scale, const float *const *shift,
+                           bool silu, const pd_view *residual, const pd_view *out);
+void pd_reference_silu(size_t count, const float *in, float *out);
+void pd_reference_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out);
+void pd_reference_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch);
+
+#endif

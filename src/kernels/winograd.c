@@ -1,0 +1,380 @@
+/* Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or 4 (Lavin and Gray 2016,
+ * "Fast algorithms for convolutional neural networks"):
+ *   Y = A^T [ (G g G^T) . (B^T d B) ] A
+ * for a tile d of (m + 2)^2 inputs and a kernel g. The product in the middle is
+ * one matrix product [tiles][in_channels] x [in_channels][out_channels] for each
+ * of the (m + 2)^2 positions of the transformed tile.
+ *
+ * Blocks of tiles, of all images together, are transformed into V; then, panel
+ * after panel of 8 output channels, all positions are multiplied into M, small
+ * enough for the first-level cache, and transformed back. Packed weights are
+ * read strictly in order: [panel][position][in_channels][8]. */
+#include <string.h>
+
+#include "conv.h"
+#include "product.h"
+
+/* Both transforms work on four channels a time; the input's on chunks of so
+ * many channels that the intermediate stays in the first-level cache. */
+#define CHUNK 32
+#define MAX_SIDE 6              /* m + 2 */
+#define MAX_POSITIONS (MAX_SIDE * MAX_SIDE)
+#ifndef V_FLOATS
+#define V_FLOATS 65536          /* aim for V: 256 KiB, a part of the second-level cache */
+#endif
+#ifndef MAX_BLOCK_TILES
+#define MAX_BLOCK_TILES 20
+#endif
+#define PITCH_PADDING 16        /* keeps the positions out of the same cache sets */
+
+typedef struct winograd {
+    int32_t m, side, positions;
+    int32_t tiles_y, tiles_x, image_tiles;
+    int32_t block_tiles;
+    size_t v_pitch, m_pitch; /* floats from one position to the next in V and M */
+} winograd;
+
+static winograd measure(const pd_conv *conv)
+{
+    const pd_conv_shape *s = &conv->shape;
+    winograd w = {.m = conv->form == PD_CONV_WINOGRAD_4 ? 4 : 2};
+    w.side = w.m + 2;
+    w.positions = w.side * w.side;
+    w.tiles_y = (conv->out_height + w.m - 1) / w.m;
+    w.tiles_x = (conv->out_width + w.m - 1) / w.m;
+    w.image_tiles = w.tiles_y * w.tiles_x;
+    int32_t most = V_FLOATS / (w.positions * s->in_channels);
+    const int32_t limit = MAX_BLOCK_TILES * MAX_POSITIONS / w.positions;
+    most = most < 8 ? 8 : most > limit ? limit : most;
+    /* Blocks of equal size, a whole number of register tiles each. */
+    const int32_t tiles = w.image_tiles * s->images, blocks = (tiles + most - 1) / most;
+    w.block_tiles = (tiles + blocks - 1) / blocks;
+    w.block_tiles = (w.block_tiles + PD_TILE_ROWS - 1) / PD_TILE_ROWS * PD_TILE_ROWS;
+    w.v_pitch = (size_t)w.block_tiles * (size_t)s->in_channels + PITCH_PADDING;
+    w.m_pitch = (size_t)w.block_tiles * PD_PANEL + PITCH_PADDING;
+    return w;
+}
+
+void pd_conv_winograd_plan(pd_conv *conv)
+{
+    const winograd w = measure(conv);
+    const uint64_t positions = (uint64_t)w.positions;
+    conv->packed_count = positions * (uint64_t)conv->shape.out_channels * (uint64_t)conv->shape.in_channels;
+    conv->scratch_count = positions * (w.v_pitch + w.m_pitch) + CHUNK;
+}
+
+/* ---- weights -------------------------------------------------------------------- */
+
+/* u = G g for one row or column of the kernel, in double precision. */
+static void weight_transform_1d(int32_t m, const double g[3], double *u)
+{
+    if (m == 2) {
+        u[0] = g[0];
+        u[1] = (g[0] + g[1] + g[2]) / 2;
+        u[2] = (g[0] - g[1] + g[2]) / 2;
+        u[3] = g[2];
+    } else {
+        u[0] = g[0] / 4;
+        u[1] = -(g[0] + g[1] + g[2]) / 6;
+        u[2] = -(g[0] - g[1] + g[2]) / 6;
+        u[3] = (g[0] + 2 * g[1] + 4 * g[2]) / 24;
+        u[4] = (g[0] - 2 * g[1] + 4 * g[2]) / 24;
+        u[5] = g[2];
+    }
+}
+
+void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *packed)
+{
+    const pd_conv_shape *s = &conv->shape;
+    const winograd w = measure(conv);
+    const size_t in = (size_t)s->in_channels;
+    for (int32_t o = 0; o < s->out_channels; o++) {
+        const int32_t first = o / PD_PANEL * PD_PANEL;
+        const int32_t width = s->out_channels - first < PD_PANEL ? s->out_channels - first : PD_PANEL;
+        float *panel = packed + (size_t)first * in * (size_t)w.positions + (o - first);
+        for (size_t c = 0; c < in; c++) {
+            double columns[3][MAX_SIDE], g[3], u[MAX_SIDE];
+            for (int x = 0; x < 3; x++) {
+                for (int y = 0; y < 3; y++)
+                    g[y] = (double)weights[(((size_t)o * 3 + (size_t)y) * 3 + (size_t)x) * in + c];
+                weight_transform_1d(w.m, g, columns[x]);
+            }
+            for (int32_t y = 0; y < w.side; y++) {
+                for (int x = 0; x < 3; x++)
+                    g[x] = columns[x][y];
+                weight_transform_1d(w.m, g, u);
+                for (int32_t x = 0; x < w.side; x++)
+                    panel[((size_t)(y * w.side + x) * in + c) * (size_t)width] = (float)u[x];
+            }
+        }
+    }
+}
+
+/* ---- input: V = B^T d B ------------------------------------------------------------ */
+
+PD_INLINE void input_transform_1d(int m, const pd_f32x4 *d, pd_f32x4 *v)
+{
+    if (m == 2) {
+        v[0] = pd_sub(d[0], d[2]);
+        v[1] = pd_add(d[1], d[2]);
+        v[2] = pd_sub(d[2], d[1]);
+        v[3] = pd_sub(d[1], d[3]);
+    } else {
+        /* Rows of B^T: (4 0 -5 0 1 0), (0 -4 -4 1 1 0), (0 4 -4 -1 1 0),
+         * (0 -2 -1 2 1 0), (0 2 -1 -2 1 0), (0 4 0 -5 0 1). */
+        const pd_f32x4 two = pd_splat(2.0f), four = pd_splat(4.0f);
+        const pd_f32x4 a = pd_sub(d[4], d[2]), b = pd_mul(two, pd_sub(d[3], d[1]));
+        const pd_f32x4 e = pd_sub(d[4], pd_mul(four, d[2])), o = pd_sub(d[3], pd_mul(four, d[1]));
+        v[0] = pd_add(pd_mul(four, pd_sub(d[0], d[2])), a);
+        v[1] = pd_add(e, o);
+        v[2] = pd_sub(e, o);
+        v[3] = pd_add(a, b);
+        v[4] = pd_sub(a, b);
+        v[5] = pd_sub(pd_sub(d[5], d[3]), pd_mul(two, b));
+    }
+}
+
+/* Transforms `side` lines of `count` floats, in[i] + x, into as many at
+ * out + i * pitch. */
+PD_INLINE void input_lines(int m, const float *const *in, int32_t count, float *out, size_t pitch)
+{
+    float *to[MAX_SIDE];
+    const float *from[MAX_SIDE];
+    PD_UNROLL
+    for (int i = 0; i < m + 2; i++) {
+        from[i] = in[i];
+        to[i] = out + (size_t)i * pitch;
+    }
+    for (int32_t c = 0; c < count; c += 4) {
+        pd_f32x4 d[MAX_SIDE], v[MAX_SIDE];
+        PD_UNROLL
+        for (int i = 0; i < m + 2; i++)
+            d[i] = pd_load(from[i] + c);
+        input_transform_1d(m, d, v);
+        PD_UNROLL
+        for (int i = 0; i < m + 2; i++)
+            pd_store(to[i] + c, v[i]);
+    }
+}
+
+/* Where the pixels of a tile are: pixel (y, x) at rows[y] + columns[x], or
+ * outside the picture if rows[y] is NULL or columns[x] is negative. */
+typedef struct tile_source {
+    const float *rows[MAX_SIDE];
+    int64_t columns[MAX_SIDE];
+} tile_source;
+
+static tile_source locate_tile(const pd_conv_shape *s, const winograd *w, const pd_view *in, int32_t tile)
+{
+    tile_source source;
+    const int32_t image = tile / w->image_tiles, within = tile % w->image_tiles;
+    const int32_t top = within / w->tiles_x * w->m - s->padding, left = within % w->tiles_x * w->m - s->padding;
+    const int32_t shift = s->upsample ? 1 : 0; /* nearest neighbour: index / 2 */
+    for (int32_t i = 0; i < w->side; i++) {
+        const int32_t y = top + i, x = left + i;
+        const size_t row = (size_t)image * (size_t)s->in_height + (size_t)(y >> shift);
+        source.rows[i] = y >= 0 && y >> shift < s->in_height
+                             ? in->data + row * (size_t)s->in_width * (size_t)in->stride
+                             : NULL;
+        source.columns[i] = x >= 0 && x >> shift < s->in_width ? (int64_t)(x >> shift) * in->stride : -1;
+    }
+    return source;
+}
+
+/* One tile, all channels, into v + position * v_pitch. `zeros`: CHUNK floats. */
+PD_INLINE void input_transform(int m, const tile_source *source, int32_t channels, const float *zeros, float *v,
+                               size_t v_pitch)
+{
+    const int side = m + 2;
+    float lines[MAX_POSITIONS * CHUNK]; /* B^T d: [row][column][CHUNK] */
+    for (int32_t first = 0; first < channels; first += CHUNK) {
+        const int32_t count = channels - first < CHUNK ? channels - first : CHUNK;
+        for (int x = 0; x < side; x++) {
+            const float *column[MAX_SIDE];
+            for (int y = 0; y < side; y++)
+                column[y] = source->rows[y] && source->columns[x] >= 0
+                                ? source->rows[y] + source->columns[x] + first
+                                : zeros;
+            input_lines(m, column, count, lines + x * CHUNK, (size_t)side * CHUNK);
+        }
+        for (int y = 0; y < side; y++) {
+            const float *row[MAX_SIDE];
+            for (int x = 0; x < side; x++)
+                row[x] = lines + (y * side + x) * CHUNK;
+            input_lines(m, row, count, v + (size_t)(y * side) * v_pitch + first, v_pitch);
+        }
+    }
+}
+
+/* ---- product ------------------------------------------------------------------------ */
+
+PD_INLINE void multiply_rows(int rows, int vectors, const float *v, int32_t channels, const float *panel, float *out)
+{
+    const pd_row_layout layout = {.taps = 1, .run = channels};
+    const float *a[PD_TILE_ROWS];
+    pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
+    PD_UNROLL
+    for (int r = 0; r < rows; r++)
+        a[r] = v + r * channels;
+    pd_tile_product(rows, vectors, a, &layout, panel, sum);
+    PD_UNROLL
+    for (int r = 0; r < rows; r++) {
+        PD_UNROLL
+        for (int i = 0; i < vectors; i++)
+            pd_store(out + PD_PANEL * r + 4 * i, sum[r][i]);
+    }
+}
+
+/* M = V times one panel, at every position. */
+PD_INLINE void multiply_panel(int vectors, const winograd *w, const float *v, int32_t tiles, int32_t channels,
+                              const float *panel, float *m)
+{
+    for (int32_t position = 0; position < w->positions; position++) {
+        const float *rows = v + (size_t)position * w->v_pitch;
+        float *out = m + (size_t)position * w->m_pitch;
+        int32_t left = tiles;
+        for (; left >= PD_TILE_ROWS; left -= PD_TILE_ROWS) {
+            multiply_rows(PD_TILE_ROWS, vectors, rows, channels, panel, out);
+            rows += PD_TILE_ROWS * channels;
+            out += PD_TILE_ROWS * PD_PANEL;
+        }
+        switch (left) {
+#if PD_TILE_ROWS > 5
+        case 5: multiply_rows(5, vectors, rows, channels, panel, out); break;
+#endif
+#if PD_TILE_ROWS > 4
+        case 4: multiply_rows(4, vectors, rows, channels, panel, out); break;
+#endif
+        case 3: multiply_rows(3, vectors, rows, channels, panel, out); break;
+        case 2: multiply_rows(2, vectors, rows, channels, panel, out); break;
+        case 1: multiply_rows(1, vectors, rows, channels, panel, out); break;
+        default: break;
+        }
+        panel += 4 * vectors * channels;
+    }
+}
+
+/* ---- output: Y = A^T M A -------------------------------------------------------------- */
+
+PD_INLINE void output_transform_1d(int m, const pd_f32x4 *p, pd_f32x4 *y)
+{
+    if (m == 2) {
+        y[0] = pd_add(pd_add(p[0], p[1]), p[2]);
+        y[1] = pd_sub(pd_sub(p[1], p[2]), p[3]);
+    } else {
+        /* Rows of A^T: (1 1 1 1 1 0), (0 1 -1 2 -2 0), (0 1 1 4 4 0), (0 1 -1 8 -8 1). */
+        const pd_f32x4 even = pd_add(p[1], p[2]), odd = pd_sub(p[1], p[2]);
+        const pd_f32x4 even2 = pd_add(p[3], p[4]), odd2 = pd_sub(p[3], p[4]);
+        y[0] = pd_add(pd_add(p[0], even), even2);
+        y[1] = pd_add(odd, pd_mul(pd_splat(2.0f), odd2));
+        y[2] = pd_add(even, pd_mul(pd_splat(4.0f), even2));
+        y[3] = pd_add(pd_add(odd, pd_mul(pd_splat(8.0f), odd2)), p[5]);
+    }
+}
+
+/* Where a tile's result goes. A pixel outside the picture is not written. */
+typedef struct tile_target {
+    float *out;
+    const float *residual; /* or NULL */
+    const float *bias;     /* or NULL */
+    size_t out_row, out_pixel, residual_row, residual_pixel; /* floats to the next */
+    int32_t rows, columns; /* inside the picture */
+} tile_target;
+
+/* Four channels of one tile from p + position * pitch. */
+PD_INLINE void output_transform(int m, const float *p, size_t pitch, const tile_target *target, int32_t channel)
+{
+    const int side = m + 2;
+    const pd_f32x4 bias = target->bias ? pd_load(target->bias + channel) : pd_zero();
+    float lines[4 * MAX_SIDE * 4]; /* A^T M: [m][side] vectors */
+    for (int x = 0; x < side; x++) {
+        pd_f32x4 in[MAX_SIDE], y[4];
+        PD_UNROLL
+        for (int i = 0; i < side; i++)
+            in[i] = pd_load(p + (size_t)(i * side + x) * pitch);
+        output_transform_1d(m, in, y);
+        PD_UNROLL
+        for (int i = 0; i < m; i++)
+            pd_store(lines + (i * side + x) * 4, y[i]);
+    }
+    for (int row = 0; row < target->rows; row++) {
+        pd_f32x4 in[MAX_SIDE], y[4];
+        PD_UNROLL
+        for (int x = 0; x < side; x++)
+            in[x] = pd_load(lines + (row * side + x) * 4);
+        output_transform_1d(m, in, y);
+        const float *residual =
+            target->residual ? target->residual + (size_t)row * target->residual_row + channel : NULL;
+        float *out = target->out + (size_t)row * target->out_row + channel;
+        PD_UNROLL
+        for (int x = 0; x < m; x++) {
+            if (x < target->columns) {
+                pd_f32x4 result = pd_add(y[x], bias);
+                if (residual)
+                    result = pd_add(result, pd_load(residual + (size_t)x * target->residual_pixel));
+                pd_store(out + (size_t)x * target->out_pixel, result);
+            }
+        }
+    }
+}
+
+static tile_target locate_target(const pd_conv *conv, const winograd *w, const pd_view *residual, const pd_view *out,
+                                 int32_t tile)
+{
+    const int32_t image = tile / w->image_tiles, within = tile % w->image_tiles;
+    const int32_t y = within / w->tiles_x * w->m, x = within % w->tiles_x * w->m;
+    const size_t pixel = ((size_t)image * (size_t)conv->out_height + (size_t)y) * (size_t)conv->out_width + (size_t)x;
+    tile_target target = {
+        .out = out->data + pixel * (size_t)out->stride,
+        .bias = conv->bias,
+        .out_pixel = (size_t)out->stride,
+        .out_row = (size_t)out->stride * (size_t)conv->out_width,
+        .rows = conv->out_height - y < w->m ? conv->out_height - y : w->m,
+        .columns = conv->out_width - x < w->m ? conv->out_width - x : w->m,
+    };
+    if (residual) {
+        target.residual = residual->data + pixel * (size_t)residual->stride;
+        target.residual_pixel = (size_t)residual->stride;
+        target.residual_row = (size_t)residual->stride * (size_t)conv->out_width;
+    }
+    return target;
+}
+
+/* ---- run --------------------------------------------------------------------------------- */
+
+void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
+                          float *scratch)
+{
+    const pd_conv_shape *s = &conv->shape;
+    const winograd w = measure(conv);
+    const int32_t tiles = w.image_tiles * in->images, channels = s->in_channels;
+    float *zeros = scratch, *v = scratch + CHUNK, *m = v + (size_t)w.positions * w.v_pitch;
+    memset(zeros, 0, CHUNK * sizeof(float));
+    for (int32_t first = 0; first < tiles; first += w.block_tiles) {
+        const int32_t count = tiles - first < w.block_tiles ? tiles - first : w.block_tiles;
+        for (int32_t i = 0; i < count; i++) {
+            const tile_source source = locate_tile(s, &w, in, first + i);
+            if (w.m == 4)
+                input_transform(4, &source, channels, zeros, v + i * channels, w.v_pitch);
+            else
+                input_transform(2, &source, channels, zeros, v + i * channels, w.v_pitch);
+        }
+        const float *panel = conv->packed;
+        for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
+            const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
+            if (vectors == 2)
+                multiply_panel(2, &w, v, count, channels, panel, m);
+            else
+                multiply_panel(1, &w, v, count, channels, panel, m);
+            panel += (size_t)(w.positions * 4 * vectors) * (size_t)channels;
+            for (int32_t i = 0; i < count; i++) {
+                const tile_target target = locate_target(conv, &w, residual, out, first + i);
+                for (int32_t half = 0; half < vectors; half++)
+                    if (w.m == 4)
+                        output_transform(4, m + i * PD_PANEL + 4 * half, w.m_pitch, &target, channel + 4 * half);
+                    else
+                        output_transform(2, m + i * PD_PANEL + 4 * half, w.m_pitch, &target, channel + 4 * half);
+            }
+        }
+    }
+}

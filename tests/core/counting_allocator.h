@@ -1,0 +1,42 @@
+/* An allocator for pd_set_allocator that counts, and fails when told to. */
+#ifndef PD_TEST_COUNTING_ALLOCATOR_H
+#define PD_TEST_COUNTING_ALLOCATOR_H
+
+#include "pocket_diffusion.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct counting_allocator {
+    long calls, live; /* allocations asked for; blocks not yet released */
+    size_t largest;   /* request so far */
+    long fail_at;     /* this call (from 1) and all later ones give NULL; 0: none does */
+} counting_allocator;
+
+static inline void *counting_allocate(void *context, size_t size)
+{
+    counting_allocator *counter = context;
+    counter->calls++;
+    if (size > counter->largest) counter->largest = size;
+    if (counter->fail_at && counter->calls >= counter->fail_at) return NULL;
+    void *block = aligned_alloc(16, (size + 15) & ~(size_t)15);
+    if (!block) return NULL;
+    memset(block, 0xa5, size); /* nobody may count on cleared memory */
+    counter->live++;
+    return block;
+}
+
+static inline void counting_release(void *context, void *block)
+{
+    if (block) ((counting_allocator *)context)->live--;
+    free(block);
+}
+
+/* Resets the counts and makes `counter` the allocator of the library. */
+static inline void counting_install(counting_allocator *counter, long fail_at)
+{
+    *counter = (counting_allocator){.fail_at = fail_at};
+    pd_set_allocator(&(pd_allocator){counting_allocate, counting_release, counter});
+}
+
+#endif

@@ -1,0 +1,281 @@
+// One instance of the WebAssembly module. This is the one file that touches linear memory.
+//
+// Any call may grow the memory and so detach every view of it: views are made anew after each call and never kept.
+// Writing to address 0 does not trap, so every address that comes back is compared with 0 first.
+// After a trap the state of the instance is unknown: it is marked dead, every later call fails, and its owner makes
+// a new instance.
+
+import { PocketDiffusionError } from './errors.mjs';
+
+/** Label of the null class in predict(): PD_LABEL_NULL. */
+export const NULL_LABEL = 0x7fffffff;
+
+// In the order of pd_objective and pd_sampler.
+const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
+const SAMPLERS = ['ddim', 'ddpm'];
+
+// Keys of pd_wasm_model_number, pd_wasm_model_text and pd_wasm_options_set, in their order.
+const MODEL_NUMBERS = [
+  'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
+  'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
+  'parameterCount', 'fileBytes', 'memoryBytes',
+];
+const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
+const OPTION_KEYS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3, rescale: 4, projection: 6 };
+
+const PICTURE_BYTES = 16; // pd_picture: int32 label, uint32 0, uint64 seed
+const WASI_NOT_SUPPORTED = 52; // errno "nosys"
+
+/** The shortest decimal number that is `value` in single precision: 2.7 rather than 2.700000047683716. */
+function shortestFloat32(value) {
+  for (let digits = 1; digits <= 9; digits++) {
+    const candidate = Number(value.toPrecision(digits));
+    if (Math.fround(candidate) === value) return candidate;
+  }
+  return value;
+}
+
+function importsOf(module) {
+  const known = {
+    env: { emscripten_notify_memory_growth() {} },
+    wasi_snapshot_preview1: {
+      proc_exit(status) {
+        throw new Error(`the module exited with status ${status}`);
+      },
+      fd_write: () => WASI_NOT_SUPPORTED,
+      fd_close: () => WASI_NOT_SUPPORTED,
+      fd_seek: () => WASI_NOT_SUPPORTED,
+    },
+  };
+  for (const { module: space, name } of WebAssembly.Module.imports(module)) {
+    if (!known[space]?.[name]) {
+      throw new PocketDiffusionError('WASM', `not a pocket-diffusion module: it wants to import ${space}.${name}`);
+    }
+  }
+  return known;
+}
+
+/**
+ * @typedef {object} RunRequest one picture, every option resolved
+ * @property {number} label @property {number | bigint} seed
+ * @property {'ddim' | 'ddpm'} sampler @property {number} steps @property {number} guidanceScale
+ * @property {number} eta @property {number} rescale @property {boolean} projection
+ */
+
+export class Engine {
+  #exports;
+  #dead = false;
+
+  /** @param {WebAssembly.Module} module @returns {Promise<Engine>} */
+  static async create(module) {
+    let instance;
+    try {
+      instance = await WebAssembly.instantiate(module, importsOf(module));
+    } catch (error) {
+      if (error instanceof PocketDiffusionError) throw error;
+      throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be started: ${error.message}`, { cause: error });
+    }
+    const { exports } = instance;
+    if (!(exports.memory instanceof WebAssembly.Memory) || typeof exports.pd_wasm_version !== 'function') {
+      throw new PocketDiffusionError('WASM', 'not a pocket-diffusion module: its exports are missing');
+    }
+    return new Engine(exports);
+  }
+
+  /** @private use Engine.create */
+  constructor(exports) {
+    this.#exports = exports;
+    if (exports._initialize) this.#call('_initialize');
+  }
+
+  /** True after a trap. */
+  get dead() {
+    return this.#dead;
+  }
+
+  get version() {
+    return this.#text(this.#call('pd_wasm_version'));
+  }
+
+  /** @param {Uint8Array} bytes of a model file @returns {number} handle */
+  loadModel(bytes) {
+    return this.#withBytes(bytes, (address) => this.#address('pd_wasm_model_load', address, bytes.length));
+  }
+
+  freeModel(model) {
+    this.#call('pd_wasm_model_free', model);
+  }
+
+  /** Everything of ModelInfo but the hash, and the class names. */
+  describeModel(model) {
+    const numbers = {};
+    MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
+    const texts = {};
+    MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
+    const { classCount, objective, sampler, steps, guidanceScale, eta, ...sizes } = numbers;
+    const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
+    const labels = [];
+    for (let label = 0; label < classCount; label++) {
+      labels.push(this.#text(this.#call('pd_wasm_model_class_name', model, label)));
+    }
+    const info = {
+      ...texts,
+      ...sizes,
+      objective: OBJECTIVES[objective],
+      alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
+      recommended: {
+        sampler: SAMPLERS[sampler],
+        steps,
+        guidanceScale: shortestFloat32(guidanceScale),
+        eta: shortestFloat32(eta),
+      },
+    };
+    return { info, labels };
+  }
+
+  /**
+   * One forward pass.
+   * @param {number} model @param {Float32Array} x @param {number} t @param {number} label or NULL_LABEL
+   * @param {number} length floats of a prediction @returns {Float32Array}
+   */
+  predict(model, x, t, label, length) {
+    const bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+    return this.#withBytes(bytes, (input) => this.#readFloats(length, (output) =>
+      this.#status('pd_wasm_model_predict', model, input, t, label, output)));
+  }
+
+  /** @param {number} model @param {RunRequest} request @returns {number} handle of a run of one picture */
+  startRun(model, request) {
+    const options = this.#address('pd_wasm_options_create', model);
+    try {
+      const values = { ...request, sampler: SAMPLERS.indexOf(request.sampler), projection: Number(request.projection) };
+      for (const [name, key] of Object.entries(OPTION_KEYS)) {
+        this.#status('pd_wasm_options_set', options, key, values[name]);
+      }
+      const record = new DataView(new ArrayBuffer(PICTURE_BYTES));
+      record.setInt32(0, request.label, true);
+      record.setBigUint64(8, BigInt(request.seed), true);
+      return this.#withBytes(new Uint8Array(record.buffer), (picture) =>
+        this.#address('pd_wasm_run_start', model, options, picture, 1));
+    } finally {
+      this.#release(options);
+    }
+  }
+
+  /** One step of the reverse process. @returns {number} the timestep at which the network was evaluated */
+  step(run) {
+    const timestep = this.#call('pd_wasm_run_next_timestep', run);
+    this.#status('pd_wasm_run_step', run);
+    return timestep;
+  }
+
+  /** @returns {Float32Array} x_t, `length` floats */
+  state(run, length) {
+    return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, 0, address, length));
+  }
+
+  /** @returns {Uint8Array} pixels of the current x_0 estimate, `length` bytes */
+  preview(run, length) {
+    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_preview', run, 0, address, length));
+  }
+
+  /** @returns {Uint8Array} pixels of the finished picture, `length` bytes */
+  finish(run, length) {
+    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_finish', run, 0, address, length));
+  }
+
+  /** Does nothing on a dead instance, so that it can stand in a `finally`. */
+  freeRun(run) {
+    if (!this.#dead) this.#call('pd_wasm_run_free', run);
+  }
+
+  /** @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image @returns {Uint8Array} */
+  encodePNG({ width, height, channels, pixels }) {
+    const bound = this.#call('pd_wasm_png_bound', width, height, channels) >>> 0;
+    if (bound === 0) {
+      throw new PocketDiffusionError('BUFFER', `no PNG of ${width} x ${height} pixels with ${channels} channels`, { status: 27 });
+    }
+    return this.#withBytes(pixels, (input) => this.#withBlock(bound, (output) => {
+      const written = this.#address('pd_wasm_png_encode', input, width, height, channels, output, bound);
+      return new Uint8Array(this.#exports.memory.buffer, output, written).slice();
+    }));
+  }
+
+  // ---- calls
+
+  #call(name, ...values) {
+    if (this.#dead) throw new PocketDiffusionError('TRAP', 'the WebAssembly instance failed in another call');
+    try {
+      return this.#exports[name](...values);
+    } catch (error) {
+      this.#dead = true;
+      throw new PocketDiffusionError('TRAP', `the WebAssembly instance failed in ${name}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** Call of a function that returns an address or a size, 0 on failure. */
+  #address(name, ...values) {
+    const address = this.#call(name, ...values) >>> 0;
+    if (address === 0) throw this.#lastError();
+    return address;
+  }
+
+  /** Call of a function that returns a pd_status. */
+  #status(name, ...values) {
+    if (this.#call(name, ...values) !== 0) throw this.#lastError();
+  }
+
+  #lastError() {
+    return new PocketDiffusionError(
+      this.#text(this.#call('pd_wasm_error_name')),
+      this.#text(this.#call('pd_wasm_error_message')),
+      { status: this.#call('pd_wasm_error_status'), offset: this.#call('pd_wasm_error_offset') },
+    );
+  }
+
+  // ---- linear memory
+
+  #text(address) {
+    if (address === 0) return '';
+    const memory = new Uint8Array(this.#exports.memory.buffer);
+    const start = address >>> 0;
+    return new TextDecoder().decode(memory.subarray(start, memory.indexOf(0, start)));
+  }
+
+  #release(address) {
+    if (!this.#dead) this.#call('pd_wasm_release', address);
+  }
+
+  /** use(address) with a block of `size` bytes that is released afterwards. */
+  #withBlock(size, use) {
+    const address = this.#address('pd_wasm_allocate', Math.max(size, 1));
+    try {
+      return use(address);
+    } finally {
+      this.#release(address);
+    }
+  }
+
+  /** use(address) with a copy of `bytes`. */
+  #withBytes(bytes, use) {
+    return this.#withBlock(bytes.length, (address) => {
+      new Uint8Array(this.#exports.memory.buffer, address, bytes.length).set(bytes);
+      return use(address);
+    });
+  }
+
+  /** Copy of the `length` bytes that write(address) has written. */
+  #readBytes(length, write) {
+    return this.#withBlock(length, (address) => {
+      write(address);
+      return new Uint8Array(this.#exports.memory.buffer, address, length).slice();
+    });
+  }
+
+  #readFloats(length, write) {
+    return this.#withBlock(length * 4, (address) => {
+      write(address);
+      return new Float32Array(this.#exports.memory.buffer, address, length).slice();
+    });
+  }
+}
