@@ -220,7 +220,7 @@ class ModelFile:
     """A model file as read back: metadata without the `pocket-diffusion.` prefix, weights dequantised."""
 
     metadata: dict[str, Any]
-    types: set[str]  # of its tensors
+    types: dict[str, str]  # of its tensors, as stored
     unet: dict[str, Any]  # arguments of the reference's Unet
     weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
 
@@ -270,11 +270,13 @@ def read_model(path: Path) -> ModelFile:
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
     unet["dim_mults"] = tuple(unet["dim_mults"])
     shapes = reference.unet_shapes(unet)
-    weights, types = {}, set()
-    for tensor in reader.tensors:
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(tuple(reversed(tensor.shape.tolist())))
-        weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values.astype(np.float32)), shapes[tensor.name])
-        types.add(tensor.tensor_type.name)
-    if not all(math.prod(shapes[name]) == tensor.numel() for name, tensor in weights.items()) or set(weights) != set(shapes):
+    if {tensor.name for tensor in reader.tensors} != set(shapes):
         raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
+    weights, types = {}, {}
+    for tensor in reader.tensors:
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        if values.size != math.prod(shapes[tensor.name]):
+            raise CheckpointError(f"{path}: {tensor.name!r} has another size than in the network it describes")
+        weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values), shapes[tensor.name])
+        types[tensor.name] = tensor.tensor_type.name
     return ModelFile(metadata, types, unet, weights)

@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from model_file import ModelFile, read_model
 from reference import Generation
 
 SCHEDULE_TOLERANCE = 1e-12  # of abar, relative
+# Of a tensor in the file against the checkpoint's, relative RMS. A Q8_0 block holds 32 values to within
+# +-1/254 of its largest: even a block with a single large value stays below sqrt(32) / 127 / sqrt(12) = 1.3 %.
+WEIGHT_TOLERANCES = {"F32": 0.0, "F16": 1e-3, "Q8_0": 2e-2}
 FORWARD_TOLERANCE = 1e-4  # of a prediction, relative to its largest magnitude
 STATE_TOLERANCE = 1e-3  # of x_t, absolute
 PIXEL_SHARE = 0.999  # of 8-bit values equal; the others may be off by one
@@ -95,6 +98,16 @@ def check_schedule(subject: Subject, expected: np.ndarray, reported: Sequence[fl
         Check("abar in the file", float(np.max(np.abs(stored / expected - 1))), SCHEDULE_TOLERANCE),
         Check("abar in the engine", float(np.max(np.abs(np.array(reported) - stored))), 0.0),
     ]
+
+
+def check_weights(subject: Subject, original: Mapping[str, torch.Tensor]) -> list[Check]:
+    """The file's weights are the checkpoint's, up to rounding; the worst tensor of each type."""
+    worst: dict[str, tuple[float, str]] = {}
+    for name, tensor in subject.file.weights.items():
+        error = float((tensor - original[name]).double().norm() / original[name].double().norm().clamp(min=1e-30))
+        type_ = subject.file.types[name]
+        worst[type_] = max(worst.get(type_, (0.0, name)), (error, name))
+    return [Check(f"weights as {type_}", error, WEIGHT_TOLERANCES[type_], name) for type_, (error, name) in sorted(worst.items())]
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -241,6 +254,7 @@ def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]
 
     with Engine() as engine:
         loaded = engine.load(arguments.model).result()
+        report(check_weights(subject, checkpoint.weights))
         report(check_schedule(subject, description.alphas_cumprod, loaded["alphasCumprod"]))
         report(check_forward(engine, subject, arguments.seeds))
         if description.can_sample:

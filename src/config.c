@@ -13,11 +13,6 @@ static const char *const known_keys[] = {
     "diffusion.beta_schedule", "diffusion.alphas_cumprod", "diffusion.objective", "sampling.sampler",
     "sampling.steps", "sampling.guidance_scale", "sampling.eta"};
 
-static bool bytes_equal(pd_bytes bytes, const char *text)
-{
-    return bytes.length == strlen(text) && memcmp(bytes.data, text, bytes.length) == 0;
-}
-
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
 static pd_status check_no_unknown_keys(const pd_gguf *gguf, pd_error *error)
@@ -29,7 +24,7 @@ static pd_status check_no_unknown_keys(const pd_gguf *gguf, pd_error *error)
         const pd_bytes name = {key.data + prefix_length, key.length - prefix_length};
         bool known = false;
         for (size_t k = 0; k < sizeof known_keys / sizeof known_keys[0] && !known; k++)
-            known = bytes_equal(name, known_keys[k]);
+            known = pd_bytes_equal(name, known_keys[k]);
         if (!known) return pd_fail(error, PD_CONFIG, gguf->values[i].offset, "unknown key %q", &key);
     }
     return PD_OK;
@@ -61,7 +56,7 @@ static pd_status read_choice(const pd_gguf *gguf, const char *key, const char *c
     const pd_status status = pd_gguf_get_string(gguf, key, &text, error);
     if (status != PD_OK) return status;
     for (int32_t i = 0; i < count; i++)
-        if (bytes_equal(text, choices[i])) {
+        if (pd_bytes_equal(text, choices[i])) {
             *choice = i;
             return PD_OK;
         }
@@ -192,7 +187,7 @@ pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error
     int32_t version = 0;
     *config = (pd_config){0};
     PD_TRY(pd_gguf_get_string(gguf, "general.architecture", &architecture, error));
-    if (!bytes_equal(architecture, "pocket-diffusion"))
+    if (!pd_bytes_equal(architecture, "pocket-diffusion"))
         return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, "general.architecture")->offset,
                        "general.architecture is %q, not \"pocket-diffusion\"", &architecture);
     PD_TRY(read_int32(gguf, PREFIX "format_version", FORMAT_VERSION, FORMAT_VERSION, &version, error));

@@ -335,8 +335,7 @@ static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_
     for (uint64_t k = 0; gguf->tensor_count != (uint64_t)list->count && k < gguf->tensor_count; k++) {
         bool known = false;
         for (int32_t i = 0; i < list->count && !known; i++)
-            known = gguf->tensors[k].name.length == strlen(list->weights[i].name) &&
-                    memcmp(gguf->tensors[k].name.data, list->weights[i].name, gguf->tensors[k].name.length) == 0;
+            known = pd_bytes_equal(gguf->tensors[k].name, list->weights[i].name);
         if (!known)
             return pd_fail(error, PD_TENSOR, gguf->tensors[k].offset, "tensor %q does not belong to this network",
                            &gguf->tensors[k].name);
@@ -435,7 +434,7 @@ static void place_workspace(pd_arena *arena, pd_unet *unet)
 static const char *place_text(pd_arena *arena, pd_bytes text)
 {
     char *copy = PD_TAKE(arena, char, text.length + 1);
-    if (copy && text.length) memcpy(copy, text.data, text.length);
+    if (copy && text.length) memcpy(copy, text.data, (size_t)text.length);
     return copy;
 }
 

@@ -43,16 +43,14 @@ static void *bump_reallocate(const void *old, size_t old_size, size_t size)
 #define STBI_WRITE_NO_STDIO
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION
-/* It declares more than it defines without stdio; gcc reports that even in a
- * system header. */
-#pragma GCC diagnostic push
+/* It declares more than it defines without stdio; gcc reports that at the end
+ * of the file, even for a system header. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #if __has_include("stb/stb_image_write.h")
 #include "stb/stb_image_write.h"
 #else
 #include "stb_image_write.h"
 #endif
-#pragma GCC diagnostic pop
 
 #define MAX_SIDE 8192
 /* stb's default. A match list holds up to twice as many entries. */

@@ -2,6 +2,8 @@
 #ifndef PD_STATUS_H
 #define PD_STATUS_H
 
+#include <string.h>
+
 #include "pocket_diffusion.h"
 
 /* Stores status, offset and the formatted line in *error (if not NULL) and
@@ -23,6 +25,13 @@ typedef struct pd_bytes {
     const char *data;
     uint64_t length;
 } pd_bytes;
+
+/* Is it the same as the NUL-terminated text? */
+static inline bool pd_bytes_equal(pd_bytes bytes, const char *text)
+{
+    const size_t length = strlen(text);
+    return bytes.length == length && memcmp(bytes.data, text, length) == 0;
+}
 
 /* Length (1 .. 4) of the well-formed UTF-8 sequence that `text` begins with, and
  * its code point; 0 if there is none: overlong forms, surrogates, code points

@@ -60,16 +60,27 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
         }                                                                           \
     } while (0)
         int32_t left = run;
+#if UNR==4
         for (; left >= 4; left -= 4) {
-            PD_PRODUCT_STEP(0);
-            PD_PRODUCT_STEP(1);
-            PD_PRODUCT_STEP(2);
-            PD_PRODUCT_STEP(3);
+            PD_PRODUCT_STEP(0); BAR;
+            PD_PRODUCT_STEP(1); BAR;
+            PD_PRODUCT_STEP(2); BAR;
+            PD_PRODUCT_STEP(3); BAR;
             PD_UNROLL
             for (int r = 0; r < rows; r++)
                 at[r] += 4;
             panel += 16 * vectors;
         }
+#elif UNR==2
+        for (; left >= 2; left -= 2) {
+            PD_PRODUCT_STEP(0); BAR;
+            PD_PRODUCT_STEP(1); BAR;
+            PD_UNROLL
+            for (int r = 0; r < rows; r++)
+                at[r] += 2;
+            panel += 8 * vectors;
+        }
+#endif
         for (; left > 0; left--) {
             PD_PRODUCT_STEP(0);
             PD_UNROLL

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Builds what has changed; installs nothing (scripts/setup.sh does).
+#
+#   scripts/build.sh [--native] [--wasm] [--debug] [--sanitize]    default: --native --wasm
+#
+#   --native    static library and C tests, gcc, Release      build/native
+#   --wasm      the WebAssembly module                        web/pocket-diffusion.wasm
+#   --debug     library and C tests, clang, no optimisation   build/debug
+#   --sanitize  the same with AddressSanitizer and UBSan      build/sanitize
+
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+[ $# -gt 0 ] || set -- --native --wasm
+for option in "$@"; do
+  case $option in
+    --native | --wasm | --debug | --sanitize) ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "build.sh: unknown option $option (see --help)" >&2; exit 2 ;;
+  esac
+done
+
+missing=$(missing_packages compilers)
+[ -z "$missing" ] || fail "missing: $(echo $missing); scripts/setup.sh compilers installs it"
+lock
+for option in "$@"; do
+  case $option in
+    --native) build_native native gcc Release ;;
+    --wasm)
+      build_wasm
+      say "web/pocket-diffusion.wasm: $(stat -c %s web/pocket-diffusion.wasm) bytes, $(gzip -9c web/pocket-diffusion.wasm | wc -c) with gzip"
+      ;;
+    --debug) build_native debug clang-19 Debug ;;
+    --sanitize) build_native sanitize clang-19 RelWithDebInfo -DPD_SANITIZE=ON ;;
+  esac || fail "$option failed"
+done
+say "built: $*"

@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Installs what the other scripts need. start.sh, build.sh and test.sh source
+# this file; run by itself it prepares the parts that are named:
+#
+#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark]   default: compilers npm
+#
+# Everything is done only where something is missing, so a second run is quick.
+# System packages come from apt-get (as root, or through sudo); on a system
+# without apt-get the script names what is missing and stops.
+
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+export DEBIAN_FRONTEND=noninteractive
+mkdir -p build/stamps build/logs
+
+say() { printf '[%s %4ds] %s\n' "$(date +%H:%M:%S)" "$SECONDS" "$*"; }
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# quietly NAME COMMAND...: output goes to build/logs/NAME.log and is shown only
+# if the command fails. No command may wait for an answer.
+quietly() {
+  local log=build/logs/$1.log
+  shift
+  if ! "$@" >"$log" 2>&1 </dev/null; then
+    tail -n 40 "$log" >&2
+    printf 'failed: %s (whole output: %s)\n' "$*" "$log" >&2
+    return 1
+  fi
+}
+
+# One set-up or build at a time in this checkout.
+lock() {
+  exec 9>build/lock
+  command -v flock >/dev/null || return 0
+  flock --nonblock 9 || { say "waiting for another run in this checkout"; flock 9; }
+}
+unlock() { exec 9>&-; }
+
+# stamp NAME TEXT...: true if TEXT is what was recorded for NAME.
+stamped() { [ "$(cat "build/stamps/$1" 2>/dev/null)" = "$2" ]; }
+stamp() { printf '%s\n' "$2" >"build/stamps/$1"; }
+
+# ---- system packages ---------------------------------------------------------
+
+has() { command -v "$1" >/dev/null 2>&1; }
+has_package() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+# A working Python of at least 3.10 that can make virtual environments.
+find_python() {
+  local candidate
+  for candidate in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+      command -v "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Debian's Emscripten is old, and its own LLVM with it; see emscripten_environment.
+emcc_is_old() {
+  local version
+  version=$(emcc --version 2>/dev/null | sed -n '1s/[^0-9]*\([0-9][0-9.]*\).*/\1/p')
+  [ -z "$version" ] || [ "$(printf '%s\n3.1.25\n' "$version" | sort -V | head -n 1)" != 3.1.25 ]
+}
+
+# Names of the Debian packages of a group that are not there. A tool that was
+# installed in another way counts.
+missing_packages() {
+  case $1 in
+    compilers)
+      has cmake || echo cmake
+      has ninja || echo ninja-build
+      has gcc || echo gcc
+      echo '#include <stdio.h>' | gcc -E - >/dev/null 2>&1 || echo libc6-dev
+      has emcc || echo emscripten
+      [ -e /usr/include/stb/stb_image_write.h ] || [ -e /usr/local/include/stb/stb_image_write.h ] || echo libstb-dev
+      if emcc_is_old; then
+        has clang-19 || echo clang-19
+        has wasm-ld-19 || echo lld-19
+        has llvm-config-19 || echo llvm-19
+        [ -d /usr/share/nodejs/acorn ] || echo node-acorn
+      fi
+      ;;
+    sanitizers)
+      has clang-19 || echo clang-19
+      ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
+      ;;
+    browsers)
+      has chromium || echo chromium
+      has firefox-esr || echo firefox-esr
+      ;;
+    python)
+      find_python >/dev/null || echo python3 python3-venv
+      ;;
+    *) fail "no package group $1" ;;
+  esac
+}
+
+# packages GROUP...: installs what is missing of the groups.
+packages() {
+  local group missing=() as_root=()
+  for group in "$@"; do
+    mapfile -t -O "${#missing[@]}" missing < <(missing_packages "$group" | tr ' ' '\n')
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" ca-certificates | sort -u)
+  has apt-get || fail "missing, and there is no apt-get to install it (Debian's package names): ${missing[*]}"
+  if [ "$(id -u)" != 0 ]; then
+    { has sudo && sudo -n true 2>/dev/null; } ||
+      fail "missing, and installing needs root: apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo -n --preserve-env=DEBIAN_FRONTEND)
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  local apt=(${as_root[@]+"${as_root[@]}"} apt-get -o DPkg::Lock::Timeout=300)
+  quietly apt-update "${apt[@]}" update || say "apt-get update failed; trying with the lists that are there"
+  quietly apt-install "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" ||
+    fail "cannot install: ${missing[*]}"
+}
+
+# ---- npm and Python packages ---------------------------------------------------
+
+check_node() {
+  has node && has npm || fail "Node.js 20 or newer with npm is needed, and not found"
+  [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "Node.js 20 or newer is needed; this is $(node --version)"
+}
+
+npm_packages() {
+  check_node
+  local key
+  key=$(cat package.json package-lock.json 2>/dev/null | sha256sum; node --version)
+  [ -d node_modules ] && stamped npm "$key" && return 0
+  say "installing npm packages"
+  if [ -e package-lock.json ]; then
+    quietly npm npm ci --no-audit --no-fund || fail "npm ci failed"
+  else
+    quietly npm npm install --no-audit --no-fund --no-package-lock || fail "npm install failed"
+  fi
+  stamp npm "$key"
+}
+
+# .venv with PyTorch, the reference implementation and the export tools.
+# requirements FILE... are added. The reference is installed without its
+# dependencies: it wants torchvision, which the one module in use does not.
+python_packages() {
+  packages python
+  local python key
+  local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4
+  python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
+  key=$(cat "$@" | sha256sum; echo "$torch $reference"; "$python" --version)
+  [ -x .venv/bin/python ] && stamped "python-$#" "$key" && return 0
+  say "installing Python packages into .venv ($torch and others)"
+  [ -x .venv/bin/python ] || quietly venv "$python" -m venv .venv || fail "cannot make .venv"
+  local pip=(.venv/bin/python -m pip --no-input --disable-pip-version-check install) file
+  quietly pip-torch "${pip[@]}" "$torch" || fail "cannot install $torch"
+  for file in "$@"; do
+    quietly "pip-$(basename "$file" .txt)" "${pip[@]}" -r "$file" || fail "cannot install $file"
+  done
+  quietly pip-reference "${pip[@]}" --no-deps "$reference" || fail "cannot install $reference"
+  stamp "python-$#" "$key"
+}
+
+# ---- building ------------------------------------------------------------------
+
+# build_native FOLDER COMPILER BUILD_TYPE [cmake option...]
+build_native() {
+  local folder=$1 compiler=$2 type=$3
+  shift 3
+  # CMake cannot change the compiler of a build folder.
+  if [ -e "build/$folder/CMakeCache.txt" ] && ! grep -q "^CMAKE_C_COMPILER:[A-Z]*=\(.*/\)\?$compiler\$" "build/$folder/CMakeCache.txt"; then
+    rm -rf "build/$folder"
+  fi
+  quietly "configure-$folder" cmake -S . -B "build/$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE="$type" "$@" &&
+    quietly "build-$folder" cmake --build "build/$folder"
+}
+
+# Debian's Emscripten 3.1.6 with clang 19 in place of its own LLVM 14: much
+# better SIMD code. Its JavaScript finds acorn only through NODE_PATH when
+# Node.js is not Debian's own. Its library cache is part of the package and
+# read-only: EM_CACHE must stay unset. A current emsdk is used as it is.
+emscripten_environment() {
+  emcc_is_old || return 0
+  EM_LLVM_ROOT=$(llvm-config-19 --bindir)
+  export EM_LLVM_ROOT EM_LLVM_ADD_VERSION='' EM_CLANG_ADD_VERSION=''
+  export NODE_PATH=/usr/share/nodejs${NODE_PATH:+:$NODE_PATH}
+  unset EM_CACHE
+}
+
+# Writes web/pocket-diffusion.wasm.
+build_wasm() (
+  emscripten_environment
+  quietly configure-wasm emcmake cmake -S . -B build/wasm -G Ninja -DCMAKE_BUILD_TYPE=Release &&
+    quietly build-wasm cmake --build build/wasm
+)
+
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+  [ $# -gt 0 ] || set -- compilers npm
+  case " $* " in *" -h "* | *" --help "*) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac
+  lock
+  for part in "$@"; do
+    case $part in
+      compilers | browsers) packages "$part" ;;
+      npm) npm_packages ;;
+      python) python_packages scripts/requirements.txt ;;
+      benchmark) python_packages scripts/requirements.txt scripts/requirements-benchmark.txt ;;
+      *) fail "unknown part $part; known: compilers npm browsers python benchmark" ;;
+    esac
+  done
+  say "ready: $*"
+fi

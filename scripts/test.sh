@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs every test, also after a failure. The last line is
+# "N passed, N failed" (", N skipped" may follow); the exit code is 0 only if
+# nothing failed and every stage ran at least one test.
+#
+#   scripts/test.sh [--quick] [STAGE...]
+#
+#   release    C tests, gcc, optimised
+#   debug      C tests, clang, not optimised                          (not with --quick)
+#   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
+#   node       the JavaScript library and the command line under Node.js
+#   browser    the page in Chromium and in Firefox                    (not with --quick)
+#   parity     against the reference in PyTorch; --quick leaves out tests marked slow
+#
+# Reports in JUnit format: build/reports.
+
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+set +e
+
+quick=no stages=()
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=yes ;;
+    release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
+  esac
+done
+if [ "${#stages[@]}" = 0 ]; then
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(release debug sanitize node browser parity); fi
+fi
+wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
+
+reports=build/reports
+rm -rf "$reports"
+mkdir -p "$reports"
+passed=0 failed=0 skipped=0
+
+# Runs a stage's command, which writes build/reports/STAGE*.xml, and adds up.
+stage() {
+  local name=$1 status counts
+  shift
+  say "$name"
+  "$@" </dev/null
+  status=$?
+  read -r -a counts < <(node scripts/junit_totals.mjs "$reports/$name"*.xml)
+  if [ $((counts[0] + counts[1])) = 0 ]; then
+    echo "$name: no test ran" >&2
+    counts[1]=1
+  elif [ $status != 0 ] && [ "${counts[1]}" = 0 ]; then
+    echo "$name: exit status $status without a failed test" >&2
+    counts[1]=1
+  fi
+  say "$name: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped"
+  passed=$((passed + counts[0])) failed=$((failed + counts[1])) skipped=$((skipped + counts[2]))
+}
+
+# Set-up and build steps are no tests: only their failure counts.
+step() {
+  say "$1"
+  shift
+  # In a subshell, so that a step that gives up does not end the whole run.
+  ("$@") && return 0
+  echo "failed: $*" >&2
+  failed=$((failed + 1))
+}
+
+c_tests() { # FOLDER NAME
+  ctest --test-dir "build/$1" --output-on-failure --no-tests=error --parallel 2 --output-junit "$root/$reports/$2.xml" \
+    >"build/logs/ctest-$2.log" 2>&1
+  local status=$?
+  if [ $status = 0 ]; then tail -n 4 "build/logs/ctest-$2.log"; else cat "build/logs/ctest-$2.log"; fi
+  return $status
+}
+
+node_tests() { # FOLDER NAME [option...]: files *.test.mjs
+  local files
+  mapfile -t files < <(find "tests/$1" -name '*.test.mjs' | sort)
+  [ "${#files[@]}" -gt 0 ] || return 1
+  node --test "${@:3}" --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=junit --test-reporter-destination="$reports/$2.xml" "${files[@]}"
+}
+
+parity_tests() {
+  local selection=()
+  [ $quick = no ] || selection=(-m 'not slow')
+  .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider "${selection[@]}" --junitxml="$reports/parity.xml"
+}
+
+check_node
+lock
+groups=(compilers)
+! wanted debug && ! wanted sanitize || groups+=(sanitizers)
+! wanted browser || groups+=(browsers)
+! wanted parity || groups+=(python)
+step "packages of the system" packages "${groups[@]}"
+step "packages from npm" npm_packages
+! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt
+step "building WebAssembly" build_wasm
+step "building natively, gcc, Release" build_native native gcc Release
+! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
+! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 RelWithDebInfo -DPD_SANITIZE=ON
+unlock
+
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+! wanted release || stage release c_tests native release
+! wanted debug || stage debug c_tests debug debug
+! wanted sanitize || stage sanitize c_tests sanitize sanitize
+! wanted node || stage node node_tests node node
+# One browser at a time: two cores.
+! wanted browser || stage browser node_tests browser browser --test-concurrency=1
+! wanted parity || stage parity parity_tests
+
+say "reports: $reports"
+line="$passed passed, $failed failed"
+[ "$skipped" = 0 ] || line+=", $skipped skipped"
+echo "$line"
+[ "$failed" = 0 ]

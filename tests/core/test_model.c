@@ -1,0 +1,267 @@
+/* The whole core on a small random network, against what PyTorch made of the
+ * same file (tests/parity/make_tiny_model.py describes tiny.bin). */
+#include <string.h>
+
+#include "check.h"
+#include "kernels.h"
+#include "pocket_diffusion.h"
+
+enum { SIDE = 16, CHANNELS = 1, VALUES = 4 * 8 * 8, PIXELS = SIDE * SIDE * CHANNELS };
+
+static unsigned char *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "cannot open %s\n", path);
+        exit(EXIT_FAILURE);
+    }
+    unsigned char *bytes = malloc(1 << 20);
+    *size = fread(bytes, 1, 1 << 20, file);
+    fclose(file);
+    return bytes;
+}
+
+static const unsigned char *cursor;
+
+static void take(void *target, size_t size)
+{
+    memcpy(target, cursor, size);
+    cursor += size;
+}
+
+static int32_t take_int(void)
+{
+    int32_t value;
+    take(&value, sizeof value);
+    return value;
+}
+
+static float take_float(void)
+{
+    float value;
+    take(&value, sizeof value);
+    return value;
+}
+
+static double largest_magnitude(const float *values)
+{
+    double largest = 0;
+    for (int i = 0; i < VALUES; i++) largest = fmax(largest, fabs((double)values[i]));
+    return largest;
+}
+
+static double largest_difference(const float *a, const float *b)
+{
+    double largest = 0;
+    for (int i = 0; i < VALUES; i++) largest = fmax(largest, fabs((double)a[i] - (double)b[i]));
+    return largest;
+}
+
+static void test_forward(pd_model *model)
+{
+    double worst = 0;
+    for (int32_t left = take_int(); left > 0; left--) {
+        float x[VALUES], expected[VALUES], prediction[VALUES];
+        const int32_t t = take_int(), label = take_int();
+        take(x, sizeof x);
+        take(expected, sizeof expected);
+        CHECK(pd_model_predict(model, x, t, label, prediction, NULL) == PD_OK);
+        worst = fmax(worst, largest_difference(prediction, expected) / largest_magnitude(expected));
+    }
+    printf("forward: largest error %.2g of the largest magnitude\n", worst);
+    CHECK(worst < 1e-4);
+}
+
+static void test_trajectories(pd_model *model)
+{
+    double worst = 0;
+    int different = 0, far = 0;
+    for (int32_t left = take_int(); left > 0; left--) {
+        pd_options options;
+        pd_picture picture = {0, 0, 0};
+        pd_run *run = NULL;
+        CHECK(pd_options_init(model, &options) == PD_OK);
+        picture.label = take_int();
+        picture.seed = (uint64_t)take_int();
+        options.sampler = take_int();
+        options.steps = take_int();
+        options.projection = take_int();
+        options.guidance_scale = take_float();
+        options.eta = take_float();
+        options.rescale = take_float();
+        CHECK(pd_run_start(model, &options, &picture, 1, &run, NULL) == PD_OK);
+        if (!run) return;
+        CHECK(pd_run_steps_total(run) == options.steps);
+        for (int32_t step = 0; step < options.steps; step++) {
+            float expected[VALUES], state[VALUES];
+            take(expected, sizeof expected);
+            CHECK(pd_run_step(run, NULL) == PD_OK);
+            CHECK(pd_run_state(run, 0, state, VALUES, NULL) == PD_OK);
+            worst = fmax(worst, largest_difference(state, expected));
+        }
+        uint8_t expected[PIXELS], pixels[PIXELS];
+        take(expected, sizeof expected);
+        CHECK(pd_run_step(run, NULL) == PD_STATE);
+        CHECK(pd_run_next_timestep(run) == -1);
+        CHECK(pd_run_finish(run, 0, pixels, PIXELS - 1, NULL) == PD_BUFFER);
+        CHECK(pd_run_finish(run, 0, pixels, PIXELS, NULL) == PD_OK);
+        for (int i = 0; i < PIXELS; i++) {
+            different += pixels[i] != expected[i];
+            far += abs(pixels[i] - expected[i]) > 1;
+        }
+        pd_run_free(run);
+    }
+    printf("trajectories: largest error %.2g; %d pixels differ\n", worst, different);
+    CHECK(worst < 1e-3);
+    CHECK(far == 0);
+    CHECK(different * 1000 <= 4 * PIXELS);
+}
+
+static void generate(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
+                     uint8_t *pixels)
+{
+    pd_run *run = NULL;
+    CHECK(pd_run_start(model, options, pictures, count, &run, NULL) == PD_OK);
+    while (run && pd_run_steps_done(run) < pd_run_steps_total(run)) CHECK(pd_run_step(run, NULL) == PD_OK);
+    for (int32_t i = 0; i < count; i++) CHECK(pd_run_finish(run, i, pixels + i * PIXELS, PIXELS, NULL) == PD_OK);
+    pd_run_free(run);
+}
+
+/* The bits of a picture depend neither on its neighbours in a run nor on what
+ * the model did before, an unfinished run included. */
+static void test_independence(pd_model *model)
+{
+    enum { COUNT = 11 };
+    static uint8_t together[COUNT * PIXELS], alone[PIXELS];
+    pd_picture pictures[COUNT];
+    pd_options options;
+    pd_run *abandoned = NULL;
+    CHECK(pd_options_init(model, &options) == PD_OK);
+    options.steps = 3;
+    for (int32_t i = 0; i < COUNT; i++) pictures[i] = (pd_picture){i % 3, 0, (uint64_t)i * 77u};
+    generate(model, &options, pictures, COUNT, together);
+    CHECK(pd_run_start(model, &options, pictures, 2, &abandoned, NULL) == PD_OK);
+    CHECK(pd_run_step(abandoned, NULL) == PD_OK);
+    for (int32_t i = 0; i < COUNT; i++) {
+        generate(model, &options, &pictures[i], 1, alone);
+        CHECK(memcmp(alone, together + i * PIXELS, PIXELS) == 0);
+    }
+    pd_run_free(abandoned);
+}
+
+static void test_refusals(pd_model *model)
+{
+    pd_options good, bad;
+    pd_error error;
+    pd_run *run = NULL;
+    const pd_picture picture = {0, 0, 0};
+    CHECK(pd_options_init(model, &good) == PD_OK);
+#define REFUSED(field, value, expected)                                              \
+    do {                                                                             \
+        bad = good;                                                                  \
+        bad.field = (value);                                                         \
+        CHECK(pd_run_start(model, &bad, &picture, 1, &run, &error) == (expected));    \
+        CHECK(run == NULL && error.status == (expected) && strlen(error.message) > 0); \
+    } while (0)
+    REFUSED(struct_size, 4, PD_ABI);
+    REFUSED(steps, 0, PD_STEPS);
+    REFUSED(steps, -1, PD_STEPS);
+    REFUSED(steps, 101, PD_STEPS);
+    REFUSED(guidance_scale, NAN, PD_SCALE);
+    REFUSED(guidance_scale, INFINITY, PD_SCALE);
+    REFUSED(guidance_scale, -0.5f, PD_SCALE);
+    REFUSED(guidance_scale, 100.5f, PD_SCALE);
+    REFUSED(sampler, PD_SAMPLER_COUNT, PD_SAMPLER);
+    REFUSED(sampler, -1, PD_SAMPLER);
+    REFUSED(eta, 1.5f, PD_OPTION);
+    REFUSED(rescale, NAN, PD_OPTION);
+    REFUSED(keep_parallel, -1.0f, PD_OPTION);
+    REFUSED(projection, 2, PD_OPTION);
+#undef REFUSED
+    const int32_t bad_labels[] = {-1, 3, INT32_MIN, PD_LABEL_NULL};
+    for (int i = 0; i < 4; i++) {
+        const pd_picture wrong = {bad_labels[i], 0, 0};
+        CHECK(pd_run_start(model, &good, &wrong, 1, &run, &error) == PD_LABEL);
+    }
+    CHECK(pd_run_start(NULL, &good, &picture, 1, &run, NULL) == PD_ARG);
+    CHECK(pd_run_start(model, NULL, &picture, 1, &run, NULL) == PD_ARG);
+    CHECK(pd_run_start(model, &good, NULL, 1, &run, NULL) == PD_ARG);
+    CHECK(pd_run_start(model, &good, &picture, 0, &run, NULL) == PD_ARG);
+    CHECK(pd_run_start(model, &good, &picture, PD_MAX_PICTURES + 1, &run, NULL) == PD_ARG);
+    CHECK(pd_run_start(model, &good, &picture, 1, NULL, NULL) == PD_ARG);
+    CHECK(pd_run_step(NULL, NULL) == PD_ARG);
+
+    CHECK(pd_run_start(model, &good, &picture, 1, &run, NULL) == PD_OK);
+    uint8_t pixels[PIXELS];
+    CHECK(pd_run_finish(run, 0, pixels, PIXELS, &error) == PD_STATE);
+    CHECK(pd_run_preview(run, 1, pixels, PIXELS, &error) == PD_ARG);
+    CHECK(pd_run_preview(run, 0, NULL, PIXELS, &error) == PD_ARG);
+    CHECK(pd_run_preview(run, 0, pixels, PIXELS, &error) == PD_OK);
+    pd_run_free(run);
+
+    float x[VALUES] = {0};
+    CHECK(pd_model_predict(model, x, -1, 0, x, NULL) == PD_ARG);
+    CHECK(pd_model_predict(model, x, 100, 0, x, NULL) == PD_ARG);
+    CHECK(pd_model_predict(model, x, 0, 3, x, NULL) == PD_LABEL);
+    CHECK(pd_model_predict(model, NULL, 0, 0, x, NULL) == PD_ARG);
+}
+
+/* Non-finite numbers are reported, and spoil only their own run. */
+static void test_nonfinite(pd_model *model)
+{
+    float x[VALUES], prediction[VALUES];
+    for (int i = 0; i < VALUES; i++) x[i] = i == 9 ? INFINITY : 0.5f;
+    CHECK(pd_model_predict(model, x, 3, 0, prediction, NULL) == PD_OK);
+    pd_options options;
+    const pd_picture picture = {1, 0, 5};
+    static uint8_t first[PIXELS], second[PIXELS];
+    CHECK(pd_options_init(model, &options) == PD_OK);
+    options.steps = 2;
+    generate(model, &options, &picture, 1, first);
+    CHECK(pd_model_predict(model, x, 3, 0, prediction, NULL) == PD_OK);
+    generate(model, &options, &picture, 1, second);
+    CHECK(memcmp(first, second, PIXELS) == 0);
+}
+
+static void test_info(const pd_model *model)
+{
+    const pd_model_info *info = pd_model_get_info(model);
+    CHECK(info->width == SIDE && info->height == SIDE && info->channels == CHANNELS && info->pixel_unshuffle == 2);
+    CHECK(info->network_channels == 4 && info->network_out_channels == 4 && info->network_width == 8);
+    CHECK(info->class_count == 3 && info->timesteps == 100 && info->objective == PD_OBJECTIVE_V);
+    CHECK(strcmp(info->name, "Tiny test model") == 0 && strcmp(info->schedule_name, "cosine") == 0);
+    CHECK(strcmp(pd_model_class_name(model, 1), "square") == 0);
+    CHECK(pd_model_class_name(model, 3) == NULL && pd_model_class_name(model, -1) == NULL);
+    CHECK(info->parameter_count == 167500); /* as counted by PyTorch: sum of numel() over state_dict() */
+}
+
+int main(void)
+{
+    size_t model_size, golden_size;
+    unsigned char *bytes = read_file("golden/tiny.gguf", &model_size);
+    unsigned char *golden = read_file("golden/tiny.bin", &golden_size);
+
+    for (int use_reference = 0; use_reference < 2; use_reference++) {
+        printf("%s kernels\n", use_reference ? "reference" : "vectorised");
+        pd_kernels_use_reference(use_reference);
+        pd_model *model;
+        pd_error error;
+        const pd_status status = pd_model_load(bytes, model_size, &model, &error);
+        if (status != PD_OK) fprintf(stderr, "%s: %s\n", pd_status_name(status), error.message);
+        CHECK(status == PD_OK);
+        if (status != PD_OK) break;
+        cursor = golden;
+        test_info(model);
+        test_forward(model);
+        test_trajectories(model);
+        CHECK(cursor == golden + golden_size);
+        test_independence(model);
+        test_refusals(model);
+        test_nonfinite(model);
+        pd_model_free(model);
+    }
+    pd_kernels_use_reference(false);
+    free(bytes);
+    free(golden);
+    return check_result();
+}

@@ -1,0 +1,21 @@
+"""Shared by the tests of the exporter and of parity with PyTorch. Run: python -m pytest tests/parity"""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The engine works on another core; and small networks are not faster on more."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
