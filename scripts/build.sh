@@ -30,7 +30,7 @@ for option in "$@"; do
       say "web/pocket-diffusion.wasm: $(stat -c %s web/pocket-diffusion.wasm) bytes, $(gzip -9c web/pocket-diffusion.wasm | wc -c) with gzip"
       ;;
     --debug) build_native debug clang-19 Debug ;;
-    --sanitize) build_native sanitize clang-19 RelWithDebInfo -DPD_SANITIZE=ON ;;
+    --sanitize) build_native sanitize clang-19 Debug -DPD_SANITIZE=ON ;;
   esac || fail "$option failed"
 done
 say "built: $*"

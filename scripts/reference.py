@@ -67,19 +67,40 @@ def build_unet(arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
     return unet.eval().requires_grad_(False)
 
 
-def random_unet(arguments: Mapping[str, Any], seed: int) -> torch.nn.Module:
+def random_unet(arguments: Mapping[str, Any], seed: int, identity: float = 0.0) -> torch.nn.Module:
     """A network with random weights in which every parameter matters.
 
     PyTorch's default initialisation, except for the gains of the norms: those start at 1, where a gain that is
     forgotten or misplaced would not be noticed.
+
+    `identity`: how much of its input the prediction contains besides, as that of a trained network does. Without,
+    a network that is sampled under the noise objective is an amplifier: x_0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar)
+    multiplies rounding by 1 / sqrt(abar), unless eps follows x_t.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         unet = load_reference().Unet(**arguments)
+        unet.requires_grad_(False)
         for name, parameter in unet.named_parameters():
             if name.endswith(".g"):
                 torch.nn.init.uniform_(parameter, 0.5, 1.5)
-    return unet.eval().requires_grad_(False)
+        if identity:
+            _add_identity(unet, identity)
+    return unet.eval()
+
+
+def _add_identity(unet: torch.nn.Module, amount: float) -> None:
+    """Carries x_t through the stem, the outermost skip connection and the last 1x1 convolutions.
+
+    Adds to the first `channels` features, whose other weights stay; so the carried part is not exactly x_t.
+    """
+    channels = unet.channels
+    stem, skip, last = unet.init_conv.weight, unet.final_res_block.res_conv.weight, unet.final_conv.weight
+    assert stem.shape[0] >= channels and last.shape[0] == channels
+    for i in range(channels):
+        stem[i, i, 3, 3] += 1
+        skip[i, stem.shape[0] + i, 0, 0] += 1  # [x, r] are concatenated: r, the stem's output, is the second half
+        last[i, i, 0, 0] += amount
 
 
 # ---- schedules --------------------------------------------------------------

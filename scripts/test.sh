@@ -82,7 +82,11 @@ node_tests() { # FOLDER NAME [option...]: files *.test.mjs
 }
 
 parity_tests() {
-  local selection=()
+  local selection=() folder
+  # Tests that want the checkpoints of the shipped models are skipped without them.
+  for folder in checkpoints ../shared/checkpoints; do
+    [ ! -d "$folder" ] || export POCKET_DIFFUSION_CHECKPOINTS=${POCKET_DIFFUSION_CHECKPOINTS-$(realpath "$folder")}
+  done
   [ $quick = no ] || selection=(-m 'not slow')
   .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider "${selection[@]}" --junitxml="$reports/parity.xml"
 }
@@ -99,7 +103,7 @@ step "packages from npm" npm_packages
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
-! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 RelWithDebInfo -DPD_SANITIZE=ON
+! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 Debug -DPD_SANITIZE=ON
 unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1

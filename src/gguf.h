@@ -48,7 +48,11 @@ typedef struct pd_gguf {
 } pd_gguf;
 
 /* Validates the whole file (structure, not numbers). On failure nothing is
- * held. The table itself takes at most the file's size plus 1 MiB. */
+ * held and *gguf is an empty table, which pd_gguf_close accepts. The table
+ * itself takes at most the file's size plus 1 MiB. Files have 1 to 4096
+ * metadata entries and as many tensors. A field that promises more than the
+ * file has left is refused with the status of that field (COUNT, STRING,
+ * ARRAY); SHORT is for everything else that a cut file lacks. */
 pd_status pd_gguf_open(pd_gguf *gguf, const void *bytes, size_t size, pd_error *error);
 void pd_gguf_close(pd_gguf *gguf);
 
@@ -67,7 +71,8 @@ pd_status pd_gguf_get_bool(const pd_gguf *gguf, const char *key, bool *value, pd
 pd_status pd_gguf_get_string(const pd_gguf *gguf, const char *key, pd_bytes *value, pd_error *error);
 pd_status pd_gguf_get_array(const pd_gguf *gguf, const char *key, pd_gguf_value_type element,
                             const pd_gguf_value **value, pd_error *error);
-/* Element i of an array whose element type was checked. */
+/* Element i of an array whose element type was checked; uint64 values over
+ * INT64_MAX come out as INT64_MAX. */
 int64_t pd_gguf_array_integer(const pd_gguf_value *array, uint64_t i);
 double pd_gguf_array_real(const pd_gguf_value *array, uint64_t i);
 /* Strings have no index: walk them with a cursor that starts at 0. */
@@ -75,7 +80,7 @@ pd_bytes pd_gguf_array_next_string(const pd_gguf_value *array, uint64_t *cursor)
 
 /* `count` values of the tensor, from linear element `first`, as float32. For
  * Q8_0 both must be multiples of 32. PD_NONFINITE, naming the tensor and the
- * element, if a value is NaN or infinite. */
+ * element, if a value is NaN or infinite; `values` are then of no use. */
 pd_status pd_gguf_dequantize(const pd_gguf_tensor *tensor, uint64_t first, uint64_t count, float *values,
                              pd_error *error);
 

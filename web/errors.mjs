@@ -1,5 +1,3 @@
-/** @typedef {import('./index.d.ts')} api */
-
 /** Errors of the core and of loading; wrong arguments are TypeError or RangeError instead. */
 export class PocketDiffusionError extends Error {
   /**

@@ -49,7 +49,7 @@ export class ModelHost {
   /** @param {Float32Array} x @param {number} t @param {number | null} label @returns {Promise<Float32Array>} */
   async predict(x, t, label, { signal } = {}) {
     const { engine, model } = await this.#ready();
-    signal?.throwIfAborted();
+    this.#checkOpen(signal);
     const { networkOutChannels, networkHeight, networkWidth } = this.#info;
     return engine.predict(model, x, t, label ?? NULL_LABEL, networkOutChannels * networkHeight * networkWidth);
   }
@@ -62,7 +62,7 @@ export class ModelHost {
    */
   async generate(request, { signal, onStep } = {}) {
     const { engine, model } = await this.#ready();
-    signal?.throwIfAborted();
+    this.#checkOpen(signal);
     const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
     const byteLength = width * height * channels;
     const run = engine.startRun(model, request);

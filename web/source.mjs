@@ -10,9 +10,16 @@ export const isNode = () => typeof process === 'object' && typeof process?.versi
 // By tag, not instanceof: values may come from another frame or realm.
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
 const isBuffer = (value) => tagOf(value) === 'ArrayBuffer' || tagOf(value) === 'SharedArrayBuffer';
+const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
 export const isBytes = (value) => ArrayBuffer.isView(value) || isBuffer(value);
+export const isModule = (value) => tagOf(value) === 'WebAssembly.Module';
 export const isURL = (value) => tagOf(value) === 'URL';
-export const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
+export const isSource = (value) => typeof value === 'string' || isURL(value) || isBytes(value) || isBlob(value);
+
+/** A URL if the string is one, else null. A single letter before the colon is a drive, not a scheme. */
+export const parseURL = (text) => (/^[a-z][a-z0-9+.-]+:/i.test(text) ? new URL(text) : null);
+
+const tooManyBytes = () => tooBigError(`the file has more than ${MAX_FILE_BYTES} bytes`);
 
 /**
  * A copy that nobody else can change, shrink or detach.
@@ -20,15 +27,14 @@ export const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'Fi
  * @returns {Uint8Array}
  */
 export function copyBytes(value, argument) {
-  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
   let whole;
   try {
-    whole = new Uint8Array(buffer);
+    whole = new Uint8Array(ArrayBuffer.isView(value) ? value.buffer : value);
   } catch {
     throw argumentError(TypeError, argument, 'the ArrayBuffer is detached');
   }
   const { byteOffset = 0, byteLength } = value;
-  if (byteLength > MAX_FILE_BYTES) throw tooBigError(`${byteLength} bytes, at most ${MAX_FILE_BYTES} are accepted`);
+  if (byteLength > MAX_FILE_BYTES) throw tooManyBytes();
   const copy = new Uint8Array(byteLength);
   copy.set(whole.subarray(byteOffset, byteOffset + byteLength));
   return copy;
@@ -41,8 +47,7 @@ export async function fetchResponse(url, signal) {
     response = await fetch(url, { signal });
   } catch (error) {
     signal?.throwIfAborted();
-    const detail = error.cause?.message || error.message;
-    throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: ${detail}`, { cause: error });
+    throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: ${error.cause?.message || error.message}`, { cause: error });
   }
   if (response.ok) return response;
   response.body?.cancel().catch(() => {});
@@ -50,6 +55,7 @@ export async function fetchResponse(url, signal) {
   throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: HTTP status ${status}`);
 }
 
+/** Not every browser can iterate over a ReadableStream. */
 async function* chunksOf(stream) {
   const reader = stream.getReader();
   try {
@@ -63,15 +69,30 @@ async function* chunksOf(stream) {
   }
 }
 
-/** @param {AsyncIterable<Uint8Array>} chunks @param {number} total 0 if unknown */
-async function collect(chunks, total, onProgress) {
+/**
+ * @param {AsyncIterable<Uint8Array>} chunks
+ * @param {number} total bytes that are expected, 0 if unknown
+ * @param {(error: Error) => unknown} wrap makes the error to throw from one of `chunks`
+ */
+async function collect(chunks, total, { signal, onProgress }, wrap) {
   const parts = [];
   let loaded = 0;
-  for await (const chunk of chunks) {
-    loaded += chunk.length;
-    if (loaded > MAX_FILE_BYTES) throw tooBigError(`more than ${MAX_FILE_BYTES} bytes`);
-    parts.push(chunk);
-    onProgress?.({ loaded, total: Math.max(total, total && loaded) });
+  const iterator = chunks[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await iterator.next().catch((error) => {
+        signal?.throwIfAborted();
+        throw wrap(error);
+      });
+      signal?.throwIfAborted();
+      if (done) break;
+      loaded += value.length;
+      if (loaded > MAX_FILE_BYTES) throw tooManyBytes();
+      parts.push(value);
+      onProgress?.({ loaded, total: total && Math.max(total, loaded) });
+    }
+  } finally {
+    await iterator.return?.();
   }
   const bytes = new Uint8Array(loaded);
   let position = 0;
@@ -82,78 +103,50 @@ async function collect(chunks, total, onProgress) {
   return bytes;
 }
 
-async function readURL(url, { signal, onProgress }) {
-  const response = await fetchResponse(url, signal);
-  // With a content encoding the length counts compressed bytes.
-  const header = response.headers.get('content-encoding') ? null : response.headers.get('content-length');
-  const total = /^\d+$/.test(header ?? '') ? Number(header) : 0;
+async function readURL(url, options) {
+  const response = await fetchResponse(url, options.signal);
   if (!response.body) return new Uint8Array(0);
-  let bytes;
-  let callbackFailure;
-  const report = onProgress && ((progress) => {
-    try {
-      onProgress(progress);
-    } catch (error) {
-      callbackFailure = { error };
-      throw error;
-    }
-  });
-  try {
-    bytes = await collect(chunksOf(response.body), total, report);
-  } catch (error) {
-    if (callbackFailure) throw callbackFailure.error;
-    signal?.throwIfAborted();
-    if (error instanceof PocketDiffusionError) throw error;
-    const detail = error.cause?.message || error.message;
-    throw new PocketDiffusionError('NETWORK', `the download of ${url} broke off: ${detail}`, { cause: error });
-  }
-  if (total > 0 && bytes.length < total) {
-    throw new PocketDiffusionError('NETWORK', `the download of ${url} broke off after ${bytes.length} of ${total} bytes`);
-  }
+  // With a content encoding the length counts compressed bytes.
+  const header = response.headers.get('content-encoding') ? '' : response.headers.get('content-length') ?? '';
+  const total = /^\d+$/.test(header) ? Number(header) : 0;
+  const broken = (detail, cause) =>
+    new PocketDiffusionError('NETWORK', `the download of ${url} broke off: ${detail}`, { cause });
+  const bytes = await collect(chunksOf(response.body), total, options, (error) =>
+    broken(error.cause?.message || error.message, error));
+  if (bytes.length < total) throw broken(`${bytes.length} of ${total} bytes came`);
   return bytes;
 }
 
-async function readFile(path, { signal, onProgress }) {
+async function readFile(path, options) {
   const { open } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:fs/promises');
-  let file;
+  const failed = (error) => new PocketDiffusionError('FILE', `cannot read ${path}: ${error.message}`, { cause: error });
+  const file = await open(path).catch((error) => {
+    throw failed(error);
+  });
   try {
-    file = await open(path);
     const { size } = await file.stat();
-    const stream = file.createReadStream({ signal, highWaterMark: 2 ** 20 });
-    return await collect(stream, size, onProgress);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (!error.syscall) throw error; // not of the file system: TOO_BIG, or thrown by onProgress
-    throw new PocketDiffusionError('FILE', `cannot read ${path}: ${error.message}`, { cause: error });
+    const stream = file.createReadStream({ signal: options.signal, highWaterMark: 2 ** 20 });
+    return await collect(stream, size, options, failed);
   } finally {
-    await file?.close().catch(() => {});
+    await file.close().catch(() => {});
   }
-}
-
-/** A URL if the string is one, else null. A single letter before the colon is a drive, not a scheme. */
-function parseURL(text) {
-  return /^[a-z][a-z0-9+.-]+:/i.test(text) ? new URL(text) : null;
 }
 
 /**
  * @param {import('./index.d.ts').ModelSource} source
- * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number }) => void }} [options]
+ * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number }) => void }} options
  * @returns {Promise<Uint8Array>} bytes that belong to the caller alone
  */
-export async function readSource(source, options = {}) {
+export async function readSource(source, options) {
   if (isBytes(source)) {
     const bytes = copyBytes(source, 'source');
     options.onProgress?.({ loaded: bytes.length, total: bytes.length });
     return bytes;
   }
   if (isBlob(source)) {
-    if (source.size > MAX_FILE_BYTES) throw tooBigError(`${source.size} bytes, at most ${MAX_FILE_BYTES} are accepted`);
-    return collect(chunksOf(source.stream()), source.size, options.onProgress);
+    const failed = (error) => new PocketDiffusionError('FILE', `cannot read the Blob: ${error.message}`, { cause: error });
+    return collect(chunksOf(source.stream()), source.size, options, failed);
   }
-  if (typeof source !== 'string' && !isURL(source)) {
-    throw argumentError(TypeError, 'source', 'neither a URL, nor a path, nor bytes, nor a Blob');
-  }
-  if (source === '') throw argumentError(TypeError, 'source', 'empty string');
   if (!isNode()) return readURL(source, options);
   const url = typeof source === 'string' ? parseURL(source) : source;
   if (!url) return readFile(source, options);

@@ -51,38 +51,42 @@ PD_INLINE void store_tile(int rows, int vectors, pd_f32x4 sum[][PD_PANEL / 4], c
     }
 }
 
-/* `rows` rows of A, beginning at row `row`, times one panel. */
-PD_INLINE void tile(int rows, int vectors, const pd_windows *a, cursor *at, const float *panel,
-                    const pd_product_target *target, size_t row, int32_t column)
+/* `tiles` tiles of `rows` rows of A, beginning at row `row`, times one panel.
+ * The walk goes on from `at`. */
+PD_INLINE void tiles_product(int rows, int vectors, const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
+                             const pd_product_target *target, size_t row, int32_t column)
 {
-    const float *windows[PD_TILE_ROWS];
-    pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
-    PD_UNROLL
-    for (int r = 0; r < rows; r++)
-        windows[r] = next_window(a, at);
-    pd_tile_product(rows, vectors, windows, &a->layout, panel, sum);
-    store_tile(rows, vectors, sum, target, row, column);
+    for (; tiles > 0; tiles--, row += (size_t)rows) {
+        const float *windows[PD_TILE_ROWS];
+        pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
+        PD_UNROLL
+        for (int r = 0; r < rows; r++)
+            windows[r] = next_window(a, at);
+        pd_tile_product(rows, vectors, windows, &a->layout, panel, sum);
+        store_tile(rows, vectors, sum, target, row, column);
+    }
 }
 
-PD_INLINE void panel_product(int vectors, const pd_windows *a, int32_t count, const float *panel,
-                             const pd_product_target *target, int32_t column)
+#define TILES(rows, vectors)                                                                                     \
+    static PD_NOINLINE void tiles_##rows##_##vectors(const pd_windows *a, cursor *at, int32_t tiles,             \
+                                                     const float *panel, const pd_product_target *target,        \
+                                                     size_t row, int32_t column)                                 \
+    {                                                                                                            \
+        tiles_product(rows, vectors, a, at, tiles, panel, target, row, column);                                  \
+    }
+TILES(4, 2) TILES(3, 2) TILES(2, 2) TILES(1, 2) TILES(4, 1) TILES(3, 1) TILES(2, 1) TILES(1, 1)
+
+typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
+                            const pd_product_target *target, size_t row, int32_t column);
+
+static void panel_product(tiles_function *const functions[PD_TILE_ROWS], const pd_windows *a, int32_t count,
+                          const float *panel, const pd_product_target *target, int32_t column)
 {
     cursor at = {a->data, a->data, a->data, 0, 0};
-    size_t row = 0;
-    for (; count >= PD_TILE_ROWS; count -= PD_TILE_ROWS, row += PD_TILE_ROWS)
-        tile(PD_TILE_ROWS, vectors, a, &at, panel, target, row, column);
-    switch (count) {
-#if PD_TILE_ROWS > 5
-    case 5: tile(5, vectors, a, &at, panel, target, row, column); break;
-#endif
-#if PD_TILE_ROWS > 4
-    case 4: tile(4, vectors, a, &at, panel, target, row, column); break;
-#endif
-    case 3: tile(3, vectors, a, &at, panel, target, row, column); break;
-    case 2: tile(2, vectors, a, &at, panel, target, row, column); break;
-    case 1: tile(1, vectors, a, &at, panel, target, row, column); break;
-    default: break;
-    }
+    const int32_t tiles = count / PD_TILE_ROWS, rest = count % PD_TILE_ROWS;
+    functions[0](a, &at, tiles, panel, target, 0, column);
+    if (rest)
+        functions[rest](a, &at, 1, panel, target, (size_t)(count - rest), column);
 }
 
 void pd_product(const pd_windows *a, int32_t count, const float *panels, int32_t columns,
@@ -90,11 +94,13 @@ void pd_product(const pd_windows *a, int32_t count, const float *panels, int32_t
 {
     assert(columns % 4 == 0);
     const size_t depth = (size_t)a->layout.taps * (size_t)a->layout.run;
+    static tiles_function *const wide[PD_TILE_ROWS] = {tiles_4_2, tiles_1_2, tiles_2_2, tiles_3_2};
+    static tiles_function *const narrow[PD_TILE_ROWS] = {tiles_4_1, tiles_1_1, tiles_2_1, tiles_3_1};
     int32_t column = 0;
     for (; column + PD_PANEL <= columns; column += PD_PANEL, panels += PD_PANEL * depth)
-        panel_product(2, a, count, panels, target, column);
+        panel_product(wide, a, count, panels, target, column);
     if (column < columns)
-        panel_product(1, a, count, panels, target, column);
+        panel_product(narrow, a, count, panels, target, column);
 }
 
 void pd_pack_panels(const float *weights, int32_t columns, size_t depth, float *panels)

@@ -16,11 +16,11 @@
 
 #include <stddef.h>
 
-/* Rows in a tile. 5 x 8 sums, 2 vectors of B, one of A and one product are 14
- * vector registers; V8 has 15 on x86-64, the sixth row would spill. */
-#ifndef PD_TILE_ROWS
-#define PD_TILE_ROWS 5
-#endif
+/* Rows in a tile: 8 sums. Measured in WebAssembly with 5 and 6 rows as well:
+ * these lose a third, because V8 on x86-64 has 15 vector registers and tends to
+ * load all operands of a basic block (2 of B, one for each row of A) before it
+ * begins to multiply. */
+#define PD_TILE_ROWS 4
 #define PD_PANEL 8
 
 typedef struct pd_row_layout {
@@ -41,53 +41,47 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
             sum[r][v] = pd_zero();
     }
     for (int32_t tap = 0; tap < layout->taps; tap++) {
-        const float *at[PD_TILE_ROWS];
+        const float *at[PD_TILE_ROWS], *b = panel;
         PD_UNROLL
         for (int r = 0; r < rows; r++)
             at[r] = a[r] + (size_t)tap * layout->pitch;
 #define PD_PRODUCT_STEP(k)                                                          \
     do {                                                                            \
-        pd_f32x4 b[PD_PANEL / 4];                                                   \
+        pd_f32x4 column[PD_PANEL / 4];                                              \
         PD_UNROLL                                                                   \
         for (int v = 0; v < vectors; v++)                                           \
-            b[v] = pd_load(panel + (k) * 4 * vectors + 4 * v);                      \
+            column[v] = pd_load(b + (k) * 4 * vectors + 4 * v);                     \
         PD_UNROLL                                                                   \
         for (int r = 0; r < rows; r++) {                                            \
             const pd_f32x4 value = pd_load_splat(at[r] + (k));                      \
             PD_UNROLL                                                               \
             for (int v = 0; v < vectors; v++)                                       \
-                sum[r][v] = pd_multiply_add(sum[r][v], value, b[v]);                \
+                sum[r][v] = pd_multiply_add(sum[r][v], value, column[v]);           \
         }                                                                           \
     } while (0)
-        int32_t left = run;
-#if UNR==4
-        for (; left >= 4; left -= 4) {
-            PD_PRODUCT_STEP(0); BAR;
-            PD_PRODUCT_STEP(1); BAR;
-            PD_PRODUCT_STEP(2); BAR;
-            PD_PRODUCT_STEP(3); BAR;
+        /* Four steps to a turn of the loop, so that pointers move once in four.
+         * The exits between them also keep each step a basic block of its own,
+         * without which V8 would load the operands of all four first and spill
+         * the sums. */
+        for (int32_t left = run;; left -= 4) {
+            PD_PRODUCT_STEP(0);
+            if (left <= 1)
+                break;
+            PD_PRODUCT_STEP(1);
+            if (left <= 2)
+                break;
+            PD_PRODUCT_STEP(2);
+            if (left <= 3)
+                break;
+            PD_PRODUCT_STEP(3);
+            if (left <= 4)
+                break;
             PD_UNROLL
             for (int r = 0; r < rows; r++)
                 at[r] += 4;
-            panel += 16 * vectors;
+            b += 16 * vectors;
         }
-#elif UNR==2
-        for (; left >= 2; left -= 2) {
-            PD_PRODUCT_STEP(0); BAR;
-            PD_PRODUCT_STEP(1); BAR;
-            PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                at[r] += 2;
-            panel += 8 * vectors;
-        }
-#endif
-        for (; left > 0; left--) {
-            PD_PRODUCT_STEP(0);
-            PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                at[r]++;
-            panel += 4 * vectors;
-        }
+        panel += (size_t)run * 4 * (size_t)vectors;
 #undef PD_PRODUCT_STEP
     }
 }

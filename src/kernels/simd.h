@@ -12,8 +12,12 @@
 
 #if defined(__GNUC__)
 #define PD_INLINE static inline __attribute__((always_inline, unused))
+/* For inner loops that are to have a function of their own: the register
+ * allocators of WebAssembly engines do markedly worse in long functions. */
+#define PD_NOINLINE __attribute__((noinline))
 #else
 #define PD_INLINE static inline
+#define PD_NOINLINE
 #endif
 
 /* Before a loop over a constant number of registers. */

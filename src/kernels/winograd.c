@@ -206,50 +206,68 @@ PD_INLINE void input_transform(int m, const tile_source *source, int32_t channel
     }
 }
 
+static PD_NOINLINE void input_transform_2(const tile_source *source, int32_t channels, const float *zeros, float *v,
+                                          size_t v_pitch)
+{
+    input_transform(2, source, channels, zeros, v, v_pitch);
+}
+
+static PD_NOINLINE void input_transform_4(const tile_source *source, int32_t channels, const float *zeros, float *v,
+                                          size_t v_pitch)
+{
+    input_transform(4, source, channels, zeros, v, v_pitch);
+}
+
 /* ---- product ------------------------------------------------------------------------ */
 
-PD_INLINE void multiply_rows(int rows, int vectors, const float *v, int32_t channels, const float *panel, float *out)
+/* `tiles` rows of V times a panel at one position. */
+PD_INLINE void multiply_rows(int rows, int vectors, const float *v, int32_t tiles, int32_t channels,
+                             const float *panel, float *out)
 {
     const pd_row_layout layout = {.taps = 1, .run = channels};
-    const float *a[PD_TILE_ROWS];
-    pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
-    PD_UNROLL
-    for (int r = 0; r < rows; r++)
-        a[r] = v + r * channels;
-    pd_tile_product(rows, vectors, a, &layout, panel, sum);
-    PD_UNROLL
-    for (int r = 0; r < rows; r++) {
+    for (; tiles >= rows; tiles -= rows) {
+        const float *a[PD_TILE_ROWS];
+        pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
         PD_UNROLL
-        for (int i = 0; i < vectors; i++)
-            pd_store(out + PD_PANEL * r + 4 * i, sum[r][i]);
+        for (int r = 0; r < rows; r++)
+            a[r] = v + r * channels;
+        pd_tile_product(rows, vectors, a, &layout, panel, sum);
+        PD_UNROLL
+        for (int r = 0; r < rows; r++) {
+            PD_UNROLL
+            for (int i = 0; i < vectors; i++)
+                pd_store(out + PD_PANEL * r + 4 * i, sum[r][i]);
+        }
+        v += rows * channels;
+        out += PD_PANEL * rows;
     }
 }
 
+#define MULTIPLY(rows, vectors)                                                                                   \
+    static PD_NOINLINE void multiply_##rows##_##vectors(const float *v, int32_t tiles, int32_t channels,          \
+                                                        const float *panel, float *out)                           \
+    {                                                                                                             \
+        multiply_rows(rows, vectors, v, tiles, channels, panel, out);                                             \
+    }
+MULTIPLY(4, 2) MULTIPLY(3, 2) MULTIPLY(2, 2) MULTIPLY(1, 2) MULTIPLY(4, 1) MULTIPLY(3, 1) MULTIPLY(2, 1) MULTIPLY(1, 1)
+
 /* M = V times one panel, at every position. */
-PD_INLINE void multiply_panel(int vectors, const winograd *w, const float *v, int32_t tiles, int32_t channels,
-                              const float *panel, float *m)
+static void multiply_panel(int32_t vectors, const winograd *w, const float *v, int32_t tiles, int32_t channels,
+                           const float *panel, float *m)
 {
+    typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, const float *panel, float *out);
+    static multiply_function *const functions[2][PD_TILE_ROWS] = {
+        {multiply_4_1, multiply_1_1, multiply_2_1, multiply_3_1},
+        {multiply_4_2, multiply_1_2, multiply_2_2, multiply_3_2},
+    };
+    const int32_t rest = tiles % PD_TILE_ROWS, whole = tiles - rest;
     for (int32_t position = 0; position < w->positions; position++) {
         const float *rows = v + (size_t)position * w->v_pitch;
         float *out = m + (size_t)position * w->m_pitch;
-        int32_t left = tiles;
-        for (; left >= PD_TILE_ROWS; left -= PD_TILE_ROWS) {
-            multiply_rows(PD_TILE_ROWS, vectors, rows, channels, panel, out);
-            rows += PD_TILE_ROWS * channels;
-            out += PD_TILE_ROWS * PD_PANEL;
-        }
-        switch (left) {
-#if PD_TILE_ROWS > 5
-        case 5: multiply_rows(5, vectors, rows, channels, panel, out); break;
-#endif
-#if PD_TILE_ROWS > 4
-        case 4: multiply_rows(4, vectors, rows, channels, panel, out); break;
-#endif
-        case 3: multiply_rows(3, vectors, rows, channels, panel, out); break;
-        case 2: multiply_rows(2, vectors, rows, channels, panel, out); break;
-        case 1: multiply_rows(1, vectors, rows, channels, panel, out); break;
-        default: break;
-        }
+        if (whole)
+            functions[vectors - 1][0](rows, whole, channels, panel, out);
+        if (rest)
+            functions[vectors - 1][rest](rows + whole * channels, rest, channels, panel, out + PD_PANEL * whole);
         panel += 4 * vectors * channels;
     }
 }
@@ -318,6 +336,16 @@ PD_INLINE void output_transform(int m, const float *p, size_t pitch, const tile_
     }
 }
 
+static PD_NOINLINE void output_transform_2(const float *p, size_t pitch, const tile_target *target, int32_t channel)
+{
+    output_transform(2, p, pitch, target, channel);
+}
+
+static PD_NOINLINE void output_transform_4(const float *p, size_t pitch, const tile_target *target, int32_t channel)
+{
+    output_transform(4, p, pitch, target, channel);
+}
+
 static tile_target locate_target(const pd_conv *conv, const winograd *w, const pd_view *residual, const pd_view *out,
                                  int32_t tile)
 {
@@ -354,26 +382,18 @@ void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view 
         const int32_t count = tiles - first < w.block_tiles ? tiles - first : w.block_tiles;
         for (int32_t i = 0; i < count; i++) {
             const tile_source source = locate_tile(s, &w, in, first + i);
-            if (w.m == 4)
-                input_transform(4, &source, channels, zeros, v + i * channels, w.v_pitch);
-            else
-                input_transform(2, &source, channels, zeros, v + i * channels, w.v_pitch);
+            (w.m == 4 ? input_transform_4 : input_transform_2)(&source, channels, zeros, v + i * channels, w.v_pitch);
         }
         const float *panel = conv->packed;
         for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
             const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
-            if (vectors == 2)
-                multiply_panel(2, &w, v, count, channels, panel, m);
-            else
-                multiply_panel(1, &w, v, count, channels, panel, m);
+            multiply_panel(vectors, &w, v, count, channels, panel, m);
             panel += (size_t)(w.positions * 4 * vectors) * (size_t)channels;
             for (int32_t i = 0; i < count; i++) {
                 const tile_target target = locate_target(conv, &w, residual, out, first + i);
                 for (int32_t half = 0; half < vectors; half++)
-                    if (w.m == 4)
-                        output_transform(4, m + i * PD_PANEL + 4 * half, w.m_pitch, &target, channel + 4 * half);
-                    else
-                        output_transform(2, m + i * PD_PANEL + 4 * half, w.m_pitch, &target, channel + 4 * half);
+                    (w.m == 4 ? output_transform_4 : output_transform_2)(m + i * PD_PANEL + 4 * half, w.m_pitch,
+                                                                         &target, channel + 4 * half);
             }
         }
     }

@@ -755,15 +755,15 @@ static void test_f32(void)
     for (size_t i = 0; i < 40; i++) bits[i] = finite[i % 8];
     const pd_gguf_tensor t = tensor_of(PD_GGUF_TENSOR_F32, 40, bits, sizeof bits);
     CHECK(pd_gguf_dequantize(&t, 0, 40, values, NULL) == PD_OK && memcmp(values, bits, sizeof bits) == 0);
-    for (size_t i = 0; i < 40; i++)
-        for (size_t k = 0; k < 5; k++) {
+    for (size_t k = 0; k < 5; k++)
+        for (size_t i = 0; i < 40; i++) {
             pd_error error;
+            for (size_t all = 0; all < 40; all++) bits[all] = finite[all % 8];
             bits[i] = others[k];
             CHECK(pd_gguf_dequantize(&t, 0, 40, values, &error) == PD_NONFINITE && error.offset == 1000 + 4 * i);
             CHECK(strstr(error.message, k < 2 ? "infinite" : "NaN"));
             CHECK(pd_gguf_dequantize(&t, 0, i, values, NULL) == PD_OK); /* not asked for: not looked at */
             CHECK(pd_gguf_dequantize(&t, i + 1, 39 - i, values, NULL) == PD_OK);
-            bits[i] = finite[i % 8];
         }
 }
 
@@ -784,15 +784,15 @@ static void test_q8_0(void)
         CHECK((double)values[i] == half_value(scales[i / 32]) * quantum); /* 11 + 8 bits: exact in float */
     }
     static const uint16_t others[] = {0x7c00, 0xfc00, 0x7e00, 0xffff};
-    for (uint64_t block = 0; block < BLOCKS; block++)
-        for (size_t k = 0; k < 4; k++) {
+    for (size_t k = 0; k < 4; k++)
+        for (uint64_t block = 0; block < BLOCKS; block++) {
             pd_error error;
+            for (size_t all = 0; all < BLOCKS; all++) memcpy(data + 34 * all, &scales[all], 2);
             memcpy(data + 34 * block, &others[k], 2);
             CHECK(pd_gguf_dequantize(&t, 0, BLOCKS * 32, values, &error) == PD_NONFINITE);
             CHECK(error.offset == 1000 + 34 * block && strstr(error.message, k < 2 ? "infinite" : "NaN"));
             CHECK(pd_gguf_dequantize(&t, 0, 32 * block, values, NULL) == PD_OK);
             CHECK(pd_gguf_dequantize(&t, 32 * (block + 1), 32 * (BLOCKS - 1 - block), values, NULL) == PD_OK);
-            memcpy(data + 34 * block, &scales[block], 2);
         }
 }
 

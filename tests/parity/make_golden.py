@@ -195,12 +195,12 @@ def guidance(reference) -> None:
 SHAPE = (1, 2, 3, 3)
 
 
-def tensors_at(key: int):
-    """(conditional, null) and noise of one timestep."""
-    generator = torch.Generator().manual_seed(1000 + key)
-    conditional = torch.randn(SHAPE, generator=generator)
-    null = conditional + 0.3 * torch.randn(SHAPE, generator=generator)
-    return (conditional, null), torch.randn(SHAPE, generator=generator)
+def tensors_at(time: int):
+    """(conditional, null) and noise of one timestep. Not by torch.randn, which
+    is replaced while the reference runs."""
+    generator = torch.Generator().manual_seed(1000 + time)
+    conditional, difference, noise = torch.empty(3, *SHAPE).normal_(generator=generator)
+    return (conditional, conditional + 0.3 * difference), noise
 
 
 def trajectory(reference, times, diffusion_times, timesteps, schedule_name, objective, projection, scale, rescale, eta):

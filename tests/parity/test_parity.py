@@ -60,8 +60,8 @@ NETWORKS = [
     # levels
     network("one level", (16, 16), X0, "linear", 1000, dim=16, dim_mults=(1,), channels=3),
     network("equal levels", (32, 16), V, "cosine", 1000, dim=16, dim_mults=(1, 1, 2), channels=1),
-    network("four levels", (32, 32), V, "cosine", 1000, dim=16, dim_mults=(1, 2, 2, 4), channels=3),
-    network("five levels", (16, 32), X0, "cosine", 300, dim=8, dim_mults=(1, 2, 3, 2, 4), channels=3),
+    network("four levels", (32, 32), EPS, "cosine", 1000, dim=16, dim_mults=(1, 2, 2, 4), channels=3),
+    network("five levels", (16, 32), V, "cosine", 300, dim=8, dim_mults=(1, 2, 3, 2, 4), channels=3),
     network("six levels, narrowing", (64, 32), V, "linear", 1000, dim=8, dim_mults=(3, 2, 1, 2, 1, 3), channels=1),
     # channels and pixel unshuffle
     network("1 channel of 64 x 64", (64, 64), V, "cosine", 1000, dim=8, dim_mults=(1, 2, 4), channels=1),
@@ -97,7 +97,8 @@ def make_model(each: Network, path: Path, *options: str) -> Path:
     """Exports the network as a bare state dict; returns the path of the checkpoint."""
     checkpoint = path.with_suffix(".pt")
     seed = NAMES.index(each.name) if each.name in NAMES else 0
-    torch.save(reference.random_unet(each.unet, seed).state_dict(), checkpoint)
+    identity = 1.0 if each.objective == EPS and can_be_sampled(each) else 0.0
+    torch.save(reference.random_unet(each.unet, seed, identity).state_dict(), checkpoint)
     code = export_gguf.main(
         [
             str(checkpoint), str(path), "--type", "f32",

@@ -1,0 +1,110 @@
+// Who may know whom. The arrows of the C core point one way; in web/ exactly
+// one file touches linear memory.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+// Each part of src/ and the other parts whose headers it may include, itself or
+// through them. pocket_diffusion.h is open to all but the pure arithmetic.
+const BASE = ['pocket_diffusion', 'status'];
+const FILE = [...BASE, 'memory', 'gguf'];
+const ARROWS = {
+  pocket_diffusion: [],
+  elementary: [],
+  random: ['elementary'],
+  guidance: ['elementary'],
+  image: ['elementary'],
+  kernels: ['elementary'],
+  status: ['pocket_diffusion'],
+  memory: BASE,
+  gguf: [...BASE, 'memory'],
+  schedule: [...BASE, 'elementary'],
+  sampler: [...BASE, 'elementary', 'schedule'],
+  png: [...BASE, 'memory'],
+  config: [...FILE, 'schedule'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels'],
+  unet: [...FILE, 'config', 'elementary', 'kernels', 'model'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image'],
+  wasm_exports: [...BASE, 'memory'],
+};
+
+// Comments may speak of anything.
+const withoutComments = (text) => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
+const list = (folder, ...extensions) => readdirSync(join(root, folder)).filter((name) => extensions.includes(extname(name)));
+const read = (...path) => withoutComments(readFileSync(join(root, ...path), 'utf8'));
+
+/** Our own headers that a file includes, as names of parts; those of src/kernels are all "kernels". */
+function includes(text, kernelHeaders) {
+  return [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)]
+    .map(([, header]) => header)
+    .filter((header) => !header.endsWith('stb_image_write.h'))
+    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : basename(header, '.h')));
+}
+
+/** Part -> set of the parts it includes, from the sources. */
+function partsOfCore() {
+  const kernelHeaders = list('src/kernels', '.h');
+  const parts = new Map();
+  for (const folder of ['src', 'src/kernels']) {
+    for (const file of list(folder, '.c', '.h')) {
+      const part = folder === 'src/kernels' ? 'kernels' : basename(file, extname(file));
+      const known = parts.get(part) ?? new Set();
+      includes(read(folder, file), kernelHeaders).forEach((other) => other !== part && known.add(other));
+      parts.set(part, known);
+    }
+  }
+  return parts;
+}
+
+test('the arrows of the C core point one way', () => {
+  const parts = partsOfCore();
+  assert.ok(parts.get('run')?.has('unet'), 'includes were found');
+  for (const [part, known] of parts) {
+    assert.ok(part in ARROWS, `src/${part} has no place in the order`);
+    for (const other of known) assert.ok(ARROWS[part].includes(other), `src/${part} must not know ${other}`);
+  }
+});
+
+test('the order itself has no cycle', () => {
+  const visit = (part, path) => {
+    assert.ok(!path.includes(part), `cycle: ${[...path, part].join(' -> ')}`);
+    for (const other of ARROWS[part]) visit(other, [...path, part]);
+  };
+  for (const part of Object.keys(ARROWS)) visit(part, []);
+});
+
+test('the C core knows no file, clock, environment or console', () => {
+  const forbidden = /#\s*include\s*<(stdio|time|locale|unistd|fcntl|pthread|threads|sys\/[^>]*|emscripten[^>]*)(\.h)?>|\b(fopen|printf|getenv|time|clock|rand)\s*\(/;
+  for (const folder of ['src', 'src/kernels']) {
+    for (const file of list(folder, '.c', '.h')) {
+      assert.doesNotMatch(read(folder, file), forbidden, `${folder}/${file}`);
+    }
+  }
+});
+
+test('only web/engine.mjs touches linear memory', () => {
+  const memory = /\bmemory\s*(\?\.|\.)\s*(buffer|grow)\b|\bHEAP(U?8|U?16|U?32|F32|F64)\b|\bpd_wasm_|WebAssembly\.(Instance|Memory|instantiate)\b/;
+  const touching = list('web', '.mjs', '.js').filter((file) => memory.test(read('web', file)));
+  assert.deepEqual(touching, ['engine.mjs']);
+});
+
+test('the wasm module is small, wants one import and exports nothing unexpected', async () => {
+  const bytes = readFileSync(join(root, 'web', 'pocket-diffusion.wasm'));
+  const module = await WebAssembly.compile(bytes);
+  assert.deepEqual(
+    WebAssembly.Module.imports(module).map(({ module: space, name, kind }) => `${space}.${name} ${kind}`),
+    ['env.emscripten_notify_memory_growth function'],
+  );
+  const runtime = ['memory', '_initialize', '__indirect_function_table', '__errno_location'];
+  const others = WebAssembly.Module.exports(module)
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith('pd_wasm_') && !runtime.includes(name) && !/^_?(emscripten_)?_?stack/i.test(name));
+  assert.deepEqual(others, []);
+  assert.equal(WebAssembly.Module.customSections(module, 'name').length, 0, 'names of functions are stripped');
+  assert.ok(gzipSync(bytes, { level: 9 }).length <= 100_000, 'at most 100 kB with gzip');
+});

@@ -1,0 +1,295 @@
+#!/usr/bin/env node
+// Command line: `pocket-diffusion generate ...` and `pocket-diffusion info MODEL`.
+//
+// Exit status: 0 done, 1 failed (one line on standard error), 2 wrong usage, 128 + n stopped by signal n.
+
+import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import path from 'node:path';
+import cliProgress from 'cli-progress';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { encodePNG, load, version } from './index.mjs';
+
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+const SHEET_GAP = 2; // pixels between the pictures of a sheet
+const SHEET_COLUMNS = 8; // of one class, before the next row begins
+
+class UsageError extends Error {}
+
+// Names come from files: nothing of them may steer a terminal.
+// eslint-disable-next-line no-control-regex
+const printable = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
+
+// ---- options
+
+function parseNumber(text) {
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw new InvalidArgumentError('not a number.');
+  return Number(text);
+}
+
+function parseSeed(text) {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a whole number from 0 to 2^64 - 1.');
+  const seed = BigInt(text);
+  return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
+}
+
+/** One --label: a class name as it stands, or names and numbers with commas between. */
+function parseLabels(text, labels) {
+  if (labels.includes(text)) return [text];
+  return text.split(',').map((part) => {
+    const name = part.trim();
+    return !labels.includes(name) && /^\d+$/.test(name) ? Number(name) : name;
+  });
+}
+
+function makeProgram() {
+  const program = new Command('pocket-diffusion')
+    .description('Class-conditional image generation by diffusion with classifier-free guidance.')
+    .version(version)
+    .exitOverride();
+  program
+    .command('generate')
+    .description('Make pictures and write them as PNG.')
+    .requiredOption('--model <file>', 'model: a path or a URL')
+    .requiredOption('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
+      [...(list ?? []), text])
+    .option('--guidance-scale <number>', 'null + s (cond - null); 1 is the conditional model alone', parseNumber)
+    .option('--projection', 'remove the part of the guidance that is parallel to the conditional prediction')
+    .option('--rescale <number>', 'rescaled guidance, 0 to 1', parseNumber)
+    .option('--steps <number>', 'network evaluations per picture', parseNumber)
+    .addOption(new Option('--sampler <name>', 'solver').choices(['ddim', 'ddpm']))
+    .option('--eta <number>', 'stochasticity of ddim, 0 to 1', parseNumber)
+    .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed)
+    .option('--count <number>', 'pictures of each class', parseNumber, 1)
+    .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
+    .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
+    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json')
+    .option('--json', 'print the options as used and hashes of the pixels')
+    .addHelpText('after', '\nWhat is not given is as the model recommends. Several pictures make a sheet, one row or more per class.')
+    .action(generate);
+  program
+    .command('info')
+    .description('Describe a model.')
+    .argument('<model>', 'a path or a URL')
+    .option('--json', 'everything, as JSON')
+    .action(info);
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().showHelpAfterError('(--help lists the options)').allowExcessArguments(false);
+  }
+  return program;
+}
+
+// ---- stopping
+
+const stop = new AbortController();
+let stoppedBy = null;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(name, () => {
+    if (stoppedBy) process.exit(128 + constants.signals[name]); // asked twice
+    stoppedBy = name;
+    stop.abort(new Error(`stopped by ${name}`));
+  });
+}
+
+// ---- output
+
+/** Whole or not at all: written beside its place, then moved there. Devices and pipes are written to directly. */
+async function writeWhole(file, bytes) {
+  const existing = await stat(file).catch(() => null);
+  if (existing && !existing.isFile()) {
+    await writeFile(file, bytes);
+    return;
+  }
+  const target = existing ? await realpath(file) : file; // a link stays a link
+  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${process.pid}.tmp`);
+  try {
+    const handle = await open(temporary, 'wx', existing?.mode ?? 0o666);
+    try {
+      await handle.writeFile(bytes);
+    } finally {
+      await handle.close();
+    }
+    stop.signal.throwIfAborted();
+    await rename(temporary, target);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+const writeOut = (data) => new Promise((resolve, reject) => {
+  process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
+});
+
+async function sha256(bytes) {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
+}
+
+/** Pictures in rows of `columns`, a new row with every class, on white. */
+function makeSheet(pictures, perClass, columns) {
+  const { width, height, channels } = pictures[0];
+  const rowsPerClass = Math.ceil(perClass / columns);
+  const rows = rowsPerClass * (pictures.length / perClass);
+  const used = Math.min(columns, perClass);
+  const sheet = { width: used * (width + SHEET_GAP) - SHEET_GAP, height: rows * (height + SHEET_GAP) - SHEET_GAP, channels };
+  sheet.pixels = new Uint8Array(sheet.width * sheet.height * channels).fill(255);
+  pictures.forEach((picture, index) => {
+    const within = index % perClass;
+    const row = Math.floor(index / perClass) * rowsPerClass + Math.floor(within / columns);
+    const left = (within % columns) * (width + SHEET_GAP);
+    for (let y = 0; y < height; y++) {
+      const target = (row * (height + SHEET_GAP) + y) * sheet.width + left;
+      sheet.pixels.set(picture.pixels.subarray(y * width * channels, (y + 1) * width * channels), target * channels);
+    }
+  });
+  return sheet;
+}
+
+function separateName(output, { label, labelName, seed }) {
+  const { dir, name, ext } = path.parse(output);
+  const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
+  return path.join(dir, `${name}-${label}-${safe}-${seed}${ext || '.png'}`);
+}
+
+/** @returns {{ image: object, file: string | null }[]} what to encode and where to put it */
+function layOut(pictures, options) {
+  const { output = null, count } = options;
+  if (options.separate) return pictures.map((image) => ({ image, file: output && separateName(output, image.options) }));
+  const oneClass = pictures.length === count;
+  const columns = options.columns ?? (oneClass ? Math.min(count, SHEET_COLUMNS) : count);
+  return [{ image: pictures.length === 1 ? pictures[0] : makeSheet(pictures, count, columns), file: output }];
+}
+
+// ---- commands
+
+function checkUsage({ output, json, separate, columns, count }) {
+  if (output === undefined && !json) throw new UsageError("required option '--output <file>' not specified");
+  if (output === '') throw new UsageError('--output: empty name');
+  if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
+  if (output === '-' && separate) throw new UsageError('--separate writes several files: --output must be a name');
+  if (output === '-' && process.stdout.isTTY) throw new UsageError('a PNG cannot be shown on a terminal: --output must be a name');
+  for (const [name, value] of Object.entries({ count, columns })) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
+      throw new UsageError(`--${name}: must be a whole number, 1 or more`);
+    }
+  }
+}
+
+function startProgress(total) {
+  if (!process.stderr.isTTY) return null;
+  const bar = new cliProgress.SingleBar(
+    { format: '{bar} {percentage}% | picture {picture} of {pictures} | {eta_formatted} left', clearOnComplete: true },
+    cliProgress.Presets.shades_classic,
+  );
+  bar.start(total.steps * total.pictures, 0, { picture: 1, pictures: total.pictures });
+  return bar;
+}
+
+async function generatePictures(model, options) {
+  const { guidanceScale, projection, rescale, steps, sampler, eta, seed, count } = options;
+  const pictures = [];
+  let bar = null;
+  const request = {
+    label: options.label.flatMap((text) => parseLabels(text, model.labels)),
+    guidanceScale, projection, rescale, steps, sampler, eta, seed, count,
+    signal: stop.signal,
+    preview: false,
+    onStep(event) {
+      bar ??= startProgress({ steps: event.steps, pictures: event.count });
+      bar?.update(event.index * event.steps + event.step, { picture: event.index + 1 });
+    },
+  };
+  try {
+    for await (const picture of model.generateMany(request)) pictures.push(picture);
+  } finally {
+    bar?.stop();
+  }
+  return pictures;
+}
+
+const asJSON = (value) => JSON.stringify(value, (key, item) => {
+  if (typeof item === 'bigint') return String(item);
+  return ArrayBuffer.isView(item) ? Array.from(item) : item;
+}, 2);
+
+async function generate(options) {
+  checkUsage(options);
+  const model = await load(options.model, { signal: stop.signal });
+  const pictures = await generatePictures(model, options);
+  const { name, sha256: modelHash } = model.info;
+  model.close();
+
+  const outputs = layOut(pictures, options);
+  for (const { image, file } of outputs) {
+    if (!file) continue;
+    const png = await encodePNG({ width: image.width, height: image.height, channels: image.channels, pixels: image.pixels });
+    stop.signal.throwIfAborted();
+    if (file === '-') await writeOut(png);
+    else await writeWhole(file, png);
+  }
+
+  if (options.json) {
+    const described = pictures.map(async ({ options: used, pixels }) => ({ ...used, pixelsSHA256: await sha256(pixels) }));
+    const written = outputs.map(async ({ image, file }) => ({
+      file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
+    }));
+    const report = { model: { name, sha256: modelHash }, pictures: await Promise.all(described), outputs: await Promise.all(written) };
+    await writeOut(`${asJSON(report)}\n`);
+  } else if (options.output !== '-') {
+    const { guidanceScale, steps, sampler, seed } = pictures[0].options;
+    const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
+    const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
+    const where = outputs.length === 1 ? outputs[0].file : `${outputs.length} files`;
+    await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
+  }
+}
+
+async function info(source, { json }) {
+  const model = await load(source, { signal: stop.signal });
+  const { labels, info: about } = model;
+  model.close();
+  if (json) {
+    await writeOut(`${asJSON({ ...about, labels })}\n`);
+    return;
+  }
+  const { recommended } = about;
+  const rows = {
+    name: about.name,
+    description: about.description,
+    author: about.author,
+    license: about.license,
+    source: about.sourceUrl,
+    picture: `${about.width} x ${about.height}, ${about.channels} channel${about.channels === 1 ? '' : 's'}`,
+    network: `${about.networkChannels} x ${about.networkHeight} x ${about.networkWidth}, pixel unshuffle ${about.pixelUnshuffle}`,
+    parameters: about.parameterCount,
+    objective: about.objective,
+    schedule: `${about.schedule}, ${about.timesteps} timesteps`,
+    recommended: `${recommended.sampler}, ${recommended.steps} steps, guidance scale ${recommended.guidanceScale}, eta ${recommended.eta}`,
+    file: `${about.fileBytes} bytes, SHA-256 ${about.sha256}`,
+    memory: `${about.memoryBytes} bytes`,
+    labels: labels.map((label, index) => `${index} ${label}`).join(', '),
+  };
+  const lines = Object.entries(rows).filter(([, value]) => value !== '');
+  await writeOut(lines.map(([key, value]) => `${key.padEnd(12)} ${printable(value)}\n`).join(''));
+}
+
+// ---- start
+
+/** Prints what went wrong, on one line. @returns {number} exit status */
+function report(error) {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE; // commander has printed it
+  if (error?.code === 'EPIPE') return FAILED; // nobody reads on
+  const code = /^[A-Z_]+$/.test(error?.code ?? '') && error.name === 'PocketDiffusionError' ? ` (${error.code})` : '';
+  process.stderr.write(`pocket-diffusion: ${printable(error?.message ?? error)}${code}\n`);
+  if (stoppedBy) return 128 + constants.signals[stoppedBy];
+  return error instanceof UsageError || error?.argument ? WRONG_USAGE : FAILED;
+}
+
+process.stdout.on('error', () => {}); // reported by writeOut
+try {
+  await makeProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}

@@ -1,0 +1,50 @@
+// Messages between a page and its worker. Both sides look at every message and ignore what is not one of these:
+//
+//   page -> worker                                    worker -> page
+//   open      { id, module, bytes }                   result  { id, value }
+//   predict   { id, x, t, label }                     failure { id, error }
+//   generate  { id, request, steps: boolean }         step    { id, event }
+//   continue  { id }   the step was dealt with
+//   abort     { id }   nobody waits for the answer
+//
+// `id` numbers the calls. A step is answered with `continue` or `abort` before the worker makes the next one.
+
+import { PocketDiffusionError } from './errors.mjs';
+
+const MARK = 'pocket-diffusion';
+const isObject = (value) => typeof value === 'object' && value !== null;
+
+const REQUESTS = {
+  open: ({ module, bytes }) => module instanceof WebAssembly.Module && bytes instanceof Uint8Array,
+  predict: ({ x, t, label }) => x instanceof Float32Array && Number.isInteger(t) && (label === null || Number.isInteger(label)),
+  generate: ({ request, steps }) => isObject(request) && typeof steps === 'boolean',
+  continue: () => true,
+  abort: () => true,
+};
+
+const REPLIES = {
+  result: () => true,
+  failure: ({ error }) => isObject(error) && typeof error.message === 'string',
+  step: ({ event }) => isObject(event),
+};
+
+const isOneOf = (table, message) =>
+  isObject(message) && message.to === MARK && Number.isSafeInteger(message.id) &&
+  Object.hasOwn(table, message.type) && table[message.type](message);
+
+export const isRequest = (message) => isOneOf(REQUESTS, message);
+export const isReply = (message) => isOneOf(REPLIES, message);
+export const makeMessage = (type, id, fields) => ({ to: MARK, type, id, ...fields });
+
+// Errors lose their class and their extra properties when they are posted.
+
+export function packError(error) {
+  const { name, message, code, status, offset } = error instanceof Error ? error : new Error(String(error));
+  return { name, message, code, status, offset };
+}
+
+export function unpackError({ name, message, code, status, offset }) {
+  if (typeof code === 'string') return new PocketDiffusionError(code, message, { status, offset });
+  const ErrorType = { TypeError, RangeError }[name] ?? Error;
+  return new ErrorType(message);
+}
