@@ -19,7 +19,6 @@ const SHEET_COLUMNS = 8; // of one class, before the next row begins
 class UsageError extends Error {}
 
 // Names come from files: nothing of them may steer a terminal.
-// eslint-disable-next-line no-control-regex
 const printable = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
 
 // ---- options

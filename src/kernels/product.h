@@ -41,7 +41,7 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
             sum[r][v] = pd_zero();
     }
     for (int32_t tap = 0; tap < layout->taps; tap++) {
-        const float *at[PD_TILE_ROWS], *b = panel;
+        const float *at[PD_TILE_ROWS];
         PD_UNROLL
         for (int r = 0; r < rows; r++)
             at[r] = a[r] + (size_t)tap * layout->pitch;
@@ -50,7 +50,7 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
         pd_f32x4 column[PD_PANEL / 4];                                              \
         PD_UNROLL                                                                   \
         for (int v = 0; v < vectors; v++)                                           \
-            column[v] = pd_load(b + (k) * 4 * vectors + 4 * v);                     \
+            column[v] = pd_load(panel + (k) * 4 * vectors + 4 * v);                 \
         PD_UNROLL                                                                   \
         for (int r = 0; r < rows; r++) {                                            \
             const pd_f32x4 value = pd_load_splat(at[r] + (k));                      \
@@ -63,7 +63,8 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
          * The exits between them also keep each step a basic block of its own,
          * without which V8 would load the operands of all four first and spill
          * the sums. */
-        for (int32_t left = run;; left -= 4) {
+        int32_t left = run;
+        for (;; left -= 4) {
             PD_PRODUCT_STEP(0);
             if (left <= 1)
                 break;
@@ -76,12 +77,32 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
             PD_PRODUCT_STEP(3);
             if (left <= 4)
                 break;
+#ifdef U8
+            PD_PRODUCT_STEP(4);
+            if (left <= 5)
+                break;
+            PD_PRODUCT_STEP(5);
+            if (left <= 6)
+                break;
+            PD_PRODUCT_STEP(6);
+            if (left <= 7)
+                break;
+            PD_PRODUCT_STEP(7);
+            if (left <= 8)
+                break;
+            left -= 4;
+            PD_UNROLL
+            for (int r = 0; r < rows; r++)
+                at[r] += 8;
+            panel += 32 * vectors;
+#else
             PD_UNROLL
             for (int r = 0; r < rows; r++)
                 at[r] += 4;
-            b += 16 * vectors;
+            panel += 16 * vectors;
+#endif
         }
-        panel += (size_t)run * 4 * (size_t)vectors;
+        panel += left * 4 * vectors;
 #undef PD_PRODUCT_STEP
     }
 }
