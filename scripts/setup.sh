@@ -108,7 +108,7 @@ packages() {
     mapfile -t -O "${#missing[@]}" missing < <(missing_packages "$group" | tr ' ' '\n')
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
-  mapfile -t missing < <(printf '%s\n' "${missing[@]}" ca-certificates | sort -u)
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
   has apt-get || fail "missing, and there is no apt-get to install it (Debian's package names): ${missing[*]}"
   if [ "$(id -u)" != 0 ]; then
     { has sudo && sudo -n true 2>/dev/null; } ||

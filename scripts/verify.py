@@ -62,10 +62,10 @@ class PixelTally:
         self.unequal += int((difference > 0).sum())
         self.largest = max(self.largest, int(difference.max()))
 
-    def check(self, name: str) -> Check:
+    def check(self) -> Check:
         """The share of unequal values counts; a difference of more than one level fails."""
         share = self.unequal / self.values if self.largest <= 1 else float("inf")
-        return Check(f"pixels unequal, {name}", share, 1 - PIXEL_SHARE, f"{self.unequal} of {self.values}, by {self.largest} at most")
+        return Check("8-bit pixels, share unequal", share, 1 - PIXEL_SHARE, f"{self.unequal} of {self.values}, by {self.largest} at most")
 
 
 @dataclass(frozen=True)
@@ -147,10 +147,10 @@ def _guidance_name(generation: Generation) -> str:
 
 
 def check_trajectories(engine: Engine, subject: Subject, generations: Sequence[Generation]) -> list[Check]:
-    """Every x_t of whole runs, and the finished pixels, per sampler and guidance."""
+    """Every x_t of whole runs, the largest error per sampler and guidance; and the finished pixels of all runs."""
     answers = [engine.generate(subject.file.network_shape, generation) for generation in generations]
     worst: dict[str, float] = {}
-    pixels: dict[str, PixelTally] = {}
+    pixels = PixelTally()
     for generation, answer in zip(generations, answers):
         states, times, picture = answer.result()
         expected = subject.trajectory(generation)
@@ -159,11 +159,8 @@ def check_trajectories(engine: Engine, subject: Subject, generations: Sequence[G
         if times != reference.time_grid(subject.file.metadata["diffusion.timesteps"], generation.steps):
             error = float("inf")
         worst[name] = max(worst.get(name, 0.0), error) if error == error else error
-        pixels.setdefault(_sampler_name(generation), PixelTally()).add(picture, subject.pixels(expected[-1]))
-    return [
-        *(Check(name, error, STATE_TOLERANCE) for name, error in worst.items()),
-        *(tally.check(name) for name, tally in pixels.items()),
-    ]
+        pixels.add(picture, subject.pixels(expected[-1]))
+    return [*(Check(name, error, STATE_TOLERANCE) for name, error in worst.items()), pixels.check()]
 
 
 def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list[Generation]:

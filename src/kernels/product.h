@@ -2,7 +2,7 @@
  * in registers. Convolutions, fully connected layers, the products inside
  * Winograd's algorithm and those of attention are all made of it.
  *
- * A row of A is `taps` runs of `run` contiguous floats, `pitch` floats apart:
+ * A row of A is `taps` runs of `run` >= 1 contiguous floats, `pitch` floats apart:
  * in an interleaved image, a row of a convolution window is contiguous. B is
  * packed in panels of 8 columns (4 in the last one where the number of columns
  * is not a multiple of 8): panel after panel, in each one k after k, the
@@ -33,7 +33,6 @@ typedef struct pd_row_layout {
 PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, const pd_row_layout *layout,
                                const float *panel, pd_f32x4 sum[][PD_PANEL / 4])
 {
-    const int32_t run = layout->run;
     PD_UNROLL
     for (int r = 0; r < rows; r++) {
         PD_UNROLL
@@ -45,12 +44,13 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
         PD_UNROLL
         for (int r = 0; r < rows; r++)
             at[r] = a[r] + (size_t)tap * layout->pitch;
+/* Step k of a turn; leaves the loop when `left` steps were left. */
 #define PD_PRODUCT_STEP(k)                                                          \
-    do {                                                                            \
+    {                                                                               \
         pd_f32x4 column[PD_PANEL / 4];                                              \
         PD_UNROLL                                                                   \
         for (int v = 0; v < vectors; v++)                                           \
-            column[v] = pd_load(panel + (k) * 4 * vectors + 4 * v);                 \
+            column[v] = pd_load(panel + ((k) * vectors + v) * 4);                   \
         PD_UNROLL                                                                   \
         for (int r = 0; r < rows; r++) {                                            \
             const pd_f32x4 value = pd_load_splat(at[r] + (k));                      \
@@ -58,49 +58,27 @@ PD_INLINE void pd_tile_product(int rows, int vectors, const float *const *a, con
             for (int v = 0; v < vectors; v++)                                       \
                 sum[r][v] = pd_multiply_add(sum[r][v], value, column[v]);           \
         }                                                                           \
-    } while (0)
-        /* Four steps to a turn of the loop, so that pointers move once in four.
-         * The exits between them also keep each step a basic block of its own,
-         * without which V8 would load the operands of all four first and spill
-         * the sums. */
-        int32_t left = run;
-        for (;; left -= 4) {
-            PD_PRODUCT_STEP(0);
-            if (left <= 1)
-                break;
-            PD_PRODUCT_STEP(1);
-            if (left <= 2)
-                break;
-            PD_PRODUCT_STEP(2);
-            if (left <= 3)
-                break;
-            PD_PRODUCT_STEP(3);
-            if (left <= 4)
-                break;
-#ifdef U8
-            PD_PRODUCT_STEP(4);
-            if (left <= 5)
-                break;
-            PD_PRODUCT_STEP(5);
-            if (left <= 6)
-                break;
-            PD_PRODUCT_STEP(6);
-            if (left <= 7)
-                break;
-            PD_PRODUCT_STEP(7);
-            if (left <= 8)
-                break;
-            left -= 4;
+        if (left <= (k) + 1)                                                        \
+            break;                                                                  \
+    }
+        /* Eight steps to a turn of the loop, so that the pointers move once in
+         * eight. The exits between them also keep each step a basic block of its
+         * own, without which V8 would load the operands of several steps first
+         * and spill the sums. */
+        int32_t left = layout->run;
+        for (;; left -= 8) {
+            PD_PRODUCT_STEP(0)
+            PD_PRODUCT_STEP(1)
+            PD_PRODUCT_STEP(2)
+            PD_PRODUCT_STEP(3)
+            PD_PRODUCT_STEP(4)
+            PD_PRODUCT_STEP(5)
+            PD_PRODUCT_STEP(6)
+            PD_PRODUCT_STEP(7)
             PD_UNROLL
             for (int r = 0; r < rows; r++)
                 at[r] += 8;
             panel += 32 * vectors;
-#else
-            PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                at[r] += 4;
-            panel += 16 * vectors;
-#endif
         }
         panel += left * 4 * vectors;
 #undef PD_PRODUCT_STEP

@@ -40,11 +40,11 @@ static float *allocate(size_t count)
     return values;
 }
 
-/* Thirteen independent chains of a multiplication and an addition, x = x f + f.
- * Two such operations take 6 cycles on current processors, which start four in
- * a cycle: 12 chains are the least. Short, and a function of its own: an engine
- * replaces baseline code by optimised code between calls. */
-enum { CHAINS = 13, ROUNDS = 2000 };
+/* Independent chains of a multiplication and an addition, x = x f + f: as many
+ * as there are registers in V8 on x86-64 beside f, to hide the latency. Short,
+ * and a function of its own: an engine replaces baseline code by optimised code
+ * between calls. */
+enum { CHAINS = 14, ROUNDS = 2000 };
 static __attribute__((noinline)) float multiply_add_chains(float source)
 {
     const pd_f32x4 factor = pd_splat(source);

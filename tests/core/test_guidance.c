@@ -12,6 +12,7 @@
 #define TOLERANCE 2.5e-7
 
 static double largest_error;
+static size_t compared, equal;
 
 static void check_guided(const float *guided, const float *expected, size_t count)
 {
@@ -20,7 +21,9 @@ static void check_guided(const float *guided, const float *expected, size_t coun
         const double error = fabs((double)guided[i] - (double)expected[i]) / size;
         CHECK_NEAR(error, 0.0, TOLERANCE);
         largest_error = fmax(largest_error, error);
+        equal += guided[i] == expected[i];
     }
+    compared += count;
 }
 
 static void test_case(const golden *fixture, const pd_guidance *guidance)
@@ -115,6 +118,8 @@ int main(void)
     test_projection(&fixture);
     test_degenerate();
     golden_close(&fixture);
-    printf("largest relative difference from the reference: %.3g\n", largest_error);
+    CHECK(equal > compared / 100 * 99);
+    printf("largest relative difference from the reference: %.3g; %zu of %zu numbers have its bits\n", largest_error,
+           equal, compared);
     return check_result();
 }

@@ -19,7 +19,7 @@ static void *allocate(void *context, size_t size)
     (void)context;
     if (refuse)
         return NULL;
-    unsigned char *block = malloc(size + 16);
+    unsigned char *block = aligned_alloc(16, (size + 31) / 16 * 16);
     if (!block)
         return NULL;
     memset(block, PATTERN, size + 16);

@@ -1,6 +1,6 @@
 /* Guided steps of the reverse process against the reference's own runs: the
- * first, a middle and the last step of each, started from the reference's x_t,
- * so that errors of earlier steps do not hide in a tolerance. */
+ * first, a middle and the last two steps of each, started from the reference's
+ * x_t, so that errors of earlier steps do not hide in a tolerance. */
 #include "sampler.h"
 
 #include "guidance.h"
@@ -54,21 +54,21 @@ static void test_run(const golden *fixture, const run_case *run)
              objectives[run->objective], (double)run->eta, run->guidance.projection, (double)run->guidance.rescale,
              (double)run->guidance.scale);
     const float *rows = GOLDEN_F32(fixture, name, &count);
-    CHECK(count == 3 * 3 * VALUES);
+    CHECK(count == 4 * 3 * VALUES);
 
     int32_t times[1001];
     pd_schedule_time_grid(run->timesteps, run->steps, times);
     const pd_solver solver = {run->kind,   run->objective,     {run->timesteps, table},
                               run->steps, (double)run->eta, times};
     CHECK(pd_schedule_check(&solver.schedule, NULL) == PD_OK);
-    const int32_t recorded[] = {0, run->steps / 2, run->steps - 1};
-    for (int r = 0; r < 3; r++, rows += 3 * VALUES) {
+    const int32_t recorded[] = {0, run->steps / 2, run->steps - 2, run->steps - 1};
+    for (int r = 0; r < 4; r++, rows += 3 * VALUES) {
         const int32_t step = recorded[r];
         snprintf(name, sizeof name, "time.%d", times[step]);
         const float *inputs = GOLDEN_F32(fixture, name, &count); /* conditional, null, noise */
         CHECK(count == 3 * VALUES);
         const bool draws = pd_solver_step_draws_noise(&solver, step);
-        CHECK(draws == (r < 2));
+        CHECK(draws == (r < 3));
         float x[VALUES], x0[VALUES], guided[VALUES];
         memcpy(x, rows, sizeof x);
         pd_guidance_apply(&run->guidance, VALUES, inputs, inputs + VALUES, guided);

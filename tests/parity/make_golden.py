@@ -204,8 +204,7 @@ def tensors_at(time: int):
 
 
 def trajectory(reference, times, diffusion_times, timesteps, schedule_name, objective, projection, scale, rescale, eta):
-    """x_t, x_0 and x_next at the first, a middle and the last step of one run of
-    the reference. `diffusion_times`: the times as the reference counts them,
+    """x_t, x_0 and x_next at the recorded steps of one run of the reference. `diffusion_times`: the times as the reference counts them,
     which differ from `times` in a respaced process. eta None: ancestral."""
     key = dict(zip(diffusion_times, times))
     model = StandIn(reference, lambda t: tensors_at(key[t])[0], projection)
@@ -236,7 +235,8 @@ def trajectory(reference, times, diffusion_times, timesteps, schedule_name, obje
 
 
 def recorded(steps: int):
-    return sorted({0, steps // 2, steps - 1})
+    """First, middle, last with noise, last."""
+    return [0, steps // 2, steps - 2, steps - 1]
 
 
 def respaced(reference, alphas_cumprod, times):
