@@ -1,16 +1,22 @@
 /** Class-conditional image generation by diffusion with classifier-free guidance. */
 
-/** Where a model comes from: a URL, a path (Node), or its bytes (any view, byteOffset respected; not detached). */
-export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob;
+/**
+ * Where a model comes from: a URL, a path (Node), or its bytes, which are copied (any view, byteOffset respected; not
+ * detached).
+ */
+export type ModelSource = string | URL | ArrayBuffer | SharedArrayBuffer | ArrayBufferView | Blob;
 
 export interface LoadOptions {
   /** Aborts download and load; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Bytes received so far and in all (0 while unknown). */
   onProgress?: (progress: { loaded: number; total: number }) => void;
-  /** Where pocket-diffusion.wasm is, if not beside this module: a URL, or its bytes, or a compiled module. */
+  /** Where pocket-diffusion.wasm is, if not beside this module: a URL or path (Node), its bytes, or a compiled module. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
-  /** Run in a Web Worker. Default: true where there are Workers and a DOM, false under Node. */
+  /**
+   * Run in a Web Worker. Default: in one where there are Workers and a DOM and one can be made, otherwise in this thread,
+   * which serves its events between steps. With `true`, load rejects with code WORKER if none can be made.
+   */
   worker?: boolean;
 }
 
@@ -116,6 +122,7 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'on
   onStep?: (step: StepEvent & { readonly index: number; readonly count: number }) => void | Promise<void>;
 }
 
+/** Calls at the same time take turns, step by step, and do not change each other's results. */
 export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
@@ -128,9 +135,17 @@ export interface Model {
   close(): void;
 }
 
-/** Errors of the core and of loading. Wrong arguments are TypeError or RangeError that name the argument. */
+/**
+ * Errors of the core and of loading. Wrong arguments are a TypeError (wrong type) or a RangeError (wrong value) instead,
+ * whose message begins with the argument's name and whose `argument` property is that name.
+ */
 export class PocketDiffusionError extends Error {
-  /** Stable name: 'MAGIC', 'SHORT', 'NONFINITE', 'CLOSED', 'NETWORK', ... */
+  /**
+   * Stable name. Of the core, with a status: 'MAGIC', 'SHORT', 'NONFINITE', 'TOO_BIG', 'CLOSED', ... (pocket_diffusion.h).
+   * Of loading: 'NETWORK' (no connection, HTTP status, download broke off), 'FILE' (cannot be read), 'WASM' (the
+   * module is missing or unusable), 'UNSUPPORTED' (no WebAssembly or no SIMD in this JavaScript engine), 'WORKER' (the
+   * worker could not be started, or died). 'TRAP': the WebAssembly instance failed; the next call gets a fresh one.
+   */
   readonly code: string;
   /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */
   readonly status: number;
@@ -138,7 +153,11 @@ export class PocketDiffusionError extends Error {
   readonly offset: number;
 }
 
+/** Loads a model. A failure leaves nothing behind; the same call can be made again. */
 export function load(source: ModelSource, options?: LoadOptions): Promise<Model>;
-/** Encodes interleaved 8-bit rows (channels 1, 2, 3 or 4) as PNG with the C core. */
-export function encodePNG(image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray }, options?: Pick<LoadOptions, 'wasm'>): Promise<Uint8Array>;
+/** Encodes interleaved 8-bit rows (channels 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; sides 1 .. 8192) as PNG with the C core. */
+export function encodePNG(
+  image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray },
+  options?: Pick<LoadOptions, 'wasm'>,
+): Promise<Uint8Array>;
 export const version: string;

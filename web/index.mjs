@@ -45,7 +45,7 @@ export async function load(source, options = {}) {
   const stop = follow(controller, callerSignal);
   const work = async () => {
     signal.throwIfAborted();
-    const [module, bytes] = await Promise.all([compile(wasm), readSource(source, { signal, onProgress })]);
+    const [module, bytes] = await Promise.all([compile(wasm, signal), readSource(source, { signal, onProgress })]);
     const hash = await sha256(bytes);
     signal.throwIfAborted();
     const opened = await open(module, bytes, worker, signal);

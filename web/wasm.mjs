@@ -1,5 +1,6 @@
 // Finds and compiles the WebAssembly module.
 
+import { abortable } from './async.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { copyBytes, fetchResponse, isBytes, isModule, isNode, isURL, parseURL } from './source.mjs';
 
@@ -7,7 +8,7 @@ import { copyBytes, fetchResponse, isBytes, isModule, isNode, isURL, parseURL } 
 const SIMD_MODULE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
 
-const modules = new Map(); // URL -> promise of its compiled module
+const entries = new Map(); // URL -> { module: promise, done, waiting: calls that want it, controller: of the download }
 
 function checkJavaScriptEngine() {
   if (typeof WebAssembly !== 'object') {
@@ -25,12 +26,12 @@ async function compileBytes(bytes, where) {
   return WebAssembly.compile(bytes);
 }
 
-async function compileURL(url) {
+async function compileURL(url, signal) {
   if (url.protocol === 'file:' && isNode()) {
     const { readFile } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:fs/promises');
     return compileBytes(await readFile(url), url.href);
   }
-  const response = await fetchResponse(url);
+  const response = await fetchResponse(url, signal);
   // compileStreaming insists on the right MIME type, which many servers do not send.
   const type = response.headers.get('content-type') ?? '';
   if (WebAssembly.compileStreaming && /^application\/wasm$/i.test(type)) return WebAssembly.compileStreaming(response);
@@ -46,24 +47,48 @@ async function locate(wasm) {
   return parseURL(wasm) ?? pathToFileURL(wasm);
 }
 
+function failed(error) {
+  if (error instanceof PocketDiffusionError) throw error;
+  throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be loaded: ${error.message}`, { cause: error });
+}
+
+/** Begins a download that all calls for this URL share. */
+function begin(url) {
+  const controller = new AbortController();
+  const entry = { module: compileURL(url, controller.signal).catch(failed), done: false, waiting: 0, controller };
+  entries.set(url.href, entry);
+  entry.module.then(() => { entry.done = true; }, () => forget(url, entry));
+  return entry;
+}
+
+function forget(url, entry) {
+  if (entries.get(url.href) === entry) entries.delete(url.href);
+}
+
+async function compileShared(url, signal) {
+  const entry = entries.get(url.href) ?? begin(url);
+  entry.waiting++;
+  try {
+    return await abortable(entry.module, signal);
+  } finally {
+    entry.waiting--;
+    // A download that nobody waits for any more may be a stalled one: the next call must not join it.
+    if (entry.waiting === 0 && !entry.done) {
+      forget(url, entry);
+      entry.controller.abort();
+    }
+  }
+}
+
 /**
  * A compiled module is kept for the next call; a failure is not, so that the next call tries again.
  * @param {string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module} [wasm] default: the file beside this one
+ * @param {AbortSignal} [signal]
  * @returns {Promise<WebAssembly.Module>}
  */
-export async function compile(wasm) {
+export async function compile(wasm, signal) {
   checkJavaScriptEngine();
   if (isModule(wasm)) return wasm;
-  const failed = (error) => {
-    if (error instanceof PocketDiffusionError) throw error;
-    throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be loaded: ${error.message}`, { cause: error });
-  };
   if (isBytes(wasm)) return compileBytes(copyBytes(wasm, 'wasm'), 'wasm').catch(failed);
-  const url = await locate(wasm);
-  if (!modules.has(url.href)) {
-    const module = compileURL(url).catch(failed);
-    modules.set(url.href, module);
-    module.catch(() => modules.delete(url.href));
-  }
-  return modules.get(url.href);
+  return compileShared(await locate(wasm), signal);
 }

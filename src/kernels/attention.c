@@ -16,12 +16,11 @@ static float inverse_sqrt(int32_t head_size)
     return PD_LANE(pd_div(pd_splat(1.0f), pd_sqrt(pd_splat((float)head_size))), 0);
 }
 
-static const float *part(const pd_view *qkv, int32_t image, int32_t which, int32_t heads, int32_t head,
-                         int32_t head_stride)
+/* First pixel of an image, from channel `channel` on. */
+static float *channels_of(const pd_view *view, int32_t image, int32_t channel)
 {
-    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width;
-    return qkv->data + (size_t)image * pixels * (size_t)qkv->stride +
-           (size_t)((which * heads + head) * head_stride);
+    const size_t pixels = (size_t)view->height * (size_t)view->width;
+    return view->data + (size_t)image * pixels * (size_t)view->stride + (size_t)channel;
 }
 
 static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
@@ -155,7 +154,7 @@ static void linear_attention_head(const pd_view *qkv, const float *q, const floa
 
 void pd_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
 {
-    const int32_t head_stride = pd_round_up_4(head_size);
+    const int32_t head_stride = pd_round_up_4(head_size), part = heads * head_stride;
     assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
     assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
     if (pd_reference_in_use) {
@@ -164,13 +163,12 @@ void pd_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, c
     }
     for (int32_t image = 0; image < qkv->images; image++)
         for (int32_t head = 0; head < heads; head++) {
+            const float *q = channels_of(qkv, image, head * head_stride);
             const pd_product_target target = {
-                .out = (float *)part(out, image, 0, heads, head, head_stride),
+                .out = channels_of(out, image, head * head_stride),
                 .out_stride = (size_t)out->stride,
             };
-            linear_attention_head(qkv, part(qkv, image, 0, heads, head, head_stride),
-                                  part(qkv, image, 1, heads, head, head_stride),
-                                  part(qkv, image, 2, heads, head, head_stride), head_size, &target, scratch);
+            linear_attention_head(qkv, q, q + part, q + 2 * part, head_size, &target, scratch);
         }
 }
 
@@ -245,7 +243,7 @@ static void attention_head(const pd_view *qkv, const float *q, const float *k, c
 
 void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
 {
-    const int32_t head_stride = pd_round_up_4(head_size);
+    const int32_t head_stride = pd_round_up_4(head_size), part = heads * head_stride;
     assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
     assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
     if (pd_reference_in_use) {
@@ -253,9 +251,9 @@ void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd
         return;
     }
     for (int32_t image = 0; image < qkv->images; image++)
-        for (int32_t head = 0; head < heads; head++)
-            attention_head(qkv, part(qkv, image, 0, heads, head, head_stride),
-                           part(qkv, image, 1, heads, head, head_stride),
-                           part(qkv, image, 2, heads, head, head_stride), head_size, out,
-                           (float *)part(out, image, 0, heads, head, head_stride), scratch);
+        for (int32_t head = 0; head < heads; head++) {
+            const float *q = channels_of(qkv, image, head * head_stride);
+            attention_head(qkv, q, q + part, q + 2 * part, head_size, out,
+                           channels_of(out, image, head * head_stride), scratch);
+        }
 }

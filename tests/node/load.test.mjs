@@ -276,6 +276,23 @@ test('a module that is missing, no module or another module; then a second try',
   await fails(load(tinyBytes, { wasm: tinyBytes }), 'WASM');
 });
 
+test('a stalled module does not hold up the next load', async () => {
+  let requests = 0;
+  await withServer((request, response) => {
+    if (++requests > 1) response.writeHead(200, { 'content-type': 'application/wasm' }).end(wasmBytes);
+    else response.writeHead(200, { 'content-type': 'application/wasm' }).write(wasmBytes.subarray(0, 100));
+  }, async (base) => {
+    const wasm = `${base}/stalled.wasm`;
+    const controllers = [new AbortController(), new AbortController()];
+    const calls = controllers.map(({ signal }) => assert.rejects(load(tinyBytes, { wasm, signal }), { name: 'AbortError' }));
+    setTimeout(() => controllers[0].abort(), 50);
+    setTimeout(() => controllers[1].abort(), 100);
+    await Promise.all(calls);
+    assert.equal(requests, 1, 'both waited for one download');
+    await loads(tinyBytes, { wasm });
+  });
+});
+
 test('a module with unknown imports is refused by name', async () => {
   // (import "host" "eval" (func))
   const wasm = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 2, 13, 1, 4, 104, 111, 115, 116, 4, 101, 118, 97, 108, 0, 0);

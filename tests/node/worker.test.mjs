@@ -115,10 +115,10 @@ test('a worker that dies: every pending promise rejects, and so does every later
   const calls = [
     model.generate({ ...OPTIONS, steps: 100 }),
     model.generate({ ...OPTIONS, onStep: () => new Promise(() => {}) }),
-    model.generateMany({ label: 0 }).next(),
-    model.predict(new Float32Array(256), 0, 0),
+    model.generateMany({ label: 0, steps: 100 }).next(),
   ].map((call) => assert.rejects(call, dead));
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await model.generate({ ...OPTIONS, steps: 1 }); // the others are under way
+  calls.push(assert.rejects(model.predict(new Float32Array(256), 0, 0), dead));
   worker.dispatchEvent(Object.assign(new Event('error'), { message: 'out of order' }));
   await Promise.all(calls);
   await assert.rejects(model.generate(OPTIONS), dead);
@@ -173,7 +173,7 @@ test('foreign and malformed messages are ignored on both sides', async () => {
   ];
   const worker = Worker.last;
   const replies = [];
-  worker.addEventListener('message', ({ data }) => data.id >= 9000 && replies.push(data));
+  worker.thread.on('message', (data) => data.id >= 9000 && replies.push(data));
   let step = 0;
   const picture = await model.generate({ ...OPTIONS, onStep: (event) => {
     assert.equal(event.step, ++step);

@@ -47,7 +47,7 @@ RANDOM = ("--fourier", "random")
 NETWORKS = [
     # widths; dim 8 is the smallest with full SIMD vectors, 4 the smallest there is
     network("smallest", (16, 16), V, "cosine", 1000, dim=4, dim_mults=(1,), channels=1),
-    network("dim 8", (32, 32), EPS, "linear", 1000, dim=8, dim_mults=(1, 2), channels=1),
+    network("dim 8", (16, 16), V, "linear", 1000, dim=8, dim_mults=(1, 2), channels=1),
     network("dim 10", (16, 16), V, "linear", 200, dim=10, dim_mults=(1, 2), channels=3),
     network("dim 12", (24, 16), X0, "cosine", 500, dim=12, dim_mults=(1, 2), channels=3),
     network("dim 16", (32, 32), V, "cosine", 1000, dim=16, dim_mults=(1, 2, 4), channels=3),
@@ -112,11 +112,12 @@ def make_model(each: Network, path: Path, *options: str) -> Path:
 
 
 def some_generations(index: int, each: Network) -> list[Generation]:
-    """Six runs of every network: each sampler twice. Guidance takes turns, so that each sampler meets every
-    combination of scale, projection and rescale several times over all networks.
+    """Five runs of every network. Guidance takes turns, so that each sampler meets every combination of scale,
+    projection and rescale over all networks.
     """
     guidances = [(s, p, phi) for s in (0.0, 1.0, 3.0, 6.0) for p in (False, True) for phi in (0.0, 0.7)]
-    samplers = [("ddim", 10, 0.0), ("ddim", 10, 1.0), ("ddpm", 50, 0.0)]
+    large = each.width * each.height > 32 * 32
+    samplers = [("ddim", 10, 0.0), ("ddim", 10, 1.0), ("ddpm", 10 if large else 50, 0.0)]
     generations = []
     for i, (sampler, steps, eta) in enumerate(samplers):
         for j in (0, 1):
@@ -165,7 +166,7 @@ def test_enough_is_tried():
         assert len(seen) == 16, sampler
         assert {(each.objective, each.schedule) for g, each in runs if (g.sampler, g.eta) == sampler} == {
             (objective, schedule) for objective in (EPS, X0, V) for schedule in ("linear", "cosine")
-        } - {(EPS, "cosine")}  # where x_0 = x_t / sqrt(abar) - ... amplifies rounding 20,000 times at t = T - 1
+        }
 
 
 @pytest.mark.parametrize("kind", ["f16", "q8_0"])
@@ -192,12 +193,12 @@ def test_whole_ddpm_process(engine: Engine, tmp_path: Path):
 
 
 def test_shipped_doodles(engine: Engine, repository: Path):
-    """The file that people get, with all combinations of samplers and guidance on 10 steps."""
+    """The file that people get, by DDIM; scripts/verify.py does more."""
     path = repository / "weights" / "doodles.gguf"
     subject = Subject.read(path)
     engine.load(path).result()
     checks = verify.check_forward(engine, subject, (1,)) + verify.check_trajectories(
-        engine, subject, verify.all_generations(subject, (3,), quick=True)
+        engine, subject, verify.all_generations(subject, (3,), quick=True)[:8]
     )
     assert_passed(checks)
 
@@ -235,14 +236,14 @@ def test_pixels():
 
 def test_verify_tool(tmp_path: Path, capsys):
     """On a checkpoint of one's own; and it notices another checkpoint, and another schedule."""
-    each = network("tool", (16, 16), V, "cosine", 100, dim=16, dim_mults=(1, 2), channels=3, num_classes=2)
+    each = network("tool", (16, 16), V, "cosine", 100, dim=8, dim_mults=(1, 2), channels=3, num_classes=2)
     path = tmp_path / "model.gguf"
     checkpoint = make_model(each, path, "--type", "q8_0")
     capsys.readouterr()
-    assert verify.main([str(checkpoint), str(path), "--quick", "--json", "--seeds", "1,2"]) == 0
+    assert verify.main([str(checkpoint), str(path), "--quick", "--json", "--seeds", "1"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["passed"] and all(check["passed"] for check in result["checks"])
-    assert len(result["checks"]) > 20 and result["against_checkpoint"]["pictures"] == 4
+    assert len(result["checks"]) > 20 and result["against_checkpoint"]["pictures"] == 2
     assert 0 < result["against_checkpoint"]["mean_pixel_difference"] < 20
 
     torch.save(reference.random_unet(each.unet, seed=77).state_dict(), checkpoint)

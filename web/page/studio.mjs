@@ -16,6 +16,7 @@
 /**
  * @typedef {object} Slot one place of the grid
  * @property {'nothing' | 'draft' | 'picture'} has under the wanted settings
+ * @property {number} begun when it was last begun, counted in runs of the whole grid
  * @property {Run | null} run
  * @property {Picture | null} picture the last one finished in full; null once something else was drawn over it
  * @property {StepEvent[]} frames of the newest full run
@@ -50,6 +51,7 @@ export class Studio {
   #drafting = false;
   #draftSteps = DRAFT_STEPS.initial;
   #first = 0;
+  #begun = 0;
   #startedAt = 0;
   #state = 'done';
   #callbacks;
@@ -78,6 +80,12 @@ export class Studio {
     if (this.working) this.#fill();
   }
 
+  /** Ends what is under way; nothing is computed until there is a model again. */
+  removeModels() {
+    this.#abortRuns();
+    this.#models = [];
+  }
+
   /** Pictures are computed from this one on. */
   set first(index) {
     this.#first = index;
@@ -97,9 +105,12 @@ export class Studio {
     this.#state = 'working';
     this.#slots.length = Math.min(this.#slots.length, settings.count);
     while (this.#slots.length < settings.count) {
-      this.#slots.push({ has: 'nothing', run: null, picture: null, frames: [] });
+      this.#slots.push({ has: 'nothing', begun: 0, run: null, picture: null, frames: [] });
     }
-    for (const slot of this.#slots) slot.has = 'nothing';
+    for (const slot of this.#slots) {
+      slot.has = 'nothing';
+      if (!draft) slot.begun = 0;
+    }
     this.#fill();
     this.#report();
   }
@@ -136,13 +147,17 @@ export class Studio {
     return this.#slots.filter((slot) => slot.run?.model === model).length;
   }
 
-  /** The picture to begin now: the chosen one first, then in reading order. */
+  /**
+   * The picture to begin now: the one that has waited longest, so that all of them follow a slider that does not
+   * come to rest. Among equals the chosen one is first, then reading order.
+   */
   #next() {
     const enough = this.#drafting ? ['draft', 'picture'] : ['picture'];
-    const lacks = (slot) => slot && !slot.run && !enough.includes(slot.has);
-    if (lacks(this.#slots[this.#first])) return this.#first;
-    const index = this.#slots.findIndex(lacks);
-    return index < 0 ? undefined : index;
+    const waiting = [this.#first, ...this.#slots.keys()].filter((index) => {
+      const slot = this.#slots[index];
+      return slot && !slot.run && !enough.includes(slot.has);
+    });
+    return waiting.sort((a, b) => this.#slots[a].begun - this.#slots[b].begun)[0];
   }
 
   async #start(index, model) {
@@ -151,6 +166,7 @@ export class Studio {
     const draft = this.#drafting;
     const run = { model, controller: new AbortController(), draft, settings };
     slot.run = run;
+    slot.begun = ++this.#begun;
     const startedAt = performance.now();
     const frames = [];
     const { label, guidanceScale, sampler, seed } = settings;

@@ -1,0 +1,240 @@
+// The command line as people use it: arguments, files, streams, exit status.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { load, version } from 'pocket-diffusion';
+import { doodlesPath, hash, root, tinyBytes, tinyPath, withServer } from './helpers.mjs';
+import { decodePNG } from './png_reader.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'pocket-diffusion-'));
+after(() => rmSync(folder, { recursive: true }));
+const inFolder = (name) => join(folder, name);
+
+/** @returns {Promise<{ status: number | null, signal: string | null, stdout: Buffer, stderr: string }>} */
+function run(args, onStart = () => {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, 'web', 'cli.mjs'), ...args], { cwd: folder });
+    const [out, err] = [[], []];
+    child.stdout.on('data', (data) => out.push(data));
+    child.stderr.on('data', (data) => err.push(data));
+    child.on('error', reject);
+    child.on('close', (status, signal) => resolve({ status, signal, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString() }));
+    child.stdin.end();
+    onStart(child);
+  });
+}
+
+const generate = (...args) => run(['generate', '--model', tinyPath, '--steps', '2', ...args]);
+
+async function succeeds(running) {
+  const { status, stdout, stderr } = await running;
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, '', 'nothing on standard error, and no progress bar off a terminal');
+  return stdout;
+}
+
+async function failsWith(expectedStatus, running, pattern) {
+  const { status, stdout, stderr } = await running;
+  assert.equal(status, expectedStatus, stderr);
+  assert.match(stderr, pattern);
+  assert.equal(stdout.length, 0);
+  if (expectedStatus === 1) assert.equal(stderr.trimEnd().split('\n').length, 1, 'one line');
+  assert.doesNotMatch(stderr, /^\s+at /m, 'no stack');
+}
+
+test('--version and --help', async () => {
+  assert.equal(String(await succeeds(run(['--version']))), `${version}\n`);
+  assert.match(String(await succeeds(run(['--help']))), /generate.*\n.*info/);
+  const help = String(await succeeds(run(['generate', '--help'])));
+  for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json']) {
+    assert.match(help, new RegExp(`--${option}\\b`));
+  }
+});
+
+test('one picture to a file, the same as from the library', async () => {
+  const output = inFolder('one.png');
+  const args = ['--label', 'square', '--guidance-scale', '2.5', '--projection', '--rescale', '0.5', '--sampler', 'ddim', '--eta', '0.5', '--seed', '9'];
+  const stdout = String(await succeeds(generate(...args, '--output', output)));
+  assert.match(stdout, /one\.png: square: 1 picture, seed 9, guidance scale 2\.5, 2 steps of ddim\n$/);
+  const model = await load(tinyPath);
+  const { pixels } = await model.generate({
+    label: 'square', guidanceScale: 2.5, projection: true, rescale: 0.5, steps: 2, sampler: 'ddim', eta: 0.5, seed: 9,
+  });
+  assert.deepEqual(decodePNG(readFileSync(output)), { width: 16, height: 16, channels: 1, pixels });
+});
+
+test('to standard output', async () => {
+  const { width, height } = decodePNG(await succeeds(generate('--label', '0', '--seed', '1', '--output', '-')));
+  assert.deepEqual([width, height], [16, 16]);
+});
+
+test('several labels and a count make a sheet: a row per class, a gap of two white pixels', async () => {
+  const png = await succeeds(generate('--label', 'circle, 2', '--label', 'square', '--count', '4', '--seed', '5', '--output', '-'));
+  const sheet = decodePNG(png);
+  assert.deepEqual([sheet.width, sheet.height, sheet.channels], [4 * 16 + 3 * 2, 3 * 16 + 2 * 2, 1]);
+  const model = await load(tinyPath);
+  const expected = new Uint8Array(sheet.width * sheet.height).fill(255);
+  for (const [row, label] of [0, 2, 1].entries()) {
+    for (let column = 0; column < 4; column++) {
+      const { pixels } = await model.generate({ label, seed: 5 + column, steps: 2 });
+      pixels.forEach((value, index) => {
+        const [x, y] = [column * 18 + (index % 16), row * 18 + Math.floor(index / 16)];
+        expected[y * sheet.width + x] = value;
+      });
+    }
+  }
+  assert.deepEqual(sheet.pixels, expected);
+});
+
+test('rows of one class wrap at eight, or at --columns', async () => {
+  const size = async (...args) => {
+    const { width, height } = decodePNG(await succeeds(generate('--label', '0', '--output', '-', ...args)));
+    return [(width + 2) / 18, (height + 2) / 18];
+  };
+  assert.deepEqual(await size('--count', '3'), [3, 1]);
+  assert.deepEqual(await size('--count', '10'), [8, 2]);
+  assert.deepEqual(await size('--count', '5', '--columns', '2'), [2, 3]);
+  assert.deepEqual(await size('--count', '4', '--label', '1', '--columns', '3'), [3, 4]);
+});
+
+test('--separate writes one file per picture', async () => {
+  await succeeds(generate('--label', 'circle,square', '--count', '2', '--seed', '7', '--separate', '--output', inFolder('part.png')));
+  const names = readdirSync(folder).filter((name) => name.startsWith('part')).sort();
+  assert.deepEqual(names, ['part-0-circle-7.png', 'part-0-circle-8.png', 'part-1-square-7.png', 'part-1-square-8.png']);
+  const hashes = names.map((name) => hash(decodePNG(readFileSync(inFolder(name))).pixels));
+  assert.equal(new Set(hashes).size, 4);
+});
+
+test('--json: the options as used and hashes of the pixels', async () => {
+  const output = inFolder('json.png');
+  const report = JSON.parse(await succeeds(generate('--label', '1', '--seed', '18446744073709551615', '--json', '--output', output)));
+  assert.deepEqual(report.model, { name: 'Tiny test model', sha256: hash(tinyBytes) });
+  const { pixels } = decodePNG(readFileSync(output));
+  assert.deepEqual(report.pictures, [{
+    label: 1, labelName: 'square', guidanceScale: 3, projection: false, rescale: 0, steps: 2, sampler: 'ddim', eta: 0,
+    seed: '18446744073709551615', pixelsSHA256: hash(pixels),
+  }]);
+  assert.deepEqual(report.outputs, [{ file: output, width: 16, height: 16, channels: 1, pixelsSHA256: hash(pixels) }]);
+  const without = JSON.parse(await succeeds(generate('--label', '1', '--count', '2', '--json')));
+  assert.equal(without.outputs[0].file, null);
+  assert.equal(without.pictures.length, 2);
+  assert.equal(without.pictures[1].seed, without.pictures[0].seed + 1);
+});
+
+test('a model over http', async () => {
+  await withServer((request, response) => response.end(tinyBytes), async (base) => {
+    const args = ['generate', '--model', `${base}/tiny.gguf`, '--label', '0', '--steps', '1', '--output', '-'];
+    decodePNG(await succeeds(run(args)));
+  });
+});
+
+test('info, and info --json', async () => {
+  const text = String(await succeeds(run(['info', tinyPath])));
+  assert.match(text, /Tiny test model/);
+  assert.match(text, /0 circle, 1 square, 2 triangle/);
+  const { labels, alphasCumprod, ...info } = JSON.parse(await succeeds(run(['info', tinyPath, '--json'])));
+  const model = await load(tinyPath);
+  assert.deepEqual(labels, model.labels);
+  assert.deepEqual(Float64Array.from(alphasCumprod), model.info.alphasCumprod);
+  const { alphasCumprod: left, ...expected } = model.info;
+  assert.deepEqual(info, expected);
+});
+
+test('the shipped model', async () => {
+  const { stdout } = await run(['info', doodlesPath, '--json']);
+  assert.equal(JSON.parse(stdout).labels.length, 10);
+  const args = ['generate', '--model', doodlesPath, '--label', 'cat', '--steps', '2', '--seed', '1', '--output', '-'];
+  const { width, height } = decodePNG(await succeeds(run(args)));
+  assert.deepEqual([width, height], [32, 32]);
+});
+
+test('wrong usage: status 2', async () => {
+  await failsWith(2, run([]), /Usage/);
+  await failsWith(2, run(['paint']), /unknown command 'paint'/);
+  await failsWith(2, run(['info']), /missing required argument/);
+  await failsWith(2, run(['info', tinyPath, 'more']), /too many arguments/);
+  await failsWith(2, run(['generate', '--label', '0', '--output', '-']), /--model/);
+  await failsWith(2, generate('--output', 'x.png'), /--label/);
+  await failsWith(2, generate('--label', '0'), /--output/);
+  await failsWith(2, generate('--label', '0', '--output', ''), /--output/);
+  await failsWith(2, generate('--label', '0', '--output', '-', '--json'), /standard output/);
+  await failsWith(2, generate('--label', '0', '--output', '-', '--separate'), /--separate/);
+  await failsWith(2, generate('--label', '0', '--output', 'x.png', '--guidance-scal', '3'), /unknown option '--guidance-scal'[^]*--guidance-scale/);
+  const options = { '--steps': ['0', '1.5', 'ten', '0x10', '101', '1e9'], '--seed': ['-1', '1.5', 'x', '18446744073709551616'],
+    '--guidance-scale': ['-1', '101', 'NaN', ''], '--rescale': ['2'], '--eta': ['-0.5', '1.5'], '--count': ['0', '1.5', '-3'],
+    '--columns': ['0'], '--sampler': ['euler'], '--label': ['cube', '3', '-1', '1.5', '', 'circle,,square', 'squar'] };
+  for (const [name, values] of Object.entries(options)) {
+    await Promise.all(values.map((value) => {
+      const label = name === '--label' ? [] : ['--label', '0'];
+      return failsWith(2, generate(...label, `${name}=${value}`, '--output', 'never.png'), /\S/);
+    }));
+  }
+  await failsWith(2, generate('--label', 'squar', '--output', 'never.png'), /did you mean "square"/);
+  assert.deepEqual(readdirSync(folder).filter((name) => /never|tmp/.test(name)), []);
+});
+
+test('failures: status 1 and one line', async () => {
+  await failsWith(1, run(['info', 'missing.gguf']), /missing\.gguf.*FILE/);
+  await failsWith(1, run(['info', folder]), /FILE/);
+  await failsWith(1, run(['info', join(root, 'package.json')]), /MAGIC/);
+  writeFileSync(inFolder('cut.gguf'), tinyBytes.subarray(0, 100_000));
+  await failsWith(1, run(['info', 'cut.gguf']), /SHORT/);
+  await failsWith(1, generate('--label', '0', '--output', 'no/such/folder/x.png'), /no\/such\/folder/);
+  await failsWith(1, generate('--label', '0', '--output', folder), /EISDIR|directory/);
+});
+
+test('an existing file is replaced, a link stays a link, a device is left in place', async () => {
+  const file = inFolder('existing.png');
+  writeFileSync(file, 'old');
+  symlinkSync(file, inFolder('link.png'));
+  await succeeds(generate('--label', '0', '--output', 'link.png'));
+  assert.ok(lstatSync(inFolder('link.png')).isSymbolicLink());
+  decodePNG(readFileSync(file));
+  await succeeds(generate('--label', '0', '--output', '/dev/null'));
+  assert.ok(statSync('/dev/null').isCharacterDevice());
+});
+
+test('names in a model do not steer the terminal', async () => {
+  const bytes = Buffer.from(tinyBytes);
+  const at = bytes.indexOf('Tiny test model');
+  bytes.write('\u001b[31m', at, 'latin1');
+  writeFileSync(inFolder('escape.gguf'), bytes);
+  const { stdout, stderr } = await run(['info', 'escape.gguf']);
+  assert.ok(!stdout.includes(0x1b) && !stderr.includes('\u001b'));
+});
+
+for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143]]) {
+  test(`${signal} stops the work, says so, and leaves no file`, async () => {
+    let child;
+    // Once the model has been asked for, the signal is handled.
+    const serve = (request, response) => response.end(tinyBytes, () => setTimeout(() => child.kill(signal), 300));
+    const result = await withServer(serve, (base) => {
+      const args = ['generate', '--model', base, '--label', '0', '--steps', '100', '--count', '100000', '--output', 'stopped.png'];
+      return run(args, (started) => { child = started; });
+    });
+    assert.equal(result.status, status, result.stderr);
+    assert.match(result.stderr, new RegExp(`^pocket-diffusion: stopped by ${signal}\n$`));
+    assert.deepEqual(readdirSync(folder).filter((name) => name.includes('stopped')), []);
+  });
+}
+
+test('a reader that goes away', async () => {
+  const { status } = await run(['info', doodlesPath, '--json'], (child) => child.stdout.destroy());
+  assert.equal(status, 1);
+});
+
+test('a progress bar on a terminal only, and on standard error', async (context) => {
+  // script(1) of util-linux gives the command a terminal.
+  const command = `'${process.execPath}' '${join(root, 'web', 'cli.mjs')}' generate --model '${tinyPath}' --label 0 --steps 50 --count 20 --output terminal.png >stdout.txt`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: folder });
+  const output = [];
+  child.stdout.on('data', (data) => output.push(data));
+  const status = await new Promise((resolve) => child.on('close', resolve).on('error', () => resolve(null)));
+  if (status === null) return context.skip('script(1) is not installed');
+  assert.equal(status, 0, String(Buffer.concat(output)));
+  assert.match(Buffer.concat(output).toString(), /picture \d+ of 20/);
+  assert.match(readFileSync(inFolder('stdout.txt'), 'utf8'), /^terminal\.png: /);
+});

@@ -1,0 +1,23 @@
+// What went wrong, for people who do not read stack traces.
+
+const SENTENCES = {
+  NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
+  WASM: 'This browser cannot run the model: it needs WebAssembly with SIMD. A current Chrome, Edge, Firefox or Safari will do.',
+  WORKER: 'The part of the page that draws has stopped. Try again, or reload the page.',
+  TRAP: 'The part of the page that draws has failed. Try again, or reload the page.',
+  MEMORY: 'There is not enough memory. Close other tabs, or draw fewer pictures.',
+  TOO_BIG: 'The model is larger than this page accepts.',
+  NONFINITE: 'The network lost its numbers on the way. Another scale or number of steps may work.',
+};
+
+/** Codes of the core from SHORT to PADDING are about the file. */
+const LAST_FILE_STATUS = 20;
+
+/** @param {unknown} error @returns {{ sentence: string, detail: string }} */
+export function explain(error) {
+  const { code = '', status = -1, message = String(error) } = error ?? {};
+  const broken = status > 0 && status <= LAST_FILE_STATUS;
+  const sentence = SENTENCES[code] ??
+    (broken ? 'The model file is damaged or not one that this page can read.' : 'Something went wrong.');
+  return { sentence, detail: code ? `${code}: ${message}` : message };
+}
