@@ -5,6 +5,7 @@ compared. Nothing here computes a number that the reference computes itself.
 """
 
 import contextlib
+import copy
 import functools
 import importlib.metadata
 import importlib.util
@@ -162,6 +163,8 @@ class _GuidedUnet(torch.nn.Module):
         self.states.append(x.clone())
         if self.times is not None:
             t = self.times[t]
+        if x.dtype == torch.float64:
+            t = t.double()  # or the time embedding would be float32
         result = self.unet.forward_with_cond_scale(
             x, t, classes, cond_scale=cond_scale, rescaled_phi=rescaled_phi, remove_parallel_component=self.projection
         )
@@ -175,20 +178,36 @@ def _schedule_of(betas: torch.Tensor) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _noise_in_double() -> Iterator[None]:
+    """Within, PyTorch draws the same float32 noise as ever, and hands it out as float64."""
+    randn, randn_like = torch.randn, torch.randn_like
+    with (
+        mock.patch.object(torch, "randn", lambda *size, **options: randn(*size, **options).double()),
+        mock.patch.object(torch, "randn_like", lambda like: randn_like(like.float()).double()),
+    ):
+        yield
+
+
 def trajectory(
     unet: torch.nn.Module,
     alphas_cumprod: np.ndarray,
     objective: str,
     shape: tuple[int, int, int],
     generation: Generation,
+    double: bool = False,
 ) -> list[torch.Tensor]:
     """x after every step of one run of the reference, each [C, H, W]; the last one is the finished picture.
 
     `shape` is [C, H, W] in network space. The noise is what the reference draws after
     `torch.manual_seed(generation.seed)`. DDPM with fewer than T steps is the respaced process of Nichol and
     Dhariwal (2021, section 4): the reference's own arithmetic over the schedule that has abar at the visited times.
+
+    `double`: with the same numbers in float64, which tells how much of the float32 run is rounding.
     """
     reference = load_reference()
+    if double:
+        unet = copy.deepcopy(unet).double()
     abar = torch.from_numpy(np.ascontiguousarray(alphas_cumprod, dtype=np.float64))
     times = None
     if generation.sampler == "ddpm":
@@ -206,8 +225,10 @@ def trajectory(
             beta_schedule="linear",
             ddim_sampling_eta=generation.eta,
         )
+    if double:
+        diffusion.double()
     sample = diffusion.p_sample_loop if generation.sampler == "ddpm" else diffusion.ddim_sample
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _noise_in_double() if double else contextlib.nullcontext():
         torch.manual_seed(generation.seed)
         picture = sample(
             torch.tensor([generation.label]),

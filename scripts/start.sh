@@ -47,4 +47,4 @@ node scripts/build_site.mjs </dev/null || fail "assembling the page failed"
 unlock
 say "ready: dist/doodles.png, dist/site"
 [ "$serve" = yes ] || exit 0
-exec node_modules/.bin/sirv dist/site --host localhost --port "$port"
+exec node_modules/.bin/sirv dist/site --host localhost --port "$port" --no-clear --no-logs

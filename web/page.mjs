@@ -155,7 +155,7 @@ function showChosen() {
   element('chosen-title').textContent = name;
   element('chosen-options').textContent =
     `seed ${seed + index} · scale ${guidanceScale} · ${sampler.toUpperCase()}, ${plural(steps, 'step')}`;
-  element('save').disabled = element('link').disabled = !picture;
+  element('save').disabled = !picture;
   element('film').setAttribute('aria-label', `From noise to picture ${index + 1}: ${name}`);
   film.show(frames, steps);
 }

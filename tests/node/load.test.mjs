@@ -210,7 +210,7 @@ test('a body that never ends is not read to the end', async () => {
   }, (base) => fails(load(base), 'TOO_BIG'));
 });
 
-test('a stall ends with the signal, before and after the headers', async () => {
+test('a stall ends with the signal, before and after the headers', { timeout: 20_000 }, async () => {
   for (const start of [() => {}, (response) => response.writeHead(200).write(tinyBytes.subarray(0, 1000))]) {
     await withServer((request, response) => start(response), async (base) => {
       const controller = new AbortController();
@@ -276,7 +276,7 @@ test('a module that is missing, no module or another module; then a second try',
   await fails(load(tinyBytes, { wasm: tinyBytes }), 'WASM');
 });
 
-test('a stalled module does not hold up the next load', async () => {
+test('a stalled module does not hold up the next load', { timeout: 20_000 }, async () => {
   let requests = 0;
   await withServer((request, response) => {
     if (++requests > 1) response.writeHead(200, { 'content-type': 'application/wasm' }).end(wasmBytes);

@@ -47,7 +47,7 @@ RANDOM = ("--fourier", "random")
 NETWORKS = [
     # widths; dim 8 is the smallest with full SIMD vectors, 4 the smallest there is
     network("smallest", (16, 16), V, "cosine", 1000, dim=4, dim_mults=(1,), channels=1),
-    network("dim 8", (16, 16), V, "linear", 1000, dim=8, dim_mults=(1, 2), channels=1),
+    network("dim 8", (32, 32), V, "linear", 1000, dim=8, dim_mults=(1, 2), channels=1),
     network("dim 10", (16, 16), V, "linear", 200, dim=10, dim_mults=(1, 2), channels=3),
     network("dim 12", (24, 16), X0, "cosine", 500, dim=12, dim_mults=(1, 2), channels=3),
     network("dim 16", (32, 32), V, "cosine", 1000, dim=16, dim_mults=(1, 2, 4), channels=3),
@@ -130,7 +130,8 @@ def some_generations(index: int, each: Network) -> list[Generation]:
 
 
 def assert_passed(checks: list[verify.Check]) -> None:
-    failed = [str(check) for check in checks if not check.passed]
+    """These runs are chosen so that the reference's own rounding leaves the tolerance as it is."""
+    failed = [str(check) for check in checks if not check.passed or check.tolerance > verify.STATE_TOLERANCE and check.name.startswith("x_t")]
     assert not failed, "\n".join(failed)
 
 
@@ -224,6 +225,17 @@ def test_oracle_is_the_plain_reference(objective: str, sampler: str):
     assert (states[-1] - expected).abs().max() < 2e-5
     without = reference.trajectory(unet, abar, objective, (3, 8, 8), Generation(2, 11, sampler, steps, 0.5, 4.0, False, 0.6))
     assert (without[-1] - expected).abs().max() > 1e-2
+
+
+def test_float64_tells_rounding():
+    """The same run in float64 is the same run: close to float32 where the process is calm, and not equal to it."""
+    unet = reference.random_unet({"dim": 8, "num_classes": 3, "dim_mults": (1, 2), "channels": 3}, seed=9)
+    abar = torch.cumprod(1 - reference.schedule_betas("linear", 30), 0).numpy()
+    for sampler in ("ddpm", "ddim"):
+        run = Generation(2, 11, sampler, 10, 0.5, 3.0)
+        single, double = (reference.trajectory(unet, abar, V, (3, 8, 8), run, double) for double in (False, True))
+        assert double[0].dtype == torch.float64
+        assert 1e-9 < max(float((a - b).abs().max()) for a, b in zip(single, double)) < 1e-4
 
 
 def test_pixels():

@@ -43,7 +43,7 @@ export class Controls {
     this.#connectSeed();
     this.#connectSteps();
     this.settings = settings;
-    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps']) element(id).disabled = false;
+    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'link']) element(id).disabled = false;
   }
 
   /** @returns {Settings} never changed in place */
@@ -94,7 +94,10 @@ export class Controls {
     recommended.onclick = () => this.#change({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);
-    element('track').style.setProperty('--recommended', String((value - SCALE.min) / (SCALE.max - SCALE.min)));
+    const position = (value - SCALE.min) / (SCALE.max - SCALE.min);
+    element('track').style.setProperty('--recommended', String(position));
+    // There the word would run into those at the ends.
+    element('track').toggleAttribute('data-crowded', Math.abs(position - 0.5) > 0.25);
     recommended.hidden = false;
   }
 

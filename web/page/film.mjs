@@ -25,13 +25,14 @@ export class Film {
     this.#info = info;
   }
 
-  /** Shows a whole run, as far as it has come. @param {import('../index.d.ts').StepEvent[]} frames */
+  /**
+   * Shows a run of `steps` as far as it has come.
+   * @param {import('../index.d.ts').StepEvent[]} frames nothing is shown of those of a run with other steps
+   */
   show(frames, steps) {
     this.#prepare(steps);
-    for (const event of frames) this.add(event);
-    for (const row of this.#rows) {
-      [...row.children].slice(moments(steps).filter((step) => step <= frames.length).length).forEach(blank);
-    }
+    for (const row of this.#rows) [...row.children].forEach(blank);
+    if (frames[0]?.steps === steps) frames.forEach((event) => this.add(event));
   }
 
   /** Shows one more step of the run. @param {import('../index.d.ts').StepEvent} event */
@@ -48,7 +49,6 @@ export class Film {
     this.#steps = steps;
     for (const row of this.#rows) {
       row.replaceChildren(...moments(steps).map(() => document.createElement('canvas')));
-      [...row.children].forEach(blank);
     }
   }
 }

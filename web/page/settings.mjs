@@ -11,7 +11,7 @@
  */
 
 export const SCALE = { min: 0, max: 10, step: 0.1 };
-export const COUNTS = [1, 4, 9, 12, 16, 24];
+export const COUNTS = [1, 6, 12, 24];
 export const SAMPLERS = ['ddim', 'ddpm'];
 /** The last picture's seed, too, has to be a safe integer. */
 export const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNTS.at(-1);

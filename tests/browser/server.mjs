@@ -1,0 +1,51 @@
+// Serves a freshly assembled site on a free port of this machine, under a sub-path, and logs what is asked for.
+
+import { createServer } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sirv from 'sirv';
+import { buildSite } from '../../scripts/build_site.mjs';
+
+/** No part of the page may count on lying at the root of its host. */
+const SUB_PATH = '/some/where/';
+
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
+  "img-src 'self' blob: data:; style-src 'self'";
+
+/** A page with nothing on it but the policy, for tests of the library alone. */
+const BLANK = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>blank</title>
+<link rel="icon" href="favicon.svg"></head><body></body></html>`;
+
+/**
+ * @returns {Promise<{ url: string, requests: string[], close: () => Promise<void> }>}
+ *   url of the folder, with a slash at the end; requests: paths below it, in order of arrival
+ */
+export async function serveSite() {
+  const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-site-'));
+  await buildSite(folder);
+  const serveFile = sirv(folder, { etag: true });
+  const requests = [];
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, 'http://localhost');
+    const notFound = () => response.writeHead(404).end();
+    if (!pathname.startsWith(SUB_PATH)) return notFound();
+    const path = pathname.slice(SUB_PATH.length);
+    requests.push(path);
+    response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+    if (path === 'blank.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(BLANK);
+    request.url = `/${path}`;
+    return serveFile(request, response, notFound);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}${SUB_PATH}`,
+    requests,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
