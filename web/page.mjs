@@ -32,13 +32,12 @@ async function start() {
   setStatus('Loading the model …');
   try {
     const model = await load(modelURL, { onProgress: showDownload });
-    models = [model];
     film = new Film(element('film-state'), element('film-preview'), model.info);
     describeModel(model.info);
     const settings = { ...defaultSettings(model), ...startLabel(model), ...controls?.settings };
     const linked = parseHash(location.hash, model);
     controls = new Controls(model, { ...settings, ...linked.settings }, show);
-    studio.addModel(model);
+    addModel(model);
     page.dataset.ready = '';
     show(controls.settings);
     reportRefused(linked.refused);
@@ -53,6 +52,12 @@ function startLabel({ labels }) {
   return label < 0 ? {} : { label };
 }
 
+function addModel(model) {
+  models.push(model);
+  studio.addModel(model);
+  page.dataset.models = String(models.length);
+}
+
 /** One instance for every further core but the page's own: pictures are independent of each other. */
 async function addModels() {
   const wanted = Math.min((navigator.hardwareConcurrency ?? 2) - 1, MAX_MODELS);
@@ -61,8 +66,7 @@ async function addModels() {
     const bytes = await (await fetch(modelURL, { cache: 'force-cache' })).arrayBuffer();
     while (models.length > 0 && models.length < wanted) {
       const model = await load(bytes);
-      models.push(model);
-      studio.addModel(model);
+      addModel(model);
     }
   } catch {
     // The first one is enough to go on.
