@@ -62,10 +62,13 @@ function addModel(model) {
 async function addModels() {
   const wanted = Math.min((navigator.hardwareConcurrency ?? 2) - 1, MAX_MODELS);
   if (wanted < 2) return;
+  const [first] = models;
   try {
     const bytes = await (await fetch(modelURL, { cache: 'force-cache' })).arrayBuffer();
-    while (models.length > 0 && models.length < wanted) {
+    while (models.length < wanted) {
       const model = await load(bytes);
+      // The page may have begun anew in the meantime.
+      if (models[0] !== first) return model.close();
       addModel(model);
     }
   } catch {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
-import { readPNG } from '../node/png_reader.mjs';
+import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
@@ -197,7 +197,7 @@ for (const name of BROWSERS) {
       for (let wait = 0; wait < 100 && !(await readdir(session.downloads)).includes('rainbow-s3-seed10.png'); wait++) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      const { width, height, channels, pixels } = readPNG(await readFile(file));
+      const { width, height, channels, pixels } = decodePNG(await readFile(file));
       assert.deepEqual([width, height, channels], [32, 32, 1]);
       assert.deepEqual(Array.from(pixels), (await pixelsOfGrid(page))[index]);
     });
