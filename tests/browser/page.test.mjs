@@ -31,7 +31,8 @@ function watch() {
     if (message.type === 'generate') {
       asked.push({ id: message.id, ...message.request });
       unanswered.add(message.id);
-      mostUnanswered = Math.max(mostUnanswered, unanswered.size);
+      // Later, for the abort of a run is posted after the start of the one that replaces it.
+      setTimeout(() => (mostUnanswered = Math.max(mostUnanswered, unanswered.size)));
     }
     if (message.type === 'abort') unanswered.delete(message.id);
     return post.call(this, message, transfer);
