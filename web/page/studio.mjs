@@ -18,7 +18,7 @@
  * @property {'nothing' | 'draft' | 'picture'} has under the wanted settings
  * @property {number} begun when it was last begun, counted in runs of the whole grid
  * @property {Run | null} run
- * @property {Picture | null} picture the last one finished in full; null once something else was drawn over it
+ * @property {Picture | null} picture finished in full under the wanted settings
  * @property {StepEvent[]} frames of the newest full run
  */
 
@@ -109,6 +109,7 @@ export class Studio {
     }
     for (const slot of this.#slots) {
       slot.has = 'nothing';
+      slot.picture = null;
       if (!draft) slot.begun = 0;
     }
     this.#fill();
@@ -184,7 +185,6 @@ export class Studio {
           if (slot.run !== run) return;
           frames.push(event);
           slot.frames = frames;
-          slot.picture = null;
           this.#callbacks.onStep(index, event, draft);
           this.#report();
         },
@@ -206,7 +206,7 @@ export class Studio {
 
   #finish(index, run, picture) {
     const slot = this.#slots[index];
-    slot.picture = run.draft ? null : picture;
+    if (!run.draft) slot.picture = picture;
     if (run.settings === this.#wanted) slot.has = run.draft ? 'draft' : 'picture';
     this.#callbacks.onPicture(index, picture, run.draft);
     this.#fill();
