@@ -16,7 +16,7 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 const MAX_MODELS = 4;
 const MEGABYTE = 1e6;
 
-const grid = new Grid(element('grid'), () => showChosen());
+const grid = new Grid(element('grid'), showChosen);
 const studio = new Studio({ onStep, onPicture, onReport });
 /** @type {Array<import('./index.d.ts').Model>} instances of the same file */
 let models = [];

@@ -19,7 +19,7 @@
  * @property {number} begun when it was last begun, counted in runs of the whole grid
  * @property {Run | null} run
  * @property {Picture | null} picture finished in full under the wanted settings
- * @property {StepEvent[]} frames of the newest full run
+ * @property {StepEvent[]} frames of the newest full run; while drafts are drawn, still of the one before
  */
 
 /** @typedef {{ model: Model, controller: AbortController, draft: boolean, settings: Settings }} Run */
@@ -110,7 +110,10 @@ export class Studio {
     for (const slot of this.#slots) {
       slot.has = 'nothing';
       slot.picture = null;
-      if (!draft) slot.begun = 0;
+      if (!draft) {
+        slot.begun = 0;
+        slot.frames = [];
+      }
     }
     this.#fill();
     this.#report();
@@ -169,7 +172,7 @@ export class Studio {
     slot.run = run;
     slot.begun = ++this.#begun;
     const startedAt = performance.now();
-    const frames = [];
+    if (!draft) slot.frames = [];
     const { label, guidanceScale, sampler, seed } = settings;
     try {
       const picture = await model.generate({
@@ -183,8 +186,7 @@ export class Studio {
         state: !draft,
         onStep: draft ? undefined : (event) => {
           if (slot.run !== run) return;
-          frames.push(event);
-          slot.frames = frames;
+          slot.frames.push(event);
           this.#callbacks.onStep(index, event, draft);
           this.#report();
         },
@@ -223,7 +225,7 @@ export class Studio {
   #report(error) {
     const { steps } = this.#wanted;
     const shares = this.#slots.map(({ has, run, frames }) =>
-      has === 'picture' ? 1 : run && !run.draft ? (frames.at(-1)?.step ?? 0) / steps : 0);
+      has === 'picture' ? 1 : run && !run.draft ? frames.length / steps : 0);
     this.#callbacks.onReport({
       state: this.#state,
       draft: this.#drafting,
