@@ -16,7 +16,7 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 const MAX_MODELS = 4;
 const MEGABYTE = 1e6;
 
-const grid = new Grid(element('grid'), () => showChosen());
+const grid = new Grid(element('grid'), showChosen);
 const studio = new Studio({ onStep, onPicture, onReport });
 /** @type {Array<import('./index.d.ts').Model>} instances of the same file */
 let models = [];
@@ -62,10 +62,13 @@ function addModel(model) {
 async function addModels() {
   const wanted = Math.min((navigator.hardwareConcurrency ?? 2) - 1, MAX_MODELS);
   if (wanted < 2) return;
+  const [first] = models;
   try {
     const bytes = await (await fetch(modelURL, { cache: 'force-cache' })).arrayBuffer();
-    while (models.length > 0 && models.length < wanted) {
+    while (models.length < wanted) {
       const model = await load(bytes);
+      // The page may have begun anew in the meantime.
+      if (models[0] !== first) return model.close();
       addModel(model);
     }
   } catch {

@@ -44,7 +44,8 @@ export async function serveSite() {
     if (!pathname.startsWith(SUB_PATH)) return notFound();
     const path = pathname.slice(SUB_PATH.length);
     requests.push(path);
-    response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+    // index.html brings its own.
+    if (path !== '') response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
     if (extra.has(path)) {
       const { type, body } = extra.get(path);
       return response.writeHead(200, { 'Content-Type': type }).end(body);
