@@ -125,6 +125,22 @@ test('abort ends a sheet at once, in every worker', async () => {
   assert.equal(running(), 2);
 });
 
+test('an abort reaches the worker: the run ends there, not only here', { timeout: 20_000 }, async () => {
+  const model = await loadPool(1);
+  for (const onStep of [undefined, () => {}, () => new Promise(() => {})]) {
+    const controller = new AbortController();
+    const call = model.generate({ ...LONG, onStep, signal: controller.signal });
+    const refused = assert.rejects(call, { name: 'AbortError' });
+    setTimeout(() => controller.abort(), 10);
+    await refused;
+    const answer = new Promise((resolve) => {
+      threads[0].on('message', ({ type }) => type !== 'step' && resolve(type));
+    });
+    threads[0].ref();
+    assert.equal(await answer, 'failure');
+  }
+});
+
 test('leaving the loop stops every worker', async () => {
   const model = await loadPool(2);
   let left = false;
@@ -224,7 +240,7 @@ test('close while a second worker starts', async () => {
   await Promise.all(threads.map(ended));
 });
 
-test('idle workers are released after a while, the last one never', async () => {
+test('idle workers are released after a while, the last one never', { timeout: 20_000 }, async () => {
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
     const model = await loadPool(3);
@@ -242,7 +258,8 @@ test('idle workers are released after a while, the last one never', async () => 
     assert.deepEqual((await call).pixels, expected);
     mock.timers.tick(100_000);
     await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(running(), 1);
+    assert.deepEqual((await model.generate(OPTIONS)).pixels, expected);
+    assert.equal(threads.length, 3, 'the last one is still there');
     assert.deepEqual(await draw(model, SHEET), await draw(local, SHEET));
     assert.equal(running(), 3);
   } finally {
