@@ -93,6 +93,10 @@ class Engine:
             "projection": generation.projection,
             "rescale": generation.rescale,
         }
+        return self.generate_with(shape, options)
+
+    def generate_with(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
+        """The same with any options of the JavaScript API."""
         return self._request(
             {"op": "generate", "options": options},
             lambda result: (

@@ -137,6 +137,7 @@ class Generation:
     guidance_scale: float = 1.0
     projection: bool = False
     rescale: float = 0.0
+    cfg_plus_plus: bool = False
 
 
 class _GuidedUnet(torch.nn.Module):
@@ -224,6 +225,7 @@ def trajectory(
             objective=objective,
             beta_schedule="linear",
             ddim_sampling_eta=generation.eta,
+            use_cfg_plus_plus=generation.cfg_plus_plus,
         )
     if double:
         diffusion.double()

@@ -146,7 +146,8 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
 static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     static const char *const objectives[] = {"pred_noise", "pred_x0", "pred_v"};
-    static const char *const samplers[] = {"ddim", "ddpm"};
+    static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
+                                                         "euler", "euler-ancestral", "heun",     "unipc"};
     int32_t objective = 0, sampler = 0;
 
     PD_TRY(read_int32(gguf, PREFIX "diffusion.timesteps", 1, PD_MAX_TIMESTEPS, &config->timesteps, error));

@@ -90,3 +90,55 @@ void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *c
     for (size_t i = 0; i < count; i++)
         guided[i] = (guided[i] * ratio) * phi + guided[i] * rest;
 }
+
+static bool is_guided(const pd_guidance_process *process, int32_t t)
+{
+    return t >= process->first_time && t <= process->last_time;
+}
+
+pd_guidance pd_guidance_at(const pd_guidance_process *process, int32_t index, int32_t count, int32_t t)
+{
+    pd_guidance now = process->guidance;
+    if (!is_guided(process, t)) {
+        now.scale = 1.0f;
+        return now;
+    }
+    const double pi = 3.14159265358979323846, progress = (index + 0.5) / count;
+    switch (process->schedule) {
+    case PD_GUIDANCE_LINEAR: now.scale = (float)(1.0 + 2.0 * progress * ((double)now.scale - 1.0)); break;
+    case PD_GUIDANCE_COSINE: now.scale = (float)(1.0 + (1.0 - pd_cos(pi * progress)) * ((double)now.scale - 1.0)); break;
+    default: break;
+    }
+    return now;
+}
+
+static bool shapes_update(const pd_guidance_process *process)
+{
+    return process->momentum != 0.0f || process->norm_threshold != 0.0f;
+}
+
+bool pd_guidance_process_needs_conditional(const pd_guidance_process *process, const pd_guidance *now)
+{
+    return pd_guidance_needs_conditional(now) || shapes_update(process);
+}
+
+bool pd_guidance_process_needs_null(const pd_guidance_process *process, const pd_guidance *now, int32_t t)
+{
+    return pd_guidance_needs_null(now) || (process->renoise_with_null && is_guided(process, t));
+}
+
+void pd_guidance_shape_update(const pd_guidance_process *process, size_t count, const float *conditional, float *null,
+                              float *running)
+{
+    if (!shapes_update(process))
+        return;
+    double squares = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        running[i] = (conditional[i] - null[i]) + process->momentum * running[i];
+        squares += (double)running[i] * (double)running[i];
+    }
+    const double norm = pd_sqrt(squares), most = (double)process->norm_threshold;
+    const float factor = most > 0.0 && norm > most ? (float)(most / norm) : 1.0f;
+    for (size_t i = 0; i < count; i++)
+        null[i] = conditional[i] - running[i] * factor;
+}

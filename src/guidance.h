@@ -4,6 +4,8 @@
 #ifndef PD_GUIDANCE_H
 #define PD_GUIDANCE_H
 
+#include "pocket_diffusion.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,5 +26,30 @@ bool pd_guidance_needs_null(const pd_guidance *guidance);
  * rescale), at scale 0 without projection and rescale guided = null exactly. */
 void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *conditional, const float *null,
                        float *guided);
+
+/* Guidance over a whole run: what changes from one network call to the next. */
+typedef struct pd_guidance_process {
+    pd_guidance guidance; /* at a constant scale */
+    pd_guidance_schedule schedule;
+    int32_t first_time, last_time; /* guided are the calls at first_time <= t <= last_time */
+    float momentum, norm_threshold;
+    bool renoise_with_null; /* CFG++ */
+} pd_guidance_process;
+
+/* Guidance of network call `index` of `count`, at time t. Outside the interval
+ * the scale is 1 (Kynkaanniemi et al. 2024, eq. 5). Within, with p = (index + 1/2)
+ * / count, it is 1 + f(p) (s - 1): f = 1, 2 p, or 1 - cos(pi p) (Wang et al.
+ * 2024, table 1), whose mean over all calls is 1 exactly. */
+pd_guidance pd_guidance_at(const pd_guidance_process *process, int32_t index, int32_t count, int32_t t);
+/* Which predictions this call needs. */
+bool pd_guidance_process_needs_conditional(const pd_guidance_process *process, const pd_guidance *now);
+bool pd_guidance_process_needs_null(const pd_guidance_process *process, const pd_guidance *now, int32_t t);
+/* Momentum and norm threshold of adaptive projected guidance (Sadat et al. 2024,
+ * algorithm 1): the update u = cond - null becomes u + momentum * running, which
+ * is the new `running` (count floats, zero at first), and is shortened to the
+ * length norm_threshold. `null` is replaced by cond - u, so that
+ * pd_guidance_apply does the rest. */
+void pd_guidance_shape_update(const pd_guidance_process *process, size_t count, const float *conditional, float *null,
+                              float *running);
 
 #endif

@@ -98,11 +98,45 @@ typedef struct pd_error {
 #define PD_MAX_TIMESTEPS 10000
 #define PD_MAX_PICTURES 64       /* in one run */
 #define PD_MAX_GUIDANCE_SCALE 100.0f
+#define PD_MAX_NORM_THRESHOLD 1e6f
 
 /* ---- models ---------------------------------------------------------------- */
 
 typedef enum pd_objective { PD_OBJECTIVE_NOISE = 0, PD_OBJECTIVE_X0 = 1, PD_OBJECTIVE_V = 2 } pd_objective;
-typedef enum pd_sampler { PD_SAMPLER_DDIM = 0, PD_SAMPLER_DDPM = 1, PD_SAMPLER_COUNT } pd_sampler;
+/* Formulas and papers: sampler.h. */
+typedef enum pd_sampler {
+    PD_SAMPLER_DDIM = 0,
+    PD_SAMPLER_DDPM = 1,
+    PD_SAMPLER_DPMPP_2M = 2,        /* DPM-Solver++(2M) */
+    PD_SAMPLER_DPMPP_2M_SDE = 3,    /* its SDE form */
+    PD_SAMPLER_EULER = 4,
+    PD_SAMPLER_EULER_ANCESTRAL = 5,
+    PD_SAMPLER_HEUN = 6,            /* two network calls a step, one in the last */
+    PD_SAMPLER_UNIPC = 7,           /* UniPC-2, B_2(h) */
+    PD_SAMPLER_COUNT
+} pd_sampler;
+
+/* Which timesteps a run of fewer than T steps visits (pd_schedule_times). */
+typedef enum pd_time_grid {
+    PD_TIME_GRID_LINEAR = 0, /* of the reference */
+    PD_TIME_GRID_QUADRATIC = 1,
+    PD_TIME_GRID_TRAILING = 2,
+    PD_TIME_GRID_KARRAS = 3,
+    PD_TIME_GRID_COUNT
+} pd_time_grid;
+
+/* What the mean of a DDPM step is made from. */
+typedef enum pd_ddpm_mean { PD_DDPM_MEAN_X0 = 0, PD_DDPM_MEAN_NOISE = 1, PD_DDPM_MEAN_COUNT } pd_ddpm_mean;
+typedef enum pd_ddpm_variance { PD_DDPM_VARIANCE_POSTERIOR = 0, PD_DDPM_VARIANCE_BETA = 1, PD_DDPM_VARIANCE_COUNT } pd_ddpm_variance;
+
+/* How the guidance weight w = s - 1 changes from the first to the last network
+ * call; its mean over them is w for each. */
+typedef enum pd_guidance_schedule {
+    PD_GUIDANCE_CONSTANT = 0,
+    PD_GUIDANCE_LINEAR = 1, /* from 0 to 2 w */
+    PD_GUIDANCE_COSINE = 2, /* (1 - cos(pi p)) w */
+    PD_GUIDANCE_SCHEDULE_COUNT
+} pd_guidance_schedule;
 
 typedef struct pd_model pd_model;
 
@@ -139,7 +173,8 @@ const pd_model_info *pd_model_get_info(const pd_model *model);
 /* Name of class 0 <= label < class_count, or NULL. */
 const char *pd_model_class_name(const pd_model *model, int32_t label);
 
-/* The null class of classifier-free guidance, accepted by pd_model_predict only. */
+/* The null class of classifier-free guidance, accepted by pd_model_predict and
+ * as pd_options.negative_label. */
 #define PD_LABEL_NULL INT32_MAX
 
 /* One forward pass of the network. `x`: network_channels * network_height *
@@ -159,6 +194,18 @@ typedef struct pd_options {
     float rescale;         /* phi in [0, 1] of rescaled guidance (Lin et al. 2024, eq. 15-16) */
     float keep_parallel;   /* with projection: share of the parallel part kept, in [0, 1] */
     int32_t projection;    /* 0 or 1: remove the part of the guidance update parallel to the conditional prediction */
+    int32_t time_grid;     /* a pd_time_grid */
+    int32_t ddpm_mean;     /* a pd_ddpm_mean; other than 0 with PD_SAMPLER_DDPM alone */
+    int32_t ddpm_variance; /* a pd_ddpm_variance; other than 0 with PD_SAMPLER_DDPM alone */
+    float threshold;       /* percentile of dynamic thresholding in [0, 1] (Saharia et al. 2022, section 2.3); 0: x_0 is clipped to [-1, 1] */
+    float momentum;        /* of the guidance update, in [-1, 1] (Sadat et al. 2024, APG); 0: none */
+    float norm_threshold;  /* longest guidance update in [0, PD_MAX_NORM_THRESHOLD] (APG); 0: any */
+    int32_t cfg_plus_plus; /* 0 or 1: CFG++ (Chung et al. 2024), which renoises with the null prediction;
+                            * with PD_SAMPLER_DDIM alone, and neither with momentum nor with norm_threshold */
+    int32_t guidance_first; /* guided are the network calls at guidance_first <= t <= guidance_last, both in 0 .. T - 1 */
+    int32_t guidance_last;  /* (Kynkaanniemi et al. 2024); elsewhere the conditional prediction is used alone */
+    int32_t guidance_schedule; /* a pd_guidance_schedule; other than 0 needs a guidance scale of 1 or more */
+    int32_t negative_label; /* class to guide away from, or PD_LABEL_NULL: the null class */
 } pd_options;
 
 /* Fills in the defaults: plain guidance with the model's recommended sampler,
@@ -181,11 +228,14 @@ typedef struct pd_run pd_run;
  * picture's pixels do not depend on the others of its run. */
 pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
                        pd_run **run, pd_error *error);
-/* One step of the reverse process: one batched network call. PD_STATE when
+/* One batched network call and what follows from it: a step of the reverse
+ * process, with PD_SAMPLER_HEUN one half of a step. PD_STATE when
  * every step has been made. PD_NONFINITE if the network produced NaN or
  * infinity; the run can then only be freed. */
 pd_status pd_run_step(pd_run *run, pd_error *error);
 int32_t pd_run_steps_done(const pd_run *run);
+/* Network calls of the whole run: options.steps, with PD_SAMPLER_HEUN
+ * 2 * options.steps - 1. */
 int32_t pd_run_steps_total(const pd_run *run);
 /* Timestep t that the next pd_run_step evaluates the network at, -1 when done. */
 int32_t pd_run_next_timestep(const pd_run *run);

@@ -11,6 +11,8 @@
 typedef struct run_picture {
     float *x, *x0;            /* network space */
     float *class_condition;   /* of its label */
+    float *history; /* of the solver */
+    float *running; /* guidance update with momentum */
     pd_random random;
 } run_picture;
 
@@ -18,8 +20,9 @@ struct pd_run {
     pd_model *model;
     pd_arena arena;
     pd_solver solver;
-    pd_guidance guidance;
-    int32_t step;
+    pd_guidance_process guidance;
+    int32_t negative_label;
+    int32_t step; /* network calls made; with most solvers one a step */
     bool failed; /* non-finite values: nothing more can be made of it */
     size_t value_count; /* of one picture in network space */
     int32_t picture_count;
@@ -39,14 +42,61 @@ pd_status pd_options_init(const pd_model *model, pd_options *options)
                             .sampler = (int32_t)model->info.recommended_sampler,
                             .steps = model->info.recommended_steps,
                             .guidance_scale = model->info.recommended_guidance_scale,
-                            .eta = model->info.recommended_eta};
+                            .eta = model->info.recommended_eta,
+                            .guidance_last = model->info.timesteps - 1,
+                            .negative_label = PD_LABEL_NULL};
     return PD_OK;
+}
+
+static pd_status check_choice(pd_error *error, const char *name, int32_t value, int32_t count)
+{
+    if (value >= 0 && value < count) return PD_OK;
+    return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s is %d, not within 0 and %d", name, (int64_t)value, (int64_t)count - 1);
 }
 
 static pd_status check_range(pd_error *error, pd_status status, const char *name, float value, float maximum)
 {
     if (value >= 0.0f && value <= maximum) return PD_OK;
     return pd_fail(error, status, PD_NO_OFFSET, "%s is %g, not within 0 and %g", name, (double)value, (double)maximum);
+}
+
+/* Options that only some samplers and some kinds of guidance have. */
+static pd_status check_combination(const pd_options *options, pd_error *error)
+{
+    const bool ddpm = options->sampler == PD_SAMPLER_DDPM;
+    if (!ddpm && options->ddpm_mean) return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_mean: only with the sampler ddpm");
+    if (!ddpm && options->ddpm_variance)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_variance: only with the sampler ddpm");
+    if (options->cfg_plus_plus && options->sampler != PD_SAMPLER_DDIM)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: only with the sampler ddim");
+    if (options->cfg_plus_plus && (options->momentum != 0.0f || options->norm_threshold != 0.0f))
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: neither with momentum nor with norm_threshold");
+    if (options->guidance_schedule != PD_GUIDANCE_CONSTANT && options->guidance_scale < 1.0f)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_schedule: needs a guidance scale of 1 or more, not %g",
+                       (double)options->guidance_scale);
+    return PD_OK;
+}
+
+static pd_status check_process(const pd_model_info *info, const pd_options *options, pd_error *error)
+{
+    PD_TRY(check_choice(error, "time_grid", options->time_grid, PD_TIME_GRID_COUNT));
+    PD_TRY(check_choice(error, "ddpm_mean", options->ddpm_mean, PD_DDPM_MEAN_COUNT));
+    PD_TRY(check_choice(error, "ddpm_variance", options->ddpm_variance, PD_DDPM_VARIANCE_COUNT));
+    PD_TRY(check_choice(error, "guidance_schedule", options->guidance_schedule, PD_GUIDANCE_SCHEDULE_COUNT));
+    PD_TRY(check_choice(error, "cfg_plus_plus", options->cfg_plus_plus, 2));
+    PD_TRY(check_choice(error, "guidance_first", options->guidance_first, info->timesteps));
+    PD_TRY(check_choice(error, "guidance_last", options->guidance_last, info->timesteps));
+    if (options->guidance_first > options->guidance_last)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_first is %d, after guidance_last, which is %d",
+                       (int64_t)options->guidance_first, (int64_t)options->guidance_last);
+    PD_TRY(check_range(error, PD_OPTION, "threshold", options->threshold, 1.0f));
+    PD_TRY(check_range(error, PD_OPTION, "norm_threshold", options->norm_threshold, PD_MAX_NORM_THRESHOLD));
+    if (!(options->momentum >= -1.0f && options->momentum <= 1.0f))
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "momentum is %g, not within -1 and 1", (double)options->momentum);
+    if (options->negative_label != PD_LABEL_NULL && (options->negative_label < 0 || options->negative_label >= info->class_count))
+        return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "negative_label %d is not within 0 and %d",
+                       (int64_t)options->negative_label, (int64_t)info->class_count - 1);
+    return check_combination(options, error);
 }
 
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error)
@@ -67,7 +117,7 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
     PD_TRY(check_range(error, PD_OPTION, "keep_parallel", options->keep_parallel, 1.0f));
     if (options->projection != 0 && options->projection != 1)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "projection is %d, not 0 or 1", (int64_t)options->projection);
-    return PD_OK;
+    return check_process(&model->info, options, error);
 }
 
 /* ---- start -------------------------------------------------------------------- */
@@ -109,10 +159,14 @@ static void place_run(pd_arena *arena, pd_run *run)
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
         float *condition = PD_TAKE(arena, float, conditions);
+        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(run->solver.kind) * values);
+        float *running = PD_TAKE(arena, float, run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f ? values : 0);
         if (!run->pictures) continue;
         run->pictures[i].x = x;
         run->pictures[i].x0 = x0;
         run->pictures[i].class_condition = condition;
+        run->pictures[i].history = history;
+        run->pictures[i].running = running;
     }
     run->times = PD_TAKE(arena, int32_t, run->solver.steps + 1);
     run->null_condition = PD_TAKE(arena, float, conditions);
@@ -121,17 +175,19 @@ static void place_run(pd_arena *arena, pd_run *run)
     run->noise = PD_TAKE(arena, float, values);
 }
 
-static void begin(pd_run *run, const pd_picture *pictures)
+static void begin(pd_run *run, pd_time_grid grid, const pd_picture *pictures)
 {
     const pd_unet *unet = &run->model->unet;
-    pd_schedule_time_grid(run->solver.schedule.timesteps, run->solver.steps, run->times);
+    pd_schedule_times(&run->solver.schedule, grid, run->solver.steps, run->times);
     run->solver.times = run->times;
-    pd_unet_embed_class(unet, PD_LABEL_NULL, run->null_condition);
+    pd_unet_embed_class(unet, run->negative_label, run->null_condition);
+    const bool shapes_update = run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f;
     for (int32_t i = 0; i < run->picture_count; i++) {
         run_picture *picture = &run->pictures[i];
         pd_unet_embed_class(unet, pictures[i].label, picture->class_condition);
         pd_random_seed(&picture->random, pictures[i].seed);
         pd_random_normal(&picture->random, run->value_count, picture->x);
+        for (size_t k = 0; shapes_update && k < run->value_count; k++) picture->running[k] = 0.0f;
     }
 }
 
@@ -147,9 +203,18 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     pd_run plan = {.model = model, .picture_count = count};
     plan.solver = (pd_solver){.kind = (pd_sampler)options->sampler, .objective = model->info.objective,
                               .schedule = {model->info.timesteps, model->info.alphas_cumprod},
-                              .steps = options->steps, .eta = (double)options->eta};
-    plan.guidance = (pd_guidance){.scale = options->guidance_scale, .rescale = options->rescale,
-                                  .keep_parallel = options->keep_parallel, .projection = options->projection == 1};
+                              .steps = options->steps, .eta = (double)options->eta,
+                              .mean = (pd_ddpm_mean)options->ddpm_mean,
+                              .variance = (pd_ddpm_variance)options->ddpm_variance,
+                              .threshold = (double)options->threshold};
+    plan.guidance = (pd_guidance_process){
+        .guidance = {.scale = options->guidance_scale, .rescale = options->rescale,
+                     .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
+        .schedule = (pd_guidance_schedule)options->guidance_schedule,
+        .first_time = options->guidance_first, .last_time = options->guidance_last,
+        .momentum = options->momentum, .norm_threshold = options->norm_threshold,
+        .renoise_with_null = options->cfg_plus_plus == 1};
+    plan.negative_label = options->negative_label;
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
 
@@ -166,7 +231,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     place_run(&plan.arena, &plan);
     assert(!plan.arena.overflow);
     *started = plan;
-    begin(started, pictures);
+    begin(started, (pd_time_grid)options->time_grid, pictures);
     *run = started;
     return PD_OK;
 }
@@ -188,17 +253,45 @@ static bool all_finite(const float *values, size_t count)
     return sum == 0.0f;
 }
 
-/* The predictions of `count` pictures from `first` on as one batch; afterwards
- * the guided prediction of picture first + i is at predictions + i * value_count. */
-static void predict_guided(pd_run *run, int32_t first, int32_t count)
+/* How one network call is guided, and what it takes. */
+typedef struct call_plan {
+    pd_guidance guidance;
+    bool conditional, null;
+} call_plan;
+
+static call_plan plan_call(const pd_run *run)
 {
-    const bool conditional = pd_guidance_needs_conditional(&run->guidance);
-    const bool null = pd_guidance_needs_null(&run->guidance);
+    const int32_t t = pd_solver_time(&run->solver, run->step);
+    call_plan plan = {.guidance = pd_guidance_at(&run->guidance, run->step, pd_solver_evaluations(&run->solver), t)};
+    plan.conditional = pd_guidance_process_needs_conditional(&run->guidance, &plan.guidance);
+    plan.null = pd_guidance_process_needs_null(&run->guidance, &plan.guidance, t);
+    if (plan.null && run->guidance.renoise_with_null) plan.conditional = true; /* the guided one overwrites it, not null */
+    return plan;
+}
+
+static bool advance(pd_run *run, int32_t index, const float *prediction, const float *null)
+{
+    run_picture *picture = &run->pictures[index];
+    const float *noise = NULL;
+    if (pd_solver_step_draws_noise(&run->solver, run->step)) {
+        pd_random_normal(&picture->random, run->value_count, run->noise);
+        noise = run->noise;
+    }
+    const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
+                                     .null_prediction = run->guidance.renoise_with_null ? null : NULL};
+    pd_solver_step(&run->solver, run->step, run->value_count, &state, prediction, noise);
+    return all_finite(prediction, run->value_count) && all_finite(picture->x, run->value_count);
+}
+
+/* One batched network call for `count` pictures from `first` on, and what follows
+ * from it. False if a number is not finite. */
+static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
+{
     const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
     float *predictions[PD_MAX_PICTURES];
     int32_t images = 0;
     for (int32_t half = 0; half < 2; half++) {
-        if (half == 0 ? !conditional : !null) continue;
+        if (half == 0 ? !plan->conditional : !plan->null) continue;
         for (int32_t i = 0; i < count; i++, images++) {
             x[images] = run->pictures[first + i].x;
             conditions[images] = half == 0 ? run->pictures[first + i].class_condition : run->null_condition;
@@ -207,51 +300,42 @@ static void predict_guided(pd_run *run, int32_t first, int32_t count)
     }
     pd_unet_forward(&run->model->unet, images, x, run->time_condition, conditions, predictions);
     for (int32_t i = 0; i < count; i++) {
-        float *from_class = predictions[i], *from_null = predictions[images - count + i];
-        pd_guidance_apply(&run->guidance, run->value_count, conditional ? from_class : NULL, null ? from_null : NULL,
-                          from_class);
+        float *guided = predictions[i]; /* the conditional one at first, if there is one */
+        float *null = plan->null ? predictions[images - count + i] : NULL;
+        if (plan->null && plan->conditional)
+            pd_guidance_shape_update(&run->guidance, run->value_count, guided, null, run->pictures[first + i].running);
+        pd_guidance_apply(&plan->guidance, run->value_count, plan->conditional ? guided : NULL, null, guided);
+        if (!advance(run, first + i, guided, null)) return false;
     }
-}
-
-static bool advance(pd_run *run, int32_t index, const float *prediction)
-{
-    run_picture *picture = &run->pictures[index];
-    const float *noise = NULL;
-    if (pd_solver_step_draws_noise(&run->solver, run->step)) {
-        pd_random_normal(&picture->random, run->value_count, run->noise);
-        noise = run->noise;
-    }
-    pd_solver_step(&run->solver, run->step, run->value_count, picture->x, prediction, noise, picture->x0);
-    return all_finite(prediction, run->value_count) && all_finite(picture->x, run->value_count);
+    return true;
 }
 
 pd_status pd_run_step(pd_run *run, pd_error *error)
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     if (run->failed) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "this run has failed before");
-    if (run->step == run->solver.steps)
-        return pd_fail(error, PD_STATE, PD_NO_OFFSET, "all %d steps have been made", (int64_t)run->solver.steps);
+    const int32_t total = pd_solver_evaluations(&run->solver);
+    if (run->step == total) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "all %d steps have been made", (int64_t)total);
 
-    const bool both = pd_guidance_needs_conditional(&run->guidance) && pd_guidance_needs_null(&run->guidance);
-    const int32_t group = both ? run->model->unet.max_images / 2 : run->model->unet.max_images;
-    pd_unet_embed_time(&run->model->unet, run->times[run->step], run->time_condition);
+    const call_plan plan = plan_call(run);
+    const int32_t t = pd_solver_time(&run->solver, run->step);
+    const int32_t group = plan.conditional && plan.null ? run->model->unet.max_images / 2 : run->model->unet.max_images;
+    pd_unet_embed_time(&run->model->unet, t, run->time_condition);
     for (int32_t first = 0; first < run->picture_count; first += group) {
         const int32_t left = run->picture_count - first, count = left < group ? left : group;
-        predict_guided(run, first, count);
-        for (int32_t i = 0; i < count; i++)
-            if (!advance(run, first + i, run->predictions + (size_t)i * run->value_count)) {
-                run->failed = true;
-                return pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "the network produced NaN or infinity at step %d, t = %d",
-                               (int64_t)run->step + 1, (int64_t)run->times[run->step]);
-            }
+        if (!advance_group(run, &plan, first, count)) {
+            run->failed = true;
+            return pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "the network produced NaN or infinity at step %d, t = %d",
+                           (int64_t)run->step + 1, (int64_t)t);
+        }
     }
     run->step++;
     return PD_OK;
 }
 
 int32_t pd_run_steps_done(const pd_run *run) { return run ? run->step : 0; }
-int32_t pd_run_steps_total(const pd_run *run) { return run ? run->solver.steps : 0; }
-int32_t pd_run_next_timestep(const pd_run *run) { return run ? run->times[run->step] : -1; }
+int32_t pd_run_steps_total(const pd_run *run) { return run ? pd_solver_evaluations(&run->solver) : 0; }
+int32_t pd_run_next_timestep(const pd_run *run) { return run ? pd_solver_time(&run->solver, run->step) : -1; }
 
 /* ---- results ------------------------------------------------------------------ */
 
@@ -294,9 +378,9 @@ pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, si
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
     PD_TRY(check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
-    if (run->step < run->solver.steps)
+    if (run->step < pd_solver_evaluations(&run->solver))
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only %d of %d steps have been made", (int64_t)run->step,
-                       (int64_t)run->solver.steps);
+                       (int64_t)pd_solver_evaluations(&run->solver));
     const pd_model_info *info = &run->model->info;
     pd_image_to_pixels(run->pictures[picture].x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
     return PD_OK;

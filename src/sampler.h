@@ -1,5 +1,10 @@
 /* Solvers of the reverse process. They know the schedule, never the network:
- * given x_t and the guided prediction at t they produce x at the next time. */
+ * given x_t and the guided prediction at t they produce the x at which the
+ * network is to be evaluated next.
+ *
+ * A run is a sequence of network evaluations 0 .. pd_solver_evaluations - 1.
+ * Most solvers make one of them a step; Heun's method makes two, the second at
+ * a provisional x, and one in the last step. */
 #ifndef PD_SAMPLER_H
 #define PD_SAMPLER_H
 
@@ -11,26 +16,59 @@ typedef struct pd_solver {
     pd_schedule schedule;
     int32_t steps;
     double eta;           /* DDIM */
-    const int32_t *times; /* pd_schedule_time_grid, steps + 1 values; not owned */
+    const int32_t *times; /* pd_schedule_times, steps + 1 values; not owned */
+    pd_ddpm_mean mean;         /* DDPM */
+    pd_ddpm_variance variance; /* DDPM */
+    double threshold; /* percentile of dynamic thresholding in (0, 1], or 0: clip */
 } pd_solver;
 
-/* Does step i (0 .. steps - 1) consume one draw of noise from the generator?
- * As in the reference: DDIM every step but the last, also at eta 0; DDPM every
- * step but the one at t = 0. */
-bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t step);
+/* What a solver works on, of one picture: arrays of `count` floats, not owned. */
+typedef struct pd_solver_picture {
+    float *x;       /* x_t, replaced by the next one */
+    float *x0;      /* receives the estimate of x_0, clipped or thresholded */
+    float *history; /* [pd_solver_history][count], kept from one evaluation to the next */
+    const float *null_prediction; /* DDIM with CFG++: what eps is derived from instead; otherwise NULL */
+} pd_solver_picture;
 
-/* x_t -> x_next in place, `count` values of one picture. `prediction`: guided
- * network output at times[step]. `noise`: standard normal, or NULL where none
- * is drawn. `x0`: receives the clipped estimate of x_0.
+int32_t pd_solver_evaluations(const pd_solver *solver);
+/* t of an evaluation; -1 for the one after the last. */
+int32_t pd_solver_time(const pd_solver *solver, int32_t evaluation);
+/* Number of arrays that the solver keeps of earlier evaluations, 0 to 3. */
+int32_t pd_solver_history(pd_sampler kind);
+/* Does this evaluation consume one draw of noise from the generator? As in the
+ * reference: DDIM every step but the last, also at eta 0; DDPM every step but
+ * the one at t = 0. The other stochastic solvers: every step but the last. */
+bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation);
+
+/* Consumes the guided prediction of one evaluation. `noise`: standard normal,
+ * or NULL where none is drawn.
  *
- * PD_SAMPLER_DDIM: Song et al. 2021, eq. 12 and 16; x_0 clipped to [-1, 1].
- *   Under the noise objective eps is the prediction itself, under x_0 and v it
- *   is derived from the clipped x_0 (as the reference does).
- * PD_SAMPLER_DDPM: Ho et al. 2020, eq. 6-7 on the time grid: posterior mean of
- *   q(x_next | x_t, clipped x_0) with alpha = abar_t / abar_next, posterior
- *   variance. With steps = T it is the reference's p_sample; with fewer steps
- *   it is the respaced process of Nichol and Dhariwal 2021, section 4. */
-void pd_solver_step(const pd_solver *solver, int32_t step, size_t count, float *x, const float *prediction,
-                    const float *noise, float *x0);
+ * x_0 is derived from x_t and the prediction, then clipped to [-1, 1], or with
+ * dynamic thresholding clipped to [-s, s] and divided by s, s the percentile of
+ * |x_0| in this picture, at least 1 (Saharia et al. 2022, section 2.3).
+ *
+ * Below: alpha = sqrt(abar), sigma = sqrt(1 - abar), k = sigma / alpha, lambda =
+ * -log k, h = lambda_next - lambda; all solvers but DDIM and DDPM take the
+ * prediction in the form of x_0, and their last step, to t = -1, is x = x_0.
+ *
+ * DDIM: Song et al. 2021, eq. 12 and 16. Under the noise objective eps is the
+ *   prediction itself, under x_0 and v it is derived from the clipped x_0 (as
+ *   the reference does). With CFG++ (Chung et al. 2024, algorithm 2) eps comes
+ *   from the null prediction.
+ * DDPM: Ho et al. 2020, on the time grid (respaced as in Nichol and Dhariwal
+ *   2021, section 4), with alpha_t = abar / abar_next and beta_t = 1 - alpha_t.
+ *   Mean from the clipped x_0 (eq. 7) or from eps, where nothing is clipped
+ *   (eq. 11); variance of the posterior or beta_t (section 3.2).
+ * Euler: x / alpha on the ODE of Karras et al. 2022, eq. 4 with sigma = k.
+ *   This is DDIM with eta 0, eps being derived from the clipped x_0 always.
+ * Euler ancestral: k_down = k_next^2 / k, k_up = sqrt(k_next^2 - k_down^2). The
+ *   same distribution as DDPM with the posterior's variance.
+ * Heun: Karras et al. 2022, algorithm 1.
+ * DPM-Solver++(2M): Lu et al. 2022b, algorithm 2; first step of first order.
+ * SDE-DPM-Solver++(2M): Lu et al. 2022b, section 5, eq. 18.
+ * UniPC: Zhao et al. 2023, algorithms 5 to 8 with order 2, B(h) = e^h - 1, data
+ *   prediction; first and last step of first order. */
+void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, const pd_solver_picture *picture,
+                    const float *prediction, const float *noise);
 
 #endif

@@ -108,13 +108,18 @@ PD_EXPORT(pd_wasm_options_create) pd_options *pd_wasm_options_create(const pd_mo
 static bool is_int32(double value) { return value >= -2147483648.0 && value <= 2147483647.0 && value == (double)(int32_t)value; }
 
 /* Keys: 0 sampler, 1 steps, 2 guidance scale, 3 eta, 4 rescale, 5 keep_parallel,
- * 6 projection. Only the type is checked here, the range by
- * pd_wasm_run_start. */
+ * 6 projection, 7 time_grid, 8 ddpm_mean, 9 ddpm_variance, 10 threshold,
+ * 11 momentum, 12 norm_threshold, 13 cfg_plus_plus, 14 guidance_first,
+ * 15 guidance_last, 16 guidance_schedule, 17 negative_label. Only the type is
+ * checked here, the range by pd_wasm_run_start. */
 PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, int32_t key, double value)
 {
-    static const char *const names[] = {"sampler", "steps", "guidance scale", "eta", "rescale", "keep_parallel", "projection"};
-    const bool whole = key == 0 || key == 1 || key == 6;
-    if (key < 0 || key > 6) return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
+    static const char *const names[] = {"sampler", "steps", "guidance scale", "eta", "rescale", "keep_parallel", "projection",
+                                        "time_grid", "ddpm_mean", "ddpm_variance", "threshold", "momentum", "norm_threshold",
+                                        "cfg_plus_plus", "guidance_first", "guidance_last", "guidance_schedule",
+                                        "negative_label"};
+    const bool whole = key < 2 || (key >= 6 && key <= 9) || key >= 13;
+    if (key < 0 || key > 17) return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
     if (whole && !is_int32(value))
         return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "%s: %g is not a whole number", names[key], value);
     switch (key) {
@@ -124,7 +129,18 @@ PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, 
     case 3: options->eta = (float)value; break;
     case 4: options->rescale = (float)value; break;
     case 5: options->keep_parallel = (float)value; break;
-    default: options->projection = (int32_t)value; break;
+    case 6: options->projection = (int32_t)value; break;
+    case 7: options->time_grid = (int32_t)value; break;
+    case 8: options->ddpm_mean = (int32_t)value; break;
+    case 9: options->ddpm_variance = (int32_t)value; break;
+    case 10: options->threshold = (float)value; break;
+    case 11: options->momentum = (float)value; break;
+    case 12: options->norm_threshold = (float)value; break;
+    case 13: options->cfg_plus_plus = (int32_t)value; break;
+    case 14: options->guidance_first = (int32_t)value; break;
+    case 15: options->guidance_last = (int32_t)value; break;
+    case 16: options->guidance_schedule = (int32_t)value; break;
+    default: options->negative_label = (int32_t)value; break;
     }
     return PD_OK;
 }
@@ -138,6 +154,17 @@ PD_EXPORT(pd_wasm_options_get) double pd_wasm_options_get(const pd_options *opti
     case 4: return (double)options->rescale;
     case 5: return (double)options->keep_parallel;
     case 6: return options->projection;
+    case 7: return options->time_grid;
+    case 8: return options->ddpm_mean;
+    case 9: return options->ddpm_variance;
+    case 10: return (double)options->threshold;
+    case 11: return (double)options->momentum;
+    case 12: return (double)options->norm_threshold;
+    case 13: return options->cfg_plus_plus;
+    case 14: return options->guidance_first;
+    case 15: return options->guidance_last;
+    case 16: return options->guidance_schedule;
+    case 17: return options->negative_label;
     default: return (double)__builtin_nanf("");
     }
 }
@@ -150,6 +177,8 @@ PD_EXPORT(pd_wasm_run_start) pd_run *pd_wasm_run_start(pd_model *model, const pd
     return pd_run_start(model, options, pictures, count, &run, &last_error) == PD_OK ? run : NULL;
 }
 PD_EXPORT(pd_wasm_run_step) int32_t pd_wasm_run_step(pd_run *run) { return (int32_t)pd_run_step(run, &last_error); }
+/* Network calls in all. */
+PD_EXPORT(pd_wasm_run_steps_total) int32_t pd_wasm_run_steps_total(const pd_run *run) { return pd_run_steps_total(run); }
 PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run)
 {
     return pd_run_next_timestep(run);

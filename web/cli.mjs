@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
 
 const FAILED = 1;
@@ -28,19 +29,28 @@ function parseNumber(text) {
   return Number(text);
 }
 
+/** LOW,HIGH */
+function parseInterval(text) {
+  const parts = text.split(',');
+  if (parts.length !== 2) throw new InvalidArgumentError('not two numbers with a comma between.');
+  return parts.map((part) => parseNumber(part.trim()));
+}
+
 function parseSeed(text) {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a whole number from 0 to 2^64 - 1.');
   const seed = BigInt(text);
   return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
 }
 
+/** A class name as it stands, or a number. */
+function parseLabel(text, labels) {
+  return !labels.includes(text) && /^\d+$/.test(text) ? Number(text) : text;
+}
+
 /** One --label: a class name as it stands, or names and numbers with commas between. */
 function parseLabels(text, labels) {
   if (labels.includes(text)) return [text];
-  return text.split(',').map((part) => {
-    const name = part.trim();
-    return !labels.includes(name) && /^\d+$/.test(name) ? Number(name) : name;
-  });
+  return text.split(',').map((part) => parseLabel(part.trim(), labels));
 }
 
 function makeProgram() {
@@ -55,11 +65,23 @@ function makeProgram() {
     .requiredOption('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
       [...(list ?? []), text])
     .option('--guidance-scale <number>', 'null + s (cond - null); 1 is the conditional model alone', parseNumber)
+    .addOption(new Option('--guidance-weight <number>', 'w = s - 1, instead of the scale').argParser(parseNumber).conflicts('guidanceScale'))
+    .option('--guidance-interval <low,high>', 'guide at timesteps low to high alone', parseInterval)
+    .addOption(new Option('--guidance-schedule <name>', 'of the weight over the steps').choices(GUIDANCE_SCHEDULES))
+    .option('--negative-label <name>', 'class name or number to guide away from, instead of the null class')
+    .option('--cfg-plus-plus', 'renoise with the null prediction (ddim)')
     .option('--projection', 'remove the part of the guidance that is parallel to the conditional prediction')
+    .option('--keep-parallel <number>', 'share of that part kept, 0 to 1', parseNumber)
+    .option('--momentum <number>', 'of the guidance update, -1 to 1', parseNumber)
+    .option('--norm-threshold <number>', 'longest guidance update; 0: any', parseNumber)
     .option('--rescale <number>', 'rescaled guidance, 0 to 1', parseNumber)
-    .option('--steps <number>', 'network evaluations per picture', parseNumber)
-    .addOption(new Option('--sampler <name>', 'solver').choices(['ddim', 'ddpm']))
+    .option('--dynamic-threshold <number>', 'percentile of dynamic thresholding, 0 to 1; 0: x_0 is clipped', parseNumber)
+    .option('--steps <number>', 'steps per picture: network evaluations, of heun half of them', parseNumber)
+    .addOption(new Option('--sampler <name>', 'solver').choices(SAMPLERS))
+    .addOption(new Option('--time-grid <name>', 'timesteps that are visited').choices(TIME_GRIDS))
     .option('--eta <number>', 'stochasticity of ddim, 0 to 1', parseNumber)
+    .addOption(new Option('--ddpm-mean <name>', 'what the mean of ddpm is made from').choices(DDPM_MEANS))
+    .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
     .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed)
     .option('--count <number>', 'pictures of each class', parseNumber, 1)
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
@@ -187,12 +209,13 @@ function startProgress(total) {
 }
 
 async function generatePictures(model, options) {
-  const { guidanceScale, projection, rescale, steps, sampler, eta, seed, count } = options;
+  const { model: _model, columns: _columns, separate: _separate, output: _output, json: _json, negativeLabel, ...sampling } = options;
   const pictures = [];
   let bar = null;
   const request = {
+    ...sampling,
     label: options.label.flatMap((text) => parseLabels(text, model.labels)),
-    guidanceScale, projection, rescale, steps, sampler, eta, seed, count,
+    negativeLabel: negativeLabel === undefined ? undefined : parseLabel(negativeLabel, model.labels),
     signal: stop.signal,
     preview: false,
     onStep(event) {

@@ -10,9 +10,13 @@ import { PocketDiffusionError } from './errors.mjs';
 /** Label of the null class in predict(): PD_LABEL_NULL. */
 export const NULL_LABEL = 0x7fffffff;
 
-// In the order of pd_objective and pd_sampler.
+// In the order of pd_objective, pd_sampler and so on.
 const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
-const SAMPLERS = ['ddim', 'ddpm'];
+export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
+export const DDPM_MEANS = ['x0', 'noise'];
+export const DDPM_VARIANCES = ['posterior', 'beta'];
+export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
 
 // Keys of pd_wasm_model_number, pd_wasm_model_text and pd_wasm_options_set, in their order.
 const MODEL_NUMBERS = [
@@ -21,7 +25,27 @@ const MODEL_NUMBERS = [
   'parameterCount', 'fileBytes', 'memoryBytes',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
-const OPTION_KEYS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3, rescale: 4, projection: 6 };
+/** What pd_wasm_options_set gets for each of its keys, from a RunRequest. */
+const OPTION_VALUES = [
+  ({ sampler }) => SAMPLERS.indexOf(sampler),
+  ({ steps }) => steps,
+  ({ guidanceScale }) => guidanceScale,
+  ({ eta }) => eta,
+  ({ rescale }) => rescale,
+  ({ keepParallel }) => keepParallel,
+  ({ projection }) => Number(projection),
+  ({ timeGrid }) => TIME_GRIDS.indexOf(timeGrid),
+  ({ ddpmMean }) => DDPM_MEANS.indexOf(ddpmMean),
+  ({ ddpmVariance }) => DDPM_VARIANCES.indexOf(ddpmVariance),
+  ({ dynamicThreshold }) => dynamicThreshold,
+  ({ momentum }) => momentum,
+  ({ normThreshold }) => normThreshold,
+  ({ cfgPlusPlus }) => Number(cfgPlusPlus),
+  ({ guidanceInterval }) => guidanceInterval[0],
+  ({ guidanceInterval }) => guidanceInterval[1],
+  ({ guidanceSchedule }) => GUIDANCE_SCHEDULES.indexOf(guidanceSchedule),
+  ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
+];
 
 const PICTURE_BYTES = 16; // pd_picture: int32 label, uint32 0, uint64 seed
 const WASI_NOT_SUPPORTED = 52; // errno "nosys"
@@ -58,8 +82,7 @@ function importsOf(module) {
 /**
  * @typedef {object} RunRequest 1 to 64 pictures (PD_MAX_PICTURES), every option resolved
  * @property {ReadonlyArray<{ label: number, seed: number | bigint }>} pictures
- * @property {'ddim' | 'ddpm'} sampler @property {number} steps @property {number} guidanceScale
- * @property {number} eta @property {number} rescale @property {boolean} projection
+ * And the fields of ResolvedOptions (index.d.ts) but label, labelName and seed.
  */
 
 export class Engine {
@@ -148,10 +171,7 @@ export class Engine {
   startRun(model, request) {
     const options = this.#address('pd_wasm_options_create', model);
     try {
-      const values = { ...request, sampler: SAMPLERS.indexOf(request.sampler), projection: Number(request.projection) };
-      for (const [name, key] of Object.entries(OPTION_KEYS)) {
-        this.#status('pd_wasm_options_set', options, key, values[name]);
-      }
+      OPTION_VALUES.forEach((value, key) => this.#status('pd_wasm_options_set', options, key, value(request)));
       const { pictures } = request;
       const records = new DataView(new ArrayBuffer(PICTURE_BYTES * pictures.length));
       pictures.forEach(({ label, seed }, index) => {
@@ -165,7 +185,12 @@ export class Engine {
     }
   }
 
-  /** One step of the reverse process for every picture. @returns {number} the timestep at which the network was evaluated */
+  /** @returns {number} calls of step() that a run takes */
+  stepCount(run) {
+    return this.#call('pd_wasm_run_steps_total', run);
+  }
+
+  /** One network call and what follows from it for every picture. @returns {number} the timestep at which the network was evaluated */
   step(run) {
     const timestep = this.#call('pd_wasm_run_next_timestep', run);
     this.#status('pd_wasm_run_step', run);

@@ -77,7 +77,8 @@ export class ModelHost {
     const run = engine.startRun(model, request);
     let time = 0;
     try {
-      for (let step = 1; step <= request.steps; step++) {
+      const steps = engine.stepCount(run);
+      for (let step = 1; step <= steps; step++) {
         await nextTask();
         this.#checkOpen(signal);
         const start = performance.now();
@@ -85,13 +86,13 @@ export class ModelHost {
         time += performance.now() - start;
         if (!onStep) continue;
         const events = pictures.map((picture) => ({
-          step, steps: request.steps, timestep, ...this.#look(engine, run, picture, request),
+          step, steps, timestep, ...this.#look(engine, run, picture, request),
         }));
         await abortable(Promise.resolve(onStep(events)), signal);
       }
       this.#checkOpen(signal);
       const pixels = pictures.map((picture) => engine.finish(run, picture, width * height * channels));
-      return { pixels, stepTime: time / request.steps };
+      return { pixels, stepTime: time / steps };
     } finally {
       engine.freeRun(run);
     }

@@ -28,7 +28,9 @@ export interface LoadOptions {
   workers?: number;
 }
 
-export type SamplerName = 'ddim' | 'ddpm';
+export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc';
+export type TimeGridName = 'linear' | 'quadratic' | 'trailing' | 'karras';
+export type GuidanceScheduleName = 'constant' | 'linear' | 'cosine';
 export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
 
 export interface ModelInfo {
@@ -64,15 +66,43 @@ export interface GenerateOptions {
   label: string | number;
   /** s: null + s (cond - null); 1 is the conditional model alone, 0 the unconditional one. 0 .. 100. */
   guidanceScale?: number;
+  /** w = s - 1, by the guidance paper's name; -1 .. 99. Not together with guidanceScale. */
+  guidanceWeight?: number;
+  /**
+   * [tLow, tHigh]: guide at these timesteps alone, both included; elsewhere the conditional prediction is used as it is, which
+   * halves the work of those steps. Default: all timesteps.
+   */
+  guidanceInterval?: readonly [tLow: number, tHigh: number];
+  /** How w changes from the first step to the last; its mean stays. Other than 'constant' needs s >= 1. */
+  guidanceSchedule?: GuidanceScheduleName;
+  /** Guide away from this class instead of from the null class. Default null. */
+  negativeLabel?: string | number | null;
+  /** CFG++: eps is derived from the null prediction. Sampler 'ddim' only; not with momentum or normThreshold. */
+  cfgPlusPlus?: boolean;
   /** Remove the part of the guidance update that is parallel to the conditional prediction. Default false. */
   projection?: boolean;
+  /** With projection: share of the parallel part kept, 0 .. 1. Default 0. */
+  keepParallel?: number;
+  /** Of the guidance update over the steps (APG, often negative), -1 .. 1. Default 0. */
+  momentum?: number;
+  /** Longest guidance update (APG), 0 .. 1e6. Default 0: any. */
+  normThreshold?: number;
   /** Rescaled guidance, phi in 0 .. 1. Default 0. */
   rescale?: number;
+  /** Dynamic thresholding: percentile of |x_0| in 0 .. 1 that becomes 1. Default 0: x_0 is clipped. */
+  dynamicThreshold?: number;
   /** 1 .. timesteps. */
   steps?: number;
+  /** docs/sampling.md has the formulas. 'heun' makes two network calls a step, one in the last. */
   sampler?: SamplerName;
+  /** Which timesteps are visited. Default 'linear'. */
+  timeGrid?: TimeGridName;
   /** DDIM stochasticity, 0 .. 1. */
   eta?: number;
+  /** What the mean of 'ddpm' is made from: the clipped x_0 (default), or eps, unclipped. */
+  ddpmMean?: 'x0' | 'noise';
+  /** Of 'ddpm'. Default 'posterior'. */
+  ddpmVariance?: 'posterior' | 'beta';
   /** Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Default: drawn at random and reported in `options`. */
   seed?: number | bigint;
   /** Called after every step. The picture's next step waits for it if it returns a promise. */
@@ -88,6 +118,7 @@ export interface GenerateOptions {
 export interface StepEvent {
   /** 1 .. steps */
   readonly step: number;
+  /** Network calls of the run: the option `steps`, with 'heun' 2 * steps - 1. */
   readonly steps: number;
   /** t at which the network was evaluated. */
   readonly timestep: number;
@@ -101,11 +132,22 @@ export interface ResolvedOptions {
   readonly label: number;
   readonly labelName: string;
   readonly guidanceScale: number;
+  readonly guidanceInterval: readonly [tLow: number, tHigh: number];
+  readonly guidanceSchedule: GuidanceScheduleName;
+  readonly negativeLabel: number | null;
+  readonly cfgPlusPlus: boolean;
   readonly projection: boolean;
+  readonly keepParallel: number;
+  readonly momentum: number;
+  readonly normThreshold: number;
   readonly rescale: number;
+  readonly dynamicThreshold: number;
   readonly steps: number;
   readonly sampler: SamplerName;
+  readonly timeGrid: TimeGridName;
   readonly eta: number;
+  readonly ddpmMean: 'x0' | 'noise';
+  readonly ddpmVariance: 'posterior' | 'beta';
   readonly seed: number | bigint;
 }
 

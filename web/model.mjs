@@ -100,9 +100,9 @@ export class Model {
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */
   async #make(all, views, signal, onStep) {
-    const { guidanceScale, projection, rescale, steps, sampler, eta } = all[0];
+    const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
     const pictures = all.map(({ label, seed }) => ({ label, seed }));
-    const request = { pictures, guidanceScale, projection, rescale, steps, sampler, eta, ...views };
+    const request = { pictures, ...shared, ...views };
     const { pixels, stepTime } = await this.#host.generate(request, {
       signal,
       onStep: onStep && (async (events) => {

@@ -1,15 +1,15 @@
 // Checks of arguments. What is wrong becomes a TypeError (wrong type) or a RangeError (right type, wrong value) whose
 // message begins with the argument's name and whose `argument` property is that name.
 
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError } from './errors.mjs';
 import { isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
+const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
 const MAX_WORKERS = 64;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
-
-export const SAMPLERS = ['ddim', 'ddpm'];
 
 /** A value in an error message: short, and on one line. */
 function show(value) {
@@ -80,6 +80,13 @@ function checkBoolean(argument, value) {
   return value;
 }
 
+function checkChoice(argument, value, choices) {
+  const wanted = `one of ${choices.map(show).join(', ')}`;
+  if (typeof value !== 'string') throw wrongType(argument, wanted, value);
+  if (!choices.includes(value)) throw wrongValue(argument, wanted, value);
+  return value;
+}
+
 function checkFunction(argument, value) {
   if (value !== undefined && typeof value !== 'function') throw wrongType(argument, 'a function', value);
   return value;
@@ -92,12 +99,12 @@ function checkSignal(argument, value) {
 }
 
 /** @param {ReadonlyArray<string>} labels @returns {number} 0 .. labels.length - 1 */
-export function checkLabel(label, labels) {
-  if (typeof label === 'number') return checkWhole('label', label, 0, labels.length - 1);
-  if (typeof label !== 'string') throw wrongType('label', 'a class name or number', label);
+export function checkLabel(label, labels, argument = 'label') {
+  if (typeof label === 'number') return checkWhole(argument, label, 0, labels.length - 1);
+  if (typeof label !== 'string') throw wrongType(argument, 'a class name or number', label);
   const index = labels.indexOf(label);
   if (index >= 0) return index;
-  throw argumentError(RangeError, 'label', `no class ${show(label)}; did you mean ${show(nearest(label, labels))}?`);
+  throw argumentError(RangeError, argument, `no class ${show(label)}; did you mean ${show(nearest(label, labels))}?`);
 }
 
 /** @returns {number | bigint} the seed as given; drawn at random if undefined */
@@ -122,29 +129,80 @@ export function followingSeed(seed, index) {
 }
 
 const SAMPLING_KEYS = [
-  'label', 'guidanceScale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'onStep', 'preview', 'state',
-  'signal',
+  'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
+  'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'signal',
 ];
 
+/** s, from guidanceScale or from guidanceWeight = s - 1. */
+function checkScale({ guidanceScale, guidanceWeight }, recommended) {
+  if (guidanceWeight === undefined) {
+    return checkNumber('guidanceScale', guidanceScale === undefined ? recommended.guidanceScale : guidanceScale, 0, MAX_GUIDANCE_SCALE);
+  }
+  if (guidanceScale !== undefined) {
+    throw argumentError(TypeError, 'guidanceWeight', 'is guidanceScale - 1: only one of the two can be given');
+  }
+  return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
+}
+
+/** [tLow, tHigh]; all timesteps if undefined. */
+function checkInterval(interval, timesteps) {
+  if (interval === undefined) return [0, timesteps - 1];
+  const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
+  if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers', interval);
+  const [low, high] = interval;
+  const inside = interval.every((t) => Number.isInteger(t) && t >= 0 && t < timesteps) && low <= high;
+  if (!inside) {
+    throw argumentError(RangeError, 'guidanceInterval', `must be [tLow, tHigh], whole numbers from 0 to ${timesteps - 1}, tLow first`);
+  }
+  return [low + 0, high + 0];
+}
+
+/** Options that only some samplers and some kinds of guidance have. */
+function checkCombination(resolved) {
+  const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
+  const refuse = (argument, message) => {
+    throw argumentError(RangeError, argument, message);
+  };
+  if (sampler !== 'ddpm' && ddpmMean !== 'x0') refuse('ddpmMean', 'is an option of the sampler "ddpm" alone');
+  if (sampler !== 'ddpm' && ddpmVariance !== 'posterior') refuse('ddpmVariance', 'is an option of the sampler "ddpm" alone');
+  if (cfgPlusPlus && sampler !== 'ddim') refuse('cfgPlusPlus', 'is an option of the sampler "ddim" alone');
+  if (cfgPlusPlus && (momentum !== 0 || normThreshold !== 0)) refuse('cfgPlusPlus', 'goes neither with momentum nor with normThreshold');
+  if (guidanceSchedule !== 'constant' && guidanceScale < 1) refuse('guidanceSchedule', `needs a guidanceScale of 1 or more, not ${guidanceScale}`);
+}
+
 /** Everything but the label. */
-function checkSampling(options, info) {
+function checkSampling(options, info, labels) {
   const { recommended, timesteps } = info;
-  const { sampler = recommended.sampler, guidanceScale = recommended.guidanceScale } = options;
-  const { projection = false, rescale = 0, steps = recommended.steps, eta = recommended.eta, state = false } = options;
+  const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
+  const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
+  const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
+  const { timeGrid = 'linear', ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
   const onStep = checkFunction('onStep', options.onStep);
   const { preview = Boolean(onStep) } = options;
-  if (typeof sampler !== 'string') throw wrongType('sampler', '"ddim" or "ddpm"', sampler);
-  if (!SAMPLERS.includes(sampler)) throw wrongValue('sampler', '"ddim" or "ddpm"', sampler);
+  const resolved = {
+    guidanceScale: checkScale(options, recommended),
+    guidanceInterval: checkInterval(options.guidanceInterval, timesteps),
+    guidanceSchedule: checkChoice('guidanceSchedule', guidanceSchedule, GUIDANCE_SCHEDULES),
+    negativeLabel: negativeLabel === null ? null : checkLabel(negativeLabel, labels, 'negativeLabel'),
+    cfgPlusPlus: checkBoolean('cfgPlusPlus', cfgPlusPlus),
+    projection: checkBoolean('projection', projection),
+    keepParallel: checkNumber('keepParallel', keepParallel, 0, 1),
+    momentum: checkNumber('momentum', momentum, -1, 1),
+    normThreshold: checkNumber('normThreshold', normThreshold, 0, MAX_NORM_THRESHOLD),
+    rescale: checkNumber('rescale', rescale, 0, 1),
+    dynamicThreshold: checkNumber('dynamicThreshold', dynamicThreshold, 0, 1),
+    steps: checkWhole('steps', steps, 1, timesteps),
+    sampler: checkChoice('sampler', sampler, SAMPLERS),
+    timeGrid: checkChoice('timeGrid', timeGrid, TIME_GRIDS),
+    eta: checkNumber('eta', eta, 0, 1),
+    ddpmMean: checkChoice('ddpmMean', ddpmMean, DDPM_MEANS),
+    ddpmVariance: checkChoice('ddpmVariance', ddpmVariance, DDPM_VARIANCES),
+    seed: checkSeed(options.seed),
+  };
+  checkCombination(resolved);
   return {
-    resolved: {
-      guidanceScale: checkNumber('guidanceScale', guidanceScale, 0, MAX_GUIDANCE_SCALE),
-      projection: checkBoolean('projection', projection),
-      rescale: checkNumber('rescale', rescale, 0, 1),
-      steps: checkWhole('steps', steps, 1, timesteps),
-      sampler,
-      eta: checkNumber('eta', eta, 0, 1),
-      seed: checkSeed(options.seed),
-    },
+    resolved,
     onStep,
     preview: checkBoolean('preview', preview),
     state: checkBoolean('state', state),
@@ -156,7 +214,7 @@ function checkSampling(options, info) {
 export function checkGenerateOptions(options, info, labels) {
   checkKeys('options', options, SAMPLING_KEYS);
   const label = checkLabel(options.label, labels);
-  const { resolved, ...rest } = checkSampling(options, info);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
   return { resolved: { label, labelName: labels[label], ...resolved }, ...rest };
 }
 
@@ -167,7 +225,7 @@ export function checkGenerateManyOptions(options, info, labels) {
   if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
   const chosen = list.map((label) => checkLabel(label, labels));
   const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
-  const { resolved, ...rest } = checkSampling(options, info);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
   if (BigInt(resolved.seed) + BigInt(count) - 1n > MAX_SEED) {
     throw argumentError(RangeError, 'seed', `the last of ${count} seeds would be over ${MAX_SEED}`);
   }

@@ -58,8 +58,8 @@ static void test_run(const golden *fixture, const run_case *run)
 
     int32_t times[1001];
     pd_schedule_time_grid(run->timesteps, run->steps, times);
-    const pd_solver solver = {run->kind,   run->objective,     {run->timesteps, table},
-                              run->steps, (double)run->eta, times};
+    const pd_solver solver = {.kind = run->kind, .objective = run->objective, .schedule = {run->timesteps, table},
+                              .steps = run->steps, .eta = (double)run->eta, .times = times};
     CHECK(pd_schedule_check(&solver.schedule, NULL) == PD_OK);
     const int32_t recorded[] = {0, run->steps / 2, run->steps - 2, run->steps - 1};
     for (int r = 0; r < 4; r++, rows += 3 * VALUES) {
@@ -72,7 +72,7 @@ static void test_run(const golden *fixture, const run_case *run)
         float x[VALUES], x0[VALUES], guided[VALUES];
         memcpy(x, rows, sizeof x);
         pd_guidance_apply(&run->guidance, VALUES, inputs, inputs + VALUES, guided);
-        pd_solver_step(&solver, step, VALUES, x, guided, draws ? inputs + 2 * VALUES : NULL, x0);
+        pd_solver_step(&solver, step, VALUES, &(pd_solver_picture){.x = x, .x0 = x0}, guided, draws ? inputs + 2 * VALUES : NULL);
         check_values(x0, rows + VALUES);
         check_values(x, rows + 2 * VALUES);
     }
@@ -97,6 +97,12 @@ static void test_all_runs(const golden *fixture)
     }
 }
 
+static bool is_stochastic(pd_sampler kind)
+{
+    return kind == PD_SAMPLER_DDIM || kind == PD_SAMPLER_DDPM || kind == PD_SAMPLER_DPMPP_2M_SDE ||
+           kind == PD_SAMPLER_EULER_ANCESTRAL;
+}
+
 /* Few steps from the end of a cosine schedule, where abar is about 1e-9 and
  * 1 - abar_next - sigma^2 rounds to either side of zero: always finite. */
 static void test_long_steps(const golden *fixture)
@@ -108,13 +114,19 @@ static void test_long_steps(const golden *fixture)
         pd_schedule_time_grid(1000, steps, times);
         for (int kind = 0; kind < PD_SAMPLER_COUNT; kind++) {
             for (int o = 0; o < 3; o++) {
-                const pd_solver solver = {(pd_sampler)kind, (pd_objective)o, {1000, table}, steps, 1.0, times};
+                const pd_solver solver = {.kind = (pd_sampler)kind, .objective = (pd_objective)o, .schedule = {1000, table},
+                                          .steps = steps, .eta = 1.0, .times = times};
                 float x[3] = {1.5f, -0.25f, 0.0f}, x0[3];
                 const float prediction[3] = {0.5f, -0.75f, 3.0f}, noise[3] = {1.0f, -2.0f, 0.5f};
-                for (int32_t step = 0; step < steps; step++) {
+                const int32_t evaluations = pd_solver_evaluations(&solver);
+                CHECK(evaluations == (kind == PD_SAMPLER_HEUN ? 2 * steps - 1 : steps));
+                CHECK(pd_solver_time(&solver, evaluations) == -1);
+                float history[9];
+                const pd_solver_picture picture = {.x = x, .x0 = x0, .history = history};
+                for (int32_t step = 0; step < evaluations; step++) {
                     const bool draws = pd_solver_step_draws_noise(&solver, step);
-                    CHECK(draws == (step < steps - 1));
-                    pd_solver_step(&solver, step, 3, x, prediction, draws ? noise : NULL, x0);
+                    CHECK(draws == (is_stochastic(solver.kind) && step < steps - 1));
+                    pd_solver_step(&solver, step, 3, &picture, prediction, draws ? noise : NULL);
                 }
                 for (int i = 0; i < 3; i++) {
                     CHECK(fabsf(x0[i]) <= 1.0f && fabsf(x[i]) <= 1.0f);
@@ -132,10 +144,12 @@ static void test_nan(void)
     const int32_t times[] = {1, 0, -1};
     for (int kind = 0; kind < PD_SAMPLER_COUNT; kind++) {
         for (int o = 0; o < 3; o++) {
-            const pd_solver solver = {(pd_sampler)kind, (pd_objective)o, {2, table}, 2, 0.0, times};
-            float x[1] = {0.5f}, x0[1];
+            const pd_solver solver = {.kind = (pd_sampler)kind, .objective = (pd_objective)o, .schedule = {2, table},
+                                      .steps = 2, .times = times};
+            float x[1] = {0.5f}, x0[1], history[3];
             const float prediction[1] = {NAN}, noise[1] = {0.5f};
-            pd_solver_step(&solver, 0, 1, x, prediction, noise, x0);
+            pd_solver_step(&solver, 0, 1, &(pd_solver_picture){.x = x, .x0 = x0, .history = history}, prediction,
+                           is_stochastic(solver.kind) ? noise : NULL);
             CHECK(x[0] != x[0] && x0[0] != x0[0]);
         }
     }

@@ -17,7 +17,7 @@ const ARROWS = {
   pocket_diffusion: [],
   elementary: [],
   random: ['elementary'],
-  guidance: ['elementary'],
+  guidance: ['pocket_diffusion', 'elementary'],
   image: ['elementary'],
   kernels: ['elementary'],
   status: ['pocket_diffusion'],

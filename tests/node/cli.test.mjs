@@ -114,7 +114,9 @@ test('--json: the options as used and hashes of the pixels', async () => {
   assert.deepEqual(report.model, { name: 'Tiny test model', sha256: hash(tinyBytes) });
   const { pixels } = decodePNG(readFileSync(output));
   assert.deepEqual(report.pictures, [{
-    label: 1, labelName: 'square', guidanceScale: 3, projection: false, rescale: 0, steps: 2, sampler: 'ddim', eta: 0,
+    label: 1, labelName: 'square', guidanceScale: 3, guidanceInterval: [0, 99], guidanceSchedule: 'constant', negativeLabel: null,
+    cfgPlusPlus: false, projection: false, keepParallel: 0, momentum: 0, normThreshold: 0, rescale: 0, dynamicThreshold: 0, steps: 2,
+    sampler: 'ddim', timeGrid: 'linear', eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior',
     seed: '18446744073709551615', pixelsSHA256: hash(pixels),
   }]);
   assert.deepEqual(report.outputs, [{ file: output, width: 16, height: 16, channels: 1, pixelsSHA256: hash(pixels) }]);
@@ -165,7 +167,10 @@ test('wrong usage: status 2', async () => {
   await failsWith(2, generate('--label', '0', '--output', 'x.png', '--guidance-scal', '3'), /unknown option '--guidance-scal'[^]*--guidance-scale/);
   const options = { '--steps': ['0', '1.5', 'ten', '0x10', '101', '1e9'], '--seed': ['-1', '1.5', 'x', '18446744073709551616'],
     '--guidance-scale': ['-1', '101', 'NaN', ''], '--rescale': ['2'], '--eta': ['-0.5', '1.5'], '--count': ['0', '1.5', '-3'],
-    '--columns': ['0'], '--sampler': ['euler'], '--label': ['cube', '3', '-1', '1.5', '', 'circle,,square', 'squar'] };
+    '--columns': ['0'], '--sampler': ['plms', 'toString'], '--time-grid': ['cubic'],
+    '--guidance-weight': ['-1.5', '100'], '--guidance-interval': ['3', '5,2', '0,100', 'a,b'], '--guidance-schedule': ['steps'],
+    '--negative-label': ['cube', '3'], '--keep-parallel': ['2'], '--momentum': ['1.5'], '--norm-threshold': ['-1'],
+    '--dynamic-threshold': ['1.1'], '--ddpm-mean': ['noise', 'v'], '--ddpm-variance': ['beta', 'learned'], '--label': ['cube', '3', '-1', '1.5', '', 'circle,,square', 'squar'] };
   for (const [name, values] of Object.entries(options)) {
     await Promise.all(values.map((value) => {
       const label = name === '--label' ? [] : ['--label', '0'];

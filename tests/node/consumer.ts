@@ -3,7 +3,7 @@
 import {
   PocketDiffusionError, encodePNG, load, version,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type Picture, type ResolvedOptions, type SamplerName, type StepEvent,
+  type GuidanceScheduleName, type Picture, type ResolvedOptions, type SamplerName, type StepEvent, type TimeGridName,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -23,8 +23,11 @@ export async function open(source: ModelSource = sources[0]!): Promise<Model> {
 export async function draw(model: Model): Promise<Uint8Array> {
   const { recommended, alphasCumprod }: ModelInfo = model.info;
   const sampler: SamplerName = recommended.sampler;
+  const timeGrid: TimeGridName = 'karras';
+  const guidanceSchedule: GuidanceScheduleName = 'cosine';
   const options: GenerateOptions = {
-    label: model.labels[0]!, guidanceScale: 3, projection: false, rescale: 0.5, steps: alphasCumprod.length, sampler, eta: 0,
+    label: model.labels[0]!, guidanceScale: 3, projection: false, rescale: 0.5, timeGrid, guidanceSchedule,
+    guidanceInterval: [10, 900], negativeLabel: 'dog', momentum: -0.5, normThreshold: 2.5, dynamicThreshold: 0.995, steps: alphasCumprod.length, sampler, eta: 0,
     seed: 2n ** 40n, preview: true, state: true, signal: controller.signal,
     async onStep({ step, steps, timestep, preview, state }: StepEvent) {
       const pixels: Uint8Array | undefined = preview?.pixels;
@@ -66,7 +69,7 @@ export async function wrong(model: Model): Promise<void> {
   // @ts-expect-error one picture has one label
   await model.generate({ label: [0, 1] });
   // @ts-expect-error no such sampler
-  await model.generate({ label: 0, sampler: 'euler' });
+  await model.generate({ label: 0, sampler: 'plms' });
   // @ts-expect-error a number or a bigint
   await model.generate({ label: 0, seed: '1' });
   // @ts-expect-error misspelt

@@ -41,7 +41,9 @@ test('a picture carries its size, its pixels and every option', async () => {
   assert.ok(picture.pixels instanceof Uint8Array);
   assert.equal(picture.pixels.length, 256);
   assert.deepEqual(picture.options, {
-    label: 2, labelName: 'triangle', guidanceScale: 3, projection: false, rescale: 0, steps: 20, sampler: 'ddim', eta: 0,
+    label: 2, labelName: 'triangle', guidanceScale: 3, guidanceInterval: [0, 99], guidanceSchedule: 'constant',
+    negativeLabel: null, cfgPlusPlus: false, projection: false, keepParallel: 0, momentum: 0, normThreshold: 0, rescale: 0,
+    dynamicThreshold: 0, steps: 20, sampler: 'ddim', timeGrid: 'linear', eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior',
     seed: 2n ** 64n - 1n,
   });
   assert.deepEqual((await model.generate({

@@ -1,0 +1,192 @@
+"""Samplers, time grids and guidance through the engine under Node, against sampling_oracle.py and the reference.
+
+`python -m pytest tests/parity/test_sampling.py -s` prints the errors that docs/sampling.md lists.
+"""
+
+import ctypes
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DPMSolverMultistepScheduler
+
+import core_library
+import reference
+import sampling_oracle
+import verify
+from engine import Engine, EngineError
+from reference import Generation
+from test_parity import EPS, V, X0, make_model, network
+from verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
+
+SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
+GRIDS = ["linear", "quadratic", "trailing", "karras"]
+SMALL = dict(dim=12, dim_mults=(1, 2), channels=3)
+MODELS = {
+    "noise, linear": network("noise", (16, 16), EPS, "linear", 1000, **SMALL),
+    "x0, cosine": network("x0", (16, 16), X0, "cosine", 400, **SMALL),
+    "v, cosine": network("v", (16, 16), V, "cosine", 1000, **SMALL),
+}
+
+errors: dict[str, float] = {}  # feature -> largest difference of any x_t
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as engine:
+        yield engine
+    print()
+    for feature, error in sorted(errors.items()):
+        print(f"{feature:<28} {error:.1e}")
+
+
+@pytest.fixture(scope="module", params=[*MODELS, "doodles"])
+def subject(request: Any, engine: Engine, tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Subject:
+    if request.param == "doodles":
+        path = repository / "weights" / "doodles.gguf"
+    else:
+        path = tmp_path_factory.mktemp("models") / "model.gguf"
+        make_model(MODELS[request.param], path)
+    engine.load(path).result()
+    return Subject.read(path)
+
+
+def compare(engine: Engine, subject: Subject, feature: str, expected: list[torch.Tensor], options: dict[str, Any]) -> None:
+    states, _, picture = engine.generate_with(subject.file.network_shape, options).result()
+    assert len(states) == len(expected)
+    error = max(float((ours - theirs).abs().max()) for ours, theirs in zip(states, expected))
+    errors[feature] = max(errors.get(feature, 0.0), error)
+    pixels = PixelTally()
+    pixels.add(picture, subject.pixels(expected[-1]))
+    print(f"{feature}: {error:.1e}, {pixels.unequal} of {pixels.values} pixels, {options}")
+    assert error <= STATE_TOLERANCE, options
+    assert pixels.unequal <= max(1, (1 - PIXEL_SHARE) * pixels.values) and pixels.largest <= 1, options
+
+
+def check(engine: Engine, subject: Subject, feature: str, **options: Any) -> None:
+    options = {"label": 1, "seed": 5, "sampler": "ddim", "steps": 8, "eta": 0.0, "guidanceScale": 3.0, **options}
+    compare(engine, subject, feature, sampling_oracle.trajectory(subject, options), options)
+
+
+@pytest.mark.parametrize("sampler", SOLVERS)
+def test_solver(engine: Engine, subject: Subject, sampler: str):
+    for seed, (steps, grid) in enumerate([(1, "linear"), (2, "trailing"), (6, "karras"), (10, "linear"), (20, "quadratic")]):
+        if sampler == "heun" and grid in ("linear", "trailing") and subject.file.metadata["diffusion.beta_schedule"] == "cosine":
+            grid = "karras"  # the others leave sigma = 20000 in one step, where the second slope multiplies rounding
+        check(engine, subject, sampler, sampler=sampler, steps=steps, timeGrid=grid, seed=seed)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_grid_in_a_run(engine: Engine, subject: Subject, grid: str):
+    options = {"label": 0, "seed": 3, "sampler": "ddim", "steps": 9, "eta": 0, "guidanceScale": 2, "timeGrid": grid}
+    _, times, _ = engine.generate_with(subject.file.network_shape, options).result()
+    assert times == sampling_oracle.time_grid(subject.file.alphas_cumprod, 9, grid)
+    check(engine, subject, f"{grid} grid", timeGrid=grid, steps=9)
+
+
+def test_ddpm_options(engine: Engine, subject: Subject):
+    for mean in ("x0", "noise"):
+        for variance in ("posterior", "beta"):
+            # From eps nothing is clipped: a respaced cosine process would leave its first step at |x| ~ 1e4.
+            grid = "karras" if mean == "noise" else "linear"
+            steps = 40 if mean == "noise" else 12
+            check(engine, subject, f"ddpm {mean} {variance}", sampler="ddpm", steps=steps, timeGrid=grid, ddpmMean=mean, ddpmVariance=variance, guidanceScale=1.5)
+
+
+def test_cfg_plus_plus(engine: Engine, subject: Subject):
+    """The reference has it."""
+    for seed, (scale, eta) in enumerate([(0.6, 0.0), (3.0, 0.0), (2.0, 1.0)]):
+        run = Generation(1, seed, "ddim", 10, eta, scale, cfg_plus_plus=True)
+        options = {"label": 1, "seed": seed, "sampler": "ddim", "steps": 10, "eta": eta, "guidanceScale": scale, "cfgPlusPlus": True}
+        compare(engine, subject, "cfg++", subject.trajectory(run), options)
+
+
+def test_interval(engine: Engine, subject: Subject):
+    last = subject.file.metadata["diffusion.timesteps"] - 1
+    for low, high in ((0, last // 2), (last // 3, 2 * last // 3), (last, last), (0, 0)):
+        check(engine, subject, "interval", guidanceInterval=[low, high])
+    check(engine, subject, "interval", guidanceInterval=[last // 4, last // 2], sampler="unipc", rescale=0.7)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_schedule(engine: Engine, subject: Subject, schedule: str):
+    check(engine, subject, f"{schedule} schedule", guidanceSchedule=schedule)
+    check(engine, subject, f"{schedule} schedule", guidanceSchedule=schedule, sampler="heun", timeGrid="karras", steps=4)
+
+
+def test_negative_label(engine: Engine, subject: Subject):
+    check(engine, subject, "negative class", negativeLabel=0)
+    check(engine, subject, "negative class", negativeLabel=2, sampler="dpmpp-2m", projection=True)
+
+
+def test_apg(engine: Engine, subject: Subject):
+    for options in (
+        {"projection": True, "keepParallel": 0.25},
+        {"momentum": -0.5},
+        {"normThreshold": 2.0},
+        {"projection": True, "momentum": -0.75, "normThreshold": 2.5},
+        {"projection": True, "momentum": 0.3, "normThreshold": 0.1, "keepParallel": 0.5, "rescale": 0.7},
+        {"projection": True, "momentum": -0.5, "normThreshold": 1.0, "guidanceInterval": [100, 300]},
+    ):
+        check(engine, subject, "apg", **options)
+
+
+def test_dynamic_threshold(engine: Engine, subject: Subject):
+    for percentile, sampler in ((0.995, "ddim"), (0.9, "dpmpp-2m"), (0.5, "euler-ancestral"), (1.0, "ddpm")):
+        check(engine, subject, "dynamic threshold", dynamicThreshold=percentile, sampler=sampler, guidanceScale=6.0)
+
+
+def test_weight_is_scale_minus_one(engine: Engine, subject: Subject):
+    base = {"label": 1, "seed": 9, "sampler": "ddim", "steps": 5, "eta": 0}
+    for weight in (-1, 0, 0.3, 2, 5.5):
+        results = [engine.generate_with(subject.file.network_shape, {**base, **way}).result() for way in ({"guidanceWeight": weight}, {"guidanceScale": weight + 1})]
+        assert all(torch.equal(a, b) for a, b in zip(*(states for states, _, _ in results)))
+    with pytest.raises(EngineError, match="guidanceWeight"):
+        engine.generate_with(subject.file.network_shape, {**base, "guidanceWeight": 1, "guidanceScale": 2}).result()
+
+
+# ---- time grids, exhaustively --------------------------------------------------
+
+
+class Schedule(ctypes.Structure):
+    """pd_schedule"""
+
+    _fields_ = [("timesteps", ctypes.c_int32), ("alphas_cumprod", ctypes.c_void_p)]
+
+
+def core_grid(abar: np.ndarray, steps: int, grid: str) -> list[int]:
+    times = np.empty(steps + 1, np.int32)
+    schedule = Schedule(len(abar), abar.ctypes.data)
+    core_library.load().pd_schedule_times(ctypes.byref(schedule), GRIDS.index(grid), steps, ctypes.c_void_p(times.ctypes.data))
+    assert times[-1] == -1
+    return times[:-1].tolist()
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 3, 50, 1000])
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_every_grid(name: str, timesteps: int):
+    betas = reference.schedule_betas(name, max(timesteps, 25))
+    abar = np.ascontiguousarray(torch.cumprod(1 - betas, 0).numpy()[:timesteps])
+    for grid in GRIDS[1:]:
+        for steps in range(1, timesteps + 1):
+            times = core_grid(abar, steps, grid)
+            assert times == sampling_oracle.time_grid(abar, steps, grid), (grid, steps)
+            assert times[0] == timesteps - 1 and times[-1] >= 0 and (np.diff(times) < 0).all()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 50, 100, 250, 500, 1000])
+def test_trailing_is_that_of_diffusers(steps: int):
+    scheduler = DPMSolverMultistepScheduler(num_train_timesteps=1000, timestep_spacing="trailing")
+    scheduler.set_timesteps(steps)
+    assert core_grid(np.linspace(0.999, 0.001, 1000), steps, "trailing") == scheduler.timesteps.tolist()
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5, 8, 10, 15, 20])
+def test_karras_is_that_of_diffusers(steps: int):
+    betas = reference.schedule_betas("linear", 1000)
+    abar = np.ascontiguousarray(torch.cumprod(1 - betas, 0).numpy())
+    scheduler = DPMSolverMultistepScheduler(trained_betas=betas.numpy(), use_karras_sigmas=True)
+    scheduler.set_timesteps(steps)
+    assert core_grid(abar, steps, "karras") == scheduler.timesteps.tolist()
