@@ -145,13 +145,14 @@ npm_packages() {
 
 # .venv with PyTorch, the reference implementation and the export tools.
 # requirements FILE... are added. The reference is installed without its
-# dependencies: it wants torchvision, which the one module in use does not.
+# dependencies: it wants torchvision, which the one module in use does not; so is
+# diffusers, whose schedulers alone are used.
 python_packages() {
   packages python
   local python key
-  local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4
+  local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4 diffusers=diffusers==0.42.1
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
-  key=$(cat "$@" | sha256sum; echo "$torch $reference"; "$python" --version)
+  key=$(cat "$@" | sha256sum; echo "$torch $reference $diffusers"; "$python" --version)
   [ -x .venv/bin/python ] && stamped "python-$#" "$key" && return 0
   say "installing Python packages into .venv ($torch and others)"
   [ -x .venv/bin/python ] || quietly venv "$python" -m venv .venv || fail "cannot make .venv"
@@ -161,6 +162,7 @@ python_packages() {
     quietly "pip-$(basename "$file" .txt)" "${pip[@]}" -r "$file" || fail "cannot install $file"
   done
   quietly pip-reference "${pip[@]}" --no-deps "$reference" || fail "cannot install $reference"
+  quietly pip-diffusers "${pip[@]}" --no-deps "$diffusers" || fail "cannot install $diffusers"
   stamp "python-$#" "$key"
 }
 

@@ -66,6 +66,34 @@ const GENERATE = [
   ['sampler', 'DDIM', RangeError],
   ['sampler', 'toString', RangeError],
   ['sampler', 0, TypeError],
+  ['timeGrid', 'cubic', RangeError, /"karras"/],
+  ['timeGrid', 1, TypeError],
+  ['ddpmMean', 'v', RangeError],
+  ['ddpmMean', 'noise', RangeError, /"ddpm"/], // the model's sampler is ddim
+  ['ddpmVariance', 'beta', RangeError, /"ddpm"/],
+  ['ddpmVariance', null, TypeError],
+  ['dynamicThreshold', 1.01, RangeError],
+  ['dynamicThreshold', -0.1, RangeError],
+  ['dynamicThreshold', '1', TypeError],
+  ['keepParallel', 2, RangeError],
+  ['momentum', -1.1, RangeError],
+  ['momentum', NaN, RangeError],
+  ['normThreshold', -1, RangeError],
+  ['normThreshold', 1e7, RangeError],
+  ['guidanceWeight', -1.1, RangeError],
+  ['guidanceWeight', 99.5, RangeError],
+  ['guidanceWeight', '2', TypeError],
+  ['guidanceInterval', [50, 20], RangeError, /0 to 99/],
+  ['guidanceInterval', [0, 100], RangeError],
+  ['guidanceInterval', [0.5, 3], RangeError],
+  ['guidanceInterval', [NaN, 3], RangeError],
+  ['guidanceInterval', [1], TypeError],
+  ['guidanceInterval', 5, TypeError],
+  ['guidanceSchedule', 'steps', RangeError],
+  ['negativeLabel', 3, RangeError],
+  ['negativeLabel', 'squar', RangeError, /"square"/],
+  ['negativeLabel', {}, TypeError],
+  ['cfgPlusPlus', 1, TypeError],
   ['projection', 1, TypeError],
   ['preview', 'yes', TypeError],
   ['state', 0, TypeError],
@@ -77,7 +105,7 @@ for (const [name, value, ErrorType, pattern] of GENERATE) {
   const shown = typeof value === 'bigint' ? `${value}n` : String(JSON.stringify(value) ?? String(value)).slice(0, 30);
   test(`generate refuses ${name} ${Number.isNaN(value) ? 'NaN' : shown}`, async () => {
     await refuses(model.generate({ label: 0, steps: 1, [name]: value }), ErrorType, name, pattern);
-    if (Array.isArray(value)) return; // several labels are what generateMany is for
+    if (name === 'label' && Array.isArray(value)) return; // several labels are what generateMany is for
     await refuses(model.generateMany({ label: 0, steps: 1, [name]: value }).next(), ErrorType, name, pattern);
   });
 }
@@ -88,6 +116,16 @@ test('unknown options are refused with the nearest known one', async () => {
   await refuses(model.generateMany({ label: 0, counts: 3 }).next(), TypeError, 'options', /"counts".*"count"/);
   await refuses(load(tinyBytes, { signals: 1 }), TypeError, 'options', /"signals".*"signal"/);
   await refuses(encodePNG({ width: 1, height: 1, channels: 1, pixels: new Uint8Array(1) }, { worker: true }), TypeError, 'options');
+});
+
+test('options that exclude each other are refused', async () => {
+  const refused = (options, ErrorType, argument) => refuses(model.generate({ label: 0, steps: 1, ...options }), ErrorType, argument);
+  await refused({ guidanceWeight: 2, guidanceScale: 3 }, TypeError, 'guidanceWeight');
+  await refused({ cfgPlusPlus: true, sampler: 'unipc' }, RangeError, 'cfgPlusPlus');
+  await refused({ cfgPlusPlus: true, momentum: -0.5 }, RangeError, 'cfgPlusPlus');
+  await refused({ cfgPlusPlus: true, normThreshold: 1 }, RangeError, 'cfgPlusPlus');
+  await refused({ guidanceSchedule: 'linear', guidanceScale: 0.5 }, RangeError, 'guidanceSchedule');
+  await refused({ ddpmMean: 'noise', sampler: 'heun' }, RangeError, 'ddpmMean');
 });
 
 test('options must be an object', async () => {

@@ -153,6 +153,23 @@ test('the shipped model', async () => {
   assert.deepEqual([width, height], [32, 32]);
 });
 
+test('every option of sampling reaches the engine', async () => {
+  const pixels = async (...options) => JSON.parse(await succeeds(generate('--label', '0', '--seed', '3', '--steps', '4', '--json', ...options))).pictures[0];
+  const plain = await pixels();
+  for (const options of [
+    ['--guidance-interval', '0,50'], ['--guidance-schedule', 'linear'], ['--negative-label', 'square'], ['--cfg-plus-plus'],
+    ['--projection', '--keep-parallel', '0.5'], ['--momentum=-0.5'], ['--norm-threshold', '0.1'],
+    ['--time-grid', 'karras'], ['--sampler', 'unipc'], ['--sampler', 'ddpm', '--ddpm-mean', 'noise'],
+    ['--sampler', 'ddpm', '--ddpm-variance', 'beta'], ['--guidance-weight', '5'],
+  ]) {
+    assert.notEqual((await pixels(...options)).pixelsSHA256, plain.pixelsSHA256, options.join(' '));
+  }
+  const strong = ['--guidance-scale', '90'];
+  assert.notEqual((await pixels(...strong, '--dynamic-threshold', '0.9')).pixelsSHA256, (await pixels(...strong)).pixelsSHA256);
+  assert.deepEqual(await pixels('--guidance-weight', '2'), await pixels('--guidance-scale', '3'));
+  await failsWith(2, generate('--label', '0', '--guidance-weight', '2', '--guidance-scale', '3', '--json'), /guidance-weight/);
+});
+
 test('wrong usage: status 2', async () => {
   await failsWith(2, run([]), /Usage/);
   await failsWith(2, run(['paint']), /unknown command 'paint'/);
