@@ -9,7 +9,7 @@
 // and cost curves. Contestants take turns, in another order every round, and nothing
 // runs meanwhile. Ratios are of processor time within a round, for machines are shared.
 //
-// Results: results.json and, after curves, PNG plots in the output folder. Tables go
+// Results: results.json, results.md and, after curves, PNG plots in the output folder. Tables go
 // to standard output, progress to standard error. Exit code 1 if a contestant computes
 // something else: an output that differs by more than 1e-3 of the largest magnitude.
 
@@ -21,6 +21,7 @@ import { version } from 'pocket-diffusion';
 import { measureBrowser } from './benchmark/browser.mjs';
 import { CURVE_NETWORKS, measureCurves } from './benchmark/curves.mjs';
 import { TOLERANCE, compareNetwork } from './benchmark/forwards.mjs';
+import { markdown } from './benchmark/markdown.mjs';
 import { ODD, SIX, makeNetworks, python } from './benchmark/networks.mjs';
 import * as onnxruntime from './benchmark/onnxruntime.mjs';
 import { comparePicture, compareWorkers } from './benchmark/pictures.mjs';
@@ -105,7 +106,7 @@ async function compareAll(versions) {
   }
 }
 
-function measureAll(versions) {
+async function measureAll(versions) {
   const files = () => makeNetworks([SIX[0]]).get('doodles');
   if (options.profile) {
     const profiles = profile(SIX[0].model);
@@ -113,10 +114,9 @@ function measureAll(versions) {
     return { profiles };
   }
   if (options.browser) {
-    return measureBrowser(options.browser, files(), { rounds }).then((browser) => {
-      report.printBrowser(browser);
-      return { browser };
-    });
+    const browser = await measureBrowser(options.browser, files(), { rounds, wasm: options.wasm });
+    report.printBrowser(browser);
+    return { browser };
   }
   return compareAll(versions);
 }
@@ -135,11 +135,16 @@ const versions = {
 };
 const command = ['npm run benchmark --', ...process.argv.slice(2)].join(' ');
 const date = new Date().toISOString();
-const results = await measureAll(versions);
+const results = await measureAll(versions).catch((error) => {
+  if (process.env.DEBUG) console.error(error);
+  program.error(`error: ${error.message}`);
+});
 machine.loadAverageAfter = loadavg();
 mkdirSync(options.output, { recursive: true });
 const path = join(options.output, 'results.json');
-writeFileSync(path, `${JSON.stringify({ date, command, machine, versions, rounds, turn, ...results }, null, 1)}\n`);
+const everything = { date, command, machine, versions, rounds, turn, ...results };
+writeFileSync(path, `${JSON.stringify(everything, null, 1)}\n`);
+if (results.networks) writeFileSync(join(options.output, 'results.md'), `${markdown(everything)}\n`);
 if (results.curves) python('scripts/plot_benchmark.py', path, options.output);
 console.log(`\n${machine.processor}, ${machine.cores} cores (${machine.instructions.join(', ')}), Node.js ${versions.node}; ${rounds} rounds; ` +
   `load average ${machine.loadAverage[0].toFixed(1)} before, ${machine.loadAverageAfter[0].toFixed(1)} after; everything in ${path}`);

@@ -30,7 +30,7 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 def footnote(results: Mapping[str, Any]) -> str:
     machine, versions = results["machine"], results["versions"]
-    parts = [machine["processor"], f"one thread", f"Node.js {versions['node']}", f"onnxruntime-web {versions['onnxruntime-web']}"]
+    parts = [machine["processor"], "one thread", f"Node.js {versions['node']}", f"onnxruntime-web {versions['onnxruntime-web']}"]
     parts += [f"{label} {versions[key]}" for key, label in (("pytorch", "PyTorch"), ("tfjs", "TensorFlow.js")) if versions.get(key)]
     return ", ".join([*parts, results["date"][:10]])
 
@@ -48,22 +48,27 @@ def plot_curve(curve: Mapping[str, Any], note: str, path: Path) -> None:
     measure = "wall" if curve["key"] == "workers" else "cpu"
     figure, axes = plt.subplots(figsize=(7, 4.6))
     points = curve["points"]
+    shared = curve.get("shared", False)
     values = [point["value"] for point in points]
     for index, first in enumerate(points[0]["contestants"]):
-        times = [point["contestants"][index][measure] for point in points]
+        times = [
+            {key: time / (point["value"] if shared else 1) for key, time in point["contestants"][index][measure].items()}
+            for point in points
+        ]
         colour, marker, _ = STYLES[first["name"]]
         axes.plot(values, [t["median"] for t in times], color=colour, marker=marker, label=LABELS.get(first["name"], first["name"]))
         axes.fill_between(values, [t["lowerQuartile"] for t in times], [t["upperQuartile"] for t in times], color=colour, alpha=0.2)
-    if curve["key"] == "workers":
-        axes.set_ylim(bottom=0)
-    else:
+    if curve["key"] != "workers":
         axes.set_xscale("log", base=2)
+    if curve["key"] == "workers" or shared:
+        axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
+    else:
         axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if str(value).lstrip("0.")[:1] in "25" else ""))
+        axes.tick_params(axis="y", which="minor", labelsize=8)
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(PLAIN)
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if str(value).lstrip("0.")[:1] in "25" else ""))
-    axes.tick_params(axis="y", which="minor", labelsize=8)
     axes.grid(True, which="both", alpha=0.25)
     axes.set_xlabel(curve["axis"])
     axes.set_ylabel(f"{curve['unit']} ({'wall' if measure == 'wall' else 'processor'} time, median)")
@@ -93,7 +98,7 @@ def plot_networks(networks: Sequence[Mapping[str, Any]], note: str, path: Path) 
             axes.bar_label(bars, [f"{value:.1f}" for value in medians], fontsize=7, padding=2)
         axes.set_title(f"One evaluation, {title}: processor time as a multiple of ours (less is faster)", fontsize=10)
         axes.set_ylabel("times ours (median, quartiles)")
-        axes.margins(y=0.12)
+        axes.set_ylim(top=1.25 * max(contestant["ratio"]["median"] for network in networks for contestant in network[key]))
         axes.grid(True, axis="y", alpha=0.25)
         axes.set_axisbelow(True)
     rows[1].set_xticks(range(len(networks)), [network["network"] for network in networks], rotation=20, ha="right")

@@ -9,8 +9,9 @@ import { statistics } from './rounds.mjs';
 
 const ORT_FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 
-/** Answers of the server besides the site: onnxruntime-web, and the network for it. */
-function addFiles(extra, onnxPath) {
+/** Answers of the server that go before the site's: the module to measure, onnxruntime-web, and the network for it. */
+function addFiles(extra, onnxPath, wasmPath) {
+  extra.set('pocket-diffusion.wasm', { type: 'application/wasm', body: readFileSync(wasmPath) });
   const folder = dirname(createRequire(import.meta.url).resolve('onnxruntime-web/wasm'));
   for (const name of ORT_FILES) {
     const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
@@ -19,7 +20,11 @@ function addFiles(extra, onnxPath) {
   extra.set('network.onnx', { type: 'application/octet-stream', body: readFileSync(onnxPath) });
 }
 
-/** Runs in the page. @returns {Promise<object>} milliseconds of every sample, by name */
+/**
+ * Runs in the page.
+ * @returns {Promise<object>} samples: milliseconds, by name; firstStep: milliseconds from load() to the end of the first
+ *   step; longestGap: the longest time that the page did not answer while all workers drew, in milliseconds
+ */
 async function measureInPage({ rounds, steps }) {
   const url = (path) => new URL(path, location.href).href;
   const { load } = await import(url('index.mjs'));
@@ -67,19 +72,29 @@ async function measureInPage({ rounds, steps }) {
       if (round >= 0) samples[name].push(performance.now() - start); // the first two rounds warm up
     }
   }
+  let longestGap = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    const now = performance.now();
+    longestGap = Math.max(longestGap, now - last);
+    last = now;
+  }, 4);
+  await grid(all);
+  clearInterval(timer);
+
   const ours = await one.predict(x.slice(0, x.length / 2), t, 0);
   const theirs = (await sessions[0].run(single)).prediction.data;
   const error = ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i])), 0);
   const magnitude = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-  return { samples, firstStep, disagreement: error / magnitude, userAgent: navigator.userAgent };
+  return { samples, firstStep, longestGap, disagreement: error / magnitude, userAgent: navigator.userAgent };
 }
 
 /** @param {'chromium' | 'firefox'} name @param {{ onnx: string }} files of doodles */
-export async function measureBrowser(name, files, { rounds }) {
+export async function measureBrowser(name, files, { rounds, wasm }) {
   const site = await serveSite();
   const session = await launch(name === 'chromium' ? 'chrome' : name);
   try {
-    addFiles(site.extra, files.onnx);
+    addFiles(site.extra, files.onnx, wasm);
     const { page, troubles } = await openPage(session.browser, `${site.url}blank.html`);
     page.setDefaultTimeout(0);
     const { samples, ...rest } = await page.evaluate(measureInPage, { rounds, steps: 20 });

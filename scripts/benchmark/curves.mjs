@@ -36,8 +36,8 @@ async function alongValues(values, work, { rounds, turn }) {
 }
 
 /**
- * @returns {Promise<Array<{ key: string, title: string, axis: string, unit: string, points: object[] }>>}
- *   points: { value, contestants: results of takeTurns }
+ * @returns {Promise<Array<{ key: string, title: string, axis: string, unit: string, shared?: boolean, points: object[] }>>}
+ *   points: { value, contestants: results of takeTurns }; shared: `unit` is their times divided by `value`
  */
 export async function measureCurves(files, options, progress) {
   const doodles = files.get('doodles').model;
@@ -50,9 +50,9 @@ export async function measureCurves(files, options, progress) {
   ];
   progress('cost curves of batch and steps');
   curves.push(
-    { key: 'batch', title: 'Pictures in one batch (doodles, one guided step)', axis: 'pictures, two evaluations each', unit: 'ms per step',
+    { key: 'batch', title: 'Pictures in one batch (doodles, one guided step)', axis: 'pictures, two evaluations each', unit: 'ms per step and picture', shared: true,
       points: await alongValues(BATCHES, (pictures) => core.run(pictures, 1), options) },
-    { key: 'steps', title: 'Steps (doodles, one guided picture)', axis: 'steps', unit: 'ms per picture',
+    { key: 'steps', title: 'Steps (doodles, one guided picture)', axis: 'steps of the picture', unit: 'ms per step', shared: true,
       points: await alongValues(STEPS, (steps) => core.run(1, steps), options) },
   );
   progress('cost curve of workers');

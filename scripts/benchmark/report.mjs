@@ -58,8 +58,9 @@ export function printStartUp({ fileBytes, milliseconds, model, linearMemory }) {
     name, { 'median ms': rounded(median, 3), min: rounded(min, 3), max: rounded(max, 3) }])));
 }
 
-export function printBrowser({ version, firstStep, disagreement, results }) {
-  console.log(`\n${version}: from load() to the first step ${rounded(firstStep, 0)} ms; largest disagreement ${disagreement.toExponential(1)}`);
+export function printBrowser({ version, firstStep, longestGap, disagreement, results }) {
+  console.log(`\n${version}: from load() to the first step ${rounded(firstStep, 0)} ms; ` +
+    `the page did not answer for ${rounded(longestGap, 0)} ms at most while all workers drew; largest disagreement ${disagreement.toExponential(1)}`);
   console.table(Object.fromEntries(results.map(({ name, wall }) => [
     name, { 'wall ms': rounded(wall.median), quartiles: `${rounded(wall.lowerQuartile)} .. ${rounded(wall.upperQuartile)}`, 'least .. most': `${rounded(wall.min)} .. ${rounded(wall.max)}` },
   ])));
