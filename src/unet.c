@@ -152,15 +152,8 @@ static void attention(const forward_pass *pass, const pd_attention_layer *layer,
 
     pd_rms_norm(in, layer->norm_gain, NULL, NULL, false, NULL, &normed);
     pd_conv_run(&layer->to_qkv, &normed, NULL, &qkv, workspace->scratch);
-    if (layer->out_gain) {
-        const pd_view projected = view_of(pass, workspace->hidden_2, in->height, in->width, in->channels);
-        pd_linear_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
-        pd_conv_run(&layer->to_out, &attended, NULL, &projected, workspace->scratch);
-        pd_rms_norm(&projected, layer->out_gain, NULL, NULL, false, in, out);
-    } else {
-        pd_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
-        pd_conv_run(&layer->to_out, &attended, in, out, workspace->scratch);
-    }
+    pd_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
+    pd_conv_run(&layer->to_out, &attended, in, out, workspace->scratch);
 }
 
 /* ---- forward ------------------------------------------------------------------ */
@@ -188,7 +181,7 @@ static pd_view go_down(const forward_pass *pass, pd_view x)
 
         resnet(pass, &level->down_1, &x, &skip_1);
         resnet(pass, &level->down_2, &skip_1, &y);
-        attention(pass, &level->down_attention, &y, &skip_2);
+        pd_linear_attention_run(&level->down_attention, &y, &skip_2, pass->workspace->scratch);
         x = view_of(pass, pass->workspace->x, level->downsample.out_height, level->downsample.out_width, out);
         pd_conv_run(&level->downsample, &skip_2, NULL, &x, pass->workspace->scratch);
     }
@@ -209,7 +202,7 @@ static void go_up(const forward_pass *pass, const pd_view *stem_concat)
 
         resnet(pass, &level->up_1, &concat_1, &concat_2_head);
         resnet(pass, &level->up_2, &concat_2, &y);
-        attention(pass, &level->up_attention, &y, &x);
+        pd_linear_attention_run(&level->up_attention, &y, &x, pass->workspace->scratch);
 
         pd_view above = *stem_concat;
         if (i > 0) {

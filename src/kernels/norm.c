@@ -6,9 +6,9 @@
 #include "kernels.h"
 #include "reference.h"
 
-/* 1 / max(||x||_2, 1e-12) of one pixel. Two vectors of partial sums, so that
+/* 1 / max(||x||_2, 1e-12) of one pixel, in every lane. Two vectors of partial sums, so that
  * one addition need not wait for the one before. */
-PD_INLINE float inverse_norm(const float *x, int32_t channels)
+PD_INLINE pd_f32x4 inverse_norm(const float *x, int32_t channels)
 {
     pd_f32x4 even = pd_zero(), odd = pd_zero();
     int32_t c = 0;
@@ -21,8 +21,8 @@ PD_INLINE float inverse_norm(const float *x, int32_t channels)
         const pd_f32x4 a = pd_load(x + c);
         even = pd_multiply_add(even, a, a);
     }
-    const pd_f32x4 norm = pd_sqrt(pd_splat(pd_sum_lanes(pd_add(even, odd))));
-    return PD_LANE(pd_div(pd_splat(1.0f), pd_max(norm, pd_splat(1e-12f))), 0);
+    const pd_f32x4 norm = pd_sqrt(pd_sum_across(pd_add(even, odd)));
+    return pd_div(pd_splat(1.0f), pd_max(norm, pd_splat(1e-12f)));
 }
 
 /* One pixel. Each flag is a constant where this is called, so that the loop
@@ -30,7 +30,7 @@ PD_INLINE float inverse_norm(const float *x, int32_t channels)
 PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, const float *x, const float *gain,
                          const float *scale, const float *shift, const float *residual, float *out)
 {
-    const pd_f32x4 inverse = pd_splat(inverse_norm(x, channels));
+    const pd_f32x4 inverse = inverse_norm(x, channels);
     for (int32_t c = 0; c < channels; c += 4) {
         pd_f32x4 y = pd_mul(pd_mul(pd_load(x + c), inverse), pd_load(gain + c));
         if (modulate)
