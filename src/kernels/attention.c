@@ -29,6 +29,7 @@ static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
  * Values up to the next multiple of 4 become zero. */
 static float exponentials(float *x, int32_t count)
 {
+    const float *const table = pd_table(pd_exp_table);
     pd_f32x4 highest = pd_splat(x[0]), sum = pd_zero();
     const int32_t whole = count & ~3, rest = count - whole;
     for (int32_t i = 0; i < whole; i += 4)
@@ -37,12 +38,12 @@ static float exponentials(float *x, int32_t count)
         highest = pd_max(highest, pd_load_first(x + whole, rest, x[0]));
     highest = pd_max_across(highest);
     for (int32_t i = 0; i < whole; i += 4) {
-        const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(x + i), highest));
+        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
         sum = pd_add(sum, value);
         pd_store(x + i, value);
     }
     if (rest) {
-        pd_store(x + whole, pd_exp_lanes(pd_sub(pd_load(x + whole), highest)));
+        pd_store(x + whole, pd_exp_lanes(table, pd_sub(pd_load(x + whole), highest)));
         const pd_f32x4 value = pd_load_first(x + whole, rest, 0.0f);
         sum = pd_add(sum, value);
         pd_store(x + whole, value);

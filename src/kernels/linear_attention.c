@@ -34,7 +34,7 @@ typedef struct workspace {
     float *x;        /* [pixels][channels]: the input after the norm */
     float *keys;     /* [pixels][head_size] */
     float *values;   /* plain: [pixels][head_size]; folded: keys^T x, [head_size][channels] */
-    float *sums;     /* [head_size] */
+    float *sums;     /* of keys [head_size]; of queries [QUERY_BLOCK][heads][4] */
     float *context;  /* plain: panels of [head_size][head_size] for each head; folded: rows of one head */
     float *folded;   /* panels of context W: [heads * head_size][channels] */
     float *queries;  /* [QUERY_BLOCK][inner] */
@@ -50,7 +50,7 @@ static workspace lay_out(const pd_linear_attention *a, float *scratch)
         n.pixels * n.channels,
         n.pixels * n.head_size,
         (a->folded ? n.channels : n.pixels) * n.head_size,
-        n.head_size,
+        n.head_size + (size_t)(4 * QUERY_BLOCK * a->heads),
         (a->folded ? n.head_size : n.inner) * n.head_size,
         a->folded ? n.inner * n.channels : 0,
         QUERY_BLOCK * n.inner,
@@ -119,11 +119,12 @@ static void multiply(const float *rows, size_t count, size_t depth, size_t pitch
  * four channels of all pixels. */
 static PD_NOINLINE void key_exponentials(float *keys, size_t pixels, size_t pitch, float *sums)
 {
+    const float *const table = pd_table(pd_exp_table);
     pd_f32x4 highest = pd_load(keys), sum = pd_zero();
     for (size_t i = 1; i < pixels; i++)
         highest = pd_max(highest, pd_load(keys + i * pitch));
     for (size_t i = 0; i < pixels; i++) {
-        const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(keys + i * pitch), highest));
+        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(keys + i * pitch), highest));
         sum = pd_add(sum, value);
         pd_store(keys + i * pitch, value);
     }
@@ -219,33 +220,43 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
 
 /* ---- queries ------------------------------------------------------------------------------- */
 
-/* Softmax of `count` (a multiple of 8) numbers in place. */
-PD_INLINE void softmax(float *x, size_t count)
+/* Softmax of each `count` (a multiple of 8) numbers in place, head after head of
+ * a block of pixels. In three passes, so that the maxima and sums, which are
+ * chains of dependent operations, overlap with those of other heads. */
+static PD_NOINLINE void softmax_maxima(const float *x, size_t heads, size_t count, float *maxima)
 {
-    pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);
-    for (size_t i = 8; i < count; i += 8) {
-        even = pd_max(even, pd_load(x + i));
-        odd = pd_max(odd, pd_load(x + i + 4));
+    for (size_t head = 0; head < heads; head++, x += count) {
+        pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);
+        for (size_t i = 8; i < count; i += 8) {
+            even = pd_max(even, pd_load(x + i));
+            odd = pd_max(odd, pd_load(x + i + 4));
+        }
+        pd_store(maxima + 4 * head, pd_max_across(pd_max(even, odd)));
     }
-    const pd_f32x4 highest = pd_max_across(pd_max(even, odd));
-    even = odd = pd_zero();
-    for (size_t i = 0; i < count; i += 8) {
-        const pd_f32x4 a = pd_exp_lanes(pd_sub(pd_load(x + i), highest));
-        const pd_f32x4 b = pd_exp_lanes(pd_sub(pd_load(x + i + 4), highest));
-        even = pd_add(even, a);
-        odd = pd_add(odd, b);
-        pd_store(x + i, a);
-        pd_store(x + i + 4, b);
-    }
-    const pd_f32x4 factor = pd_div(pd_splat(1.0f), pd_sum_across(pd_add(even, odd)));
-    for (size_t i = 0; i < count; i += 4)
-        pd_store(x + i, pd_mul(pd_load(x + i), factor));
 }
 
-static PD_NOINLINE void query_softmax(float *queries, size_t count, size_t head_size)
+static PD_NOINLINE void softmax_exponentials(float *x, size_t heads, size_t count, float *maxima)
 {
-    for (; count > 0; count -= head_size, queries += head_size)
-        softmax(queries, head_size);
+    const float *const table = pd_table(pd_exp_table);
+    for (size_t head = 0; head < heads; head++, x += count) {
+        const pd_f32x4 highest = pd_load(maxima + 4 * head);
+        pd_f32x4 sum = pd_zero();
+        for (size_t i = 0; i < count; i += 4) {
+            const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
+            sum = pd_add(sum, value);
+            pd_store(x + i, value);
+        }
+        pd_store(maxima + 4 * head, sum);
+    }
+}
+
+static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, const float *sums)
+{
+    for (size_t head = 0; head < heads; head++, x += count) {
+        const pd_f32x4 factor = pd_div(pd_splat(1.0f), pd_sum_across(pd_load(sums + 4 * head)));
+        for (size_t i = 0; i < count; i += 4)
+            pd_store(x + i, pd_mul(pd_load(x + i), factor));
+    }
 }
 
 /* projected = to_out(attention) of `count` pixels at x. */
@@ -253,7 +264,10 @@ static void query_block(const pd_linear_attention *a, const float *x, size_t cou
 {
     const sizes n = measure(a);
     multiply(x, count, n.channels, n.channels, panels_from(a, 0), n.inner, NULL, w->queries, n.inner);
-    query_softmax(w->queries, count * n.inner, n.head_size);
+    const size_t heads = count * (size_t)a->heads;
+    softmax_maxima(w->queries, heads, n.head_size, w->sums);
+    softmax_exponentials(w->queries, heads, n.head_size, w->sums);
+    softmax_divide(w->queries, heads, n.head_size, w->sums);
     if (a->folded) {
         multiply(w->queries, count, n.inner, n.inner, w->folded, n.channels, a->to_out.bias, w->projected, n.channels);
         return;

@@ -51,6 +51,21 @@ PD_INLINE void store_tile(int rows, int vectors, pd_f32x4 sum[][PD_PANEL / 4], c
     }
 }
 
+PD_INLINE void next_windows(int rows, const pd_windows *a, cursor *at, const float **windows)
+{
+    if (at->x + rows < a->width) {
+        PD_UNROLL
+        for (int r = 0; r < rows; r++)
+            windows[r] = at->window + (size_t)r * a->step;
+        at->window += (size_t)rows * a->step;
+        at->x += rows;
+        return;
+    }
+    PD_UNROLL
+    for (int r = 0; r < rows; r++)
+        windows[r] = next_window(a, at);
+}
+
 /* `tiles` tiles of `rows` rows of A, beginning at row `row`, times one panel.
  * The walk goes on from `at`. */
 PD_INLINE void tiles_product(int rows, int vectors, const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
@@ -59,9 +74,7 @@ PD_INLINE void tiles_product(int rows, int vectors, const pd_windows *a, cursor 
     for (; tiles > 0; tiles--, row += (size_t)rows) {
         const float *windows[PD_TILE_ROWS];
         pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
-        PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            windows[r] = next_window(a, at);
+        next_windows(rows, a, at, windows);
         pd_tile_product(rows, vectors, windows, &a->layout, panel, sum);
         store_tile(rows, vectors, sum, target, row, column);
     }
