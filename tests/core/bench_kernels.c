@@ -44,7 +44,7 @@ static double measure_conv(pd_conv *conv, const pd_view *in, const pd_view *out,
 
 static void bench_shape(const char *name, const pd_conv_shape *shape, double duration, double peak)
 {
-    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(4x4)"};
+    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(2x4)", "F(4x4)"};
     pd_conv planned;
     pd_conv_plan(&planned, shape);
     printf("%-26s", name);

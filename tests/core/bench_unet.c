@@ -188,7 +188,7 @@ static uint64_t largest_buffer(int32_t images)
 
 static void describe(const layer *l, char *text, size_t size)
 {
-    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(4x4)"};
+    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(2x4)", "F(4x4)"};
     if (l->kind == LAYER_CONVOLUTION) {
         const pd_conv_shape *s = &l->convolution->shape;
         snprintf(text, size, "%dx%d %4d->%-4d %dx%d/%d%s %s", (int)s->in_height, (int)s->in_width, (int)s->in_channels,
