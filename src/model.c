@@ -470,19 +470,33 @@ static void place_model(pd_arena *arena, pd_model *model, weight_list *list)
 
 /* ---- pack --------------------------------------------------------------------- */
 
+/* How many channels from `channel` on are neighbours among the stored ones too. */
+static int32_t run_of_channels(const channel_map *map, int32_t channel)
+{
+    int32_t end = (channel / map->group + 1) * map->group;
+    if (map->split) end = channel < map->split ? map->split : map->real;
+    return (end < map->real ? end : map->real) - channel;
+}
+
 /* The columns [first_column, first_column + taps * in.real) of every row, moved
- * to stored channels: [out.stored][taps][in.stored]. */
-static void spread_channels(const weight *w, uint64_t first_column, const float *rows, float *spread)
+ * to stored channels: [out.stored][taps][in.stored]. Returns `spread`, or `rows`
+ * if they are like that already. */
+static const float *spread_channels(const weight *w, uint64_t first_column, const float *rows, float *spread)
 {
     const int32_t taps = w->convolution->shape.kernel * w->convolution->shape.kernel;
+    const bool dense = w->columns == (uint64_t)taps * (uint64_t)w->in.real;
+    if (dense && w->in.real == w->in.stored && w->out.real == w->out.stored) return rows;
     memset(spread, 0, sizeof(float) * (size_t)w->out.stored * (size_t)taps * (size_t)w->in.stored);
     for (int32_t out = 0; out < w->out.real; out++) {
         const float *row = rows + (uint64_t)out * w->columns + first_column;
         float *target = spread + (size_t)stored_channel(&w->out, out) * (size_t)taps * (size_t)w->in.stored;
-        for (int32_t tap = 0; tap < taps; tap++)
-            for (int32_t in = 0; in < w->in.real; in++)
-                target[tap * w->in.stored + stored_channel(&w->in, in)] = row[tap * w->in.real + in];
+        for (int32_t tap = 0; tap < taps; tap++, row += w->in.real, target += w->in.stored)
+            for (int32_t in = 0, count; in < w->in.real; in += count) {
+                count = run_of_channels(&w->in, in);
+                memcpy(target + stored_channel(&w->in, in), row + in, sizeof(float) * (size_t)count);
+            }
     }
+    return spread;
 }
 
 static void pack_vector(const weight *w, const float *values)
@@ -511,11 +525,10 @@ static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, floa
             pack_vector(w, values);
             continue;
         }
-        spread_channels(w, 0, values, spread);
-        pd_conv_pack(w->convolution, spread, (float *)(uintptr_t)w->convolution->packed);
+        pd_conv_pack(w->convolution, spread_channels(w, 0, values, spread), (float *)(uintptr_t)w->convolution->packed);
         if (w->second_convolution) {
-            spread_channels(w, w->columns / 2, values, spread);
-            pd_conv_pack(w->second_convolution, spread, (float *)(uintptr_t)w->second_convolution->packed);
+            pd_conv_pack(w->second_convolution, spread_channels(w, w->columns / 2, values, spread),
+                         (float *)(uintptr_t)w->second_convolution->packed);
         }
     }
     return PD_OK;
