@@ -142,8 +142,8 @@ PD_INLINE pd_f32x4 pd_swap_halves(pd_f32x4 a) { PD_EACH_LANE(a.lane[i ^ 2]); }
 
 /* The same address, but what is there is no longer known to the compiler. For
  * tables of constants: V8 builds a constant vector anew wherever it is used, in
- * several instructions, which makes an exponential function take 8 ns in place
- * of 5; a load takes one. */
+ * several instructions, where a load takes one. An exponential function, with 11
+ * of them, took 8.1 ns and takes 4.9. */
 PD_INLINE const float *pd_table(const float *table)
 {
 #if defined(__GNUC__)
