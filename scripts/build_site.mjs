@@ -73,6 +73,11 @@ export async function buildSite(folder = join(root, 'dist/site')) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
   const folder = resolve(process.argv[2] ?? join(root, 'dist/site'));
-  const files = await buildSite(folder);
-  console.log(`${folder}: ${files.length} files`);
+  try {
+    const files = await buildSite(folder);
+    console.log(`${folder}: ${files.length} files`);
+  } catch (error) {
+    console.error(`build_site.mjs: ${error.message}`);
+    process.exitCode = 1;
+  }
 }

@@ -12,7 +12,8 @@
 #   browser    the page in Chromium and in Firefox                    (not with --quick)
 #   parity     against the reference in PyTorch; --quick leaves out tests marked slow
 #
-# Reports in JUnit format: build/reports.
+# Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
+# folder with the checkpoints of the shipped models: then these are verified too.
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 set +e
@@ -82,11 +83,7 @@ node_tests() { # FOLDER NAME [option...]: files *.test.mjs
 }
 
 parity_tests() {
-  local selection=() folder
-  # Tests that want the checkpoints of the shipped models are skipped without them.
-  for folder in checkpoints ../shared/checkpoints; do
-    [ ! -d "$folder" ] || export POCKET_DIFFUSION_CHECKPOINTS=${POCKET_DIFFUSION_CHECKPOINTS-$(realpath "$folder")}
-  done
+  local selection=()
   [ $quick = no ] || selection=(-m 'not slow')
   .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider --continue-on-collection-errors "${selection[@]}" --junitxml="$reports/parity.xml"
 }

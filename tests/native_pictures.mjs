@@ -10,11 +10,11 @@ export const modelPath = path('../weights/doodles.gguf');
 export const requests = JSON.parse(readFileSync(path('picture_requests.json'), 'utf8'));
 export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest('hex');
 
-/** SHA-256 of the pixels of each request, computed by the program of build folder `build` (native, debug, sanitize). */
-export function nativeHashes(build = 'native') {
+/** SHA-256 of the pixels of each request, computed by the program of build folder `build` (native, debug). */
+export function nativeHashes(build = 'native', asked = requests) {
   const sampler = { ddim: 0, ddpm: 1 };
-  const lines = requests.map((r) => [r.label, r.seed, r.guidanceScale, sampler[r.sampler], r.steps, r.eta].join(' '));
+  const lines = asked.map((r) => [r.label, r.seed, r.guidanceScale, sampler[r.sampler], r.steps, r.eta].join(' '));
   const pixels = execFileSync(path(`../build/${build}/tests/native_pictures`), [modelPath], { input: `${lines.join('\n')}\n` });
-  const size = pixels.length / requests.length;
-  return requests.map((_, index) => pixelHash(pixels.subarray(index * size, (index + 1) * size)));
+  const size = pixels.length / asked.length;
+  return asked.map((_, index) => pixelHash(pixels.subarray(index * size, (index + 1) * size)));
 }

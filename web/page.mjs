@@ -16,7 +16,7 @@ const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 const MAX_MODELS = 4;
 const MEGABYTE = 1e6;
 
-const grid = new Grid(element('grid'), () => showChosen());
+const grid = new Grid(element('grid'), showChosen);
 const studio = new Studio({ onStep, onPicture, onReport });
 /** @type {Array<import('./index.d.ts').Model>} instances of the same file */
 let models = [];
@@ -31,14 +31,13 @@ async function start() {
   hideError();
   setStatus('Loading the model …');
   try {
-    const model = await load(modelURL, { onProgress: showDownload });
-    models = [model];
+    const model = await load(modelURL, { workers: 1, onProgress: showDownload });
     film = new Film(element('film-state'), element('film-preview'), model.info);
     describeModel(model.info);
     const settings = { ...defaultSettings(model), ...startLabel(model), ...controls?.settings };
     const linked = parseHash(location.hash, model);
     controls = new Controls(model, { ...settings, ...linked.settings }, show);
-    studio.addModel(model);
+    addModel(model);
     page.dataset.ready = '';
     show(controls.settings);
     reportRefused(linked.refused);
@@ -53,16 +52,24 @@ function startLabel({ labels }) {
   return label < 0 ? {} : { label };
 }
 
-/** One instance for every further core but the page's own: pictures are independent of each other. */
+function addModel(model) {
+  models.push(model);
+  studio.addModel(model);
+  page.dataset.models = String(models.length);
+}
+
+/** One instance for every further core (the page itself needs little of one): pictures are independent of each other. */
 async function addModels() {
-  const wanted = Math.min((navigator.hardwareConcurrency ?? 2) - 1, MAX_MODELS);
+  const wanted = Math.min(navigator.hardwareConcurrency ?? 1, MAX_MODELS);
   if (wanted < 2) return;
+  const [first] = models;
   try {
     const bytes = await (await fetch(modelURL, { cache: 'force-cache' })).arrayBuffer();
-    while (models.length > 0 && models.length < wanted) {
-      const model = await load(bytes);
-      models.push(model);
-      studio.addModel(model);
+    while (models.length < wanted) {
+      const model = await load(bytes, { workers: 1 });
+      // The page may have begun anew in the meantime.
+      if (models[0] !== first) return model.close();
+      addModel(model);
     }
   } catch {
     // The first one is enough to go on.

@@ -78,7 +78,10 @@ export async function openPage(browser, url, { prepare, viewport = { width: 1280
     if (['error', 'warn'].includes(message.type())) troubles.push(`console: ${message.text()}`);
   });
   page.on('pageerror', (error) => troubles.push(`uncaught: ${error.message}`));
-  page.on('requestfailed', (request) => troubles.push(`failed: ${request.url()}`));
+  page.on('requestfailed', (request) => {
+    const reason = request.failure()?.errorText ?? '';
+    if (!/ABORT/.test(reason)) troubles.push(`failed: ${request.url()} ${reason}`); // not what the page gave up itself
+  });
   page.on('request', (request) => {
     const target = new URL(request.url());
     if (/^(https?|wss?):$/.test(target.protocol) && target.host !== host) troubles.push(`request to ${target.host}`);

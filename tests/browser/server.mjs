@@ -18,23 +18,38 @@ const CONTENT_SECURITY_POLICY =
 const BLANK = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>blank</title>
 <link rel="icon" href="favicon.svg"></head><body></body></html>`;
 
+/** The worker, but one that can be made to fail. */
+const FRAGILE_WORKER = `import './worker.mjs';
+addEventListener('message', ({ data }) => {
+  if (data === 'fail') throw new Error('on purpose');
+});`;
+
 /**
- * @returns {Promise<{ url: string, requests: string[], close: () => Promise<void> }>}
- *   url of the folder, with a slash at the end; requests: paths below it, in order of arrival
+ * @returns {Promise<{ url: string, requests: string[], extra: Map<string, { type: string, body: string }>, close: () => Promise<void> }>}
+ *   url of the folder, with a slash at the end; requests: paths below it, in order of arrival;
+ *   extra: answers that go before those of the site
  */
 export async function serveSite() {
   const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-site-'));
   await buildSite(folder);
   const serveFile = sirv(folder, { etag: true });
   const requests = [];
+  const extra = new Map([
+    ['blank.html', { type: 'text/html', body: BLANK }],
+    ['fragile_worker.mjs', { type: 'text/javascript', body: FRAGILE_WORKER }],
+  ]);
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const notFound = () => response.writeHead(404).end();
     if (!pathname.startsWith(SUB_PATH)) return notFound();
     const path = pathname.slice(SUB_PATH.length);
     requests.push(path);
-    response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
-    if (path === 'blank.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(BLANK);
+    // index.html brings its own.
+    if (path !== '') response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+    if (extra.has(path)) {
+      const { type, body } = extra.get(path);
+      return response.writeHead(200, { 'Content-Type': type }).end(body);
+    }
     request.url = `/${path}`;
     return serveFile(request, response, notFound);
   });
@@ -42,6 +57,7 @@ export async function serveSite() {
   return {
     url: `http://127.0.0.1:${server.address().port}${SUB_PATH}`,
     requests,
+    extra,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -253,11 +253,13 @@ int main(void)
         cursor = golden;
         test_info(model);
         test_forward(model);
-        test_trajectories(model);
-        CHECK(cursor == golden + golden_size);
-        test_independence(model);
-        test_refusals(model);
-        test_nonfinite(model);
+        if (!use_reference) { /* the specification is too slow for more */
+            test_trajectories(model);
+            CHECK(cursor == golden + golden_size);
+            test_independence(model);
+            test_refusals(model);
+            test_nonfinite(model);
+        }
         pd_model_free(model);
     }
     pd_kernels_use_reference(false);

@@ -17,9 +17,14 @@ test('the requests make different pictures', () => {
   assert.equal(new Set(hashes).size, requests.length);
 });
 
-for (const [build, compiler] of [['native', 'gcc, optimised'], ['debug', 'clang, not optimised']]) {
-  const missing = !existsSync(new URL(`../../build/${build}/tests/native_pictures`, import.meta.url));
-  test(`Node equals native code (${compiler})`, { skip: missing && build !== 'native' && 'not built' }, () => {
-    assert.deepEqual(hashes, nativeHashes(build));
-  });
-}
+test('Node equals native code (gcc, optimised)', () => {
+  assert.deepEqual(hashes, nativeHashes('native'));
+});
+
+// Without optimisation a network call takes a hundred times as long: the shorter requests must do.
+const debugMissing = !existsSync(new URL('../../build/debug/tests/native_pictures', import.meta.url));
+test('Node equals native code (clang, not optimised)', { skip: debugMissing && 'build/debug is not there' }, () => {
+  const short = requests.flatMap((request, index) => (request.steps <= 7 ? [index] : []));
+  assert.ok(short.length >= 4);
+  assert.deepEqual(short.map((index) => hashes[index]), nativeHashes('debug', short.map((index) => requests[index])));
+});

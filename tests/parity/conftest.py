@@ -10,6 +10,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: left out by scripts/test.sh --quick")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """The engine works on another core; and small networks are not faster on more."""

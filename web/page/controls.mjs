@@ -74,7 +74,9 @@ export class Controls {
   #connectSearch(wanted) {
     const search = element('class-search');
     search.hidden = !wanted;
-    search.oninput = () => (element('class-none').hidden = this.#classes.filter(search.value) > 0);
+    search.oninput = () => {
+      element('class-none').hidden = this.#classes.filter(search.value) > 0;
+    };
     search.onkeydown = (event) => {
       if (event.key === 'Enter') event.preventDefault();
     };
@@ -87,10 +89,13 @@ export class Controls {
     const recommended = element('recommended');
     const value = roundScale(this.#info.recommended.guidanceScale);
     const read = () => ({ guidanceScale: roundScale(slider.valueAsNumber) });
-    slider.onpointerdown = () => (this.#byPointer = true);
-    slider.onkeydown = () => (this.#byPointer = false);
+    // In braces: a handler that returns false cancels what the key does.
+    slider.onpointerdown = () => { this.#byPointer = true; };
+    slider.onkeydown = () => { this.#byPointer = false; };
     slider.oninput = () => this.#change(read(), { draft: true });
-    slider.onchange = () => this.#byPointer && this.#change(read());
+    slider.onchange = () => {
+      if (this.#byPointer) this.#change(read());
+    };
     recommended.onclick = () => this.#change({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);

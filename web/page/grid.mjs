@@ -6,11 +6,13 @@ export class Grid {
   #container;
   #tiles = []; // { root, input, canvas }
   #onChoose;
+  #placeholders;
 
-  /** @param {HTMLElement} container @param {(index: number) => void} onChoose */
+  /** @param {HTMLElement} container @param {() => void} onChoose */
   constructor(container, onChoose) {
     this.#container = container;
     this.#onChoose = onChoose;
+    this.#placeholders = [...container.children];
   }
 
   get chosen() {
@@ -19,6 +21,7 @@ export class Grid {
 
   /** @param {number} count @param {import('../index.d.ts').ModelInfo} info */
   resize(count, { width, height }) {
+    this.#placeholders.splice(0).forEach((placeholder) => placeholder.remove());
     const chosen = Math.min(Math.max(this.chosen, 0), count - 1);
     while (this.#tiles.length > count) this.#tiles.pop().root.remove();
     while (this.#tiles.length < count) this.#addTile(width, height);
@@ -31,7 +34,7 @@ export class Grid {
     const root = document.createElement('label');
     root.className = 'tile';
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'picture' });
-    input.addEventListener('change', () => this.#onChoose(index));
+    input.addEventListener('change', () => this.#onChoose());
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     root.append(input, canvas);
     this.#container.append(root);

@@ -12,6 +12,8 @@
 
 export const SCALE = { min: 0, max: 10, step: 0.1 };
 export const COUNTS = [1, 6, 12, 24];
+/** index.html keeps room for as many. */
+const DEFAULT_COUNT = 12;
 export const SAMPLERS = ['ddim', 'ddpm'];
 /** The last picture's seed, too, has to be a safe integer. */
 export const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNTS.at(-1);
@@ -34,7 +36,7 @@ export function rollSeed(previous) {
 /** @param {import('../index.d.ts').Model} model @returns {Settings} */
 export function defaultSettings({ info }) {
   const { guidanceScale, steps, sampler } = info.recommended;
-  return { label: 0, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: 12 };
+  return { label: 0, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT };
 }
 
 const wholeNumber = (text, min, max) => {

@@ -18,8 +18,8 @@
  * @property {'nothing' | 'draft' | 'picture'} has under the wanted settings
  * @property {number} begun when it was last begun, counted in runs of the whole grid
  * @property {Run | null} run
- * @property {Picture | null} picture the last one finished in full; null once something else was drawn over it
- * @property {StepEvent[]} frames of the newest full run
+ * @property {Picture | null} picture finished in full under the wanted settings
+ * @property {StepEvent[]} frames of the newest full run; while drafts are drawn, still of the one before
  */
 
 /** @typedef {{ model: Model, controller: AbortController, draft: boolean, settings: Settings }} Run */
@@ -109,7 +109,11 @@ export class Studio {
     }
     for (const slot of this.#slots) {
       slot.has = 'nothing';
-      if (!draft) slot.begun = 0;
+      slot.picture = null;
+      if (!draft) {
+        slot.begun = 0;
+        slot.frames = [];
+      }
     }
     this.#fill();
     this.#report();
@@ -168,7 +172,7 @@ export class Studio {
     slot.run = run;
     slot.begun = ++this.#begun;
     const startedAt = performance.now();
-    const frames = [];
+    if (!draft) slot.frames = [];
     const { label, guidanceScale, sampler, seed } = settings;
     try {
       const picture = await model.generate({
@@ -182,9 +186,7 @@ export class Studio {
         state: !draft,
         onStep: draft ? undefined : (event) => {
           if (slot.run !== run) return;
-          frames.push(event);
-          slot.frames = frames;
-          slot.picture = null;
+          slot.frames.push(event);
           this.#callbacks.onStep(index, event, draft);
           this.#report();
         },
@@ -206,7 +208,7 @@ export class Studio {
 
   #finish(index, run, picture) {
     const slot = this.#slots[index];
-    slot.picture = run.draft ? null : picture;
+    if (!run.draft) slot.picture = picture;
     if (run.settings === this.#wanted) slot.has = run.draft ? 'draft' : 'picture';
     this.#callbacks.onPicture(index, picture, run.draft);
     this.#fill();
@@ -223,7 +225,7 @@ export class Studio {
   #report(error) {
     const { steps } = this.#wanted;
     const shares = this.#slots.map(({ has, run, frames }) =>
-      has === 'picture' ? 1 : run && !run.draft ? (frames.at(-1)?.step ?? 0) / steps : 0);
+      has === 'picture' ? 1 : run && !run.draft ? frames.length / steps : 0);
     this.#callbacks.onReport({
       state: this.#state,
       draft: this.#drafting,

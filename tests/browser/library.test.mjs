@@ -1,0 +1,158 @@
+// The library on an empty page under a strict Content-Security-Policy, in Chromium and in Firefox.
+
+import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { modelPath, nativeHashes, requests } from '../native_pictures.mjs';
+import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { serveSite } from './server.mjs';
+
+/** The longest time that a page may not answer, in milliseconds. */
+const LONGEST_GAP = 100;
+
+/** Runs in the page before anything else. */
+function defineHelpers() {
+  globalThis.loadDoodles = async (options) => {
+    const { load } = await import(new URL('index.mjs', location.href).href);
+    return load(new URL('weights/doodles.gguf', location.href), options);
+  };
+  globalThis.pixelHash = async ({ pixels }) => {
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', pixels));
+    return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  };
+}
+
+for (const name of BROWSERS) {
+  describe(`library in ${name}`, () => {
+    let site;
+    let session;
+    let page;
+    let troubles;
+    before(async () => {
+      site = await serveSite();
+      session = await launch(name);
+      ({ page, troubles } = await openPage(session.browser, `${site.url}blank.html`, { prepare: defineHelpers }));
+      await page.evaluate(async () => {
+        globalThis.progress = [];
+        globalThis.model = await loadDoodles({ onProgress: (event) => progress.push(event) });
+      });
+    });
+    after(async () => {
+      await session?.close();
+      await site?.close();
+    });
+
+    test('reports the progress of the download', async () => {
+      const progress = await page.evaluate(() => globalThis.progress);
+      const size = statSync(modelPath).size;
+      assert.deepEqual(progress.at(-1), { loaded: size, total: size });
+      progress.reduce((previous, { loaded, total }) => {
+        assert.ok(loaded > previous && total === size, `${loaded} of ${total} after ${previous}`);
+        return loaded;
+      }, 0);
+    });
+
+    test('makes the pixels of the native program', async () => {
+      const hashes = await page.evaluate(async (all) => {
+        const found = [];
+        for (const request of all) found.push(await pixelHash(await model.generate(request)));
+        return found;
+      }, requests);
+      assert.deepEqual(hashes, nativeHashes());
+    });
+
+    test('leaves the page responsive', async () => {
+      const { longest, ticks } = await page.evaluate(async () => {
+        let last = performance.now();
+        let longest = 0;
+        let ticks = 0;
+        const timer = setInterval(() => {
+          const now = performance.now();
+          longest = Math.max(longest, now - last);
+          last = now;
+          ticks++;
+        }, 5);
+        await model.generate({ label: 'cat', seed: 1, steps: 40, onStep() {} });
+        clearInterval(timer);
+        return { longest, ticks };
+      });
+      assert.ok(ticks > 10, `${ticks} ticks`);
+      assert.ok(longest < LONGEST_GAP, `${longest.toFixed(1)} ms`);
+    });
+
+    test('an aborted run rejects at once and leaves no trace', async () => {
+      const result = await page.evaluate(async () => {
+        const options = { label: 'bird', seed: 5, steps: 10 };
+        const controller = new AbortController();
+        let abortedAt = 0;
+        const aborted = model.generate({
+          ...options,
+          steps: 250,
+          signal: controller.signal,
+          onStep({ step }) {
+            if (step !== 3) return;
+            abortedAt = performance.now();
+            controller.abort();
+          },
+        });
+        const error = await aborted.then(() => ({ name: 'no error' }), (reason) => reason);
+        const latency = performance.now() - abortedAt;
+        const next = await pixelHash(await model.generate(options));
+        const fresh = await loadDoodles();
+        const undisturbed = await pixelHash(await fresh.generate(options));
+        fresh.close();
+        return { name: error.name, latency, next, undisturbed };
+      });
+      assert.equal(result.name, 'AbortError');
+      assert.ok(result.latency < LONGEST_GAP, `${result.latency} ms`);
+      assert.equal(result.next, result.undisturbed);
+    });
+
+    test('an aborted download rejects', async () => {
+      const name = await page.evaluate(async () => {
+        const controller = new AbortController();
+        const loading = loadDoodles({ signal: controller.signal, onProgress: () => controller.abort() });
+        return loading.then(() => 'no error', (error) => error.name);
+      });
+      assert.equal(name, 'AbortError');
+    });
+
+    test('pending calls reject when the worker fails', async () => {
+      const codes = await page.evaluate(async () => {
+        const Original = Worker;
+        let worker;
+        globalThis.Worker = class extends Original {
+          constructor(url, options) {
+            super(new URL('fragile_worker.mjs', url), options);
+            worker = this;
+          }
+        };
+        const fragile = await loadDoodles({ workers: 1 });
+        globalThis.Worker = Original;
+        const code = (call) => call.then(() => 'no error', (error) => error.code);
+        const pending = [
+          code(fragile.generate({ label: 0, steps: 250 })),
+          code(fragile.generate({ label: 1, steps: 250, onStep: () => worker.postMessage('fail') })),
+        ];
+        const pendingCodes = await Promise.all(pending);
+        return [...pendingCodes, await code(fragile.generate({ label: 0, steps: 1 }))];
+      });
+      assert.deepEqual(codes, ['WORKER', 'WORKER', 'no error']);
+    });
+
+    test('pending calls reject when the model is closed', async () => {
+      const codes = await page.evaluate(async () => {
+        const closing = await loadDoodles();
+        const pending = closing.generate({ label: 0, steps: 250, onStep: () => closing.close() });
+        const code = (call) => call.then(() => 'no error', (error) => error.code);
+        return [await code(pending), await code(closing.generate({ label: 0 }))];
+      });
+      assert.deepEqual(codes, ['CLOSED', 'CLOSED']);
+    });
+
+    test('breaks no rule of the policy and asks nobody else', () => {
+      const expected = /on purpose/; // the worker that failed; Firefox reports it on the console as well
+      assert.deepEqual(troubles.filter((trouble) => !expected.test(trouble)), []);
+    });
+  });
+}

@@ -1,0 +1,333 @@
+// The page as a visitor meets it, in Chromium and in Firefox. What is drawn is compared with Node.
+
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { load } from 'pocket-diffusion';
+import { modelPath } from '../native_pictures.mjs';
+import { decodePNG } from '../node/png_reader.mjs';
+import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { serveSite } from './server.mjs';
+
+/** The longest time that the page may not answer, in milliseconds. */
+const LONGEST_GAP = 100;
+/** Runs under way in one worker. */
+const MOST_RUNS = 4;
+
+/** Records what the page asks of its workers. Runs in the page before anything else. */
+function watch() {
+  globalThis.workers = new Set();
+  globalThis.asked = []; // requests, with the value of the slider at that moment
+  globalThis.unanswered = new Set(); // ids of calls
+  globalThis.mostUnanswered = 0;
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, transfer) {
+    if (!workers.has(this)) {
+      workers.add(this);
+      this.addEventListener('message', ({ data }) => {
+        if (data.type === 'result' || data.type === 'failure') unanswered.delete(data.id);
+      });
+    }
+    if (message.type === 'generate') {
+      asked.push({ slider: document.getElementById('scale')?.valueAsNumber, ...message.request });
+      unanswered.add(message.id);
+      // Later, for the abort of a run is posted after the start of the one that replaces it.
+      setTimeout(() => (mostUnanswered = Math.max(mostUnanswered, unanswered.size)));
+    }
+    if (message.type === 'abort') unanswered.delete(message.id);
+    return post.call(this, message, transfer);
+  };
+}
+
+/** Pixels of every canvas of the grid, first channel. */
+const pixelsOfGrid = (page) => page.$$eval('.tile canvas', (canvases) => canvases.map((canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from({ length: data.length / 4 }, (_, index) => data[index * 4]);
+}));
+
+const textOf = (page, selector) => page.$eval(selector, (node) => node.textContent);
+const stateOf = (page) => page.$eval('#page', (node) => node.dataset.state);
+const waitForState = (page, state) => page.waitForSelector(`#page[data-state="${state}"]`, { timeout: 30_000 });
+const pickClass = (page, name) => page.$$eval('#class-list label', (labels, wanted) =>
+  labels.find((label) => label.textContent === wanted).click(), name);
+
+/** The bytes of a file once the browser has written all of it. */
+async function downloaded(folder, file) {
+  for (let wait = 0; wait < 200; wait++) {
+    const names = await readdir(folder);
+    const bytes = names.length === 1 && names[0] === file ? await readFile(join(folder, file)) : [];
+    if (bytes.length > 0) return bytes;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`no ${file}`);
+}
+
+async function setNumber(page, selector, value) {
+  await page.$eval(selector, (input) => input.select());
+  await page.type(selector, String(value));
+  await page.keyboard.press('Enter');
+}
+
+let model;
+before(async () => (model = await load(modelPath)));
+after(() => model.close());
+
+/** What the grid has to show, by Node. */
+async function expectedPixels({ count, ...options }) {
+  const pictures = [];
+  for await (const picture of model.generateMany({ count, ...options })) pictures.push(Array.from(picture.pixels));
+  return pictures;
+}
+
+for (const name of BROWSERS) {
+  describe(`page in ${name}`, () => {
+    let site;
+    let session;
+    let page;
+    let troubles;
+    const first = { label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim', count: 6 };
+    before(async () => {
+      site = await serveSite();
+      session = await launch(name);
+      ({ page, troubles } = await openPage(session.browser, `${site.url}#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6`, { prepare: watch }));
+      await settled(page);
+    });
+    after(async () => {
+      await session?.close();
+      await site?.close();
+    });
+
+    test('draws what its link asks for, and no picture is blank', async () => {
+      const pixels = await pixelsOfGrid(page);
+      for (const picture of pixels) assert.ok(new Set(picture).size > 20, 'many shades');
+      assert.equal(new Set(pixels.map(String)).size, first.count);
+      assert.deepEqual(pixels, await expectedPixels(first));
+    });
+
+    test('downloads the model once', () => {
+      assert.equal(site.requests.filter((path) => path.endsWith('.gguf')).length, 1);
+    });
+
+    test('a class is picked by a click, the seed is kept by the lock', async () => {
+      await page.click('#lock');
+      await pickClass(page, 'house');
+      await settled(page);
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...first, label: 'house' }));
+      assert.match(await page.evaluate(() => location.hash), /label=house&s=3&seed=7&steps=10&sampler=ddim&count=6/);
+    });
+
+    test('works by keyboard alone', async () => {
+      await page.focus('#class-list input:checked');
+      await page.keyboard.press('ArrowRight'); // house -> rainbow
+      await page.keyboard.press('Tab'); // slider
+      await page.keyboard.press('ArrowRight');
+      await page.keyboard.press('ArrowRight');
+      assert.equal(await textOf(page, '#scale-value'), '3.2');
+      await settled(page);
+      const wanted = { ...first, label: 'rainbow', guidanceScale: 3.2 };
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels(wanted));
+      await page.keyboard.press('Tab'); // recommended value
+      await page.keyboard.press('Enter');
+      await settled(page);
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...wanted, guidanceScale: 3 }));
+      assert.equal(await textOf(page, '#announcer'), '6 pictures of rainbow at guidance scale 3.');
+    });
+
+    test('pictures follow the slider while it is dragged, and replaced values are dropped', async () => {
+      const before = await pixelsOfGrid(page);
+      const { x, y, width, height } = await (await page.$('#scale')).boundingBox();
+      const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
+      await page.evaluate(() => {
+        asked.length = 0;
+        mostUnanswered = 0;
+        globalThis.inputs = 0;
+        document.addEventListener('input', () => inputs++, true);
+        document.addEventListener('change', () => (asked.length = 0), true);
+      });
+      await moveTo(0.32);
+      await page.mouse.down();
+      for (let share = 0.32; share < 0.9; share += 0.01) await moveTo(share);
+      await page.waitForSelector('#page[data-state="draft"] .tile[data-state="draft"]');
+      assert.match(await textOf(page, '#status'), /^Preview with \d of 10 steps$/);
+      const during = await pixelsOfGrid(page);
+      assert.notDeepEqual(during, before);
+      const drag = await page.evaluate(() => ({ asked: [...asked], inputs, mostUnanswered, workers: workers.size }));
+      assert.ok(drag.inputs > 20, `${drag.inputs} moves`);
+      for (const { guidanceScale, slider } of drag.asked) assert.equal(guidanceScale, slider, 'the newest value, always');
+      assert.ok(drag.asked.length < drag.inputs * first.count, 'not every value for every picture');
+      assert.ok(drag.mostUnanswered <= drag.workers * MOST_RUNS, `${drag.mostUnanswered} runs at a time`);
+      await moveTo(0.95);
+      await page.mouse.up();
+      await settled(page);
+      const guidanceScale = Number(await textOf(page, '#scale-value'));
+      assert.ok(guidanceScale > 9);
+      const after = await page.evaluate(() => asked);
+      assert.deepEqual([...new Set(after.map((request) => request.guidanceScale))], [guidanceScale]);
+      assert.equal(after.length, first.count);
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...first, label: 'rainbow', guidanceScale }));
+      await page.click('#recommended');
+      await settled(page);
+    });
+
+    test('stop stops, and the next pictures are those of an undisturbed run', async () => {
+      await setNumber(page, '#steps', 200);
+      await page.waitForSelector('.tile[data-state="running"]');
+      await page.click('#stop');
+      await waitForState(page, 'stopped');
+      assert.match(await textOf(page, '#status'), /^Stopped after \d of 6$/);
+      const stopped = await pixelsOfGrid(page);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.deepEqual(await pixelsOfGrid(page), stopped);
+      assert.equal(await page.$eval('#save', (button) => button.disabled), true);
+      await setNumber(page, '#steps', 10);
+      await settled(page);
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...first, label: 'rainbow' }));
+    });
+
+    test('saves the chosen picture as a PNG with the same pixels', async () => {
+      const index = 3;
+      await page.$$eval('.tile', (tiles, wanted) => tiles[wanted].click(), index);
+      assert.match(await textOf(page, '#chosen-options'), /^seed 10 /);
+      await page.click('#save');
+      const { width, height, channels, pixels } = decodePNG(await downloaded(session.downloads, 'rainbow-s3-seed10.png'));
+      assert.deepEqual([width, height, channels], [32, 32, 1]);
+      assert.deepEqual(Array.from(pixels), (await pixelsOfGrid(page))[index]);
+    });
+
+    test('the strip leads from noise to the chosen picture', async () => {
+      const [state, preview] = await page.$$eval('.film-row', (rows) => rows.map((row) =>
+        [...row.children].map((canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data))));
+      assert.deepEqual([state.length, preview.length], [8, 8]);
+      const chosen = (await pixelsOfGrid(page))[3];
+      assert.deepEqual(preview.at(-1).filter((_, index) => index % 4 === 0), chosen);
+      // x after the last step is x_0, up to rounding; after the first it is still nearly all noise.
+      const distance = (image) => image.reduce((sum, value, index) => sum + Math.abs(value - preview.at(-1)[index]), 0) / image.length;
+      assert.ok(distance(state.at(-1)) < 1, `${distance(state.at(-1))}`);
+      assert.ok(distance(state[0]) > 40, `${distance(state[0])}`);
+    });
+
+    test('draws anew with a new seed, or with the same one under the lock', async () => {
+      await page.click('#generate');
+      await settled(page);
+      assert.equal(await page.$eval('#seed', (input) => input.value), '7');
+      await page.click('#lock');
+      await page.click('#generate');
+      await settled(page);
+      assert.notEqual(await page.$eval('#seed', (input) => input.value), '7');
+    });
+
+    test('the address restores the settings, in this page and in a new one', async () => {
+      const hash = '#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=1';
+      const wanted = { label: 'clock', guidanceScale: 0.5, seed: 9007199254740900, steps: 7, sampler: 'ddpm', count: 1 };
+      await page.evaluate((value) => (location.hash = value), hash);
+      await page.waitForFunction(() => document.querySelectorAll('.tile').length === 1);
+      await settled(page);
+      const expected = await expectedPixels(wanted);
+      assert.deepEqual(await pixelsOfGrid(page), expected);
+      const other = await openPage(session.browser, `${site.url}${hash}`);
+      await settled(other.page);
+      assert.deepEqual(await pixelsOfGrid(other.page), expected);
+      assert.equal(await other.page.evaluate(() => location.hash), hash);
+      assert.deepEqual(other.troubles, []);
+      await other.page.close();
+    });
+
+    test('what a link asks in vain is told, the rest is used', async () => {
+      await page.evaluate(() => (location.hash = '#label=unicorn&s=99&seed=-1&steps=0&sampler=euler&count=6&other=1'));
+      await page.waitForFunction(() => document.querySelectorAll('.tile').length === 6);
+      await settled(page);
+      assert.match(await textOf(page, '#error-text'), /^The link asks for something/);
+      assert.equal(await textOf(page, '#error-detail'), 'label=unicorn, s=99, seed=-1, steps=0, sampler=euler');
+      assert.match(await page.evaluate(() => location.hash), /^#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=6$/);
+    });
+
+    test('stays responsive while it draws', async () => {
+      // What else runs on the machine can only make it worse: the best of three.
+      const gaps = [];
+      while (gaps.length < 3 && !(Math.min(...gaps) < LONGEST_GAP)) {
+        await page.evaluate(() => {
+          globalThis.longestGap = 0;
+          let last = performance.now();
+          globalThis.timer = setInterval(() => {
+            const now = performance.now();
+            longestGap = Math.max(longestGap, now - last);
+            last = now;
+          }, 5);
+        });
+        await page.click('#generate');
+        await settled(page);
+        gaps.push(await page.evaluate(() => {
+          clearInterval(timer);
+          return longestGap;
+        }));
+      }
+      assert.ok(Math.min(...gaps) < LONGEST_GAP, `${gaps} ms`);
+    });
+
+    test('no message on the console', () => {
+      assert.deepEqual(troubles, []);
+    });
+
+    test('fits into 320 pixels, and runs no inline script', async () => {
+      const narrow = await openPage(session.browser, site.url, { viewport: { width: 320, height: 640 } });
+      await narrow.page.waitForSelector('#page[data-ready]');
+      const [needed, available] = await narrow.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(needed <= available, `${needed} pixels`);
+      const boxes = await narrow.page.$$eval('.tile', (tiles) => tiles.map((tile) => {
+        const { width, height } = tile.firstElementChild.nextElementSibling.getBoundingClientRect();
+        return [tile.clientWidth, width, height].map(Math.round);
+      }));
+      for (const [tile, width, height] of boxes) assert.deepEqual([width, height], [tile, tile], 'square, and as wide as its place');
+      const policy = await narrow.page.$eval('meta[http-equiv="Content-Security-Policy"]', (meta) => meta.content);
+      assert.match(policy, /^default-src 'none'; script-src 'self' 'wasm-unsafe-eval';/);
+      const ran = await narrow.page.evaluate(() => {
+        document.head.append(Object.assign(document.createElement('script'), { textContent: 'globalThis.ran = true' }));
+        return 'ran' in globalThis;
+      });
+      assert.equal(ran, false);
+      await narrow.page.close();
+    });
+
+    test('several workers draw the same pictures', async () => {
+      const hash = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
+      const prepare = () => Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 });
+      const many = await openPage(session.browser, `${site.url}${hash}`, { prepare });
+      await many.page.waitForFunction(() => document.querySelector('#page[data-models="3"]'));
+      await many.page.click('#lock');
+      await pickClass(many.page, 'dog');
+      await settled(many.page);
+      assert.deepEqual(await pixelsOfGrid(many.page), await expectedPixels({ ...first, label: 'dog' }));
+      assert.deepEqual(many.troubles, []);
+      await many.page.close();
+    });
+
+    test('hundreds of classes are searched by name', async () => {
+      const blank = await openPage(session.browser, `${site.url}blank.html`);
+      const shown = await blank.page.evaluate(async () => {
+        const { RadioGroup } = await import(new URL('page/radios.mjs', location.href).href);
+        const container = document.body.appendChild(document.createElement('div'));
+        container.id = 'classes';
+        const names = Array.from({ length: 500 }, (_, index) => (index === 321 ? '<b>Zebra</b>' : `class ${index}`));
+        const group = new RadioGroup(container, names, () => {});
+        return [group.filter('zeb'), container.querySelectorAll('label:not([hidden])').length, container.querySelectorAll('b').length, group.filter('')];
+      });
+      assert.deepEqual(shown, [1, 1, 0, 500]);
+      await blank.page.close();
+    });
+
+    test('a damaged model is explained, and a second try works', async () => {
+      const path = 'weights/doodles.gguf';
+      site.extra.set(path, { type: 'application/octet-stream', body: 'this is not a model' });
+      const broken = await openPage(session.browser, site.url);
+      await waitForState(broken.page, 'failed');
+      assert.equal(await textOf(broken.page, '#error-text'), 'The model file is damaged or not one that this page can read.');
+      site.extra.delete(path);
+      await broken.page.click('#retry');
+      await settled(broken.page);
+      assert.equal(await stateOf(broken.page), 'done');
+      assert.equal(await broken.page.$eval('#error', (box) => box.hidden), true);
+      await broken.page.close();
+    });
+  });
+}
