@@ -93,7 +93,7 @@ async function compareAll(versions) {
     results.picture = await comparePicture(doodles, settings);
     report.printContestants('doodles, a guided picture of 20 DDIM steps', results.picture);
     progress('a sheet on one and two workers');
-    results.workers = await compareWorkers(doodles.model, { ...settings, most: 2 });
+    results.workers = await compareWorkers(doodles.model, { ...settings, rounds: Math.ceil(rounds / 2), most: 2 });
     report.printWorkers(results.workers);
     progress('start-up');
     results.startUp = measureStartUp(options.wasm, doodles.model, rounds);
