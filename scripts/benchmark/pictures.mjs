@@ -41,8 +41,6 @@ export async function comparePicture(files, { wasm, rounds, turn }) {
 
 /** Sheets of `pictures` guided pictures on 1 .. `most` workers; of their times the wall time counts. */
 export async function compareWorkers(modelPath, { wasm, rounds, pictures = 9, most }) {
-  // Under Node.js the other runtimes leave a global Worker behind that is no Web Worker, though it looks like one.
-  delete globalThis.Worker;
   const models = [];
   for (let workers = 1; workers <= most; workers++) models.push(await load(modelPath, { wasm, worker: true, workers }));
   const sheet = async (model) => {
