@@ -51,6 +51,8 @@ async function startNodeThread({ onMessage, onFailure }) {
  * @returns {Promise<Thread>}
  */
 export async function startThread(listeners) {
-  if (typeof Worker === 'function' || !isNode()) return startWebWorker(listeners);
+  // Some packages for Node.js put the Worker of node:worker_threads into the global scope: that one is no Web Worker.
+  const isWebWorker = typeof globalThis.Worker?.prototype?.addEventListener === 'function';
+  if (isWebWorker || !isNode()) return startWebWorker(listeners);
   return startNodeThread(listeners);
 }

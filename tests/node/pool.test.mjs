@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, mock, test } from 'node:test';
+import { Worker as NodeWorker } from 'node:worker_threads';
 import { load } from 'pocket-diffusion';
 import { root, tinyBytes, tinyPath } from './helpers.mjs';
 import { Worker as WebWorker } from './worker_shim.mjs';
@@ -57,6 +58,12 @@ function hold() {
   const atStep = new Promise((resolve) => { started = resolve; });
   return { atStep, release, onStep: () => { started(); return gate; } };
 }
+
+test('a Worker of node:worker_threads in the global scope is not taken for a Web Worker', async () => {
+  globalThis.Worker = NodeWorker;
+  const model = await loadPool(1);
+  assert.equal((await model.generate({ label: 0, steps: 2 })).width, 16);
+});
 
 test('pictures, options, previews and states are those of this thread, bit for bit and in order', async () => {
   const alone = await draw(local, SHEET);

@@ -143,7 +143,7 @@ test('a worker script that is missing: load rejects', async () => {
 });
 
 test('a constructor that throws: in-process unless a worker was asked for', async () => {
-  globalThis.Worker = class {
+  globalThis.Worker = class extends EventTarget {
     constructor() {
       throw new DOMException('not from a file', 'SecurityError');
     }
