@@ -12,7 +12,7 @@ export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest(
 
 /** SHA-256 of the pixels of each request, computed by the program of build folder `build` (native, debug). */
 export function nativeHashes(build = 'native', asked = requests) {
-  const sampler = { ddim: 0, ddpm: 1 };
+  const sampler = { ddim: 0, ddpm: 1, 'dpmpp-2m': 2, 'dpmpp-2m-sde': 3, euler: 4, 'euler-ancestral': 5, heun: 6, unipc: 7 };
   const lines = asked.map((r) => [r.label, r.seed, r.guidanceScale, sampler[r.sampler], r.steps, r.eta].join(' '));
   const pixels = execFileSync(path(`../build/${build}/tests/native_pictures`), [modelPath], { input: `${lines.join('\n')}\n` });
   const size = pixels.length / asked.length;

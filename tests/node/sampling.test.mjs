@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from 'pocket-diffusion';
+import { modelPath, nativeHashes, pixelHash } from '../native_pictures.mjs';
 import { tinyBytes } from './helpers.mjs';
 
 const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
@@ -67,6 +68,15 @@ test('the samplers make different pictures, but for two pairs that are one metho
     delete made[a];
   }
   assert.equal(new Set(Object.values(made).map(String)).size, 6);
+});
+
+test('every sampler makes the bytes of native code', async () => {
+  const doodles = await load(modelPath);
+  const requests = SAMPLERS.map((sampler, label) => ({ label, seed: 30 + label, guidanceScale: 2.5, sampler, steps: 6, eta: 0 }));
+  const hashes = [];
+  for (const request of requests) hashes.push(pixelHash((await doodles.generate(request)).pixels));
+  doodles.close();
+  assert.deepEqual(hashes, nativeHashes('native', requests));
 });
 
 test('w is s - 1', async () => {
