@@ -9,7 +9,7 @@
 
 /* Query rows of full attention that are worked on together: a block of scores
  * stays in the cache, and scratch does not grow with the square of the pixels. */
-#define QUERY_BLOCK 20
+#define QUERY_BLOCK 16
 
 static float inverse_sqrt(int32_t head_size)
 {
@@ -23,30 +23,39 @@ static float *channels_of(const pd_view *view, int32_t image, int32_t channel)
     return view->data + (size_t)image * pixels * (size_t)view->stride + (size_t)channel;
 }
 
+/* Floats from one row of scores to the next: not a power of two, or all rows
+ * would share the same few lines of the first-level cache. */
+static size_t score_pitch(size_t padded) { return padded + 16; }
+
 static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
 
 /* Replaces x[0 .. count - 1] by exp(x - max x) and returns the sum of these.
- * Values up to the next multiple of 4 become zero. */
-static float exponentials(float *x, int32_t count)
+ * Values up to the next multiple of 8 become zero. */
+static PD_NOINLINE float exponentials(float *x, int32_t count)
 {
-    const float *const table = pd_table(pd_exp_table);
-    pd_f32x4 highest = pd_splat(x[0]), sum = pd_zero();
-    const int32_t whole = count & ~3, rest = count - whole;
-    for (int32_t i = 0; i < whole; i += 4)
-        highest = pd_max(highest, pd_load(x + i));
-    if (rest)
-        highest = pd_max(highest, pd_load_first(x + whole, rest, x[0]));
-    highest = pd_max_across(highest);
-    for (int32_t i = 0; i < whole; i += 4) {
-        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
-        sum = pd_add(sum, value);
-        pd_store(x + i, value);
+    const float *const table = pd_table(pd_softmax_table);
+    for (int32_t i = count; i % 8 != 0; i++)
+        x[i] = x[0];
+    pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);
+    for (int32_t i = 8; i < count; i += 8) {
+        even = pd_max(even, pd_load(x + i));
+        odd = pd_max(odd, pd_load(x + i + 4));
     }
-    if (rest) {
-        pd_store(x + whole, pd_exp_lanes(table, pd_sub(pd_load(x + whole), highest)));
-        const pd_f32x4 value = pd_load_first(x + whole, rest, 0.0f);
-        sum = pd_add(sum, value);
-        pd_store(x + whole, value);
+    const pd_f32x4 maximum = pd_max_across(pd_max(even, odd)), highest[2] = {maximum, maximum};
+    pd_f32x4 sum = pd_zero();
+    for (int32_t i = 0; i < count; i += 8) {
+        pd_f32x4 value[2] = {pd_load(x + i), pd_load(x + i + 4)};
+        pd_softmax_lanes(table, 2, value, highest);
+        if (count - i < 8) {
+            const int32_t rest = count - i;
+            pd_store(x + i, value[0]);
+            pd_store(x + i + 4, value[1]);
+            value[0] = pd_load_first(x + i, rest < 4 ? rest : 4, 0.0f);
+            value[1] = pd_load_first(x + i + 4, rest < 4 ? 0 : rest - 4, 0.0f);
+        }
+        sum = pd_add(sum, pd_add(value[0], value[1]));
+        pd_store(x + i, value[0]);
+        pd_store(x + i + 4, value[1]);
     }
     return pd_sum_lanes(sum);
 }
@@ -63,7 +72,7 @@ uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads
 {
     (void)heads;
     const uint64_t pixels = round_up_8((size_t)height * (size_t)width), stride = (uint64_t)pd_round_up_4(head_size);
-    return 2 * pixels * stride + QUERY_BLOCK * (pixels + stride);
+    return 2 * pixels * stride + QUERY_BLOCK * (score_pitch((size_t)pixels) + stride);
 }
 
 /* k as the B of q k^T: panels of 8 pixels, the last one filled up with zeros. */
@@ -94,12 +103,12 @@ static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t lengt
 static void attention_head(const pd_view *qkv, const float *q, const float *k, const float *v, int32_t head_size,
                            const pd_view *out_view, float *out, float *scratch)
 {
-    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, padded = round_up_8(pixels);
+    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, padded = round_up_8(pixels), pitch = score_pitch(padded);
     const size_t stride = (size_t)qkv->stride, out_stride = (size_t)out_view->stride;
     const int32_t head_stride = pd_round_up_4(head_size);
     const size_t row = (size_t)head_stride;
     float *keys = scratch, *values = keys + padded * row, *scores = values + padded * row;
-    float *queries = scores + QUERY_BLOCK * padded;
+    float *queries = scores + QUERY_BLOCK * pitch;
     const float scale = inverse_sqrt(head_size);
     pack_keys(k, stride, pixels, head_stride, keys);
     pack_values(v, stride, pixels, head_stride, values);
@@ -111,11 +120,11 @@ static void attention_head(const pd_view *qkv, const float *q, const float *k, c
         }
         const pd_windows query_rows = contiguous_rows(queries, rows, head_stride, row);
         pd_product(&query_rows, rows, keys, (int32_t)padded,
-                   &(pd_product_target){.out = scores, .out_stride = padded});
+                   &(pd_product_target){.out = scores, .out_stride = pitch});
         float sums[QUERY_BLOCK];
         for (int32_t i = 0; i < rows; i++)
-            sums[i] = exponentials(scores + (size_t)i * padded, (int32_t)pixels);
-        const pd_windows score_rows = contiguous_rows(scores, rows, (int32_t)pixels, padded);
+            sums[i] = exponentials(scores + (size_t)i * pitch, (int32_t)pixels);
+        const pd_windows score_rows = contiguous_rows(scores, rows, (int32_t)pixels, pitch);
         float *to = out + first * out_stride;
         pd_product(&score_rows, rows, values, head_stride,
                    &(pd_product_target){.out = to, .out_stride = out_stride});

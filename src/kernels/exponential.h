@@ -43,4 +43,39 @@ PD_INLINE pd_f32x4 pd_silu_lanes(const float *table, pd_f32x4 x)
     return pd_div(x, pd_add(pd_load_splat(table + 10), pd_exp_lanes(table, pd_sub(pd_zero(), x))));
 }
 
+/* The numerators of a softmax: x[v] = exp(x[v] - highest[v]), `vectors` of them
+ * (a constant, 1 or 2), with the values of the table loaded once for all. Made
+ * as 2^t, t = (x - highest) log2 e rounded once: no reduction in two parts is
+ * needed, for the relative error of exp grows with |t|, but exp falls faster.
+ * Error below 2.3 * 2^-24 of the largest numerator, which is exactly 1; below
+ * t = -126 the result stays at 2^-126. NaN stays NaN.
+ *
+ * 2^r, |r| <= 1/2, is 1 + r times a polynomial of least relative error, 9.2e-8,
+ * evaluated by Estrin's scheme. */
+static const float pd_softmax_table[] = {
+    0x1.715476p0f,   0x1.8p23f,        -126.0f,          1.0f,             0x1.62e42ap-1f, 0x1.ebf9bcp-3f,
+    0x1.c6b752p-5f,  0x1.3cea88p-7f,   0x1.5bba14p-10f,
+};
+
+/* `table`: pd_table(pd_softmax_table), taken outside the loop. */
+PD_INLINE void pd_softmax_lanes(const float *table, int vectors, pd_f32x4 *x, const pd_f32x4 *highest)
+{
+#define PD_EACH_VECTOR(statement)         \
+    PD_UNROLL                             \
+    for (int v = 0; v < vectors; v++)     \
+        statement
+    pd_f32x4 shifted[2], r2[2], low[2], high[2];
+    PD_EACH_VECTOR(x[v] = pd_mul(pd_sub(x[v], highest[v]), pd_load_splat(table)));
+    PD_EACH_VECTOR(x[v] = pd_max(x[v], pd_load_splat(table + 2)));
+    PD_EACH_VECTOR(shifted[v] = pd_add(x[v], pd_load_splat(table + 1)));
+    PD_EACH_VECTOR(x[v] = pd_sub(x[v], pd_sub(shifted[v], pd_load_splat(table + 1))));
+    PD_EACH_VECTOR(r2[v] = pd_mul(x[v], x[v]));
+    PD_EACH_VECTOR(low[v] = pd_add(pd_mul(pd_load_splat(table + 5), x[v]), pd_load_splat(table + 4)));
+    PD_EACH_VECTOR(high[v] = pd_add(pd_mul(pd_load_splat(table + 7), x[v]), pd_load_splat(table + 6)));
+    PD_EACH_VECTOR(high[v] = pd_add(high[v], pd_mul(pd_load_splat(table + 8), r2[v])));
+    PD_EACH_VECTOR(low[v] = pd_add(low[v], pd_mul(high[v], r2[v])));
+    PD_EACH_VECTOR(x[v] = pd_scale_exponent(pd_add(pd_mul(low[v], x[v]), pd_load_splat(table + 3)), shifted[v]));
+#undef PD_EACH_VECTOR
+}
+
 #endif

@@ -116,19 +116,26 @@ static void multiply(const float *rows, size_t count, size_t depth, size_t pitch
 /* ---- keys, values and context -------------------------------------------------------------- */
 
 /* keys = exp(keys - max over the pixels), sums = their sums over the pixels:
- * four channels of all pixels. */
+ * eight channels of all pixels. */
 static PD_NOINLINE void key_exponentials(float *keys, size_t pixels, size_t pitch, float *sums)
 {
-    const float *const table = pd_table(pd_exp_table);
-    pd_f32x4 highest = pd_load(keys), sum = pd_zero();
-    for (size_t i = 1; i < pixels; i++)
-        highest = pd_max(highest, pd_load(keys + i * pitch));
-    for (size_t i = 0; i < pixels; i++) {
-        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(keys + i * pitch), highest));
-        sum = pd_add(sum, value);
-        pd_store(keys + i * pitch, value);
+    const float *const table = pd_table(pd_softmax_table);
+    pd_f32x4 highest[2] = {pd_load(keys), pd_load(keys + 4)}, sum[2] = {pd_zero(), pd_zero()};
+    for (size_t i = 1; i < pixels; i++) {
+        highest[0] = pd_max(highest[0], pd_load(keys + i * pitch));
+        highest[1] = pd_max(highest[1], pd_load(keys + i * pitch + 4));
     }
-    pd_store(sums, sum);
+    for (size_t i = 0; i < pixels; i++, keys += pitch) {
+        pd_f32x4 value[2] = {pd_load(keys), pd_load(keys + 4)};
+        pd_softmax_lanes(table, 2, value, highest);
+        PD_UNROLL
+        for (int v = 0; v < 2; v++) {
+            sum[v] = pd_add(sum[v], value[v]);
+            pd_store(keys + 4 * v, value[v]);
+        }
+    }
+    pd_store(sums, sum[0]);
+    pd_store(sums + 4, sum[1]);
 }
 
 /* out[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by divisors[d],
@@ -197,11 +204,11 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
     const pd_f32x4 root = pd_sqrt(pd_splat((float)n.head_size));
     multiply(w->x, n.pixels, n.channels, n.channels, panels_from(a, n.inner + first), n.head_size, NULL, w->keys,
              n.head_size);
-    for (size_t d = 0; d < n.head_size; d += 4) {
+    for (size_t d = 0; d < n.head_size; d += 8)
         key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);
-        /* The factor head_size^-1/2 of the queries is applied here. */
+    /* The factor head_size^-1/2 of the queries is applied here. */
+    for (size_t d = 0; d < n.head_size; d += 4)
         pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
-    }
     const float *value_panels = panels_from(a, 2 * n.inner + first);
     if (!a->folded) {
         multiply(w->x, n.pixels, n.channels, n.channels, value_panels, n.head_size, NULL, w->values, n.head_size);
@@ -237,14 +244,16 @@ static PD_NOINLINE void softmax_maxima(const float *x, size_t heads, size_t coun
 
 static PD_NOINLINE void softmax_exponentials(float *x, size_t heads, size_t count, float *maxima)
 {
-    const float *const table = pd_table(pd_exp_table);
+    const float *const table = pd_table(pd_softmax_table);
     for (size_t head = 0; head < heads; head++, x += count) {
-        const pd_f32x4 highest = pd_load(maxima + 4 * head);
+        const pd_f32x4 maximum = pd_load(maxima + 4 * head), highest[2] = {maximum, maximum};
         pd_f32x4 sum = pd_zero();
-        for (size_t i = 0; i < count; i += 4) {
-            const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
-            sum = pd_add(sum, value);
-            pd_store(x + i, value);
+        for (size_t i = 0; i < count; i += 8) {
+            pd_f32x4 value[2] = {pd_load(x + i), pd_load(x + i + 4)};
+            pd_softmax_lanes(table, 2, value, highest);
+            sum = pd_add(sum, pd_add(value[0], value[1]));
+            pd_store(x + i, value[0]);
+            pd_store(x + i + 4, value[1]);
         }
         pd_store(maxima + 4 * head, sum);
     }

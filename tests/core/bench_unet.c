@@ -298,7 +298,7 @@ int main(int argc, char **argv)
     if (images < 1 || images > model->unet.max_images) images = model->unet.max_images;
     list_layers(&model->unet);
 
-    const uint64_t count = largest_buffer(images);
+    const size_t count = (size_t)largest_buffer(images);
     const buffers b = {bench_allocate(count), bench_allocate(count), bench_allocate(count), model->unet.workspace.scratch};
     const double peak = bench_peak(0.2);
     for (int round = 0; round < rounds; round++)
