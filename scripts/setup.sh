@@ -143,16 +143,17 @@ npm_packages() {
   stamp npm "$key"
 }
 
-# .venv with PyTorch, the reference implementation and the export tools.
+# .venv with PyTorch, the reference implementation, the tools for training and export.
 # requirements FILE... are added. The reference is installed without its
 # dependencies: it wants torchvision, which the one module in use does not.
 python_packages() {
   packages python
-  local python key
+  local python key name
+  name=python-$(basename "${!#}" .txt)
   local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
   key=$(cat "$@" | sha256sum; echo "$torch $reference"; "$python" --version)
-  [ -x .venv/bin/python ] && stamped "python-$#" "$key" && return 0
+  [ -x .venv/bin/python ] && stamped "$name" "$key" && return 0
   say "installing Python packages into .venv ($torch and others)"
   [ -x .venv/bin/python ] || quietly venv "$python" -m venv .venv || fail "cannot make .venv"
   local pip=(.venv/bin/python -m pip --no-input --disable-pip-version-check install) file
@@ -161,7 +162,7 @@ python_packages() {
     quietly "pip-$(basename "$file" .txt)" "${pip[@]}" -r "$file" || fail "cannot install $file"
   done
   quietly pip-reference "${pip[@]}" --no-deps "$reference" || fail "cannot install $reference"
-  stamp "python-$#" "$key"
+  stamp "$name" "$key"
 }
 
 # ---- building ------------------------------------------------------------------
@@ -205,7 +206,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case $part in
       compilers | browsers) packages "$part" ;;
       npm) npm_packages ;;
-      python) python_packages scripts/requirements.txt ;;
+      python) python_packages scripts/requirements.txt scripts/requirements-training.txt ;;
       benchmark) python_packages scripts/requirements.txt scripts/requirements-benchmark.txt ;;
       *) fail "unknown part $part; known: compilers npm browsers python benchmark" ;;
     esac

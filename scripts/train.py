@@ -92,6 +92,13 @@ class Trainer:
         self.step, self.samples_seen, self.earlier_seconds = 0, 0, 0.0
         self._build()
 
+        self.accelerator.print(
+            f"{len(self.data.train):,} pictures to train on, {len(self.data.held_out):,} held out, {len(self.data.classes)} classes; "
+            f"{sum(parameter.numel() for parameter in self.unet.parameters()):,} parameters; "
+            f"processes: {processes} on {self.accelerator.device.type}, {'bfloat16' if precision == 'bf16' else 'float32'}",
+            flush=True,
+        )
+
     def _build(self) -> None:
         """Network, optimizer and average: fresh, from another checkpoint's weights, or as this run left them."""
         configuration = self.configuration

@@ -203,7 +203,7 @@ def test_two_processes_train_what_one_does(folder, config, tmp_path, repository)
     ]  # fmt: skip
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count("finished") == 1
+    assert done.stdout.count("finished") == 1 and "processes: 2 on cpu" in done.stdout
     one, two = load(tmp_path / "one" / "model.pt"), load(tmp_path / "two" / "model.pt")
     assert one["samples_seen"] == two["samples_seen"] == 640
     start = training.build_diffusion(Configuration(**{**load(tmp_path / "one" / "checkpoint.pt")["trainer"]["configuration"]}), 3)
