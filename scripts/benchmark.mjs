@@ -1,156 +1,154 @@
-// Guided pictures here against the same network in onnxruntime-web:
+// Speed of this project beside other runtimes, on this machine, in one run:
 //
-//   node scripts/benchmark.mjs [--rounds 9] [MODEL.gguf...]      default: weights/doodles.gguf
+//   npm run benchmark -- [options]           scripts/setup.sh benchmark installs what it needs
 //
-// Both run in this Node.js, WebAssembly, one thread, from the same weights (the
-// ONNX file is made from the model file). Ours makes whole pictures: 20 DDIM
-// steps at guidance scale 3, sampler included. onnxruntime-web makes the 40
-// network evaluations that this takes and nothing else, one at a time and as 20
-// batches of two. The contestants take turns, in another order every round;
-// medians and extremes go to the screen, everything to dist/benchmark.json.
-// Exit code 1 if the two disagree about a prediction by more than 1e-3 of its
-// largest magnitude.
+// One evaluation of a network, for a batch of one image and for the batch of two
+// that guidance needs: the C core in WebAssembly, onnxruntime-web and TensorFlow.js
+// (WebAssembly), and native PyTorch; one thread each, same weights, same inputs, and
+// outputs that are compared. Then whole pictures, sheets on several workers, start-up,
+// and cost curves. Contestants take turns, in another order every round, and nothing
+// runs meanwhile. Ratios are of processor time within a round, for machines are shared.
+//
+// Results: results.json, results.md and, after curves, PNG plots in the output folder. Tables go
+// to standard output, progress to standard error. Exit code 1 if a contestant computes
+// something else: an output that differs by more than 1e-3 of the largest magnitude.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { basename } from 'node:path';
-import { parseArgs } from 'node:util';
-import * as ort from 'onnxruntime-web/wasm';
-import { load, version } from 'pocket-diffusion';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { version } from 'pocket-diffusion';
+import { measureBrowser } from './benchmark/browser.mjs';
+import { CURVE_NETWORKS, measureCurves } from './benchmark/curves.mjs';
+import { TOLERANCE, compareNetwork } from './benchmark/forwards.mjs';
+import { markdown } from './benchmark/markdown.mjs';
+import { ODD, SIX, makeNetworks, python } from './benchmark/networks.mjs';
+import * as onnxruntime from './benchmark/onnxruntime.mjs';
+import { comparePicture, compareWorkers } from './benchmark/pictures.mjs';
+import { profile } from './benchmark/profile.mjs';
+import { PyTorch } from './benchmark/pytorch.mjs';
+import * as report from './benchmark/report.mjs';
+import { measureStartUp } from './benchmark/startup.mjs';
+import * as tfjs from './benchmark/tfjs/contestant.mjs';
 
-const STEPS = 20;
-const TOLERANCE = 1e-3;
+function positive(text) {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('not a positive whole number');
+  return Number(text);
+}
 
-const { values, positionals } = parseArgs({
-  options: { rounds: { type: 'string', default: '9' }, help: { type: 'boolean', short: 'h' } },
-  allowPositionals: true,
+const program = new Command('benchmark')
+  .description('Speed of pocket-diffusion beside other runtimes. Without a choice of parts: evaluations, pictures, start-up.')
+  .option('--quick', 'one minute: doodles and a larger network, few rounds')
+  .option('--odd', 'odd shapes as well')
+  .option('--curves', 'also cost curves over image side, channels, batch, steps and workers, with plots')
+  .option('--profile', 'time layer by layer, and nothing else')
+  .addOption(new Option('--browser <name>', 'in a real browser, and nothing else').choices(['chromium', 'firefox']))
+  .option('--networks <names>', 'only these, separated by commas', (text) => text.split(','))
+  .option('--rounds <number>', 'turns of each contestant (default: 15, quick 5)', positive)
+  .option('--turn <ms>', 'length of a turn in milliseconds (default: 200, quick 60)', positive)
+  .option('--no-pytorch', 'leave PyTorch out')
+  .option('--no-tfjs', 'leave TensorFlow.js out')
+  .option('--wasm <file>', 'module to measure', 'web/pocket-diffusion.wasm')
+  .option('--output <dir>', 'folder for the results', 'dist/benchmark')
+  .parse();
+const options = program.opts();
+const rounds = options.rounds ?? (options.quick ? 5 : 15);
+const turn = options.turn ?? (options.quick ? 60 : 200);
+
+const started = performance.now();
+const progress = (text) => console.error(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`);
+
+function chosenNetworks() {
+  const all = [...SIX, ...ODD];
+  if (options.networks) {
+    const unknown = options.networks.filter((name) => !all.some((each) => each.name === name));
+    if (unknown.length > 0) program.error(`unknown network ${unknown.join(', ')}; known: ${all.map(({ name }) => name).join(', ')}`);
+    return all.filter(({ name }) => options.networks.includes(name));
+  }
+  if (options.quick) return SIX.filter(({ name }) => ['doodles', 'dim32-side32'].includes(name));
+  return options.odd ? all : SIX;
+}
+
+/** Evaluations, pictures, start-up and, if wanted, cost curves. */
+async function compareAll(versions) {
+  const networks = chosenNetworks();
+  const files = makeNetworks([SIX[0], ...networks, ...(options.curves ? CURVE_NETWORKS : [])]);
+  const module = await WebAssembly.compile(readFileSync(options.wasm));
+  versions.tfjs = options.tfjs ? await tfjs.start() : null;
+  if (options.tfjs && !versions.tfjs) progress('TensorFlow.js is not installed: left out');
+  const pytorch = options.pytorch ? new PyTorch() : null;
+  const settings = { rounds, turn, module, wasm: options.wasm, pytorch, withTfjs: versions.tfjs !== null };
+  try {
+    const results = { networks: [] };
+    for (const { name } of networks) {
+      progress(name);
+      const result = await compareNetwork(files.get(name), settings);
+      results.networks.push(result);
+      report.printContestants(`${name}, one evaluation of one image of ${result.input.join(' x ')}`, result.forward);
+      report.printContestants(`${name}, one evaluation of a batch of two, as guidance needs it`, result.guidedStep);
+    }
+    report.printSummary(results.networks);
+    progress('a whole picture');
+    const doodles = files.get('doodles');
+    results.picture = await comparePicture(doodles, settings);
+    report.printContestants('doodles, a guided picture of 20 DDIM steps', results.picture);
+    progress('a sheet on one and two workers');
+    results.workers = await compareWorkers(doodles.model, { ...settings, rounds: Math.ceil(rounds / 2), most: 2 });
+    report.printWorkers(results.workers);
+    progress('start-up');
+    results.startUp = measureStartUp(options.wasm, doodles.model, rounds);
+    report.printStartUp(results.startUp);
+    if (options.curves) results.curves = await measureCurves(files, settings, progress);
+    versions.pytorch = pytorch?.version ?? null;
+    return results;
+  } finally {
+    pytorch?.close();
+  }
+}
+
+async function measureAll(versions) {
+  const files = () => makeNetworks([SIX[0]]).get('doodles');
+  if (options.profile) {
+    const profiles = profile(SIX[0].model);
+    for (const { program: name, output } of profiles) console.log(`\n${name}\n${output}`);
+    return { profiles };
+  }
+  if (options.browser) {
+    const browser = await measureBrowser(options.browser, files(), { rounds, wasm: options.wasm });
+    report.printBrowser(browser);
+    return { browser };
+  }
+  return compareAll(versions);
+}
+
+/** Largest disagreement of any contestant. */
+function largestDisagreement({ networks = [], curves = [], browser }) {
+  const contestants = [...networks.flatMap(({ forward, guidedStep }) => [...forward, ...guidedStep]),
+    ...curves.flatMap(({ points }) => points.flatMap((point) => point.contestants))];
+  return Math.max(0, ...contestants.map(({ disagreement }) => disagreement ?? 0), browser?.disagreement ?? 0);
+}
+
+const machine = report.describeMachine();
+const versions = {
+  'pocket-diffusion': version, node: process.versions.node, v8: process.versions.v8, 'onnxruntime-web': onnxruntime.version,
+  ...report.compilerVersions(),
+};
+const command = ['npm run benchmark --', ...process.argv.slice(2)].join(' ');
+const date = new Date().toISOString();
+const results = await measureAll(versions).catch((error) => {
+  if (process.env.DEBUG) console.error(error);
+  program.error(`error: ${error.message}`);
 });
-const rounds = Number(values.rounds);
-if (values.help || !Number.isInteger(rounds) || rounds < 1) {
-  console.error('usage: node scripts/benchmark.mjs [--rounds NUMBER] [MODEL.gguf...]');
-  process.exit(values.help ? 0 : 2);
-}
-
-/** The ONNX file of a model file, made anew if that is newer. */
-function onnxOf(modelPath) {
-  const path = `dist/${basename(modelPath, '.gguf')}.onnx`;
-  if (!existsSync(path) || statSync(path).mtimeMs < statSync(modelPath).mtimeMs) {
-    try {
-      execFileSync('.venv/bin/python', ['scripts/export_onnx.py', modelPath, path], { stdio: ['ignore', 'inherit', 'inherit'] });
-    } catch (error) {
-      throw new Error(`cannot make ${path} (scripts/setup.sh benchmark installs what it needs): ${error.message}`);
-    }
-  }
-  return path;
-}
-
-/** Deterministic inputs of about unit variance; their exact distribution does not matter. */
-function inputs(count, seed) {
-  const x = new Float32Array(count);
-  let state = seed >>> 0;
-  for (let i = 0; i < count; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    x[i] = (state / 2 ** 31 - 1) * Math.sqrt(3);
-  }
-  return x;
-}
-
-const int64 = (...numbers) => new ort.Tensor('int64', BigInt64Array.from(numbers, BigInt), [numbers.length]);
-
-/** @returns the largest difference between the two runtimes, as a share of the prediction's largest magnitude */
-async function largestDisagreement(model, session) {
-  const { networkChannels, networkHeight, networkWidth, timesteps } = model.info;
-  const classes = model.labels.length;
-  const x = inputs(networkChannels * networkHeight * networkWidth, 1);
-  let largest = 0;
-  for (const t of [0, Math.floor(timesteps / 2), timesteps - 1]) {
-    for (const label of [0, classes - 1, null]) {
-      const ours = await model.predict(x, t, label);
-      const feeds = { x: new ort.Tensor('float32', x, [1, networkChannels, networkHeight, networkWidth]), t: int64(t), label: int64(label ?? classes) };
-      const theirs = (await session.run(feeds)).prediction.data;
-      if (theirs.length !== ours.length) throw new Error(`predictions of ${ours.length} and ${theirs.length} numbers`);
-      const magnitude = ours.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      largest = ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i]) / magnitude), largest);
-    }
-  }
-  return largest;
-}
-
-/** Names and functions; each call does the work of one guided picture. */
-function contestants(model, sessions) {
-  const { networkChannels, networkHeight, networkWidth, timesteps } = model.info;
-  const count = networkChannels * networkHeight * networkWidth;
-  const nullClass = model.labels.length;
-  const batch = (labels, t) => ({
-    x: new ort.Tensor('float32', inputs(count * labels.length, t), [labels.length, networkChannels, networkHeight, networkWidth]),
-    t: int64(...labels.map(() => t)),
-    label: int64(...labels),
-  });
-  const evaluate = async (session, batches) => {
-    for (const feeds of batches) await session.run(feeds);
-  };
-  const times = Array.from({ length: STEPS }, (_, i) => Math.floor(((timesteps - 1) * (STEPS - i)) / STEPS));
-  const pairs = times.map((t) => batch([0, nullClass], t));
-  const singles = times.flatMap((t) => [batch([0], t), batch([nullClass], t)]);
-  return {
-    'pocket-diffusion, a whole picture': () => model.generate({ label: 0, guidanceScale: 3, steps: STEPS, sampler: 'ddim', eta: 0, seed: 1 }),
-    'onnxruntime-web, 40 x 1 evaluations': () => evaluate(sessions[0], singles),
-    'onnxruntime-web, 20 x 2 evaluations': () => evaluate(sessions[1], pairs),
-  };
-}
-
-async function takeTurns(entries) {
-  const milliseconds = Object.fromEntries(entries.map(([name]) => [name, []]));
-  for (let round = -1; round < rounds; round++) {
-    for (let i = 0; i < entries.length; i++) {
-      const [name, run] = entries[(i + round + 1) % entries.length];
-      const start = performance.now();
-      await run();
-      if (round >= 0) milliseconds[name].push(performance.now() - start); // the first round warms up
-    }
-  }
-  return milliseconds;
-}
-
-function median(numbers) {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
-}
-
-async function benchmark(modelPath) {
-  ort.env.wasm.numThreads = 1;
-  // With the batch fixed beforehand every shape is constant and folded away.
-  const file = readFileSync(onnxOf(modelPath));
-  const options = (batch) => ({ graphOptimizationLevel: 'all', freeDimensionOverrides: { batch } });
-  const sessions = [await ort.InferenceSession.create(file, options(1)), await ort.InferenceSession.create(file, options(2))];
-  const model = await load(modelPath);
-  const disagreement = await largestDisagreement(model, sessions[0]);
-  const milliseconds = await takeTurns(Object.entries(contestants(model, sessions)));
-  model.close();
-  for (const session of sessions) await session.release();
-
-  const [ours] = Object.values(milliseconds).map(median);
-  console.log(`\n${modelPath}: 20-step guided DDIM = 40 network evaluations; largest disagreement ${disagreement.toExponential(1)}`);
-  console.table(
-    Object.fromEntries(
-      Object.entries(milliseconds).map(([name, list]) => [
-        name,
-        { 'median ms': +median(list).toFixed(1), min: +Math.min(...list).toFixed(1), max: +Math.max(...list).toFixed(1), 'times ours': +(median(list) / ours).toFixed(2) },
-      ]),
-    ),
-  );
-  return { model: modelPath, disagreement, milliseconds };
-}
-
-mkdirSync('dist', { recursive: true });
-const results = [];
-for (const path of positionals.length ? positionals : ['weights/doodles.gguf']) results.push(await benchmark(path));
-const machine = { processor: cpus()[0].model, cores: cpus().length, platform: `${process.platform}-${process.arch}` };
-const versions = { 'pocket-diffusion': version, 'onnxruntime-web': ort.env.versions.web, node: process.versions.node, v8: process.versions.v8 };
-writeFileSync('dist/benchmark.json', `${JSON.stringify({ date: new Date().toISOString(), machine, versions, rounds, results }, null, 2)}\n`);
-console.log(`${machine.processor}, one thread, Node.js ${versions.node}, onnxruntime-web ${versions['onnxruntime-web']}, ${rounds} rounds; all times in dist/benchmark.json`);
-if (results.some(({ disagreement }) => !(disagreement <= TOLERANCE))) {
-  console.error(`the runtimes disagree by more than ${TOLERANCE}`);
+machine.loadAverageAfter = loadavg();
+mkdirSync(options.output, { recursive: true });
+const path = join(options.output, 'results.json');
+const everything = { date, command, machine, versions, rounds, turn, ...results };
+writeFileSync(path, `${JSON.stringify(everything, null, 1)}\n`);
+if (results.networks) writeFileSync(join(options.output, 'results.md'), `${markdown(everything)}\n`);
+if (results.curves) python('scripts/plot_benchmark.py', path, options.output);
+console.log(`\n${machine.processor}, ${machine.cores} cores (${machine.instructions.join(', ')}), Node.js ${versions.node}; ${rounds} rounds; ` +
+  `load average ${machine.loadAverage[0].toFixed(1)} before, ${machine.loadAverageAfter[0].toFixed(1)} after; everything in ${path}`);
+if (!(largestDisagreement(results) <= TOLERANCE)) {
+  console.error(`a contestant disagrees by more than ${TOLERANCE} of the largest magnitude`);
   process.exitCode = 1;
 }

@@ -143,6 +143,17 @@ npm_packages() {
   stamp npm "$key"
 }
 
+# TensorFlow.js, which only the benchmark needs: 66 MB in a folder of its own.
+benchmark_packages() {
+  check_node
+  local folder=scripts/benchmark/tfjs key
+  key=$(cat $folder/package.json $folder/package-lock.json | sha256sum; node --version)
+  [ -d $folder/node_modules ] && stamped npm-benchmark "$key" && return 0
+  say "installing npm packages for the benchmark"
+  quietly npm-benchmark npm ci --prefix $folder --no-audit --no-fund || fail "npm ci failed"
+  stamp npm-benchmark "$key"
+}
+
 # .venv with PyTorch, the reference implementation, the tools for training and export.
 # requirements FILE... are added. The reference is installed without its
 # dependencies: it wants torchvision, which the one module in use does not.
@@ -207,7 +218,10 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       compilers | browsers) packages "$part" ;;
       npm) npm_packages ;;
       python) python_packages scripts/requirements.txt scripts/requirements-training.txt ;;
-      benchmark) python_packages scripts/requirements.txt scripts/requirements-benchmark.txt ;;
+      benchmark)
+        python_packages scripts/requirements.txt scripts/requirements-benchmark.txt
+        benchmark_packages
+        ;;
       *) fail "unknown part $part; known: compilers npm browsers python benchmark" ;;
     esac
   done

@@ -152,15 +152,20 @@ static void list_resnet(weight_list *list, const char *prefix, int32_t embedding
     if (block->has_shortcut) add_layer(list, prefix, "res_conv", in, plain_map(out), &block->shortcut);
 }
 
-static void list_attention(weight_list *list, const char *prefix, int32_t channels, pd_attention_layer *layer,
-                           bool linear)
+/* Both attentions: a norm, to_qkv without bias, to_out. */
+static void list_attention(weight_list *list, const char *prefix, const char *out_layer, int32_t channels, int32_t heads,
+                           int32_t head_size, const float **norm_gain, pd_conv *to_qkv, pd_conv *to_out)
 {
-    const channel_map heads = grouped_map(layer->heads, layer->head_size);
-    add_gain(list, prefix, "fn.norm.g", channels, &layer->norm_gain);
-    add_convolution(list, prefix, "fn.fn.to_qkv.weight", plain_map(channels),
-                    grouped_map(3 * layer->heads, layer->head_size), &layer->to_qkv);
-    add_layer(list, prefix, linear ? "fn.fn.to_out.0" : "fn.fn.to_out", heads, plain_map(channels), &layer->to_out);
-    if (linear) add_gain(list, prefix, "fn.fn.to_out.1.g", channels, &layer->out_gain);
+    add_gain(list, prefix, "fn.norm.g", channels, norm_gain);
+    add_convolution(list, prefix, "fn.fn.to_qkv.weight", plain_map(channels), grouped_map(3 * heads, head_size), to_qkv);
+    add_layer(list, prefix, out_layer, grouped_map(heads, head_size), plain_map(channels), to_out);
+}
+
+static void list_linear_attention(weight_list *list, const char *prefix, int32_t channels, pd_linear_attention *layer)
+{
+    list_attention(list, prefix, "fn.fn.to_out.0", channels, layer->heads, layer->head_size, &layer->norm_gain,
+                   &layer->to_qkv, &layer->to_out);
+    add_gain(list, prefix, "fn.fn.to_out.1.g", channels, &layer->out_gain);
 }
 
 /* "downs.2." + "1." and so on; indices are below 10. */
@@ -198,7 +203,7 @@ static void list_weights(pd_unet *unet, const int32_t *dims, weight_list *list)
         pd_level *level = &unet->levels[i];
         list_resnet(list, indexed(prefix, "downs.", i, ".0."), embedding, plain_map(dims[i]), dims[i], &level->down_1);
         list_resnet(list, indexed(prefix, "downs.", i, ".1."), embedding, plain_map(dims[i]), dims[i], &level->down_2);
-        list_attention(list, indexed(prefix, "downs.", i, ".2."), dims[i], &level->down_attention, true);
+        list_linear_attention(list, indexed(prefix, "downs.", i, ".2."), dims[i], &level->down_attention);
         add_layer(list, indexed(prefix, "downs.", i, "."), "3", plain_map(dims[i]), plain_map(dims[i + 1]),
                   &level->downsample);
     }
@@ -208,13 +213,15 @@ static void list_weights(pd_unet *unet, const int32_t *dims, weight_list *list)
         const channel_map concat = concat_map(dims[i + 1], dims[i]);
         list_resnet(list, indexed(prefix, "ups.", up, ".0."), embedding, concat, dims[i + 1], &level->up_1);
         list_resnet(list, indexed(prefix, "ups.", up, ".1."), embedding, concat, dims[i + 1], &level->up_2);
-        list_attention(list, indexed(prefix, "ups.", up, ".2."), dims[i + 1], &level->up_attention, true);
+        list_linear_attention(list, indexed(prefix, "ups.", up, ".2."), dims[i + 1], &level->up_attention);
         /* A level that doubles the map holds [Upsample, Conv2d]: the convolution is its element 1. */
         add_layer(list, indexed(prefix, "ups.", up, "."), i ? "3.1" : "3", plain_map(dims[i + 1]), plain_map(dims[i]),
                   &level->upsample);
     }
     list_resnet(list, "mid_block1.", embedding, plain_map(dims[levels]), dims[levels], &unet->middle_1);
-    list_attention(list, "mid_attn.", dims[levels], &unet->middle_attention, false);
+    pd_attention_layer *middle = &unet->middle_attention;
+    list_attention(list, "mid_attn.", "fn.fn.to_out", dims[levels], middle->heads, middle->head_size, &middle->norm_gain,
+                   &middle->to_qkv, &middle->to_out);
     list_resnet(list, "mid_block2.", embedding, plain_map(dims[levels]), dims[levels], &unet->middle_2);
     list_resnet(list, "final_res_block.", embedding, concat_map(dims[0], dims[0]), dims[0], &unet->final_block);
     add_layer(list, "", "final_conv", plain_map(dims[0]), plain_map(config->out_dim), &unet->final_convolution);
@@ -285,11 +292,11 @@ static void plan_network(pd_unet *unet, const int32_t *dims)
         level->out_channels = out;
         plan_resnet(unet, &level->down_1, in, in, height, width, false);
         plan_resnet(unet, &level->down_2, in, in, height, width, false);
-        plan_attention(unet, &level->down_attention, in, height, width, LINEAR_HEADS, LINEAR_HEAD_SIZE);
+        pd_linear_attention_plan(&level->down_attention, height, width, in, LINEAR_HEADS, LINEAR_HEAD_SIZE);
         plan_convolution(&level->downsample, in, out, height, width, last ? 3 : 4, last ? 1 : 2, false, images);
         plan_resnet(unet, &level->up_1, out + in, out, height, width, true);
         plan_resnet(unet, &level->up_2, out + in, out, height, width, true);
-        plan_attention(unet, &level->up_attention, out, height, width, LINEAR_HEADS, LINEAR_HEAD_SIZE);
+        pd_linear_attention_plan(&level->up_attention, height, width, out, LINEAR_HEADS, LINEAR_HEAD_SIZE);
         plan_convolution(&level->upsample, out, in, height, width, 3, 1, i > 0, images);
     }
     const pd_level *bottom = &unet->levels[levels - 1];
@@ -372,25 +379,19 @@ static void raise_to_resnet_scratch(void *context, const pd_resnet *block)
     *count = max_u64(*count, max_u64(block->time_projection.scratch_count, block->class_projection.scratch_count));
 }
 
-static uint64_t attention_scratch(const pd_attention_layer *layer, int32_t height, int32_t width, bool linear)
-{
-    const uint64_t core = linear ? pd_linear_attention_scratch_count(height, width, layer->heads, layer->head_size)
-                                 : pd_attention_scratch_count(height, width, layer->heads, layer->head_size);
-    return max_u64(core, max_u64(layer->to_qkv.scratch_count, layer->to_out.scratch_count));
-}
-
 static uint64_t largest_scratch(const pd_unet *unet)
 {
     const pd_conv *const others[] = {&unet->stem, &unet->final_convolution, &unet->time_mlp_1, &unet->time_mlp_2,
                                      &unet->class_mlp_1, &unet->class_mlp_2};
     const pd_level *bottom = &unet->levels[unet->config.level_count - 1];
-    uint64_t count = attention_scratch(&unet->middle_attention, bottom->height, bottom->width, false);
+    const pd_attention_layer *middle = &unet->middle_attention;
+    uint64_t count = pd_attention_scratch_count(bottom->height, bottom->width, middle->heads, middle->head_size);
+    count = max_u64(count, max_u64(middle->to_qkv.scratch_count, middle->to_out.scratch_count));
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) count = max_u64(count, others[i]->scratch_count);
     pd_unet_each_resnet(unet, raise_to_resnet_scratch, &count);
     for (int32_t i = 0; i < unet->config.level_count; i++) {
         const pd_level *level = &unet->levels[i];
-        count = max_u64(count, attention_scratch(&level->down_attention, level->height, level->width, true));
-        count = max_u64(count, attention_scratch(&level->up_attention, level->height, level->width, true));
+        count = max_u64(count, max_u64(level->down_attention.scratch_count, level->up_attention.scratch_count));
         count = max_u64(count, max_u64(level->downsample.scratch_count, level->upsample.scratch_count));
     }
     return count;
@@ -406,14 +407,13 @@ static void place_workspace(pd_arena *arena, pd_unet *unet)
     uint64_t running = pixels * (uint64_t)(unet->init_channels > unet->out_channels ? unet->init_channels : unet->out_channels);
     /* The embeddings are computed in the same buffers. */
     running = max_u64(running, (uint64_t)(unet->embedding_size > unet->time_features ? unet->embedding_size : unet->time_features));
-    uint64_t qkv = bottom_pixels * (uint64_t)unet->middle_attention.to_qkv.shape.out_channels;
+    const uint64_t qkv = bottom_pixels * (uint64_t)unet->middle_attention.to_qkv.shape.out_channels;
 
     for (int32_t i = 0; i < unet->config.level_count; i++) {
         pd_level *level = &unet->levels[i];
         const uint64_t level_pixels = images * (uint64_t)level->height * (uint64_t)level->width;
         const uint64_t widest = (uint64_t)(level->in_channels > level->out_channels ? level->in_channels : level->out_channels);
         running = max_u64(running, level_pixels * widest);
-        qkv = max_u64(qkv, level_pixels * (uint64_t)level->down_attention.to_qkv.shape.out_channels);
         level->concat_1 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
         level->concat_2 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
     }
@@ -470,19 +470,33 @@ static void place_model(pd_arena *arena, pd_model *model, weight_list *list)
 
 /* ---- pack --------------------------------------------------------------------- */
 
+/* How many channels from `channel` on are neighbours among the stored ones too. */
+static int32_t run_of_channels(const channel_map *map, int32_t channel)
+{
+    int32_t end = (channel / map->group + 1) * map->group;
+    if (map->split) end = channel < map->split ? map->split : map->real;
+    return (end < map->real ? end : map->real) - channel;
+}
+
 /* The columns [first_column, first_column + taps * in.real) of every row, moved
- * to stored channels: [out.stored][taps][in.stored]. */
-static void spread_channels(const weight *w, uint64_t first_column, const float *rows, float *spread)
+ * to stored channels: [out.stored][taps][in.stored]. Returns `spread`, or `rows`
+ * if they are like that already. */
+static const float *spread_channels(const weight *w, uint64_t first_column, const float *rows, float *spread)
 {
     const int32_t taps = w->convolution->shape.kernel * w->convolution->shape.kernel;
+    const bool dense = w->columns == (uint64_t)taps * (uint64_t)w->in.real;
+    if (dense && w->in.real == w->in.stored && w->out.real == w->out.stored) return rows;
     memset(spread, 0, sizeof(float) * (size_t)w->out.stored * (size_t)taps * (size_t)w->in.stored);
     for (int32_t out = 0; out < w->out.real; out++) {
         const float *row = rows + (uint64_t)out * w->columns + first_column;
         float *target = spread + (size_t)stored_channel(&w->out, out) * (size_t)taps * (size_t)w->in.stored;
-        for (int32_t tap = 0; tap < taps; tap++)
-            for (int32_t in = 0; in < w->in.real; in++)
-                target[tap * w->in.stored + stored_channel(&w->in, in)] = row[tap * w->in.real + in];
+        for (int32_t tap = 0; tap < taps; tap++, row += w->in.real, target += w->in.stored)
+            for (int32_t in = 0, count; in < w->in.real; in += count) {
+                count = run_of_channels(&w->in, in);
+                memcpy(target + stored_channel(&w->in, in), row + in, sizeof(float) * (size_t)count);
+            }
     }
+    return spread;
 }
 
 static void pack_vector(const weight *w, const float *values)
@@ -511,11 +525,10 @@ static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, floa
             pack_vector(w, values);
             continue;
         }
-        spread_channels(w, 0, values, spread);
-        pd_conv_pack(w->convolution, spread, (float *)(uintptr_t)w->convolution->packed);
+        pd_conv_pack(w->convolution, spread_channels(w, 0, values, spread), (float *)(uintptr_t)w->convolution->packed);
         if (w->second_convolution) {
-            spread_channels(w, w->columns / 2, values, spread);
-            pd_conv_pack(w->second_convolution, spread, (float *)(uintptr_t)w->second_convolution->packed);
+            pd_conv_pack(w->second_convolution, spread_channels(w, w->columns / 2, values, spread),
+                         (float *)(uintptr_t)w->second_convolution->packed);
         }
     }
     return PD_OK;

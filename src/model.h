@@ -24,18 +24,17 @@ typedef struct pd_resnet {
     int32_t condition_offset; /* of [scale | shift] in the condition vector */
 } pd_resnet;
 
-/* PreNorm + LinearAttention or Attention, with the residual around it. */
+/* PreNorm + Attention, with the residual around it. */
 typedef struct pd_attention_layer {
     const float *norm_gain;
     pd_conv to_qkv, to_out;
-    const float *out_gain; /* NULL for full attention, which has no norm behind it */
     int32_t heads, head_size;
 } pd_attention_layer;
 
 typedef struct pd_level {
     int32_t height, width, in_channels, out_channels;
     pd_resnet down_1, down_2, up_1, up_2;
-    pd_attention_layer down_attention, up_attention;
+    pd_linear_attention down_attention, up_attention;
     pd_conv downsample, upsample; /* at the last and first level plain 3x3 */
     /* Inputs of up_1 and up_2: channels coming up, then the skip from down. */
     float *concat_1, *concat_2;
@@ -47,7 +46,7 @@ typedef struct pd_workspace {
     float *stem_concat; /* input of final_block: channels coming up, then the stem's output */
     float *x, *y;     /* running activations, largest level */
     float *hidden_1, *hidden_2;
-    float *qkv, *attended;
+    float *qkv, *attended; /* of the attention in the middle */
     float *conditions; /* [images][condition_count] */
     float *time_condition, *class_condition; /* of pd_model_predict */
     float *scratch;    /* of the kernels */

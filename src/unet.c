@@ -1,6 +1,7 @@
 #include "unet.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "elementary.h"
 
@@ -106,6 +107,7 @@ typedef struct forward_pass {
     const pd_unet *unet;
     const pd_workspace *workspace;
     int32_t images;
+    int32_t distinct; /* image i has the input of image i % distinct: the predictions of guidance share theirs */
 } forward_pass;
 
 static pd_view view_of(const forward_pass *pass, float *data, int32_t height, int32_t width, int32_t channels)
@@ -122,8 +124,23 @@ static pd_view channels_of(const pd_view *view, int32_t first, int32_t channels)
     return part;
 }
 
-/* out = resnet(in). `out` is another buffer than `in`. */
-static void resnet(const forward_pass *pass, const pd_resnet *block, const pd_view *in, const pd_view *out)
+/* out = convolution(in), where the first `distinct` images of `in` repeat. */
+static void convolve_distinct(const forward_pass *pass, const pd_conv *convolution, int32_t distinct, const pd_view *in,
+                              const pd_view *out)
+{
+    pd_view from = *in, to = *out;
+    from.images = to.images = distinct;
+    pd_conv_run(convolution, &from, NULL, &to, pass->workspace->scratch);
+    const size_t stride = (size_t)out->stride, computed = (size_t)(distinct * out->height * out->width);
+    const size_t pixels = (size_t)(out->images * out->height * out->width);
+    for (size_t i = computed; i < pixels; i++)
+        memcpy(out->data + i * stride, out->data + (i - computed) * stride, sizeof(float) * (size_t)out->channels);
+}
+
+/* out = resnet(in). `out` is another buffer than `in`. The first `distinct` images
+ * of `in` repeat: what does not depend on time and class is computed for these. */
+static void resnet(const forward_pass *pass, const pd_resnet *block, int32_t distinct, const pd_view *in,
+                   const pd_view *out)
 {
     const pd_workspace *workspace = pass->workspace;
     const float *scale[PD_MAX_PICTURES], *shift[PD_MAX_PICTURES];
@@ -134,7 +151,7 @@ static void resnet(const forward_pass *pass, const pd_resnet *block, const pd_vi
     const pd_view hidden_1 = view_of(pass, workspace->hidden_1, in->height, in->width, block->out_channels);
     const pd_view hidden_2 = view_of(pass, workspace->hidden_2, in->height, in->width, block->out_channels);
 
-    pd_conv_run(&block->convolution_1, in, NULL, &hidden_1, workspace->scratch);
+    convolve_distinct(pass, &block->convolution_1, distinct, in, &hidden_1);
     pd_rms_norm(&hidden_1, block->gain_1, scale, shift, true, NULL, &hidden_1);
     pd_conv_run(&block->convolution_2, &hidden_1, NULL, &hidden_2, workspace->scratch);
     if (block->has_shortcut) pd_conv_run(&block->shortcut, in, NULL, out, workspace->scratch);
@@ -152,15 +169,8 @@ static void attention(const forward_pass *pass, const pd_attention_layer *layer,
 
     pd_rms_norm(in, layer->norm_gain, NULL, NULL, false, NULL, &normed);
     pd_conv_run(&layer->to_qkv, &normed, NULL, &qkv, workspace->scratch);
-    if (layer->out_gain) {
-        const pd_view projected = view_of(pass, workspace->hidden_2, in->height, in->width, in->channels);
-        pd_linear_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
-        pd_conv_run(&layer->to_out, &attended, NULL, &projected, workspace->scratch);
-        pd_rms_norm(&projected, layer->out_gain, NULL, NULL, false, in, out);
-    } else {
-        pd_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
-        pd_conv_run(&layer->to_out, &attended, in, out, workspace->scratch);
-    }
+    pd_attention(&qkv, layer->heads, layer->head_size, &attended, workspace->scratch);
+    pd_conv_run(&layer->to_out, &attended, in, out, workspace->scratch);
 }
 
 /* ---- forward ------------------------------------------------------------------ */
@@ -186,9 +196,9 @@ static pd_view go_down(const forward_pass *pass, pd_view x)
         const pd_view skip_1 = channels_of(&concat_2, out, in), skip_2 = channels_of(&concat_1, out, in);
         const pd_view y = view_of(pass, pass->workspace->y, level->height, level->width, in);
 
-        resnet(pass, &level->down_1, &x, &skip_1);
-        resnet(pass, &level->down_2, &skip_1, &y);
-        attention(pass, &level->down_attention, &y, &skip_2);
+        resnet(pass, &level->down_1, i > 0 ? pass->images : pass->distinct, &x, &skip_1);
+        resnet(pass, &level->down_2, pass->images, &skip_1, &y);
+        pd_linear_attention_run(&level->down_attention, &y, &skip_2, pass->workspace->scratch);
         x = view_of(pass, pass->workspace->x, level->downsample.out_height, level->downsample.out_width, out);
         pd_conv_run(&level->downsample, &skip_2, NULL, &x, pass->workspace->scratch);
     }
@@ -207,9 +217,9 @@ static void go_up(const forward_pass *pass, const pd_view *stem_concat)
         const pd_view y = view_of(pass, pass->workspace->y, level->height, level->width, out);
         const pd_view concat_2_head = channels_of(&concat_2, 0, out);
 
-        resnet(pass, &level->up_1, &concat_1, &concat_2_head);
-        resnet(pass, &level->up_2, &concat_2, &y);
-        attention(pass, &level->up_attention, &y, &x);
+        resnet(pass, &level->up_1, pass->images, &concat_1, &concat_2_head);
+        resnet(pass, &level->up_2, pass->images, &concat_2, &y);
+        pd_linear_attention_run(&level->up_attention, &y, &x, pass->workspace->scratch);
 
         pd_view above = *stem_concat;
         if (i > 0) {
@@ -221,17 +231,28 @@ static void go_up(const forward_pass *pass, const pd_view *stem_concat)
     }
 }
 
+/* The period of the inputs. */
+static int32_t count_distinct(int32_t images, const float *const *x)
+{
+    for (int32_t period = 1; period < images; period++) {
+        int32_t i = period;
+        while (i < images && x[i] == x[i - period]) i++;
+        if (i == images) return period;
+    }
+    return images;
+}
+
 void pd_unet_forward(const pd_unet *unet, int32_t images, const float *const *x, const float *time_condition,
                      const float *const *class_conditions, float *const *predictions)
 {
     assert(images >= 1 && images <= unet->max_images && unet->max_images <= PD_MAX_PICTURES);
-    const forward_pass pass = {unet, &unet->workspace, images};
+    const forward_pass pass = {unet, &unet->workspace, images, count_distinct(images, x)};
     const int32_t height = unet->height, width = unet->width, stem = unet->init_channels;
     const pd_level *bottom = &unet->levels[unet->config.level_count - 1];
     const size_t pixels = (size_t)height * (size_t)width;
 
     load_conditions(&pass, time_condition, class_conditions);
-    for (int32_t i = 0; i < images; i++) {
+    for (int32_t i = 0; i < pass.distinct; i++) {
         const pd_view image = {pass.workspace->input + (size_t)i * pixels * (size_t)unet->config.channels, 1, height, width,
                                unet->config.channels, unet->config.channels};
         pd_from_planar(x[i], unet->config.channels, &image);
@@ -239,7 +260,7 @@ void pd_unet_forward(const pd_unet *unet, int32_t images, const float *const *x,
     const pd_view input = view_of(&pass, pass.workspace->input, height, width, unet->config.channels);
     const pd_view stem_concat = view_of(&pass, pass.workspace->stem_concat, height, width, 2 * stem);
     const pd_view stem_output = channels_of(&stem_concat, stem, stem);
-    pd_conv_run(&unet->stem, &input, NULL, &stem_output, pass.workspace->scratch);
+    convolve_distinct(&pass, &unet->stem, pass.distinct, &input, &stem_output);
 
     const pd_view down = go_down(&pass, stem_output);
 
@@ -247,15 +268,15 @@ void pd_unet_forward(const pd_unet *unet, int32_t images, const float *const *x,
     const pd_view bottom_concat = view_of(&pass, bottom->concat_1, bottom->height, bottom->width,
                                           bottom->out_channels + bottom->in_channels);
     const pd_view bottom_head = channels_of(&bottom_concat, 0, bottom->out_channels);
-    resnet(&pass, &unet->middle_1, &down, &y);
+    resnet(&pass, &unet->middle_1, images, &down, &y);
     attention(&pass, &unet->middle_attention, &y, &down);
-    resnet(&pass, &unet->middle_2, &down, &bottom_head);
+    resnet(&pass, &unet->middle_2, images, &down, &bottom_head);
 
     go_up(&pass, &stem_concat);
 
     const pd_view final_hidden = view_of(&pass, pass.workspace->y, height, width, stem);
     const pd_view output = view_of(&pass, pass.workspace->x, height, width, unet->out_channels);
-    resnet(&pass, &unet->final_block, &stem_concat, &final_hidden);
+    resnet(&pass, &unet->final_block, images, &stem_concat, &final_hidden);
     pd_conv_run(&unet->final_convolution, &final_hidden, NULL, &output, pass.workspace->scratch);
     for (int32_t i = 0; i < images; i++) {
         const pd_view image = {output.data + (size_t)i * pixels * (size_t)unet->out_channels, 1, height, width,

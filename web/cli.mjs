@@ -197,7 +197,7 @@ async function generatePictures(model, options) {
     preview: false,
     onStep(event) {
       bar ??= startProgress({ steps: event.steps, pictures: event.count });
-      bar?.update(event.index * event.steps + event.step, { picture: event.index + 1 });
+      bar?.increment(1, { picture: event.index + 1 }); // pictures advance together
     },
   };
   try {

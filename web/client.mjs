@@ -1,57 +1,57 @@
-// The page's side of a model that lives in a worker; the same methods as ModelHost.
+// The page's side of one worker with a model in it.
 
 import { abortable } from './async.mjs';
 import { PocketDiffusionError, closedError } from './errors.mjs';
 import { isReply, makeMessage, unpackError } from './protocol.mjs';
-
-/** Whether a model is put into a worker unless the caller says otherwise. */
-export const workerByDefault = () => typeof Worker === 'function' && typeof document === 'object';
-
-/** Throws what the Worker constructor throws, for example on a page that was opened from a file. */
-export function createWorker() {
-  // Bundlers look for this very expression.
-  return new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: 'pocket-diffusion' });
-}
+import { startThread } from './thread.mjs';
 
 export class ModelClient {
-  #worker;
+  #thread = null;
+  #onEnd;
   #calls = new Map(); // id -> { resolve, reject, onStep }
   #nextId = 1;
   #failure = null; // why the worker is gone
 
   /**
-   * @param {Worker} worker from createWorker(); terminated by close() and on failure
+   * A worker that has no model yet. Rejects with code WORKER if none can be made; a script that cannot be loaded shows
+   * in open().
+   * @param {(client: ModelClient) => void} [onEnd] called once, when the worker has ended, whatever ended it
+   */
+  static async start(onEnd = () => {}) {
+    const client = new ModelClient(onEnd);
+    try {
+      client.#thread = await startThread({
+        onMessage: (message) => client.#receive(message),
+        onFailure: (reason) => client.#end(new PocketDiffusionError('WORKER', reason)),
+      });
+    } catch (error) {
+      throw new PocketDiffusionError('WORKER', `no worker can be started: ${error.message}`, { cause: error });
+    }
+    return client;
+  }
+
+  /** @private use ModelClient.start */
+  constructor(onEnd) {
+    this.#onEnd = onEnd;
+  }
+
+  /**
+   * To be called once, before everything else.
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file, handed over
+   * @returns {Promise<{ info: object, labels: string[] }>}
    */
-  static async open(worker, module, bytes, { signal } = {}) {
-    const client = new ModelClient(worker);
-    try {
-      const { info, labels } = await client.#request('open', { module, bytes }, { signal, transfer: [bytes.buffer] });
-      return { host: client, info, labels };
-    } catch (error) {
-      client.close();
-      throw error;
-    }
+  open(module, bytes, { signal } = {}) {
+    return this.#request('open', { module, bytes }, { signal, transfer: [bytes.buffer] });
   }
 
-  /** @private use ModelClient.open */
-  constructor(worker) {
-    this.#worker = worker;
-    worker.addEventListener('message', ({ data }) => this.#receive(data));
-    worker.addEventListener('messageerror', () => this.#fail('a message of the worker cannot be read'));
-    worker.addEventListener('error', (event) => {
-      event.preventDefault?.();
-      // Without a message the script itself could not be loaded.
-      this.#fail(event.message ? `the worker failed: ${event.message}` : 'the worker script cannot be loaded');
-    });
-  }
-
+  /** As ModelHost.predict. */
   predict(x, t, label, { signal } = {}) {
     const copy = x.slice();
     return this.#request('predict', { x: copy, t, label }, { signal, transfer: [copy.buffer] });
   }
 
+  /** As ModelHost.generate. */
   generate(request, { signal, onStep } = {}) {
     return this.#request('generate', { request, steps: Boolean(onStep) }, { signal, onStep });
   }
@@ -67,17 +67,24 @@ export class ModelClient {
     const id = this.#nextId++;
     const reply = new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject, onStep });
+      this.#thread.hold(true);
       this.#post(type, id, fields, transfer);
     });
     return abortable(reply, signal).catch((error) => {
       // Still listed: the worker has not answered, so it was the signal or onStep that ended the call.
-      if (this.#calls.delete(id)) this.#post('abort', id);
+      if (this.#forget(id)) this.#post('abort', id);
       throw error;
     });
   }
 
   #post(type, id, fields, transfer = []) {
-    this.#worker.postMessage(makeMessage(type, id, fields), transfer);
+    this.#thread.post(makeMessage(type, id, fields), transfer);
+  }
+
+  #forget(id) {
+    const known = this.#calls.delete(id);
+    if (this.#calls.size === 0) this.#thread.hold(false);
+    return known;
   }
 
   #receive(message) {
@@ -86,32 +93,34 @@ export class ModelClient {
     const call = this.#calls.get(id);
     if (!call) return;
     if (type === 'step') {
-      this.#step(id, call, message.event);
+      this.#step(id, call, message.events);
       return;
     }
-    this.#calls.delete(id);
-    if (type === 'result') call.resolve(message.value);
-    else call.reject(unpackError(message.error));
+    this.#forget(id);
+    if (type === 'result') {
+      call.resolve(message.value);
+      return;
+    }
+    const error = unpackError(message.error);
+    call.reject(error);
+    if (error.code === 'TRAP') this.#end(error); // the worker has no bytes to load the model from again
   }
 
-  async #step(id, call, event) {
+  async #step(id, call, events) {
     try {
-      await call.onStep?.(event);
+      await call.onStep?.(events);
       if (this.#calls.has(id)) this.#post('continue', id);
     } catch (error) {
       call.reject(error);
     }
   }
 
-  #fail(message) {
-    this.#end(new PocketDiffusionError('WORKER', message));
-  }
-
   #end(failure) {
     if (this.#failure) return;
     this.#failure = failure;
-    this.#worker.terminate();
+    this.#thread?.terminate();
     for (const { reject } of this.#calls.values()) reject(failure);
     this.#calls.clear();
+    this.#onEnd(this);
   }
 }

@@ -56,8 +56,8 @@ function importsOf(module) {
 }
 
 /**
- * @typedef {object} RunRequest one picture, every option resolved
- * @property {number} label @property {number | bigint} seed
+ * @typedef {object} RunRequest 1 to 64 pictures (PD_MAX_PICTURES), every option resolved
+ * @property {ReadonlyArray<{ label: number, seed: number | bigint }>} pictures
  * @property {'ddim' | 'ddpm'} sampler @property {number} steps @property {number} guidanceScale
  * @property {number} eta @property {number} rescale @property {boolean} projection
  */
@@ -144,7 +144,7 @@ export class Engine {
       this.#status('pd_wasm_model_predict', model, input, t, label, output)));
   }
 
-  /** @param {number} model @param {RunRequest} request @returns {number} handle of a run of one picture */
+  /** @param {number} model @param {RunRequest} request @returns {number} handle of a run */
   startRun(model, request) {
     const options = this.#address('pd_wasm_options_create', model);
     try {
@@ -152,36 +152,39 @@ export class Engine {
       for (const [name, key] of Object.entries(OPTION_KEYS)) {
         this.#status('pd_wasm_options_set', options, key, values[name]);
       }
-      const record = new DataView(new ArrayBuffer(PICTURE_BYTES));
-      record.setInt32(0, request.label, true);
-      record.setBigUint64(8, BigInt(request.seed), true);
-      return this.#withBytes(new Uint8Array(record.buffer), (picture) =>
-        this.#address('pd_wasm_run_start', model, options, picture, 1));
+      const { pictures } = request;
+      const records = new DataView(new ArrayBuffer(PICTURE_BYTES * pictures.length));
+      pictures.forEach(({ label, seed }, index) => {
+        records.setInt32(PICTURE_BYTES * index, label, true);
+        records.setBigUint64(PICTURE_BYTES * index + 8, BigInt(seed), true);
+      });
+      return this.#withBytes(new Uint8Array(records.buffer), (address) =>
+        this.#address('pd_wasm_run_start', model, options, address, pictures.length));
     } finally {
       this.#release(options);
     }
   }
 
-  /** One step of the reverse process. @returns {number} the timestep at which the network was evaluated */
+  /** One step of the reverse process for every picture. @returns {number} the timestep at which the network was evaluated */
   step(run) {
     const timestep = this.#call('pd_wasm_run_next_timestep', run);
     this.#status('pd_wasm_run_step', run);
     return timestep;
   }
 
-  /** @returns {Float32Array} x_t, `length` floats */
-  state(run, length) {
-    return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, 0, address, length));
+  /** @returns {Float32Array} x_t of a picture, `length` floats */
+  state(run, picture, length) {
+    return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, picture, address, length));
   }
 
-  /** @returns {Uint8Array} pixels of the current x_0 estimate, `length` bytes */
-  preview(run, length) {
-    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_preview', run, 0, address, length));
+  /** @returns {Uint8Array} pixels of the current x_0 estimate of a picture, `length` bytes */
+  preview(run, picture, length) {
+    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_preview', run, picture, address, length));
   }
 
-  /** @returns {Uint8Array} pixels of the finished picture, `length` bytes */
-  finish(run, length) {
-    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_finish', run, 0, address, length));
+  /** @returns {Uint8Array} pixels of a finished picture, `length` bytes */
+  finish(run, picture, length) {
+    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_finish', run, picture, address, length));
   }
 
   /** Does nothing on a dead instance, so that it can stand in a `finally`. */

@@ -12,25 +12,33 @@ export class ModelHost {
   #closed = false;
   #info;
 
+  /** How many runs can be made at the same time. */
+  get workers() {
+    return 1;
+  }
+
   /**
+   * To be called once, before everything else.
    * @param {WebAssembly.Module} module
-   * @param {Uint8Array} bytes of the model file; kept, for after a trap the model is loaded again
-   * @returns {Promise<{ host: ModelHost, info: object, labels: string[] }>}
+   * @param {Uint8Array} bytes of the model file
+   * @param {{ keepBytes?: boolean }} [options] keepBytes: keep them and load the model again after a trap (default);
+   *   otherwise every call after a trap fails with code TRAP
+   * @returns {Promise<{ info: object, labels: string[] }>}
    */
-  static async open(module, bytes) {
-    const host = new ModelHost();
-    host.#module = module;
-    host.#bytes = bytes;
-    const { engine, model } = await host.#ready();
+  async open(module, bytes, { keepBytes = true } = {}) {
+    this.#module = module;
+    this.#bytes = bytes;
+    const { engine, model } = await this.#ready();
+    if (!keepBytes) this.#bytes = null;
     const description = engine.describeModel(model);
-    host.#info = description.info;
-    return { host, ...description };
+    this.#info = description.info;
+    return description;
   }
 
   /** The instance with the model in it; a new one if the last one trapped or could not be made. */
   #ready() {
     if (this.#closed) return Promise.reject(closedError());
-    if (this.#engine?.dead) this.#loaded = this.#engine = null;
+    if (this.#engine?.dead && this.#bytes) this.#loaded = this.#engine = null;
     this.#loaded ??= this.#instantiate().catch((error) => {
       this.#loaded = null;
       throw error;
@@ -55,32 +63,47 @@ export class ModelHost {
   }
 
   /**
-   * Runs that are under way at the same time take turns, step by step.
+   * Makes the pictures of a request together. Runs that are under way at the same time take turns, step by step.
    * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean }} request
-   * @param {{ signal?: AbortSignal, onStep?: (event: object) => void | Promise<void> }} [callbacks]
-   * @returns {Promise<Uint8Array>} pixels
+   * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks] onStep gets one
+   *   StepEvent per picture; the next step waits for it
+   * @returns {Promise<{ pixels: Uint8Array[], stepTime: number }>} stepTime: milliseconds of a step, on average
    */
   async generate(request, { signal, onStep } = {}) {
     const { engine, model } = await this.#ready();
     this.#checkOpen(signal);
-    const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
-    const byteLength = width * height * channels;
+    const { width, height, channels } = this.#info;
+    const pictures = request.pictures.map((_, index) => index);
     const run = engine.startRun(model, request);
+    let time = 0;
     try {
       for (let step = 1; step <= request.steps; step++) {
         await nextTask();
         this.#checkOpen(signal);
-        const event = { step, steps: request.steps, timestep: engine.step(run) };
+        const start = performance.now();
+        const timestep = engine.step(run);
+        time += performance.now() - start;
         if (!onStep) continue;
-        if (request.preview) event.preview = { width, height, channels, pixels: engine.preview(run, byteLength) };
-        if (request.state) event.state = engine.state(run, networkChannels * networkHeight * networkWidth);
-        await abortable(Promise.resolve(onStep(event)), signal);
+        const events = pictures.map((picture) => ({
+          step, steps: request.steps, timestep, ...this.#look(engine, run, picture, request),
+        }));
+        await abortable(Promise.resolve(onStep(events)), signal);
       }
       this.#checkOpen(signal);
-      return engine.finish(run, byteLength);
+      const pixels = pictures.map((picture) => engine.finish(run, picture, width * height * channels));
+      return { pixels, stepTime: time / request.steps };
     } finally {
       engine.freeRun(run);
     }
+  }
+
+  /** What a StepEvent shows of a picture. */
+  #look(engine, run, picture, { preview, state }) {
+    const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
+    const look = {};
+    if (preview) look.preview = { width, height, channels, pixels: engine.preview(run, picture, width * height * channels) };
+    if (state) look.state = engine.state(run, picture, networkChannels * networkHeight * networkWidth);
+    return look;
   }
 
   #checkOpen(signal) {

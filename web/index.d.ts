@@ -14,10 +14,18 @@ export interface LoadOptions {
   /** Where pocket-diffusion.wasm is, if not beside this module: a URL or path (Node), its bytes, or a compiled module. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /**
-   * Run in a Web Worker. Default: in one where there are Workers and a DOM and one can be made, otherwise in this thread,
-   * which serves its events between steps. With `true`, load rejects with code WORKER if none can be made.
+   * Run in workers: Web Workers, or under Node.js worker threads. Default: where there are Workers and a DOM and one can
+   * be made, otherwise in this thread, which serves its events between steps. With `true`, load rejects with code WORKER
+   * if none can be made.
    */
   worker?: boolean;
+  /**
+   * Most workers at a time, 0 .. 64; 0 is this thread, and more means `worker: true`. Default in workers: one per core
+   * (navigator.hardwareConcurrency), at most 4, at least 1. The first starts with load, the next ones when a run finds
+   * all others busy; each has its own copy of the weights (info.memoryBytes) and is released after 30 idle seconds,
+   * the last one excepted. The number never changes a pixel.
+   */
+  workers?: number;
 }
 
 export type SamplerName = 'ddim' | 'ddpm';
@@ -67,7 +75,7 @@ export interface GenerateOptions {
   eta?: number;
   /** Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Default: drawn at random and reported in `options`. */
   seed?: number | bigint;
-  /** Called after every step. The next step waits for it if it returns a promise. */
+  /** Called after every step. The picture's next step waits for it if it returns a promise. */
   onStep?: (step: StepEvent) => void | Promise<void>;
   /** Put the current x_0 estimate into every StepEvent. Default: true if onStep is given. */
   preview?: boolean;
@@ -119,15 +127,25 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'on
   label: string | number | ReadonlyArray<string | number>;
   /** Pictures per label; seeds are seed, seed + 1, ... (the same for every label). Default 1. */
   count?: number;
+  /**
+   * Called after every step of every picture, with its place in the order. The steps of one picture come in order; those
+   * of different pictures mix, for several are made together and in several workers.
+   */
   onStep?: (step: StepEvent & { readonly index: number; readonly count: number }) => void | Promise<void>;
 }
 
-/** Calls at the same time take turns, step by step, and do not change each other's results. */
+/**
+ * Calls at the same time are spread over the workers; those that share one, or this thread, take turns, step by step.
+ * They do not change each other's results.
+ */
 export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
   generate(options: GenerateOptions): Promise<Picture>;
-  /** Pictures in order, each as soon as it is finished. Leaving the loop stops the work. */
+  /**
+   * Pictures in order, each as soon as it and those before it are finished. The work goes on between them, a few pictures
+   * ahead of the reader at most. Leaving the loop stops it.
+   */
   generateMany(options: GenerateManyOptions): AsyncGenerator<Picture, void, void>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
@@ -144,7 +162,8 @@ export class PocketDiffusionError extends Error {
    * Stable name. Of the core, with a status: 'MAGIC', 'SHORT', 'NONFINITE', 'TOO_BIG', 'CLOSED', ... (pocket_diffusion.h).
    * Of loading: 'NETWORK' (no connection, HTTP status, download broke off), 'FILE' (cannot be read), 'WASM' (the
    * module is missing or unusable), 'UNSUPPORTED' (no WebAssembly or no SIMD in this JavaScript engine), 'WORKER' (the
-   * worker could not be started, or died). 'TRAP': the WebAssembly instance failed; the next call gets a fresh one.
+   * worker could not be started, or died while it had this call; the next call gets another one). 'TRAP': the
+   * WebAssembly instance failed; the next call gets a fresh one.
    */
   readonly code: string;
   /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */

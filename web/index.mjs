@@ -1,11 +1,11 @@
 // Class-conditional image generation by diffusion with classifier-free guidance. Documented in index.d.ts.
 
 import { abortable, follow } from './async.mjs';
-import { ModelClient, createWorker, workerByDefault } from './client.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { ModelHost } from './host.mjs';
 import { Model } from './model.mjs';
 import { encode } from './png.mjs';
+import { ModelPool } from './pool.mjs';
 import { readSource } from './source.mjs';
 import { checkEncodeOptions, checkImage, checkLoadArguments } from './validate.mjs';
 import { compile } from './wasm.mjs';
@@ -21,36 +21,47 @@ async function sha256(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** A worker, or null where the model runs in this thread. */
-function startWorker(wanted) {
-  if (!(wanted ?? workerByDefault())) return null;
+/** Workers that a model may have unless the caller says otherwise: one per core, as long as the memory is no burden. */
+const MOST_WORKERS = 4;
+
+/** 0 where there are no Workers or, as under Node.js, no DOM that must stay responsive. */
+function workersByDefault() {
+  if (typeof Worker !== 'function' || typeof document !== 'object') return 0;
+  return Math.max(1, Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_WORKERS));
+}
+
+/** A place for the model: workers, or this thread. */
+async function makeHost(worker, workers) {
+  const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
+  if (limit === 0) return new ModelHost();
   try {
-    return createWorker();
+    return await ModelPool.start(limit);
   } catch (error) {
-    if (wanted === undefined) return null;
-    throw new PocketDiffusionError('WORKER', `no worker can be started: ${error.message}`, { cause: error });
+    if (worker || workers) throw error;
+    return new ModelHost();
   }
 }
 
-async function open(module, bytes, worker, signal) {
-  const thread = startWorker(worker);
-  return thread ? ModelClient.open(thread, module, bytes, { signal }) : ModelHost.open(module, bytes);
-}
-
 export async function load(source, options = {}) {
-  const { signal: callerSignal, onProgress, wasm, worker } = checkLoadArguments(source, options);
+  const { signal: callerSignal, onProgress, wasm, worker, workers } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
   const controller = new AbortController();
   const { signal } = controller;
   const stop = follow(controller, callerSignal);
   const work = async () => {
     signal.throwIfAborted();
-    const [module, bytes] = await Promise.all([compile(wasm, signal), readSource(source, { signal, onProgress })]);
-    const hash = await sha256(bytes);
-    signal.throwIfAborted();
-    const opened = await open(module, bytes, worker, signal);
-    if (signal.aborted) opened.host.close();
-    return new Model(opened, module, hash);
+    const downloads = Promise.all([compile(wasm, signal), readSource(source, { signal, onProgress })]);
+    downloads.catch(() => {}); // if no worker can be started, nobody waits for them
+    const host = await makeHost(worker, workers);
+    try {
+      const [module, bytes] = await downloads;
+      const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), sha256(bytes)]);
+      signal.throwIfAborted();
+      return new Model(host, description, module, hash);
+    } catch (error) {
+      host.close();
+      throw error;
+    }
   };
   try {
     return await abortable(work(), signal);

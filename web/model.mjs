@@ -1,6 +1,7 @@
-// The public Model and Picture, over a ModelHost or a ModelClient.
+// The public Model and Picture, over a ModelHost or a ModelPool.
 
 import { abortable, follow } from './async.mjs';
+import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
 import { checkGenerateManyOptions, checkGenerateOptions, checkPredictArguments, followingSeed } from './validate.mjs';
@@ -38,8 +39,12 @@ export class Model {
   #module;
   #closed = new AbortController();
 
-  /** @param {{ host: object, info: object, labels: string[] }} opened @param {WebAssembly.Module} module */
-  constructor({ host, info, labels }, module, sha256) {
+  /**
+   * @param {import('./host.mjs').ModelHost | import('./pool.mjs').ModelPool} host with a model in it
+   * @param {{ info: object, labels: string[] }} description
+   * @param {WebAssembly.Module} module @param {string} sha256
+   */
+  constructor(host, { info, labels }, module, sha256) {
     this.#host = host;
     this.#module = module;
     this.labels = Object.freeze(labels);
@@ -47,20 +52,32 @@ export class Model {
   }
 
   async generate(options) {
-    return this.#generate(checkGenerateOptions(options, this.info, this.labels));
+    const { resolved, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    const { pictures } = await this.#call(signal, (combined) => this.#make([resolved], views, combined, onStep));
+    return pictures[0];
   }
 
   async *generateMany(options) {
-    const { chosen, count, resolved, onStep, ...rest } = checkGenerateManyOptions(options, this.info, this.labels);
+    const { chosen, count, resolved, signal, onStep, ...views } = checkGenerateManyOptions(options, this.info, this.labels);
     const total = chosen.length * count;
-    for (let index = 0; index < total; index++) {
+    const resolve = (index) => {
       const label = chosen[Math.floor(index / count)];
-      const seed = followingSeed(resolved.seed, index % count);
-      yield await this.#generate({
-        ...rest,
-        resolved: { label, labelName: this.labels[label], ...resolved, seed },
-        onStep: onStep && ((event) => onStep({ ...event, index, count: total })),
-      });
+      return { label, labelName: this.labels[label], ...resolved, seed: followingSeed(resolved.seed, index % count) };
+    };
+    const left = new AbortController(); // ends what is under way when the loop does
+    const stops = [follow(left, this.#closed.signal), follow(left, signal)];
+    try {
+      const make = (indices) => this.#call(left.signal, (combined) =>
+        this.#make(indices.map(resolve), views, combined, onStep && ((event, k) =>
+          onStep({ ...event, index: indices[k], count: total }))));
+      for await (const picture of makeInBatches(total, this.#host.workers, make)) {
+        left.signal.throwIfAborted();
+        yield picture;
+        left.signal.throwIfAborted();
+      }
+    } finally {
+      for (const stop of stops) stop();
+      left.abort();
     }
   }
 
@@ -75,10 +92,27 @@ export class Model {
     this.#host.close();
   }
 
-  async #generate({ resolved, onStep, preview, state, signal }) {
-    const pixels = await this.#call(signal, (combined) =>
-      this.#host.generate({ ...resolved, preview, state }, { signal: combined, onStep }));
-    return new Picture(this.#module, this.info, pixels, resolved);
+  /**
+   * One run.
+   * @param {object[]} all resolved options of its pictures, which differ in label and seed alone
+   * @param {{ preview: boolean, state: boolean }} views what events are to hold
+   * @param {AbortSignal} signal
+   * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
+   */
+  async #make(all, views, signal, onStep) {
+    const { guidanceScale, projection, rescale, steps, sampler, eta } = all[0];
+    const pictures = all.map(({ label, seed }) => ({ label, seed }));
+    const request = { pictures, guidanceScale, projection, rescale, steps, sampler, eta, ...views };
+    const { pixels, stepTime } = await this.#host.generate(request, {
+      signal,
+      onStep: onStep && (async (events) => {
+        for (const [picture, event] of events.entries()) {
+          signal.throwIfAborted();
+          await onStep(event, picture);
+        }
+      }),
+    });
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

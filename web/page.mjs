@@ -31,7 +31,7 @@ async function start() {
   hideError();
   setStatus('Loading the model …');
   try {
-    const model = await load(modelURL, { onProgress: showDownload });
+    const model = await load(modelURL, { workers: 1, onProgress: showDownload });
     film = new Film(element('film-state'), element('film-preview'), model.info);
     describeModel(model.info);
     const settings = { ...defaultSettings(model), ...startLabel(model), ...controls?.settings };
@@ -58,15 +58,15 @@ function addModel(model) {
   page.dataset.models = String(models.length);
 }
 
-/** One instance for every further core but the page's own: pictures are independent of each other. */
+/** One instance for every further core (the page itself needs little of one): pictures are independent of each other. */
 async function addModels() {
-  const wanted = Math.min((navigator.hardwareConcurrency ?? 2) - 1, MAX_MODELS);
+  const wanted = Math.min(navigator.hardwareConcurrency ?? 1, MAX_MODELS);
   if (wanted < 2) return;
   const [first] = models;
   try {
     const bytes = await (await fetch(modelURL, { cache: 'force-cache' })).arrayBuffer();
     while (models.length < wanted) {
-      const model = await load(bytes);
+      const model = await load(bytes, { workers: 1 });
       // The page may have begun anew in the meantime.
       if (models[0] !== first) return model.close();
       addModel(model);

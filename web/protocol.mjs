@@ -3,11 +3,11 @@
 //   page -> worker                                    worker -> page
 //   open      { id, module, bytes }                   result  { id, value }
 //   predict   { id, x, t, label }                     failure { id, error }
-//   generate  { id, request, steps: boolean }         step    { id, event }
+//   generate  { id, request, steps: boolean }         step    { id, events }
 //   continue  { id }   the step was dealt with
 //   abort     { id }   nobody waits for the answer
 //
-// `id` numbers the calls. A step is answered with `continue` or `abort` before the worker makes the next one.
+// `id` numbers the calls; `events` has one event for each picture of the run. A step is answered with `continue` or `abort` before the worker makes the next one.
 
 import { PocketDiffusionError } from './errors.mjs';
 
@@ -17,7 +17,7 @@ const isObject = (value) => typeof value === 'object' && value !== null;
 const REQUESTS = {
   open: ({ module, bytes }) => module instanceof WebAssembly.Module && bytes instanceof Uint8Array,
   predict: ({ x, t, label }) => x instanceof Float32Array && Number.isInteger(t) && (label === null || Number.isInteger(label)),
-  generate: ({ request, steps }) => isObject(request) && typeof steps === 'boolean',
+  generate: ({ request, steps }) => isObject(request) && Array.isArray(request.pictures) && typeof steps === 'boolean',
   continue: () => true,
   abort: () => true,
 };
@@ -25,7 +25,7 @@ const REQUESTS = {
 const REPLIES = {
   result: () => true,
   failure: ({ error }) => isObject(error) && typeof error.message === 'string',
-  step: ({ event }) => isObject(event),
+  step: ({ events }) => Array.isArray(events) && events.every(isObject),
 };
 
 const isOneOf = (table, message) =>

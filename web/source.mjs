@@ -69,13 +69,20 @@ async function* chunksOf(stream) {
   }
 }
 
+function enlarge(bytes, length) {
+  const larger = new Uint8Array(length);
+  larger.set(bytes);
+  return larger;
+}
+
 /**
  * @param {AsyncIterable<Uint8Array>} chunks
  * @param {number} total bytes that are expected, 0 if unknown
  * @param {(error: Error) => unknown} wrap makes the error to throw from one of `chunks`
  */
 async function collect(chunks, total, { signal, onProgress }, wrap) {
-  const parts = [];
+  if (total > MAX_FILE_BYTES) throw tooManyBytes();
+  let bytes = new Uint8Array(total); // grows if the length is unknown or wrong
   let loaded = 0;
   const iterator = chunks[Symbol.asyncIterator]();
   try {
@@ -86,21 +93,16 @@ async function collect(chunks, total, { signal, onProgress }, wrap) {
       });
       signal?.throwIfAborted();
       if (done) break;
+      if (loaded + value.length > MAX_FILE_BYTES) throw tooManyBytes();
+      if (loaded + value.length > bytes.length) bytes = enlarge(bytes, Math.max(2 * loaded, loaded + value.length));
+      bytes.set(value, loaded);
       loaded += value.length;
-      if (loaded > MAX_FILE_BYTES) throw tooManyBytes();
-      parts.push(value);
       onProgress?.({ loaded, total: total && Math.max(total, loaded) });
     }
   } finally {
     await iterator.return?.();
   }
-  const bytes = new Uint8Array(loaded);
-  let position = 0;
-  for (const part of parts) {
-    bytes.set(part, position);
-    position += part.length;
-  }
-  return bytes;
+  return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
 }
 
 async function readURL(url, options) {

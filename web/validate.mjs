@@ -5,6 +5,7 @@ import { argumentError } from './errors.mjs';
 import { isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
+const MAX_WORKERS = 64;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
 
@@ -189,13 +190,21 @@ export function checkPredictArguments(x, t, label, info, labels) {
 export function checkLoadArguments(source, options) {
   if (!isSource(source)) throw wrongType('source', 'a URL, a path, bytes or a Blob', source);
   if (source === '') throw argumentError(TypeError, 'source', 'must not be empty');
-  checkKeys('options', options, ['signal', 'onProgress', 'wasm', 'worker']);
-  const { worker } = options;
+  checkKeys('options', options, ['signal', 'onProgress', 'wasm', 'worker', 'workers']);
+  const { worker, workers } = options;
+  if (worker !== undefined) checkBoolean('worker', worker);
+  if (workers !== undefined) {
+    checkWhole('workers', workers, 0, MAX_WORKERS);
+    if (worker !== undefined && worker !== workers > 0) {
+      throw argumentError(RangeError, 'workers', `must not be ${workers} if worker is ${worker}`);
+    }
+  }
   return {
     signal: checkSignal('signal', options.signal),
     onProgress: checkFunction('onProgress', options.onProgress),
     wasm: checkWasm(options.wasm),
-    worker: worker === undefined ? undefined : checkBoolean('worker', worker),
+    worker,
+    workers,
   };
 }
 

@@ -1,8 +1,9 @@
-// Entry of the module worker: one model and its runs, served by messages (protocol.mjs).
+// Entry of a worker: one model and its runs, served by messages (protocol.mjs).
 
 import { ModelHost } from './host.mjs';
 import { isRequest, makeMessage, packError } from './protocol.mjs';
 
+let port = globalThis; // where messages come from and go to
 let host = null;
 const calls = new Map(); // id -> { controller, proceed }
 
@@ -10,9 +11,10 @@ const buffersOf = (...arrays) => arrays.filter(Boolean).map((array) => array.buf
 
 const operations = {
   async open({ module, bytes }) {
-    const opened = await ModelHost.open(module, bytes);
-    host = opened.host;
-    return { value: { info: opened.info, labels: opened.labels } };
+    const opened = new ModelHost();
+    const value = await opened.open(module, bytes, { keepBytes: false });
+    host = opened;
+    return { value };
   },
 
   async predict({ x, t, label }, { controller }) {
@@ -21,12 +23,13 @@ const operations = {
   },
 
   async generate({ id, request, steps }, call) {
-    const onStep = (event) => new Promise((resolve) => {
+    const onStep = (events) => new Promise((resolve) => {
       call.proceed = resolve;
-      globalThis.postMessage(makeMessage('step', id, { event }), buffersOf(event.preview?.pixels, event.state));
+      const transfer = events.flatMap(({ preview, state }) => buffersOf(preview?.pixels, state));
+      port.postMessage(makeMessage('step', id, { events }), transfer);
     });
     const value = await host.generate(request, { signal: call.controller.signal, onStep: steps ? onStep : undefined });
-    return { value, transfer: buffersOf(value) };
+    return { value, transfer: buffersOf(...value.pixels) };
   },
 };
 
@@ -35,18 +38,28 @@ async function serve(message) {
   calls.set(message.id, call);
   try {
     const { value, transfer } = await operations[message.type](message, call);
-    globalThis.postMessage(makeMessage('result', message.id, { value }), transfer ?? []);
+    port.postMessage(makeMessage('result', message.id, { value }), transfer ?? []);
   } catch (error) {
-    globalThis.postMessage(makeMessage('failure', message.id, { error: packError(error) }));
+    port.postMessage(makeMessage('failure', message.id, { error: packError(error) }));
   } finally {
     calls.delete(message.id);
   }
 }
 
-globalThis.addEventListener('message', ({ data: message }) => {
+function receive({ data: message }) {
   if (!isRequest(message)) return;
   const call = calls.get(message.id);
   if (message.type === 'continue') call?.proceed?.();
   else if (message.type === 'abort') call?.controller.abort();
   else if (!call && (host !== null) !== (message.type === 'open')) serve(message);
-});
+}
+
+if (typeof globalThis.postMessage === 'function') {
+  port.addEventListener('message', receive);
+} else {
+  // A thread of Node.js; messages wait there until somebody listens.
+  import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads').then(({ parentPort }) => {
+    port = parentPort;
+    port.on('message', (data) => receive({ data }));
+  });
+}

@@ -1,4 +1,4 @@
-/* Linear and full attention over the pixels of an image, head by head. */
+/* Full attention over the pixels of an image, head by head. */
 #include <assert.h>
 #include <string.h>
 
@@ -29,20 +29,21 @@ static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
  * Values up to the next multiple of 4 become zero. */
 static float exponentials(float *x, int32_t count)
 {
+    const float *const table = pd_table(pd_exp_table);
     pd_f32x4 highest = pd_splat(x[0]), sum = pd_zero();
     const int32_t whole = count & ~3, rest = count - whole;
     for (int32_t i = 0; i < whole; i += 4)
         highest = pd_max(highest, pd_load(x + i));
     if (rest)
         highest = pd_max(highest, pd_load_first(x + whole, rest, x[0]));
-    highest = pd_splat(pd_max_lanes(highest));
+    highest = pd_max_across(highest);
     for (int32_t i = 0; i < whole; i += 4) {
-        const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(x + i), highest));
+        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
         sum = pd_add(sum, value);
         pd_store(x + i, value);
     }
     if (rest) {
-        pd_store(x + whole, pd_exp_lanes(pd_sub(pd_load(x + whole), highest)));
+        pd_store(x + whole, pd_exp_lanes(table, pd_sub(pd_load(x + whole), highest)));
         const pd_f32x4 value = pd_load_first(x + whole, rest, 0.0f);
         sum = pd_add(sum, value);
         pd_store(x + whole, value);
@@ -55,124 +56,6 @@ PD_INLINE void scale_vector(float *x, int32_t count, float factor)
     for (int32_t i = 0; i < count; i += 4)
         pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
 }
-
-/* ---- linear attention -------------------------------------------------------------------- */
-
-/* Scratch of one head: exp(k - max), later the softmax of q: [pixels][head_stride];
- * maxima and sums of k: [head_stride] each; the context: head_stride^2. */
-uint64_t pd_linear_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size)
-{
-    (void)heads;
-    const uint64_t pixels = (uint64_t)height * (uint64_t)width, stride = (uint64_t)pd_round_up_4(head_size);
-    return (pixels + 1 + stride) * stride;
-}
-
-/* keys = exp(k - max over the pixels), sums = their sums over the pixels. */
-static void key_softmax(const float *k, size_t k_stride, size_t pixels, int32_t head_stride, float *keys, float *sums)
-{
-    for (int32_t d = 0; d < head_stride; d += 4) {
-        pd_f32x4 highest = pd_load(k + d), sum = pd_zero();
-        for (size_t i = 1; i < pixels; i++)
-            highest = pd_max(highest, pd_load(k + i * k_stride + d));
-        for (size_t i = 0; i < pixels; i++) {
-            const pd_f32x4 value = pd_exp_lanes(pd_sub(pd_load(k + i * k_stride + d), highest));
-            sum = pd_add(sum, value);
-            pd_store(keys + i * (size_t)head_stride + d, value);
-        }
-        pd_store(sums + d, sum);
-    }
-}
-
-/* context[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by
- * sums[d], for four d and 4 * vectors e of one panel. */
-PD_INLINE void context_tile(int vectors, const float *keys, size_t key_stride, const float *v, size_t v_stride,
-                            size_t pixels, const float *sums, float *panel)
-{
-    pd_f32x4 sum[4][2];
-    PD_UNROLL
-    for (int d = 0; d < 4; d++)
-        sum[d][0] = sum[d][1] = pd_zero();
-    for (size_t i = 0; i < pixels; i++) {
-        pd_f32x4 value[2];
-        PD_UNROLL
-        for (int e = 0; e < vectors; e++)
-            value[e] = pd_load(v + 4 * e);
-        PD_UNROLL
-        for (int d = 0; d < 4; d++) {
-            const pd_f32x4 key = pd_load_splat(keys + d);
-            PD_UNROLL
-            for (int e = 0; e < vectors; e++)
-                sum[d][e] = pd_multiply_add(sum[d][e], key, value[e]);
-        }
-        keys += key_stride;
-        v += v_stride;
-    }
-    PD_UNROLL
-    for (int d = 0; d < 4; d++) {
-        const pd_f32x4 divisor = pd_load_splat(sums + d);
-        PD_UNROLL
-        for (int e = 0; e < vectors; e++)
-            pd_store(panel + (d * vectors + e) * 4, pd_div(sum[d][e], divisor));
-    }
-}
-
-static void linear_attention_head(const pd_view *qkv, const float *q, const float *k, const float *v,
-                                  int32_t head_size, const pd_product_target *target, float *scratch)
-{
-    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, stride = (size_t)qkv->stride;
-    const int32_t head_stride = pd_round_up_4(head_size);
-    const size_t row = (size_t)head_stride;
-    float *rows = scratch, *sums = rows + pixels * row, *context = sums + row;
-    key_softmax(k, stride, pixels, head_stride, rows, sums);
-    float *panel = context;
-    for (int32_t e = 0; e < head_stride; e += PD_PANEL)
-        for (int32_t d = 0; d < head_stride; d += 4) {
-            if (head_stride - e >= PD_PANEL) {
-                context_tile(2, rows + d, row, v + e, stride, pixels, sums + d, panel);
-                panel += 32;
-            } else {
-                context_tile(1, rows + d, row, v + e, stride, pixels, sums + d, panel);
-                panel += 16;
-            }
-        }
-    const float scale = inverse_sqrt(head_size);
-    for (size_t i = 0; i < pixels; i++) {
-        float *to = rows + i * row;
-        memcpy(to, q + i * stride, row * sizeof(float));
-        const float sum = exponentials(to, head_size);
-        scale_vector(to, head_stride, scale / sum);
-    }
-    const pd_windows windows = {
-        .data = rows,
-        .width = (int32_t)pixels,
-        .height = 1,
-        .step = row,
-        .layout = {.taps = 1, .run = head_stride},
-    };
-    pd_product(&windows, (int32_t)pixels, context, head_stride, target);
-}
-
-void pd_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
-{
-    const int32_t head_stride = pd_round_up_4(head_size), part = heads * head_stride;
-    assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
-    assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
-    if (pd_reference_in_use) {
-        pd_reference_linear_attention(qkv, heads, head_size, out);
-        return;
-    }
-    for (int32_t image = 0; image < qkv->images; image++)
-        for (int32_t head = 0; head < heads; head++) {
-            const float *q = channels_of(qkv, image, head * head_stride);
-            const pd_product_target target = {
-                .out = channels_of(out, image, head * head_stride),
-                .out_stride = (size_t)out->stride,
-            };
-            linear_attention_head(qkv, q, q + part, q + 2 * part, head_size, &target, scratch);
-        }
-}
-
-/* ---- full attention ------------------------------------------------------------------------ */
 
 /* Scratch of one head, with the pixels rounded up to 8: k and v packed as
  * panels, [pixels][head_stride] each; a block of scores, a block of queries. */

@@ -21,20 +21,36 @@ static double product_time(int64_t rows)
     return (double)(rows - rows % PD_TILE_ROWS) + rest[rows % PD_TILE_ROWS];
 }
 
+/* Time to read the weights of one position, in the same units: as much as 4.5
+ * rows, if they come at 16 GB/s. In a network they do not stay in the caches from
+ * one pass to the next. */
+#define TRAFFIC_TIME 4.5
+
+/* A plan is for the two predictions of guided sampling; with more images in a
+ * batch, other forms may be somewhat faster, at up to 1.5 times the memory. */
+static int32_t planned_images(const pd_conv *conv) { return conv->shape.images < 2 ? conv->shape.images : 2; }
+
+static double position_time(int64_t rows)
+{
+    const double time = product_time(rows);
+    return time > TRAFFIC_TIME ? time : TRAFFIC_TIME;
+}
+
 /* Multiplications, as the time they take, and the transforms: a tile is
  * transformed once for all output channels on its way in, once for all input
  * channels on its way out, each at about the price of 7 channels in the product.
  * (Fits the measured 105, 121 and 127 GFLOP/s of F(4x4) at 32, 64 and 128
  * channels within 5 %, and those of F(2x2).) */
-static double winograd_time(const pd_conv *conv, int32_t m)
+static double winograd_time(const pd_conv *conv, int32_t m, int32_t n)
 {
-    const int64_t tiles = (int64_t)((conv->out_height + m - 1) / m) * ((conv->out_width + m - 1) / m);
+    const int64_t tiles = (int64_t)((conv->out_height + m - 1) / m) * ((conv->out_width + n - 1) / n);
     const double transforms = 7.0 / conv->shape.in_channels + 7.0 / conv->shape.out_channels;
-    return (m + 2) * (m + 2) * product_time(tiles * conv->shape.images) * (1 + transforms);
+    return (m + 2) * (n + 2) * position_time(tiles * planned_images(conv)) * (1 + transforms);
 }
 
-/* What comes out: F(4x4) nearly everywhere. F(2x2) where its smaller tiles
- * waste less (sides of 1, 2 and 5, a single map of 4x4), the direct form for
+/* What comes out: F(4x4) nearly everywhere; F(2x4) for maps of 4x4 in a batch of
+ * two, where the many weights of F(4x4) are each used for two tiles only; F(2x2)
+ * where its smaller tiles waste less (sides of 1, 2 and 5); the direct form for
  * maps of one pixel. */
 static pd_conv_form choose_form(const pd_conv *conv)
 {
@@ -42,9 +58,10 @@ static pd_conv_form choose_form(const pd_conv *conv)
     if (!winograd_fits(s))
         return PD_CONV_DIRECT;
     const double times[PD_CONV_FORMS] = {
-        [PD_CONV_DIRECT] = 9 * product_time((int64_t)conv->out_height * conv->out_width * s->images),
-        [PD_CONV_WINOGRAD_2] = winograd_time(conv, 2),
-        [PD_CONV_WINOGRAD_4] = winograd_time(conv, 4),
+        [PD_CONV_DIRECT] = 9 * position_time((int64_t)conv->out_height * conv->out_width * planned_images(conv)),
+        [PD_CONV_WINOGRAD_2] = winograd_time(conv, 2, 2),
+        [PD_CONV_WINOGRAD_2X4] = winograd_time(conv, 2, 4),
+        [PD_CONV_WINOGRAD_4] = winograd_time(conv, 4, 4),
     };
     pd_conv_form best = PD_CONV_DIRECT;
     for (int form = 1; form < PD_CONV_FORMS; form++)

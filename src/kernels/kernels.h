@@ -32,6 +32,7 @@ typedef struct pd_view {
 typedef enum pd_conv_form {
     PD_CONV_DIRECT,     /* any kernel size and step; 1x1 and fully connected layers too */
     PD_CONV_WINOGRAD_2, /* 3x3, step 1: F(2x2, 3x3), Lavin and Gray 2016 */
+    PD_CONV_WINOGRAD_2X4, /* 3x3, step 1: F(2x4, 3x3) */
     PD_CONV_WINOGRAD_4, /* 3x3, step 1: F(4x4, 3x3) */
     PD_CONV_FORMS
 } pd_conv_form;
@@ -86,18 +87,35 @@ void pd_rms_norm(const pd_view *in, const float *gain, const float *const *scale
 
 void pd_silu(size_t count, const float *in, float *out); /* x * sigmoid(x); any count, out may be in */
 
-/* Both attentions read qkv: channels = 3 * heads * head_stride, q then k then
- * v, each head by head; head_stride = pd_round_up_4(head_size), the additional
- * channels are zero and stay zero. out: heads * head_stride channels. Scratch
- * in floats from the _scratch_count functions for one image of height x width. */
+/* A layer of linear attention (Shen et al. 2021, "Efficient attention"; PreNorm,
+ * LinearAttention and Residual of the reference):
+ *   q, k, v = to_qkv(norm(in)), each heads * head_size channels, head by head
+ *   q = softmax of q over the channels of its head, times head_size^-1/2
+ *   context = softmax of k over the pixels, times v^T
+ *   out = in + norm(to_out(context^T q))
+ * Neither the projections nor their products are stored for a whole batch. */
+typedef struct pd_linear_attention {
+    int32_t height, width, channels;
+    int32_t heads, head_size; /* head_size: multiple of 8 */
+    bool folded;              /* the way the products are associated, chosen by the plan */
+    uint64_t scratch_count;
+    pd_conv to_qkv, to_out;   /* weights and bias as of any pd_conv, set by the caller */
+    const float *norm_gain, *out_gain; /* of the norms, as of pd_rms_norm; set by the caller */
+} pd_linear_attention;
 
-/* Linear attention (Shen et al. 2021; LinearAttention of the reference):
- * softmax of q over the head's channels, of k over the pixels, q scaled by
- * head_size^-1/2, context = k v^T, out = context^T q. */
-uint64_t pd_linear_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size);
-void pd_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch);
+/* Fills in everything but weights, bias and gains. A plan that is made while
+ * the reference is in force has scratch enough for that too. */
+void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels,
+                              int32_t heads, int32_t head_size);
+/* out must not overlap in. */
+void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,
+                             float *scratch);
 
-/* Scaled dot-product attention (Vaswani et al. 2017), softmax over pixels. */
+/* Scaled dot-product attention (Vaswani et al. 2017), softmax over pixels. qkv:
+ * 3 * heads * head_stride channels, q then k then v, each head by head;
+ * head_stride = pd_round_up_4(head_size), the additional channels are zero and
+ * stay zero. out: heads * head_stride channels. Scratch, in floats, for one image of
+ * height x width. */
 uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size);
 void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch);
 

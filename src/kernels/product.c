@@ -26,29 +26,43 @@ PD_INLINE const float *next_window(const pd_windows *a, cursor *at)
     return window;
 }
 
+/* Row 0 of the tile goes to `out`; `addend` belongs there, or is NULL. */
 PD_INLINE void store_tile(int rows, int vectors, pd_f32x4 sum[][PD_PANEL / 4], const pd_product_target *target,
-                          size_t row, int32_t column)
+                          const float *bias, const float *addend, float *out)
 {
+    if (bias) {
+        PD_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const pd_f32x4 columns = pd_load(bias + 4 * v);
+            PD_UNROLL
+            for (int r = 0; r < rows; r++)
+                sum[r][v] = pd_add(sum[r][v], columns);
+        }
+    }
     PD_UNROLL
-    for (int v = 0; v < vectors; v++) {
-        const int32_t c = column + 4 * v;
-        if (target->bias) {
-            const pd_f32x4 bias = pd_load(target->bias + c);
-            PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                sum[r][v] = pd_add(sum[r][v], bias);
+    for (int r = 0; r < rows; r++) {
+        PD_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            if (addend)
+                sum[r][v] = pd_add(sum[r][v], pd_load(addend + (size_t)r * target->addend_stride + 4 * v));
+            pd_store(out + (size_t)r * target->out_stride + 4 * v, sum[r][v]);
         }
-        if (target->addend) {
-            const float *addend = target->addend + row * target->addend_stride + (size_t)c;
-            PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                sum[r][v] = pd_add(sum[r][v], pd_load(addend + (size_t)r * target->addend_stride));
-        }
-        float *out = target->out + row * target->out_stride + (size_t)c;
+    }
+}
+
+PD_INLINE void next_windows(int rows, const pd_windows *a, cursor *at, const float **windows)
+{
+    if (at->x + rows < a->width) {
         PD_UNROLL
         for (int r = 0; r < rows; r++)
-            pd_store(out + (size_t)r * target->out_stride, sum[r][v]);
+            windows[r] = at->window + (size_t)r * a->step;
+        at->window += (size_t)rows * a->step;
+        at->x += rows;
+        return;
     }
+    PD_UNROLL
+    for (int r = 0; r < rows; r++)
+        windows[r] = next_window(a, at);
 }
 
 /* `tiles` tiles of `rows` rows of A, beginning at row `row`, times one panel.
@@ -56,14 +70,19 @@ PD_INLINE void store_tile(int rows, int vectors, pd_f32x4 sum[][PD_PANEL / 4], c
 PD_INLINE void tiles_product(int rows, int vectors, const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
                              const pd_product_target *target, size_t row, int32_t column)
 {
-    for (; tiles > 0; tiles--, row += (size_t)rows) {
+    const float *bias = target->bias ? target->bias + column : NULL;
+    const float *addend = target->addend ? target->addend + row * target->addend_stride + (size_t)column : NULL;
+    const size_t addend_step = addend ? (size_t)rows * target->addend_stride : 0;
+    float *out = target->out + row * target->out_stride + (size_t)column;
+    for (; tiles > 0; tiles--) {
         const float *windows[PD_TILE_ROWS];
         pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
-        PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            windows[r] = next_window(a, at);
+        next_windows(rows, a, at, windows);
         pd_tile_product(rows, vectors, windows, &a->layout, panel, sum);
-        store_tile(rows, vectors, sum, target, row, column);
+        store_tile(rows, vectors, sum, target, bias, addend, out);
+        out += (size_t)rows * target->out_stride;
+        if (addend)
+            addend += addend_step;
     }
 }
 

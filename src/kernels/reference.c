@@ -104,7 +104,7 @@ static double linear_weight(const pd_view *qkv, int32_t image, int32_t i, int32_
     return exp(part_of(qkv, image, i, 0, heads, head, head_size, d) - highest) / sum / sqrt((double)head_size) / key_sum;
 }
 
-void pd_reference_linear_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out)
+static void linear_attention_core(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out)
 {
     const int32_t pixels = qkv->height * qkv->width, head_stride = pd_round_up_4(head_size);
     for (int32_t image = 0; image < qkv->images; image++)
@@ -131,6 +131,33 @@ void pd_reference_linear_attention(const pd_view *qkv, int32_t heads, int32_t he
                     }
                 }
             }
+}
+
+/* Input after the norm, q k v, what came of them, and its projection, of one image. */
+uint64_t pd_reference_linear_attention_scratch_count(const pd_linear_attention *attention)
+{
+    const uint64_t inner = (uint64_t)attention->heads * (uint64_t)attention->head_size;
+    return (uint64_t)attention->height * (uint64_t)attention->width * (4 * inner + 2 * (uint64_t)attention->channels);
+}
+
+void pd_reference_linear_attention(const pd_linear_attention *a, const pd_view *in, const pd_view *out, float *scratch)
+{
+    const int32_t inner = a->heads * a->head_size, pixels = a->height * a->width;
+    const pd_view normed = {scratch, 1, a->height, a->width, a->channels, a->channels};
+    const pd_view projected = {normed.data + pixels * a->channels, 1, a->height, a->width, a->channels, a->channels};
+    const pd_view qkv = {projected.data + pixels * a->channels, 1, a->height, a->width, 3 * inner, 3 * inner};
+    const pd_view attended = {qkv.data + pixels * 3 * inner, 1, a->height, a->width, inner, inner};
+    for (int32_t image = 0; image < in->images; image++) {
+        pd_view from = *in, to = *out;
+        from.images = to.images = 1;
+        from.data = pixel(in, image, 0, 0);
+        to.data = pixel(out, image, 0, 0);
+        pd_reference_rms_norm(&from, a->norm_gain, NULL, NULL, false, NULL, &normed);
+        pd_reference_conv_run(&a->to_qkv, &normed, NULL, &qkv);
+        linear_attention_core(&qkv, a->heads, a->head_size, &attended);
+        pd_reference_conv_run(&a->to_out, &attended, NULL, &projected);
+        pd_reference_rms_norm(&projected, a->out_gain, NULL, NULL, false, &from, &to);
+    }
 }
 
 /* scratch: one score for each pixel. */

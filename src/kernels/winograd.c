@@ -1,14 +1,15 @@
-/* Winograd's minimal filtering F(m x m, 3 x 3), m = 2 or 4 (Lavin and Gray 2016,
- * "Fast algorithms for convolutional neural networks"):
- *   Y = A^T [ (G g G^T) . (B^T d B) ] A
- * for a tile d of (m + 2)^2 inputs and a kernel g. The product in the middle is
- * one matrix product [tiles][in_channels] x [in_channels][out_channels] for each
- * of the (m + 2)^2 positions of the transformed tile.
+/* Winograd's minimal filtering F(m x n, 3 x 3), m and n = 2 or 4 (Lavin and Gray
+ * 2016, "Fast algorithms for convolutional neural networks"):
+ *   Y = A^T [ (G g G'^T) . (B^T d B') ] A'
+ * for a tile d of (m + 2) (n + 2) inputs and a kernel g. The product in the middle
+ * is one matrix product [tiles][in_channels] x [in_channels][out_channels] for
+ * each of the (m + 2) (n + 2) positions of the transformed tile.
  *
  * Blocks of tiles, of all images together, are transformed into V; then, panel
  * after panel of 8 output channels, all positions are multiplied into M, small
  * enough for the first-level cache, and transformed back. Packed weights are
  * read strictly in order: [panel][position][in_channels][8]. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "conv.h"
@@ -27,7 +28,14 @@
 #define PITCH_PADDING 16 /* keeps the positions out of the same cache sets */
 
 typedef struct winograd {
-    int32_t m, side, positions;
+    int32_t tile_height, tile_width; /* of the output: m and n */
+    int32_t height, width;           /* of the input: m + 2 and n + 2 */
+    int32_t positions;
+    /* The input is doubled by nearest neighbour and tiles begin one pixel before
+     * a pair of equal ones: then row 2 and column 2 of the transformed tile are
+     * zero (d1 - d2 + ... with d1 = d2, d3 = d4), and need no product. What is left
+     * is as much work as four kernels of 2x2 on the small map. */
+    bool doubled;
     int32_t tiles_y, tiles_x, image_tiles;
     int32_t block_tiles;
     size_t v_pitch, m_pitch; /* floats from one position to the next in V and M */
@@ -36,11 +44,16 @@ typedef struct winograd {
 static winograd measure(const pd_conv *conv)
 {
     const pd_conv_shape *s = &conv->shape;
-    winograd w = {.m = conv->form == PD_CONV_WINOGRAD_4 ? 4 : 2};
-    w.side = w.m + 2;
-    w.positions = w.side * w.side;
-    w.tiles_y = (conv->out_height + w.m - 1) / w.m;
-    w.tiles_x = (conv->out_width + w.m - 1) / w.m;
+    winograd w = {
+        .tile_height = conv->form == PD_CONV_WINOGRAD_4 ? 4 : 2,
+        .tile_width = conv->form == PD_CONV_WINOGRAD_2 ? 2 : 4,
+        .doubled = s->upsample && s->padding % 2 == 1,
+    };
+    w.height = w.tile_height + 2;
+    w.width = w.tile_width + 2;
+    w.positions = w.height * w.width;
+    w.tiles_y = (conv->out_height + w.tile_height - 1) / w.tile_height;
+    w.tiles_x = (conv->out_width + w.tile_width - 1) / w.tile_width;
     w.image_tiles = w.tiles_y * w.tiles_x;
     int32_t most = V_FLOATS / (w.positions * s->in_channels);
     const int32_t limit = MAX_BLOCK_TILES * MAX_POSITIONS / w.positions;
@@ -54,11 +67,22 @@ static winograd measure(const pd_conv *conv)
     return w;
 }
 
+/* Whether the transformed tile is zero at this position. */
+static bool is_zero(const winograd *w, int32_t position)
+{
+    return w->doubled && (position / w->width == 2 || position % w->width == 2);
+}
+
+static int32_t product_count(const winograd *w)
+{
+    return w->doubled ? (w->height - 1) * (w->width - 1) : w->positions;
+}
+
 void pd_conv_winograd_plan(pd_conv *conv)
 {
     const winograd w = measure(conv);
     const uint64_t positions = (uint64_t)w.positions;
-    conv->packed_count = positions * (uint64_t)conv->shape.out_channels * (uint64_t)conv->shape.in_channels;
+    conv->packed_count = (uint64_t)product_count(&w) * (uint64_t)conv->shape.out_channels * (uint64_t)conv->shape.in_channels;
     conv->scratch_count = positions * (w.v_pitch + w.m_pitch) + CHUNK;
 }
 
@@ -90,20 +114,22 @@ void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *pac
     for (int32_t o = 0; o < s->out_channels; o++) {
         const int32_t first = o / PD_PANEL * PD_PANEL;
         const int32_t width = s->out_channels - first < PD_PANEL ? s->out_channels - first : PD_PANEL;
-        float *panel = packed + (size_t)first * in * (size_t)w.positions + (o - first);
+        float *panel = packed + (size_t)first * in * (size_t)product_count(&w) + (o - first);
         for (size_t c = 0; c < in; c++) {
             double columns[3][MAX_SIDE], g[3], u[MAX_SIDE];
             for (int x = 0; x < 3; x++) {
                 for (int y = 0; y < 3; y++)
                     g[y] = (double)weights[(((size_t)o * 3 + (size_t)y) * 3 + (size_t)x) * in + c];
-                weight_transform_1d(w.m, g, columns[x]);
+                weight_transform_1d(w.tile_height, g, columns[x]);
             }
-            for (int32_t y = 0; y < w.side; y++) {
+            size_t product = 0;
+            for (int32_t y = 0; y < w.height; y++) {
                 for (int x = 0; x < 3; x++)
                     g[x] = columns[x][y];
-                weight_transform_1d(w.m, g, u);
-                for (int32_t x = 0; x < w.side; x++)
-                    panel[((size_t)(y * w.side + x) * in + c) * (size_t)width] = (float)u[x];
+                weight_transform_1d(w.tile_width, g, u);
+                for (int32_t x = 0; x < w.width; x++)
+                    if (!is_zero(&w, y * w.width + x))
+                        panel[(product++ * in + c) * (size_t)width] = (float)u[x];
             }
         }
     }
@@ -167,55 +193,57 @@ static tile_source locate_tile(const pd_conv_shape *s, const winograd *w, const 
 {
     tile_source source;
     const int32_t image = tile / w->image_tiles, within = tile % w->image_tiles;
-    const int32_t top = within / w->tiles_x * w->m - s->padding, left = within % w->tiles_x * w->m - s->padding;
+    const int32_t top = within / w->tiles_x * w->tile_height - s->padding;
+    const int32_t left = within % w->tiles_x * w->tile_width - s->padding;
     const int32_t shift = s->upsample ? 1 : 0; /* nearest neighbour: index / 2 */
-    for (int32_t i = 0; i < w->side; i++) {
-        const int32_t y = top + i, x = left + i;
+    for (int32_t i = 0; i < w->height; i++) {
+        const int32_t y = top + i;
         const size_t row = (size_t)image * (size_t)s->in_height + (size_t)(y >> shift);
         source.rows[i] = y >= 0 && y >> shift < s->in_height
                              ? in->data + row * (size_t)s->in_width * (size_t)in->stride
                              : NULL;
+    }
+    for (int32_t i = 0; i < w->width; i++) {
+        const int32_t x = left + i;
         source.columns[i] = x >= 0 && x >> shift < s->in_width ? (int64_t)(x >> shift) * in->stride : -1;
     }
     return source;
 }
 
 /* One tile, all channels, into v + position * v_pitch. `zeros`: CHUNK floats. */
-PD_INLINE void input_transform(int m, const tile_source *source, int32_t channels, const float *zeros, float *v,
+PD_INLINE void input_transform(int m, int n, const tile_source *source, int32_t channels, const float *zeros, float *v,
                                size_t v_pitch)
 {
-    const int side = m + 2;
+    const int height = m + 2, width = n + 2;
     float lines[MAX_POSITIONS * CHUNK]; /* B^T d: [row][column][CHUNK] */
     for (int32_t first = 0; first < channels; first += CHUNK) {
         const int32_t count = channels - first < CHUNK ? channels - first : CHUNK;
-        for (int x = 0; x < side; x++) {
+        for (int x = 0; x < width; x++) {
             const float *column[MAX_SIDE];
-            for (int y = 0; y < side; y++)
+            for (int y = 0; y < height; y++)
                 column[y] = source->rows[y] && source->columns[x] >= 0
                                 ? source->rows[y] + source->columns[x] + first
                                 : zeros;
-            input_lines(m, column, count, lines + x * CHUNK, (size_t)side * CHUNK);
+            input_lines(m, column, count, lines + x * CHUNK, (size_t)width * CHUNK);
         }
-        for (int y = 0; y < side; y++) {
+        for (int y = 0; y < height; y++) {
             const float *row[MAX_SIDE];
-            for (int x = 0; x < side; x++)
-                row[x] = lines + (y * side + x) * CHUNK;
-            input_lines(m, row, count, v + (size_t)(y * side) * v_pitch + first, v_pitch);
+            for (int x = 0; x < width; x++)
+                row[x] = lines + (y * width + x) * CHUNK;
+            input_lines(n, row, count, v + (size_t)(y * width) * v_pitch + first, v_pitch);
         }
     }
 }
 
-static PD_NOINLINE void input_transform_2(const tile_source *source, int32_t channels, const float *zeros, float *v,
-                                          size_t v_pitch)
-{
-    input_transform(2, source, channels, zeros, v, v_pitch);
-}
+typedef void input_function(const tile_source *source, int32_t channels, const float *zeros, float *v, size_t v_pitch);
 
-static PD_NOINLINE void input_transform_4(const tile_source *source, int32_t channels, const float *zeros, float *v,
-                                          size_t v_pitch)
-{
-    input_transform(4, source, channels, zeros, v, v_pitch);
-}
+#define INPUT_TRANSFORM(m, n)                                                                                     \
+    static PD_NOINLINE void input_transform_##m##x##n(const tile_source *source, int32_t channels,                \
+                                                      const float *zeros, float *v, size_t v_pitch)               \
+    {                                                                                                             \
+        input_transform(m, n, source, channels, zeros, v, v_pitch);                                               \
+    }
+INPUT_TRANSFORM(2, 2) INPUT_TRANSFORM(2, 4) INPUT_TRANSFORM(4, 4)
 
 /* ---- product ------------------------------------------------------------------------ */
 
@@ -261,6 +289,8 @@ static void multiply_panel(int32_t vectors, const winograd *w, const float *v, i
     };
     const int32_t rest = tiles % PD_TILE_ROWS, whole = tiles - rest;
     for (int32_t position = 0; position < w->positions; position++) {
+        if (is_zero(w, position))
+            continue;
         const float *rows = v + (size_t)position * w->v_pitch;
         float *out = m + (size_t)position * w->m_pitch;
         if (whole)
@@ -299,32 +329,32 @@ typedef struct tile_target {
 } tile_target;
 
 /* Four channels of one tile from p + position * pitch. */
-PD_INLINE void output_transform(int m, const float *p, size_t pitch, const tile_target *target, int32_t channel)
+PD_INLINE void output_transform(int m, int n, const float *p, size_t pitch, const tile_target *target, int32_t channel)
 {
-    const int side = m + 2;
+    const int height = m + 2, width = n + 2;
     const pd_f32x4 bias = target->bias ? pd_load(target->bias + channel) : pd_zero();
-    float lines[4 * MAX_SIDE * 4]; /* A^T M: [m][side] vectors */
-    for (int x = 0; x < side; x++) {
+    float lines[4 * MAX_SIDE * 4]; /* A^T M: [m][width] vectors */
+    for (int x = 0; x < width; x++) {
         pd_f32x4 in[MAX_SIDE], y[4];
         PD_UNROLL
-        for (int i = 0; i < side; i++)
-            in[i] = pd_load(p + (size_t)(i * side + x) * pitch);
+        for (int i = 0; i < height; i++)
+            in[i] = pd_load(p + (size_t)(i * width + x) * pitch);
         output_transform_1d(m, in, y);
         PD_UNROLL
         for (int i = 0; i < m; i++)
-            pd_store(lines + (i * side + x) * 4, y[i]);
+            pd_store(lines + (i * width + x) * 4, y[i]);
     }
     for (int row = 0; row < target->rows; row++) {
         pd_f32x4 in[MAX_SIDE], y[4];
         PD_UNROLL
-        for (int x = 0; x < side; x++)
-            in[x] = pd_load(lines + (row * side + x) * 4);
-        output_transform_1d(m, in, y);
+        for (int x = 0; x < width; x++)
+            in[x] = pd_load(lines + (row * width + x) * 4);
+        output_transform_1d(n, in, y);
         const float *residual =
             target->residual ? target->residual + (size_t)row * target->residual_row + channel : NULL;
         float *out = target->out + (size_t)row * target->out_row + channel;
         PD_UNROLL
-        for (int x = 0; x < m; x++) {
+        for (int x = 0; x < n; x++) {
             if (x < target->columns) {
                 pd_f32x4 result = pd_add(y[x], bias);
                 if (residual)
@@ -335,29 +365,29 @@ PD_INLINE void output_transform(int m, const float *p, size_t pitch, const tile_
     }
 }
 
-static PD_NOINLINE void output_transform_2(const float *p, size_t pitch, const tile_target *target, int32_t channel)
-{
-    output_transform(2, p, pitch, target, channel);
-}
+typedef void output_function(const float *p, size_t pitch, const tile_target *target, int32_t channel);
 
-static PD_NOINLINE void output_transform_4(const float *p, size_t pitch, const tile_target *target, int32_t channel)
-{
-    output_transform(4, p, pitch, target, channel);
-}
+#define OUTPUT_TRANSFORM(m, n)                                                                                    \
+    static PD_NOINLINE void output_transform_##m##x##n(const float *p, size_t pitch, const tile_target *target,   \
+                                                       int32_t channel)                                           \
+    {                                                                                                             \
+        output_transform(m, n, p, pitch, target, channel);                                                        \
+    }
+OUTPUT_TRANSFORM(2, 2) OUTPUT_TRANSFORM(2, 4) OUTPUT_TRANSFORM(4, 4)
 
 static tile_target locate_target(const pd_conv *conv, const winograd *w, const pd_view *residual, const pd_view *out,
                                  int32_t tile)
 {
     const int32_t image = tile / w->image_tiles, within = tile % w->image_tiles;
-    const int32_t y = within / w->tiles_x * w->m, x = within % w->tiles_x * w->m;
+    const int32_t y = within / w->tiles_x * w->tile_height, x = within % w->tiles_x * w->tile_width;
     const size_t pixel = ((size_t)image * (size_t)conv->out_height + (size_t)y) * (size_t)conv->out_width + (size_t)x;
     tile_target target = {
         .out = out->data + pixel * (size_t)out->stride,
         .bias = conv->bias,
         .out_pixel = (size_t)out->stride,
         .out_row = (size_t)out->stride * (size_t)conv->out_width,
-        .rows = conv->out_height - y < w->m ? conv->out_height - y : w->m,
-        .columns = conv->out_width - x < w->m ? conv->out_width - x : w->m,
+        .rows = conv->out_height - y < w->tile_height ? conv->out_height - y : w->tile_height,
+        .columns = conv->out_width - x < w->tile_width ? conv->out_width - x : w->tile_width,
     };
     if (residual) {
         target.residual = residual->data + pixel * (size_t)residual->stride;
@@ -369,31 +399,44 @@ static tile_target locate_target(const pd_conv *conv, const winograd *w, const p
 
 /* ---- run --------------------------------------------------------------------------------- */
 
+static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in, const pd_view *residual,
+                      const pd_view *out, int32_t first, int32_t count, const float *zeros, float *v, float *m)
+{
+    static input_function *const inputs[PD_CONV_FORMS] = {NULL, input_transform_2x2, input_transform_2x4,
+                                                          input_transform_4x4};
+    static output_function *const outputs[PD_CONV_FORMS] = {NULL, output_transform_2x2, output_transform_2x4,
+                                                            output_transform_4x4};
+    const pd_conv_shape *s = &conv->shape;
+    const int32_t channels = s->in_channels;
+    for (int32_t i = 0; i < count; i++) {
+        const tile_source source = locate_tile(s, w, in, first + i);
+        inputs[conv->form](&source, channels, zeros, v + i * channels, w->v_pitch);
+    }
+    const float *panel = conv->packed;
+    for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
+        const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
+        multiply_panel(vectors, w, v, count, channels, panel, m);
+        panel += (size_t)(product_count(w) * 4 * vectors) * (size_t)channels;
+        for (int32_t i = 0; i < count; i++) {
+            const tile_target target = locate_target(conv, w, residual, out, first + i);
+            for (int32_t half = 0; half < vectors; half++)
+                outputs[conv->form](m + i * PD_PANEL + 4 * half, w->m_pitch, &target, channel + 4 * half);
+        }
+    }
+}
+
 void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
                           float *scratch)
 {
-    const pd_conv_shape *s = &conv->shape;
     const winograd w = measure(conv);
-    const int32_t tiles = w.image_tiles * in->images, channels = s->in_channels;
+    const int32_t tiles = w.image_tiles * in->images;
     float *zeros = scratch, *v = scratch + CHUNK, *m = v + (size_t)w.positions * w.v_pitch;
     memset(zeros, 0, CHUNK * sizeof(float));
+    for (int32_t position = 0; position < w.positions; position++)
+        if (is_zero(&w, position))
+            memset(m + (size_t)position * w.m_pitch, 0, w.m_pitch * sizeof(float));
     for (int32_t first = 0; first < tiles; first += w.block_tiles) {
         const int32_t count = tiles - first < w.block_tiles ? tiles - first : w.block_tiles;
-        for (int32_t i = 0; i < count; i++) {
-            const tile_source source = locate_tile(s, &w, in, first + i);
-            (w.m == 4 ? input_transform_4 : input_transform_2)(&source, channels, zeros, v + i * channels, w.v_pitch);
-        }
-        const float *panel = conv->packed;
-        for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
-            const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
-            multiply_panel(vectors, &w, v, count, channels, panel, m);
-            panel += (size_t)(w.positions * 4 * vectors) * (size_t)channels;
-            for (int32_t i = 0; i < count; i++) {
-                const tile_target target = locate_target(conv, &w, residual, out, first + i);
-                for (int32_t half = 0; half < vectors; half++)
-                    (w.m == 4 ? output_transform_4 : output_transform_2)(m + i * PD_PANEL + 4 * half, w.m_pitch,
-                                                                         &target, channel + 4 * half);
-            }
-        }
+        run_block(conv, &w, in, residual, out, first, count, zeros, v, m);
     }
 }

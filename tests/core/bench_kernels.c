@@ -12,73 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench.h"
 #include "kernels.h"
-#include "simd.h"
-
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static float *allocate(size_t count)
-{
-    void *block = NULL;
-    if (posix_memalign(&block, 64, count * sizeof(float) + 64)) {
-        fprintf(stderr, "out of memory\n");
-        exit(EXIT_FAILURE);
-    }
-    float *values = (float *)block;
-    uint32_t state = 1;
-    for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u;
-        values[i] = (float)((int32_t)state >> 8) * 0x1p-24f;
-    }
-    return values;
-}
-
-/* Independent chains of a multiplication and an addition, x = x f + f: as many
- * as there are registers in V8 on x86-64 beside f, to hide the latency. Short,
- * and a function of its own: an engine replaces baseline code by optimised code
- * between calls. */
-enum { CHAINS = 14, ROUNDS = 2000 };
-static __attribute__((noinline)) float multiply_add_chains(float source)
-{
-    const pd_f32x4 factor = pd_splat(source);
-    pd_f32x4 x[CHAINS];
-    PD_UNROLL
-    for (int i = 0; i < CHAINS; i++)
-        x[i] = pd_splat(source * (float)i);
-    for (int round = 0; round < ROUNDS; round++) {
-        PD_UNROLL
-        for (int i = 0; i < CHAINS; i++)
-            x[i] = pd_add(pd_mul(x[i], factor), factor);
-    }
-    PD_UNROLL
-    for (int i = 1; i < CHAINS; i++)
-        x[0] = pd_add(x[0], x[i]);
-    return pd_sum_lanes(x[0]);
-}
-
-static double measure_peak(double duration)
-{
-    enum { CALLS = 20 };
-    volatile float source = 0.5f;
-    double best = 0;
-    const double end = seconds() + duration;
-    do {
-        const double start = seconds();
-        for (int i = 0; i < CALLS; i++)
-            source = multiply_add_chains(source) > 0 ? 0.5f : 0.25f;
-        const double rate = 8.0 * (double)(CHAINS * ROUNDS) * (double)CALLS / (seconds() - start) * 1e-9;
-        if (rate > best)
-            best = rate;
-    } while (seconds() < end);
-    return best;
-}
 
 /* Best rate of a few repeated timings: other work on the machine only slows. */
 static double measure_conv(pd_conv *conv, const pd_view *in, const pd_view *out, float *scratch, const float *weights,
@@ -88,27 +24,27 @@ static double measure_conv(pd_conv *conv, const pd_view *in, const pd_view *out,
     size_t next = 0;
     /* Blocks of calls of a tenth of the duration each. */
     size_t calls = 1;
-    const double end = seconds() + duration;
+    const double end = bench_seconds() + duration;
     do {
-        const double start = seconds();
+        const double start = bench_seconds();
         for (size_t i = 0; i < calls; i++) {
             conv->packed = weights + next * ((conv->packed_count + 15) & ~(uint64_t)15);
             next = (next + 1) % copies;
             pd_conv_run(conv, in, NULL, out, scratch);
         }
-        const double elapsed = seconds() - start;
+        const double elapsed = bench_seconds() - start;
         const double rate = work * (double)calls / elapsed * 1e-9;
         if (rate > best)
             best = rate;
         if (elapsed < duration / 16)
             calls *= 2;
-    } while (seconds() < end);
+    } while (bench_seconds() < end);
     return best;
 }
 
 static void bench_shape(const char *name, const pd_conv_shape *shape, double duration, double peak)
 {
-    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(4x4)"};
+    static const char *const forms[PD_CONV_FORMS] = {"direct", "F(2x2)", "F(2x4)", "F(4x4)"};
     pd_conv planned;
     pd_conv_plan(&planned, shape);
     printf("%-26s", name);
@@ -119,8 +55,8 @@ static void bench_shape(const char *name, const pd_conv_shape *shape, double dur
         pd_conv_plan_form(&conv, shape, (pd_conv_form)form);
         const size_t padded = (conv.packed_count + 15) & ~(size_t)15;
         const size_t copies = (size_t)12 * 1024 * 1024 / padded + 1;
-        float *weights = allocate(padded * copies);
-        float *scratch = allocate(conv.scratch_count);
+        float *weights = bench_allocate(padded * copies);
+        float *scratch = bench_allocate(conv.scratch_count);
         pd_view in = {NULL, shape->images, shape->in_height, shape->in_width, shape->in_channels, shape->in_channels};
         pd_view out = {NULL,
                        shape->images,
@@ -128,9 +64,9 @@ static void bench_shape(const char *name, const pd_conv_shape *shape, double dur
                        conv.out_width,
                        shape->out_channels,
                        shape->out_channels};
-        in.data = allocate((size_t)in.images * (size_t)(in.height * in.width) * (size_t)in.stride);
-        out.data = allocate((size_t)out.images * (size_t)(out.height * out.width) * (size_t)out.stride);
-        float *bias = allocate((size_t)shape->out_channels);
+        in.data = bench_allocate((size_t)in.images * (size_t)(in.height * in.width) * (size_t)in.stride);
+        out.data = bench_allocate((size_t)out.images * (size_t)(out.height * out.width) * (size_t)out.stride);
+        float *bias = bench_allocate((size_t)shape->out_channels);
         conv.bias = bias;
         const double work = 2.0 * shape->images * conv.out_height * conv.out_width * shape->out_channels *
                             shape->in_channels * shape->kernel * shape->kernel;
@@ -150,28 +86,27 @@ static void bench_others(double duration)
     enum { SIDE = 16, CHANNELS = 64, HEADS = 4, HEAD = 32 };
     pd_view x = {NULL, 2, SIDE, SIDE, CHANNELS, CHANNELS}, qkv = {NULL, 2, SIDE, SIDE, 3 * HEADS * HEAD, 3 * HEADS * HEAD};
     pd_view out = {NULL, 2, SIDE, SIDE, HEADS * HEAD, HEADS * HEAD};
-    x.data = allocate(2 * SIDE * SIDE * CHANNELS);
-    qkv.data = allocate(2 * SIDE * SIDE * 3 * HEADS * HEAD);
-    out.data = allocate(2 * SIDE * SIDE * HEADS * HEAD);
-    float *gain = allocate(CHANNELS), *scratch = allocate(pd_attention_scratch_count(SIDE, SIDE, HEADS, HEAD));
+    x.data = bench_allocate(2 * SIDE * SIDE * CHANNELS);
+    qkv.data = bench_allocate(2 * SIDE * SIDE * 3 * HEADS * HEAD);
+    out.data = bench_allocate(2 * SIDE * SIDE * HEADS * HEAD);
+    float *gain = bench_allocate(CHANNELS), *scratch = bench_allocate(pd_attention_scratch_count(SIDE, SIDE, HEADS, HEAD));
     const float *const vectors[2] = {gain, gain};
-    static const char *const names[] = {"rms_norm", "rms_norm + scale-shift + silu", "linear attention", "attention"};
-    for (int kernel = 0; kernel < 4; kernel++) {
+    static const char *const names[] = {"rms_norm", "rms_norm + scale-shift + silu", "attention"};
+    for (int kernel = 0; kernel < 3; kernel++) {
         double best = 1e9;
-        const double end = seconds() + duration;
+        const double end = bench_seconds() + duration;
         do {
-            const double start = seconds();
+            const double start = bench_seconds();
             for (int i = 0; i < 10; i++)
                 switch (kernel) {
                 case 0: pd_rms_norm(&x, gain, NULL, NULL, false, NULL, &x); break;
                 case 1: pd_rms_norm(&x, gain, vectors, vectors, true, NULL, &x); break;
-                case 2: pd_linear_attention(&qkv, HEADS, HEAD, &out, scratch); break;
                 default: pd_attention(&qkv, HEADS, HEAD, &out, scratch); break;
                 }
-            const double elapsed = (seconds() - start) / 10;
+            const double elapsed = (bench_seconds() - start) / 10;
             if (elapsed < best)
                 best = elapsed;
-        } while (seconds() < end);
+        } while (bench_seconds() < end);
         printf("%-30s 2 x 16x16: %8.1f us\n", names[kernel], best * 1e6);
     }
     free(x.data), free(qkv.data), free(out.data), free(gain), free(scratch);
@@ -187,7 +122,7 @@ int main(int argc, char **argv)
         {16, 128, 128}, {16, 192, 128}, {8, 64, 64},    {8, 128, 128},  {8, 192, 192},  {8, 256, 256},
         {8, 384, 256},  {4, 64, 64},    {4, 128, 128},  {4, 256, 256},  {4, 384, 256},
     };
-    double peak = measure_peak(0.2);
+    double peak = bench_peak(0.2);
     printf("multiply-add peak %.1f GFLOP/s; columns: GFLOP/s hot (ratio to peak) cold (ratio); * planned\n", peak);
     for (int32_t images = 1; images <= 2; images++) {
         for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
@@ -217,7 +152,7 @@ int main(int argc, char **argv)
     }
     if (!*filter)
         bench_others(duration);
-    const double peak_after = measure_peak(0.2);
+    const double peak_after = bench_peak(0.2);
     printf("multiply-add peak after %.1f GFLOP/s\n", peak_after);
     return 0;
 }

@@ -11,7 +11,8 @@
  * position i of a transform in one dimension, where the operands are larger
  * by the norms of the rows of G and B^T, and adds the results with the factors
  * a_i of a row of A^T: a factor g = sum_i (a_i |G_i| |B_i|)^2 in two
- * dimensions, at most 5 for F(2x2) and 94 for F(4x4). The test allows eight
+ * dimensions, at most 5 for F(2x2), 94 for F(4x4) and the geometric mean of the
+ * two, 22, for F(2x4). The test allows eight
  * standard deviations. */
 #define _POSIX_C_SOURCE 200112L /* posix_memalign */
 #include <string.h>
@@ -132,7 +133,7 @@ static pd_view one_image(const pd_view *view, int32_t image)
 
 static double conv_tolerance(const pd_conv *conv)
 {
-    static const double gain[PD_CONV_FORMS] = {1, 5, 94};
+    static const double gain[PD_CONV_FORMS] = {1, 5, 22, 94};
     const double depth = conv->form == PD_CONV_DIRECT
                              ? (double)(conv->shape.kernel * conv->shape.kernel * conv->shape.in_channels)
                              : (double)conv->shape.in_channels;
@@ -218,7 +219,7 @@ static void check_random_conv(void)
         shape.upsample = !random_between(0, 2);
     pd_conv_form form = PD_CONV_DIRECT;
     if (shape.kernel == 3 && random_between(0, 3))
-        form = random_between(0, 1) ? PD_CONV_WINOGRAD_2 : PD_CONV_WINOGRAD_4;
+        form = (pd_conv_form)random_between(PD_CONV_WINOGRAD_2, PD_CONV_WINOGRAD_4);
     if (form == PD_CONV_DIRECT) {
         if (!shape.upsample)
             shape.step = random_between(1, 3);
@@ -328,8 +329,7 @@ static void check_silu(void)
 
 /* ---- attention -------------------------------------------------------------------------- */
 
-static void check_attention(bool linear, int32_t height, int32_t width, int32_t heads, int32_t head_size,
-                            float magnitude)
+static void check_attention(int32_t height, int32_t width, int32_t heads, int32_t head_size, float magnitude)
 {
     const int32_t images = random_between(1, 2), stride = pd_round_up_4(head_size), extra = random_between(0, 5);
     pd_view qkv = new_view(images, height, width, 3 * heads * stride, extra);
@@ -338,22 +338,17 @@ static void check_attention(bool linear, int32_t height, int32_t width, int32_t 
     for (size_t i = 0; i < pixel_count(&qkv); i++)
         for (int32_t c = 0; c < qkv.channels; c++)
             qkv.data[i * (size_t)qkv.stride + (size_t)c] *= c % stride < head_size ? magnitude : 0;
-    const uint64_t count = linear ? pd_linear_attention_scratch_count(height, width, heads, head_size)
-                                  : pd_attention_scratch_count(height, width, heads, head_size);
+    const uint64_t count = pd_attention_scratch_count(height, width, heads, head_size);
     float *scratch = allocate(count);
     memset(scratch, 0xFF, count * sizeof(float));
     for (int pass = 0; pass < 2; pass++) {
         pd_kernels_use_reference(!pass);
-        if (linear)
-            pd_linear_attention(&qkv, heads, head_size, pass ? &out : &expected, scratch);
-        else
-            pd_attention(&qkv, heads, head_size, pass ? &out : &expected, scratch);
+        pd_attention(&qkv, heads, head_size, pass ? &out : &expected, scratch);
     }
-    /* Both are averages of v. An exponent of magnitude e (|q k| up to
+    /* An average of v. An exponent of magnitude e (|q k| up to
      * head_size^(1/2) magnitude^2, sums of head_size products) is off by
      * e u sqrt(head_size), the sums over the pixels by u times their number. */
-    const double exponent =
-        linear ? 2 * (double)magnitude : (double)magnitude * (double)magnitude * sqrt((double)head_size);
+    const double exponent = (double)magnitude * (double)magnitude * sqrt((double)head_size);
     const double tolerance =
         (double)magnitude * 0x1p-24 *
         (8 + sqrt((double)(height * width)) + 2 * sqrt((double)head_size) + exponent * sqrt((double)head_size));
@@ -367,21 +362,87 @@ static void check_attention(bool linear, int32_t height, int32_t width, int32_t 
     for (int32_t image = 0; image < images; image++) {
         pd_view single = new_view(1, height, width, heads * stride, 0);
         const pd_view single_qkv = one_image(&qkv, image), batch_out = one_image(&out, image);
-        if (linear)
-            pd_linear_attention(&single_qkv, heads, head_size, &single, scratch);
-        else
-            pd_attention(&single_qkv, heads, head_size, &single, scratch);
+        pd_attention(&single_qkv, heads, head_size, &single, scratch);
         CHECK(same_bits(&single, &batch_out));
         free(single.data);
     }
     free(qkv.data), free(out.data), free(expected.data), free(scratch);
 }
 
-static void check_random_attention(bool linear, float magnitude)
+static void check_random_attention(float magnitude)
 {
     const int32_t height = random_between(1, 7), width = random_between(1, 7);
     const int32_t heads = random_between(1, 4), head_size = random_between(1, 40);
-    check_attention(linear, height, width, heads, head_size, magnitude);
+    check_attention(height, width, heads, head_size, magnitude);
+}
+
+static int folded_count[2];
+static double worst_linear_attention; /* error / tolerance */
+
+/* Weights of a row uniform with standard deviation 1/sqrt(columns), those of q
+ * and k times `magnitude`, so that these are about as large. */
+static void check_linear_attention(int32_t height, int32_t width, int32_t channels, int32_t heads, int32_t head_size,
+                                   float magnitude)
+{
+    const int32_t images = random_between(1, 2), extra = random_between(0, 5), inner = heads * head_size;
+    pd_view in = new_view(images, height, width, channels, extra), out = new_view(images, height, width, channels, extra);
+    pd_view expected = new_view(images, height, width, channels, 0);
+    const size_t qkv_count = (size_t)(3 * inner * channels), out_count = (size_t)(inner * channels);
+    float *qkv = allocate(qkv_count), *to_out = allocate(out_count), *vectors = allocate((size_t)channels * 3);
+    float *packed_qkv = allocate(qkv_count), *packed_out = allocate(out_count);
+    fill_random(qkv, qkv_count), fill_random(to_out, out_count), fill_random(vectors, (size_t)channels * 3);
+    for (size_t i = 0; i < qkv_count; i++)
+        qkv[i] *= sqrtf(3.0f / (float)channels) * (i < qkv_count / 3 * 2 ? magnitude : 1.0f);
+    for (size_t i = 0; i < out_count; i++)
+        to_out[i] *= sqrtf(3.0f / (float)inner);
+    for (int32_t c = 0; c < 2 * channels; c++)
+        vectors[c] = sqrtf((float)channels) * (1.0f + 0.2f * vectors[c]);
+    pd_linear_attention layer;
+    float *scratch = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        pd_kernels_use_reference(!pass);
+        pd_linear_attention_plan(&layer, height, width, channels, heads, head_size);
+        layer.norm_gain = vectors;
+        layer.out_gain = vectors + channels;
+        layer.to_out.bias = vectors + 2 * channels;
+        pd_conv_pack(&layer.to_qkv, qkv, packed_qkv);
+        pd_conv_pack(&layer.to_out, to_out, packed_out);
+        layer.to_qkv.packed = packed_qkv;
+        layer.to_out.packed = packed_out;
+        free(scratch);
+        scratch = allocate(layer.scratch_count);
+        memset(scratch, 0xFF, layer.scratch_count * sizeof(float));
+        pd_linear_attention_run(&layer, &in, pass ? &out : &expected, scratch);
+    }
+    folded_count[layer.folded]++;
+    /* Before the last norm, averages of v and their sums of about unit size. The
+     * errors of the products are u sqrt(terms); those of the exponents u times
+     * their magnitude, which the softmaxes hand on. The norm divides by the root of
+     * the mean square, which the bias, of variance 1/3, keeps near 1. */
+    const double exponent = 4 * (double)magnitude * (1 + sqrt((double)channels));
+    const double tolerance = 0x1p-24 * (8 + sqrt((double)(height * width)) + 2 * sqrt((double)inner) +
+                                        2 * sqrt((double)channels) + exponent);
+    const double difference = largest_difference(&out, &expected, 0);
+    worst_linear_attention = fmax(worst_linear_attention, difference / tolerance);
+    CHECK_NEAR(difference, 0, tolerance);
+    CHECK(guards_untouched(&out) && guards_untouched(&in));
+    hash_floats(out.data, pixel_count(&out) * (size_t)out.stride);
+    for (int32_t image = 0; image < images; image++) {
+        pd_view single = new_view(1, height, width, channels, 0);
+        const pd_view single_in = one_image(&in, image), batch_out = one_image(&out, image);
+        pd_linear_attention_run(&layer, &single_in, &single, scratch);
+        CHECK(same_bits(&single, &batch_out));
+        free(single.data);
+    }
+    free(in.data), free(out.data), free(expected.data), free(scratch), free(qkv), free(to_out), free(vectors);
+    free(packed_qkv), free(packed_out);
+}
+
+static void check_random_linear_attention(float magnitude)
+{
+    const int32_t height = random_between(1, 9), width = random_between(1, 9), channels = 4 * random_between(1, 16);
+    const int32_t heads = random_between(1, 4), head_size = 8 * random_between(1, 5);
+    check_linear_attention(height, width, channels, heads, head_size, magnitude);
 }
 
 /* ---- layout, NaN --------------------------------------------------------------------------- */
@@ -435,12 +496,11 @@ static void check_not_a_number(void)
                 CHECK(isnan(out.data[100]));
             free(weights), free(packed), free(scratch), free(in.data), free(out.data);
         }
-    float *scratch = allocate(pd_attention_scratch_count(5, 5, 1, 4) + pd_linear_attention_scratch_count(5, 5, 1, 4));
+    float *scratch = allocate(pd_attention_scratch_count(5, 5, 1, 4));
     for (int i = 0; i < 4; i++) {
         pd_view qkv = new_view(1, 5, 5, 12, 0), out = new_view(1, 5, 5, 4, 0);
         qkv.data[(size_t)random_between(0, 299)] = bad[i];
         pd_attention(&qkv, 1, 4, &out, scratch);
-        pd_linear_attention(&qkv, 1, 4, &out, scratch);
         free(qkv.data), free(out.data);
     }
     free(scratch);
@@ -454,19 +514,24 @@ int main(void)
     for (int i = 0; i < 300; i++)
         check_rms_norm();
     check_silu();
-    for (int i = 0; i < 40; i++)
-        for (int linear = 0; linear < 2; linear++)
-            check_random_attention(linear, i % 4 ? 1.0f : 6.0f);
-    for (int linear = 0; linear < 2; linear++) {
-        check_attention(linear, 16, 16, 1, 32, 2.0f);
-        check_attention(linear, 3, 3, 2, 128, 1.0f);
-        check_attention(linear, 8, 8, 1, 1, 30.0f);
+    for (int i = 0; i < 40; i++) {
+        check_random_attention(i % 4 ? 1.0f : 6.0f);
+        check_random_linear_attention(i % 4 ? 1.0f : 6.0f);
     }
+    check_attention(16, 16, 1, 32, 2.0f);
+    check_attention(3, 3, 2, 128, 1.0f);
+    check_attention(8, 8, 1, 1, 30.0f);
+    check_linear_attention(16, 16, 32, 4, 32, 2.0f);
+    check_linear_attention(9, 7, 64, 4, 32, 8.0f);
+    check_linear_attention(4, 4, 128, 4, 32, 1.0f);
     for (int i = 0; i < 50; i++)
         check_layout();
     check_not_a_number();
-    printf("convolutions: %d direct, %d F(2x2), %d F(4x4); largest error / tolerance %.2f %.2f %.2f\n", conv_count[0],
-           conv_count[1], conv_count[2], worst_ratio[0], worst_ratio[1], worst_ratio[2]);
+    printf("convolutions: %d direct, %d F(2x2), %d F(2x4), %d F(4x4); largest error / tolerance %.2f %.2f %.2f %.2f\n",
+           conv_count[0], conv_count[1], conv_count[2], conv_count[3], worst_ratio[0], worst_ratio[1], worst_ratio[2],
+           worst_ratio[3]);
+    printf("linear attention: %d plain, %d folded; largest error / tolerance %.2f\n", folded_count[0], folded_count[1],
+           worst_linear_attention);
     printf("hash of all results %016llx\n", (unsigned long long)hash);
     return check_result();
 }

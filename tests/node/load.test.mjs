@@ -319,5 +319,11 @@ test('engines without WebAssembly or SIMD are told so; without crypto.subtle the
 });
 
 test('a worker that is asked for where there is none', async () => {
-  await fails(load(tinyBytes, { worker: true }), 'WORKER', /Worker/);
+  const { versions } = process; // looks like a browser without them
+  Object.defineProperty(process, 'versions', { value: {}, configurable: true });
+  try {
+    await fails(load(tinyBytes, { worker: true }), 'WORKER', /Worker/);
+  } finally {
+    Object.defineProperty(process, 'versions', { value: versions, configurable: true });
+  }
 });

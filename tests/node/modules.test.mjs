@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
 import * as library from 'pocket-diffusion';
+import { gzipSync } from 'node:zlib';
 import { root } from './helpers.mjs';
 
 /** The files that importing `entry` loads, and their sources. */
@@ -24,7 +25,15 @@ const files = new Map([...graphOf(join(root, 'web', 'index.mjs')), ...graphOf(jo
 test('the browser modules depend on nothing but each other', () => {
   assert.ok(files.size >= 10);
   const names = [...files.keys()].map((file) => relative(join(root, 'web'), file));
-  for (const name of ['engine.mjs', 'host.mjs', 'client.mjs', 'protocol.mjs', 'worker.mjs']) assert.ok(names.includes(name), name);
+  for (const name of ['engine.mjs', 'host.mjs', 'pool.mjs', 'thread.mjs', 'protocol.mjs', 'worker.mjs']) assert.ok(names.includes(name), name);
+});
+
+test('they are small', () => {
+  // A minifier does better than this; file by file, as a server sends them.
+  const bare = (source) => source.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1').replace(/^\s+/gm, '');
+  const sizes = [...files.values()].map((source) => gzipSync(bare(source), { level: 9 }).length);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.ok(total <= 20_000, `${total} bytes with gzip`);
 });
 
 test('they need neither unsafe-eval nor unsafe-inline', () => {

@@ -1,4 +1,4 @@
-// A browser's Worker on top of node:worker_threads, as far as web/client.mjs uses it.
+// A browser's Worker on top of node:worker_threads, as far as web/thread.mjs uses it.
 import { Worker as Thread } from 'node:worker_threads';
 
 const BOOTSTRAP = `

@@ -1,0 +1,148 @@
+// The C core as a contestant: its exports called directly, without the library around it.
+
+import { readFileSync } from 'node:fs';
+import { measure } from './rounds.mjs';
+
+const NULL_LABEL = 0x7fffffff; // PD_LABEL_NULL
+const GUIDANCE_SCALE = 3;
+// Keys of pd_wasm_model_number and pd_wasm_options_set.
+const NUMBERS = { height: 5, width: 4, channels: 6, classes: 8, timesteps: 9, objective: 10, parameters: 15, memory: 17 };
+const OPTIONS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3 };
+
+/** One instance of the module. @param {WebAssembly.Module} module */
+export async function instantiate(module) {
+  const none = () => 0;
+  const { exports } = await WebAssembly.instantiate(module, {
+    env: { emscripten_notify_memory_growth: none },
+    wasi_snapshot_preview1: { proc_exit: none, fd_write: none, fd_close: none, fd_seek: none },
+  });
+  exports._initialize?.();
+  return exports;
+}
+
+/** A copy of `bytes` in linear memory. */
+function store(exports, bytes) {
+  const address = exports.pd_wasm_allocate(bytes.byteLength) >>> 0;
+  if (address === 0) throw new Error('no memory');
+  new Uint8Array(exports.memory.buffer, address, bytes.byteLength).set(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return address;
+}
+
+export class Core {
+  #exports;
+  #model;
+
+  static async load(module, modelPath) {
+    return new Core(await instantiate(module), readFileSync(modelPath));
+  }
+
+  constructor(exports, bytes) {
+    this.#exports = exports;
+    const file = store(exports, bytes);
+    this.#model = exports.pd_wasm_model_load(file, bytes.length);
+    exports.pd_wasm_release(file);
+    if (this.#model === 0) this.#fail();
+    for (const [name, key] of Object.entries(NUMBERS)) this[name] = exports.pd_wasm_model_number(this.#model, key);
+    this.size = this.channels * this.height * this.width;
+    const abar = exports.pd_wasm_model_alphas_cumprod(this.#model) >>> 0;
+    this.alphasCumprod = new Float64Array(exports.memory.buffer, abar, this.timesteps).slice();
+  }
+
+  /** Bytes that the model holds, and all of linear memory, which never shrinks. */
+  get memoryBytes() {
+    const model = this.#exports.pd_wasm_model_number(this.#model, NUMBERS.memory);
+    return { model, linearMemory: this.#exports.memory.buffer.byteLength };
+  }
+
+  #fail() {
+    const address = this.#exports.pd_wasm_error_message() >>> 0;
+    const bytes = new Uint8Array(this.#exports.memory.buffer, address, 256);
+    throw new Error(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))));
+  }
+
+  #check(status) {
+    if (status !== 0) this.#fail();
+  }
+
+  #startRun(pictures, steps, guidanceScale) {
+    const exports = this.#exports;
+    const options = exports.pd_wasm_options_create(this.#model);
+    const values = { sampler: 0, steps, guidanceScale, eta: 0 };
+    for (const [name, key] of Object.entries(OPTIONS)) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
+    const records = new DataView(new ArrayBuffer(16 * pictures)); // pd_picture
+    for (let i = 0; i < pictures; i++) records.setBigUint64(16 * i + 8, BigInt(i), true);
+    const address = store(exports, records);
+    const run = exports.pd_wasm_run_start(this.#model, options, address, pictures);
+    if (run === 0) this.#fail();
+    exports.pd_wasm_release(address);
+    exports.pd_wasm_release(options);
+    return run;
+  }
+
+  #state(run) {
+    const address = store(this.#exports, new Float32Array(this.size));
+    this.#check(this.#exports.pd_wasm_run_state(run, 0, address, this.size));
+    const state = new Float32Array(this.#exports.memory.buffer, address, this.size).slice();
+    this.#exports.pd_wasm_release(address);
+    return state;
+  }
+
+  /** Whole runs of one picture per item, start to end. `guidanceScale` 1 takes one evaluation of the network per step. */
+  run(pictures, steps, guidanceScale = GUIDANCE_SCALE) {
+    const run = this.#startRun(pictures, steps, guidanceScale);
+    for (let step = 0; step < steps; step++) this.#check(this.#exports.pd_wasm_run_step(run));
+    this.#exports.pd_wasm_run_free(run);
+  }
+
+  /** Contestant: one evaluation of a batch of one. `label` null is the null class. */
+  forward(x, t, label) {
+    const exports = this.#exports;
+    const input = store(exports, x);
+    const output = store(exports, new Float32Array(this.size));
+    const evaluate = () => this.#check(exports.pd_wasm_model_predict(this.#model, input, t, label ?? NULL_LABEL, output));
+    return {
+      name: 'pocket-diffusion',
+      predict: async () => {
+        evaluate();
+        return new Float32Array(exports.memory.buffer, output, this.size).slice();
+      },
+      time: (count) => measure(() => {
+        for (let i = 0; i < count; i++) evaluate();
+      }),
+    };
+  }
+
+  /** Contestant: one evaluation of the batch of two that guidance needs, as steps of a run: sampler and start included. */
+  guidedStep() {
+    return {
+      name: 'pocket-diffusion',
+      time: (count) => measure(() => {
+        for (let done = 0; done < count; done += this.timesteps) this.run(1, Math.min(count - done, this.timesteps));
+      }),
+    };
+  }
+
+  /** x_T and t of a guided run of one step, and the x_0 that it ends with. */
+  oneStep() {
+    const run = this.#startRun(1, 1, GUIDANCE_SCALE);
+    const x = this.#state(run);
+    const t = this.#exports.pd_wasm_run_next_timestep(run);
+    this.#check(this.#exports.pd_wasm_run_step(run));
+    const x0 = this.#state(run);
+    this.#exports.pd_wasm_run_free(run);
+    return { x, t, x0 };
+  }
+
+  /** The x_0 that a batch of two predictions (class, null class) at x_t means: guidance, objective, clipping. */
+  guidedX0(predictions, x, t) {
+    const abar = this.alphasCumprod[t];
+    const signal = Math.sqrt(abar);
+    const noise = Math.sqrt(1 - abar);
+    return x.map((value, i) => {
+      const [conditional, unconditional] = [predictions[i], predictions[this.size + i]];
+      const guided = unconditional + GUIDANCE_SCALE * (conditional - unconditional);
+      const x0 = [(value - noise * guided) / signal, guided, signal * value - noise * guided][this.objective];
+      return Math.max(-1, Math.min(1, x0));
+    });
+  }
+}

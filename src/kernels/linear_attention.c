@@ -1,0 +1,316 @@
+/* A layer of linear attention, image by image and, as far as its softmaxes
+ * allow, block by block, so that what passes between the products stays in the
+ * first-level cache.
+ *
+ * With X the normalised input [pixels][channels], the layer of one head is
+ *   context = softmax(X K)^T (X V)   [head_size][head_size]
+ *   Y       = softmax(X Q) context W [pixels][channels], summed over the heads.
+ * Matrix products are associative. "Folded", context = (softmax(X K)^T X) V and
+ * context W are made first: then neither the values nor the attended pixels are
+ * ever computed, each of which takes pixels * heads * head_size^2
+ * multiplications, in exchange for products of channels * heads * head_size^2.
+ * That is less work where there are more pixels than channels. */
+#include <assert.h>
+
+#include "exponential.h"
+#include "kernels.h"
+#include "product.h"
+#include "reference.h"
+
+/* Pixels whose queries are worked on together. */
+#define QUERY_BLOCK 32
+
+typedef struct sizes {
+    size_t pixels, channels, head_size, inner; /* inner = heads * head_size */
+} sizes;
+
+static sizes measure(const pd_linear_attention *a)
+{
+    return (sizes){(size_t)a->height * (size_t)a->width, (size_t)a->channels, (size_t)a->head_size,
+                   (size_t)a->heads * (size_t)a->head_size};
+}
+
+typedef struct workspace {
+    float *x;        /* [pixels][channels]: the input after the norm */
+    float *keys;     /* [pixels][head_size] */
+    float *values;   /* plain: [pixels][head_size]; folded: keys^T x, [head_size][channels] */
+    float *sums;     /* of keys [head_size]; of queries [QUERY_BLOCK][heads][4] */
+    float *context;  /* plain: panels of [head_size][head_size] for each head; folded: rows of one head */
+    float *folded;   /* panels of context W: [heads * head_size][channels] */
+    float *queries;  /* [QUERY_BLOCK][inner] */
+    float *attended; /* plain: [QUERY_BLOCK][inner] */
+    float *projected; /* [QUERY_BLOCK][channels] */
+    uint64_t count;
+} workspace;
+
+static workspace lay_out(const pd_linear_attention *a, float *scratch)
+{
+    const sizes n = measure(a);
+    const size_t counts[] = {
+        n.pixels * n.channels,
+        n.pixels * n.head_size,
+        (a->folded ? n.channels : n.pixels) * n.head_size,
+        n.head_size + (size_t)(4 * QUERY_BLOCK * a->heads),
+        (a->folded ? n.head_size : n.inner) * n.head_size,
+        a->folded ? n.inner * n.channels : 0,
+        QUERY_BLOCK * n.inner,
+        a->folded ? 0 : QUERY_BLOCK * n.inner,
+        QUERY_BLOCK * n.channels,
+    };
+    workspace w = {0};
+    float **const pieces[] = {&w.x,       &w.keys,    &w.values,   &w.sums,     &w.context,
+                              &w.folded,  &w.queries, &w.attended, &w.projected};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        *pieces[i] = scratch ? scratch + w.count : NULL;
+        w.count += counts[i];
+    }
+    return w;
+}
+
+void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels,
+                              int32_t heads, int32_t head_size)
+{
+    assert(head_size % PD_PANEL == 0 && channels % 4 == 0);
+    const int32_t inner = heads * head_size;
+    *attention = (pd_linear_attention){
+        .height = height,
+        .width = width,
+        .channels = channels,
+        .heads = heads,
+        .head_size = head_size,
+        .folded = (int64_t)height * width > channels,
+    };
+    pd_conv_shape shape = {
+        .in_channels = channels,
+        .out_channels = 3 * inner,
+        .in_height = height,
+        .in_width = width,
+        .kernel = 1,
+        .step = 1,
+        .images = 1,
+    };
+    pd_conv_plan_form(&attention->to_qkv, &shape, PD_CONV_DIRECT);
+    shape.in_channels = inner;
+    shape.out_channels = channels;
+    pd_conv_plan_form(&attention->to_out, &shape, PD_CONV_DIRECT);
+    attention->scratch_count = lay_out(attention, NULL).count;
+    if (pd_reference_in_use && attention->scratch_count < pd_reference_linear_attention_scratch_count(attention))
+        attention->scratch_count = pd_reference_linear_attention_scratch_count(attention);
+}
+
+/* out[i] = rows[i] B + bias: `count` rows of `depth` floats, `pitch` floats apart. */
+static void multiply(const float *rows, size_t count, size_t depth, size_t pitch, const float *panels, size_t columns,
+                     const float *bias, float *out, size_t out_pitch)
+{
+    const pd_windows windows = {
+        .data = rows,
+        .width = (int32_t)count,
+        .height = 1,
+        .step = pitch,
+        .layout = {.taps = 1, .run = (int32_t)depth},
+    };
+    pd_product(&windows, (int32_t)count, panels, (int32_t)columns,
+               &(pd_product_target){.out = out, .out_stride = out_pitch, .bias = bias});
+}
+
+/* ---- keys, values and context -------------------------------------------------------------- */
+
+/* keys = exp(keys - max over the pixels), sums = their sums over the pixels:
+ * four channels of all pixels. */
+static PD_NOINLINE void key_exponentials(float *keys, size_t pixels, size_t pitch, float *sums)
+{
+    const float *const table = pd_table(pd_exp_table);
+    pd_f32x4 highest = pd_load(keys), sum = pd_zero();
+    for (size_t i = 1; i < pixels; i++)
+        highest = pd_max(highest, pd_load(keys + i * pitch));
+    for (size_t i = 0; i < pixels; i++) {
+        const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(keys + i * pitch), highest));
+        sum = pd_add(sum, value);
+        pd_store(keys + i * pitch, value);
+    }
+    pd_store(sums, sum);
+}
+
+/* out[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by divisors[d],
+ * for four d and 4 * vectors e. */
+PD_INLINE void context_tile(int vectors, const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
+                            size_t pixels, const float *divisors, float *out, size_t out_pitch)
+{
+    pd_f32x4 sum[4][2];
+    PD_UNROLL
+    for (int d = 0; d < 4; d++)
+        sum[d][0] = sum[d][1] = pd_zero();
+    for (size_t i = 0; i < pixels; i++) {
+        pd_f32x4 value[2];
+        PD_UNROLL
+        for (int e = 0; e < vectors; e++)
+            value[e] = pd_load(v + 4 * e);
+        PD_UNROLL
+        for (int d = 0; d < 4; d++) {
+            const pd_f32x4 key = pd_load_splat(keys + d);
+            PD_UNROLL
+            for (int e = 0; e < vectors; e++)
+                sum[d][e] = pd_multiply_add(sum[d][e], key, value[e]);
+        }
+        keys += key_pitch;
+        v += v_pitch;
+    }
+    PD_UNROLL
+    for (int d = 0; d < 4; d++) {
+        const pd_f32x4 divisor = pd_load_splat(divisors + d);
+        PD_UNROLL
+        for (int e = 0; e < vectors; e++)
+            pd_store(out + (size_t)d * out_pitch + 4 * e, pd_div(sum[d][e], divisor));
+    }
+}
+
+static PD_NOINLINE void context_tile_8(const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
+                                       size_t pixels, const float *divisors, float *out, size_t out_pitch)
+{
+    context_tile(2, keys, key_pitch, v, v_pitch, pixels, divisors, out, out_pitch);
+}
+
+static PD_NOINLINE void context_tile_4(const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
+                                       size_t pixels, const float *divisors, float *out, size_t out_pitch)
+{
+    context_tile(1, keys, key_pitch, v, v_pitch, pixels, divisors, out, out_pitch);
+}
+
+/* keys^T v / divisors, `columns` of v: panel after panel of 8 columns or, with
+ * panels of another pitch, rows. */
+static void multiply_transposed(const float *keys, size_t head_size, const float *v, size_t columns, size_t pixels,
+                                const float *divisors, float *out, size_t out_pitch, size_t panel_pitch)
+{
+    for (size_t e = 0; e < columns; e += PD_PANEL, out += panel_pitch)
+        for (size_t d = 0; d < head_size; d += 4)
+            (columns - e >= PD_PANEL ? context_tile_8 : context_tile_4)(keys + d, head_size, v + e, columns, pixels,
+                                                                        divisors + d, out + d * out_pitch, out_pitch);
+}
+
+/* Panels of columns first .. of to_qkv. */
+static const float *panels_from(const pd_linear_attention *a, size_t first) { return a->to_qkv.packed + first * (size_t)a->channels; }
+
+static void head_context(const pd_linear_attention *a, size_t head, const workspace *w)
+{
+    const sizes n = measure(a);
+    const size_t first = head * n.head_size;
+    const pd_f32x4 root = pd_sqrt(pd_splat((float)n.head_size));
+    multiply(w->x, n.pixels, n.channels, n.channels, panels_from(a, n.inner + first), n.head_size, NULL, w->keys,
+             n.head_size);
+    for (size_t d = 0; d < n.head_size; d += 4) {
+        key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);
+        /* The factor head_size^-1/2 of the queries is applied here. */
+        pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
+    }
+    const float *value_panels = panels_from(a, 2 * n.inner + first);
+    if (!a->folded) {
+        multiply(w->x, n.pixels, n.channels, n.channels, value_panels, n.head_size, NULL, w->values, n.head_size);
+        multiply_transposed(w->keys, n.head_size, w->values, n.head_size, n.pixels, w->sums,
+                            w->context + first * n.head_size, PD_PANEL, n.head_size * PD_PANEL);
+        return;
+    }
+    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums, w->values, n.channels, PD_PANEL);
+    multiply(w->values, n.head_size, n.channels, n.channels, value_panels, n.head_size, NULL, w->context, n.head_size);
+    for (size_t c = 0; c < n.channels; c += PD_PANEL) {
+        const size_t width = n.channels - c < PD_PANEL ? n.channels - c : PD_PANEL;
+        multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + c * n.inner + first * width, width,
+                 NULL, w->folded + c * n.inner + first * width, width);
+    }
+}
+
+/* ---- queries ------------------------------------------------------------------------------- */
+
+/* Softmax of each `count` (a multiple of 8) numbers in place, head after head of
+ * a block of pixels. In three passes, so that the maxima and sums, which are
+ * chains of dependent operations, overlap with those of other heads. */
+static PD_NOINLINE void softmax_maxima(const float *x, size_t heads, size_t count, float *maxima)
+{
+    for (size_t head = 0; head < heads; head++, x += count) {
+        pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);
+        for (size_t i = 8; i < count; i += 8) {
+            even = pd_max(even, pd_load(x + i));
+            odd = pd_max(odd, pd_load(x + i + 4));
+        }
+        pd_store(maxima + 4 * head, pd_max_across(pd_max(even, odd)));
+    }
+}
+
+static PD_NOINLINE void softmax_exponentials(float *x, size_t heads, size_t count, float *maxima)
+{
+    const float *const table = pd_table(pd_exp_table);
+    for (size_t head = 0; head < heads; head++, x += count) {
+        const pd_f32x4 highest = pd_load(maxima + 4 * head);
+        pd_f32x4 sum = pd_zero();
+        for (size_t i = 0; i < count; i += 4) {
+            const pd_f32x4 value = pd_exp_lanes(table, pd_sub(pd_load(x + i), highest));
+            sum = pd_add(sum, value);
+            pd_store(x + i, value);
+        }
+        pd_store(maxima + 4 * head, sum);
+    }
+}
+
+static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, const float *sums)
+{
+    for (size_t head = 0; head < heads; head++, x += count) {
+        const pd_f32x4 factor = pd_div(pd_splat(1.0f), pd_sum_across(pd_load(sums + 4 * head)));
+        for (size_t i = 0; i < count; i += 4)
+            pd_store(x + i, pd_mul(pd_load(x + i), factor));
+    }
+}
+
+/* projected = to_out(attention) of `count` pixels at x. */
+static void query_block(const pd_linear_attention *a, const float *x, size_t count, const workspace *w)
+{
+    const sizes n = measure(a);
+    multiply(x, count, n.channels, n.channels, panels_from(a, 0), n.inner, NULL, w->queries, n.inner);
+    const size_t heads = count * (size_t)a->heads;
+    softmax_maxima(w->queries, heads, n.head_size, w->sums);
+    softmax_exponentials(w->queries, heads, n.head_size, w->sums);
+    softmax_divide(w->queries, heads, n.head_size, w->sums);
+    if (a->folded) {
+        multiply(w->queries, count, n.inner, n.inner, w->folded, n.channels, a->to_out.bias, w->projected, n.channels);
+        return;
+    }
+    for (size_t first = 0; first < n.inner; first += n.head_size)
+        multiply(w->queries + first, count, n.head_size, n.inner, w->context + first * n.head_size, n.head_size, NULL,
+                 w->attended + first, n.inner);
+    multiply(w->attended, count, n.inner, n.inner, a->to_out.packed, n.channels, a->to_out.bias, w->projected, n.channels);
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+/* `width` pixels in a row of a view's image, from pixel `first` of the view on. */
+static pd_view pixels_of(const pd_view *view, size_t first, size_t width)
+{
+    return (pd_view){view->data + first * (size_t)view->stride, 1, 1, (int32_t)width, view->channels, view->stride};
+}
+
+void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view *in, const pd_view *out, float *scratch)
+{
+    const sizes n = measure(attention);
+    assert(in->channels == attention->channels && out->channels == attention->channels && in->images == out->images);
+    assert(in->height == attention->height && in->width == attention->width);
+    assert(out->height == attention->height && out->width == attention->width);
+    if (pd_reference_in_use) {
+        pd_reference_linear_attention(attention, in, out, scratch);
+        return;
+    }
+    const workspace w = lay_out(attention, scratch);
+    const int32_t channels = attention->channels;
+    for (size_t image = 0; image < (size_t)in->images; image++) {
+        const pd_view from = pixels_of(in, image * n.pixels, n.pixels);
+        const pd_view normed = {w.x, 1, 1, (int32_t)n.pixels, channels, channels};
+        pd_rms_norm(&from, attention->norm_gain, NULL, NULL, false, NULL, &normed);
+        for (size_t head = 0; head < (size_t)attention->heads; head++)
+            head_context(attention, head, &w);
+        for (size_t first = 0; first < n.pixels; first += QUERY_BLOCK) {
+            const size_t count = n.pixels - first < QUERY_BLOCK ? n.pixels - first : QUERY_BLOCK;
+            query_block(attention, w.x + first * n.channels, count, &w);
+            const pd_view projected = {w.projected, 1, 1, (int32_t)count, channels, channels};
+            const pd_view residual = pixels_of(in, image * n.pixels + first, count);
+            const pd_view to = pixels_of(out, image * n.pixels + first, count);
+            pd_rms_norm(&projected, attention->out_gain, NULL, NULL, false, &residual, &to);
+        }
+    }
+}

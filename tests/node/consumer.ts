@@ -1,0 +1,81 @@
+// What an application in TypeScript writes; tests/node/types.test.mjs compiles it, nothing runs it. The lines after a
+// "@ts-expect-error" must not compile.
+import {
+  PocketDiffusionError, encodePNG, load, version,
+  type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
+  type Picture, type ResolvedOptions, type SamplerName, type StepEvent,
+} from 'pocket-diffusion';
+
+const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
+const controller = new AbortController();
+
+export async function open(source: ModelSource = sources[0]!): Promise<Model> {
+  const options: LoadOptions = {
+    signal: controller.signal,
+    onProgress: ({ loaded, total }) => console.log(loaded / total),
+    wasm: new URL('pocket-diffusion.wasm', import.meta.url),
+    worker: true,
+    workers: 2,
+  };
+  return load(source, options);
+}
+
+export async function draw(model: Model): Promise<Uint8Array> {
+  const { recommended, alphasCumprod }: ModelInfo = model.info;
+  const sampler: SamplerName = recommended.sampler;
+  const options: GenerateOptions = {
+    label: model.labels[0]!, guidanceScale: 3, projection: false, rescale: 0.5, steps: alphasCumprod.length, sampler, eta: 0,
+    seed: 2n ** 40n, preview: true, state: true, signal: controller.signal,
+    async onStep({ step, steps, timestep, preview, state }: StepEvent) {
+      const pixels: Uint8Array | undefined = preview?.pixels;
+      const x: Float32Array | undefined = state;
+      console.log(step, steps, timestep, pixels?.length, x?.length);
+    },
+  };
+  const picture: Picture = await model.generate(options);
+  const { seed, labelName }: ResolvedOptions = picture.options;
+  const context = new OffscreenCanvas(picture.width, picture.height).getContext('2d');
+  context?.putImageData(new ImageData(new Uint8ClampedArray(picture.toRGBA()), picture.width, picture.height), 0, 0);
+  console.log(version, BigInt(seed), labelName.length);
+  return picture.toPNG();
+}
+
+export async function sheet(model: Model): Promise<Uint8Array[]> {
+  const options: GenerateManyOptions = { label: [0, 'cat'], count: 3, seed: 1, onStep: ({ index, count }) => console.log(index / count) };
+  const files: Uint8Array[] = [];
+  for await (const picture of model.generateMany(options)) {
+    const { width, height, channels, pixels } = picture;
+    files.push(await encodePNG({ width, height, channels, pixels }));
+  }
+  return files;
+}
+
+export async function guided(model: Model, x: Float32Array): Promise<Float32Array> {
+  const [conditional, unconditional] = await Promise.all([model.predict(x, 10, 'cat'), model.predict(x, 10, null)]);
+  return conditional.map((value, i) => 3 * value - 2 * unconditional[i]!);
+}
+
+export function explain(error: unknown): string {
+  if (error instanceof PocketDiffusionError) return `${error.code} ${error.status} ${error.offset}`;
+  return String(error);
+}
+
+export async function wrong(model: Model): Promise<void> {
+  // @ts-expect-error the label is required
+  await model.generate({ seed: 1 });
+  // @ts-expect-error one picture has one label
+  await model.generate({ label: [0, 1] });
+  // @ts-expect-error no such sampler
+  await model.generate({ label: 0, sampler: 'euler' });
+  // @ts-expect-error a number or a bigint
+  await model.generate({ label: 0, seed: '1' });
+  // @ts-expect-error misspelt
+  await model.generate({ label: 0, guidancescale: 1 });
+  // @ts-expect-error read-only
+  model.info.width = 3;
+  // @ts-expect-error a whole number
+  await load('doodles.gguf', { workers: true });
+  // @ts-expect-error pixels are missing
+  await encodePNG({ width: 1, height: 1, channels: 1 });
+  model.close();
+}

@@ -1,0 +1,152 @@
+// Several workers with the same model, each with its own WebAssembly instance and its own copy of the weights.
+//
+// The first worker starts with the pool, while the model is still on its way; another one when a run finds every
+// worker busy. The file's bytes are kept here, once, so that later workers need no second download. A worker that
+// ended is replaced when the next call needs it; one that was idle for a while is released, but never the last.
+
+import { abortable } from './async.mjs';
+import { ModelClient } from './client.mjs';
+import { closedError } from './errors.mjs';
+
+/** How long a worker that is not the last one may be idle, in milliseconds. */
+const IDLE_TIME = 30_000;
+
+/** Room for one worker. */
+class Slot {
+  client = null; // promise of a ModelClient with the model in it, while there is one or one starts
+  calls = 0;
+  timer;
+
+  /** Least where the next call should go: an idle worker, then one that must be started, then the least busy one. */
+  get rank() {
+    return 2 * this.calls + (this.client ? 0 : 1);
+  }
+}
+
+export class ModelPool {
+  #module;
+  #bytes;
+  #slots;
+  #first; // the first worker until it gets its model
+  #clients = new Set(); // all that have not ended
+  #closed = false;
+
+  /**
+   * Rejects with code WORKER if no worker can be made.
+   * @param {number} limit most workers at a time, 1 or more
+   */
+  static async start(limit) {
+    const pool = new ModelPool(limit);
+    pool.#first = await pool.#startClient(pool.#slots[0]);
+    return pool;
+  }
+
+  /** @private use ModelPool.start */
+  constructor(limit) {
+    this.#slots = Array.from({ length: limit }, () => new Slot());
+  }
+
+  /** How many runs can be made at the same time. */
+  get workers() {
+    return this.#slots.length;
+  }
+
+  /**
+   * Puts the model into the first worker. To be called once, before everything else; after a failure call close().
+   * @param {WebAssembly.Module} module
+   * @param {Uint8Array} bytes of the model file; kept, must not change
+   * @returns {Promise<{ info: object, labels: string[] }>}
+   */
+  async open(module, bytes, { signal } = {}) {
+    this.#module = module;
+    this.#bytes = bytes;
+    const description = await this.#openModel(this.#first, signal);
+    this.#slots[0].client = Promise.resolve(this.#first);
+    this.#first = null;
+    return description;
+  }
+
+  /** As ModelHost.predict. One evaluation is not worth the start of a worker. */
+  predict(x, t, label, { signal } = {}) {
+    const running = this.#running();
+    return this.#use(running.length > 0 ? running : this.#slots, signal, (client) => client.predict(x, t, label, { signal }));
+  }
+
+  /** As ModelHost.generate. */
+  generate(request, callbacks = {}) {
+    return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
+  }
+
+  close() {
+    this.#closed = true;
+    this.#bytes = null;
+    for (const slot of this.#slots) clearTimeout(slot.timer);
+    for (const client of this.#clients) client.close();
+  }
+
+  #running() {
+    return this.#slots.filter((slot) => slot.client);
+  }
+
+  /** work(client) with the worker of the slot that has least to do. */
+  async #use(slots, signal, work) {
+    const slot = slots.reduce((best, each) => (each.rank < best.rank ? each : best));
+    clearTimeout(slot.timer);
+    slot.calls++;
+    try {
+      const client = await abortable(this.#clientOf(slot), signal).catch((error) => {
+        // No memory for one more worker, for example: if others run, they do without it.
+        if (this.#closed || signal?.aborted || this.#running().length === 0) throw error;
+        return null;
+      });
+      return await (client ? work(client) : this.#use(this.#running(), signal, work));
+    } finally {
+      slot.calls--;
+      if (slot.calls === 0) this.#releaseLater(slot);
+    }
+  }
+
+  #clientOf(slot) {
+    slot.client ??= this.#startWithModel(slot).catch((error) => {
+      slot.client = null;
+      throw error;
+    });
+    return slot.client;
+  }
+
+  async #startWithModel(slot) {
+    const client = await this.#startClient(slot);
+    await this.#openModel(client);
+    return client;
+  }
+
+  async #startClient(slot) {
+    if (this.#closed) throw closedError();
+    const client = await ModelClient.start((ended) => {
+      slot.client = null;
+      this.#clients.delete(ended);
+    });
+    this.#clients.add(client);
+    if (this.#closed) client.close();
+    return client;
+  }
+
+  async #openModel(client, signal) {
+    if (this.#closed) throw closedError();
+    try {
+      return await client.open(this.#module, this.#bytes.slice(), { signal });
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  #releaseLater(slot) {
+    if (this.#closed) return;
+    slot.timer = setTimeout(async () => {
+      const client = await slot.client?.catch(() => null);
+      if (client && slot.calls === 0 && this.#running().length > 1) client.close();
+    }, IDLE_TIME);
+    slot.timer.unref?.(); // under Node.js a timer is no reason to stay alive
+  }
+}

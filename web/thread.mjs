@@ -1,0 +1,58 @@
+// A thread that runs worker.mjs: a Web Worker, or under Node.js one of node:worker_threads.
+
+import { isNode } from './source.mjs';
+
+const NAME = 'pocket-diffusion';
+
+/**
+ * @typedef {object} Thread
+ * @property {(message: object, transfer?: Transferable[]) => void} post
+ * @property {() => void} terminate
+ * @property {(busy: boolean) => void} hold whether the thread keeps the process alive; browsers need no such thing
+ */
+
+function startWebWorker({ onMessage, onFailure }) {
+  // Bundlers look for this very expression.
+  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: NAME });
+  worker.addEventListener('message', ({ data }) => onMessage(data));
+  worker.addEventListener('messageerror', () => onFailure('a message of the worker cannot be read'));
+  worker.addEventListener('error', (event) => {
+    event.preventDefault?.();
+    // Without a message the script itself could not be loaded.
+    onFailure(event.message ? `the worker failed: ${event.message}` : 'the worker script cannot be loaded');
+  });
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    terminate: () => worker.terminate(),
+    hold() {},
+  };
+}
+
+async function startNodeThread({ onMessage, onFailure }) {
+  const { Worker: NodeWorker } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads');
+  const entry = new URL('./worker.mjs', import.meta.url);
+  const worker = new NodeWorker(entry, { name: NAME, execArgv: [] }); // some options of the command line are refused for files
+  worker.on('message', onMessage);
+  worker.on('messageerror', () => onFailure('a message of the worker cannot be read'));
+  worker.on('error', ({ message }) => onFailure(`the worker failed: ${message}`));
+  worker.on('exit', () => onFailure('the worker has ended'));
+  worker.unref();
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    terminate: () => worker.terminate(),
+    hold: (busy) => (busy ? worker.ref() : worker.unref()),
+  };
+}
+
+/**
+ * Rejects with what the constructor throws, for example on a page that was opened from a file.
+ * @param {{ onMessage: (message: unknown) => void, onFailure: (reason: string) => void }} listeners
+ *   onFailure may be called several times, and after terminate()
+ * @returns {Promise<Thread>}
+ */
+export async function startThread(listeners) {
+  // Some packages for Node.js put the Worker of node:worker_threads into the global scope: that one is no Web Worker.
+  const isWebWorker = typeof globalThis.Worker?.prototype?.addEventListener === 'function';
+  if (isWebWorker || !isNode()) return startWebWorker(listeners);
+  return startNodeThread(listeners);
+}
