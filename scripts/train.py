@@ -2,7 +2,8 @@
 """Trains a class-conditional diffusion network: the reference's own Unet and GaussianDiffusion.
 
   train.py scripts/configs/doodles.toml --data doodles.npz            one process: a GPU if there is one, else the CPU
-  accelerate launch --num_processes 4 scripts/train.py CONFIG ...     several, on one machine or on many
+  accelerate launch --num_processes 4 scripts/train.py CONFIG ...     several GPUs, on one machine or on many
+  torchrun --nproc-per-node 2 scripts/train.py CONFIG ...             several processes on the CPU
 
 Writes into the run's folder checkpoint.pt (all that is needed to go on; export_gguf.py reads it too), log.jsonl,
 samples/*.png, and in the end model.pt, the network alone. A run that was killed goes on with the same command.

@@ -198,8 +198,7 @@ def test_two_processes_train_what_one_does(folder, config, tmp_path, repository)
     options = [str(config), *TINY, "--data", str(folder), "--steps", "40"]
     assert training_run.run([*options, "--output", str(tmp_path / "one")]) == 0
     launch = [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
-        "--dynamo_backend", "no", str(repository / "scripts" / "train.py"), *options, "--output", str(tmp_path / "two"),
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(repository / "scripts" / "train.py"), *options, "--output", str(tmp_path / "two"),
     ]  # fmt: skip
     done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
