@@ -194,7 +194,14 @@ def read_checkpoint(path: Path, wanted: str = "auto") -> Checkpoint:
         for name in ("betas", "alphas_cumprod")
         if owner is not None and owner + name in place.tensors
     }
-    return Checkpoint(weights, buffers, _record(tree), str(place))
+    record = _record(tree)
+    return Checkpoint(weights, buffers or _recorded_schedule(record), record, str(place))
+
+
+def _recorded_schedule(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The abar table that a trainer stored beside the arguments of `GaussianDiffusion`, if it is none of the reference's."""
+    table = record.get("diffusion", {}).get("alphas_cumprod")
+    return {} if table is None else {"alphas_cumprod": torch.as_tensor(table)}
 
 
 def _plain(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -30,6 +30,20 @@ def _decode_floats(text: str) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32))
 
 
+def _options(generation: Generation) -> dict[str, Any]:
+    """In the words of `generate` in web/index.d.ts."""
+    return {
+        "label": generation.label,
+        "seed": generation.seed,
+        "sampler": generation.sampler,
+        "steps": generation.steps,
+        "eta": generation.eta,
+        "guidanceScale": generation.guidance_scale,
+        "projection": generation.projection,
+        "rescale": generation.rescale,
+    }
+
+
 class Engine:
     """One Node process. Requests are answered in order; each returns a Future at once, so that the engine works on
     one core while PyTorch works on another.
@@ -83,17 +97,7 @@ class Engine:
 
     def generate(self, shape: Sequence[int], generation: Generation) -> Future:
         """Result: x after every step [steps][C, H, W], the times visited, and the pixels (uint8, flat)."""
-        options = {
-            "label": generation.label,
-            "seed": generation.seed,
-            "sampler": generation.sampler,
-            "steps": generation.steps,
-            "eta": generation.eta,
-            "guidanceScale": generation.guidance_scale,
-            "projection": generation.projection,
-            "rescale": generation.rescale,
-        }
-        return self.generate_with(shape, options)
+        return self.generate_with(shape, _options(generation))
 
     def generate_with(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
         """The same with any options of the JavaScript API."""
@@ -104,6 +108,13 @@ class Engine:
                 result["timesteps"],
                 np.frombuffer(base64.b64decode(result["pixels"]), dtype=np.uint8),
             ),
+        )
+
+    def picture(self, generation: Generation) -> Future:
+        """Result: the pixels of the finished picture alone (uint8, flat)."""
+        return self._request(
+            {"op": "picture", "options": _options(generation)},
+            lambda result: np.frombuffer(base64.b64decode(result["pixels"]), dtype=np.uint8),
         )
 
     def _request(self, request: dict[str, Any], convert: Callable[[Any], Any]) -> Future:

@@ -147,21 +147,23 @@ class _GuidedUnet(torch.nn.Module):
     - Its samplers cannot switch the projection off.
     - Its `p_sample_loop` visits every index 0 .. T - 1: a respaced process maps them to the original times.
 
-    Records x_t at every evaluation.
+    Records x_t at every evaluation, unless told not to.
     """
 
     random_or_learned_sinusoidal_cond = False  # GaussianDiffusion refuses these networks; its arithmetic does not mind
 
-    def __init__(self, unet: torch.nn.Module, projection: bool, times: Sequence[int] | None) -> None:
+    def __init__(self, unet: torch.nn.Module, projection: bool, times: Sequence[int] | None, record: bool = True) -> None:
         super().__init__()
         self.unet = unet
         self.channels, self.out_dim, self.cond_drop_prob = unet.channels, unet.out_dim, unet.cond_drop_prob
         self.projection = projection
-        self.times = None if times is None else torch.tensor(times)
+        self.register_buffer("times", None if times is None else torch.tensor(times))
+        self.record = record
         self.states: list[torch.Tensor] = []
 
     def forward_with_cond_scale(self, x, t, classes, cond_scale, rescaled_phi):
-        self.states.append(x.clone())
+        if self.record:
+            self.states.append(x.clone())
         if self.times is not None:
             t = self.times[t]
         if x.dtype == torch.float64:
@@ -190,6 +192,23 @@ def _noise_in_double() -> Iterator[None]:
         yield
 
 
+def build_diffusion(model: torch.nn.Module, alphas_cumprod: torch.Tensor | np.ndarray, **arguments: Any) -> torch.nn.Module:
+    """The reference's `GaussianDiffusion(model, **arguments)` over any schedule, given as its abar table (float64)."""
+    abar = torch.as_tensor(alphas_cumprod, dtype=torch.float64)
+    betas = 1 - abar / torch.cat((torch.ones(1, dtype=torch.float64), abar[:-1]))
+    with _schedule_of(betas):
+        return load_reference().GaussianDiffusion(model, timesteps=len(abar), beta_schedule="linear", **arguments)
+
+
+def _visited(alphas_cumprod: np.ndarray, generation: Generation) -> tuple[torch.Tensor, list[int] | None]:
+    """The schedule that the reference's sampler runs through, and the original times of its indices (None: as they are)."""
+    abar = torch.from_numpy(np.ascontiguousarray(alphas_cumprod, dtype=np.float64))
+    if generation.sampler != "ddpm":
+        return abar, None
+    times = time_grid(len(abar), generation.steps)[::-1]
+    return abar[times], times
+
+
 def trajectory(
     unet: torch.nn.Module,
     alphas_cumprod: np.ndarray,
@@ -206,27 +225,19 @@ def trajectory(
 
     `double`: with the same numbers in float64, which tells how much of the float32 run is rounding.
     """
-    reference = load_reference()
     if double:
         unet = copy.deepcopy(unet).double()
-    abar = torch.from_numpy(np.ascontiguousarray(alphas_cumprod, dtype=np.float64))
-    times = None
-    if generation.sampler == "ddpm":
-        times = time_grid(len(abar), generation.steps)[::-1]
-        abar = abar[times]
-    betas = 1 - abar / torch.cat((torch.ones(1, dtype=torch.float64), abar[:-1]))
+    abar, times = _visited(alphas_cumprod, generation)
     guided = _GuidedUnet(unet, generation.projection, times)
-    with _schedule_of(betas):
-        diffusion = reference.GaussianDiffusion(
-            guided,
-            image_size=shape[1],  # informative: the samplers called below take the shape
-            timesteps=len(abar),
-            sampling_timesteps=generation.steps,
-            objective=objective,
-            beta_schedule="linear",
-            ddim_sampling_eta=generation.eta,
-            use_cfg_plus_plus=generation.cfg_plus_plus,
-        )
+    diffusion = build_diffusion(
+        guided,
+        abar,
+        image_size=shape[1],  # informative: the samplers called below take the shape
+        sampling_timesteps=generation.steps,
+        objective=objective,
+        ddim_sampling_eta=generation.eta,
+        use_cfg_plus_plus=generation.cfg_plus_plus,
+    )
     if double:
         diffusion.double()
     sample = diffusion.p_sample_loop if generation.sampler == "ddpm" else diffusion.ddim_sample
@@ -240,6 +251,55 @@ def trajectory(
         )
     states = [*guided.states[1:], picture * 2 - 1]  # the samplers return (x + 1) / 2
     return [state[0] for state in states]
+
+
+@contextlib.contextmanager
+def _noise_per_picture(seeds: Sequence[int]) -> Iterator[None]:
+    """Within, each picture of a batch gets the noise that it would get alone, after `torch.manual_seed` of its seed."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    randn = torch.randn
+
+    def draw(size: Sequence[int], device: Any = None, **_: Any) -> torch.Tensor:
+        return torch.cat([randn((1, *size[1:]), generator=generator) for generator in generators]).to(device)
+
+    with mock.patch.object(torch, "randn", draw), mock.patch.object(torch, "randn_like", lambda like: draw(like.shape, like.device)):
+        yield
+
+
+def sample(
+    unet: torch.nn.Module,
+    alphas_cumprod: np.ndarray,
+    objective: str,
+    shape: tuple[int, int, int],
+    generation: Generation,
+    labels: Sequence[int],
+    seeds: Sequence[int],
+) -> torch.Tensor:
+    """A batch of finished pictures in [-1, 1], [N, C, H, W] in network space, on the network's device.
+
+    Picture i is the last x of `trajectory` for labels[i] and seeds[i], up to rounding; those two of `generation` are
+    not used.
+    """
+    device = next(unet.parameters()).device
+    abar, times = _visited(alphas_cumprod, generation)
+    guided = _GuidedUnet(unet, generation.projection, times, record=False)
+    diffusion = build_diffusion(
+        guided,
+        abar,
+        image_size=shape[1],
+        sampling_timesteps=generation.steps,
+        objective=objective,
+        ddim_sampling_eta=generation.eta,
+    ).to(device)
+    run = diffusion.p_sample_loop if generation.sampler == "ddpm" else diffusion.ddim_sample
+    with _noise_per_picture(seeds):
+        pictures = run(
+            torch.tensor(labels, device=device),
+            (len(seeds), *shape),
+            cond_scale=generation.guidance_scale,
+            rescaled_phi=generation.rescale,
+        )
+    return pictures * 2 - 1
 
 
 def forward(unet: torch.nn.Module, x: torch.Tensor, t: int, label: int | None) -> torch.Tensor:

@@ -154,17 +154,18 @@ benchmark_packages() {
   stamp npm-benchmark "$key"
 }
 
-# .venv with PyTorch, the reference implementation and the export tools.
+# .venv with PyTorch, the reference implementation, the tools for training and export.
 # requirements FILE... are added. The reference is installed without its
 # dependencies: it wants torchvision, which the one module in use does not; so is
 # diffusers, whose schedulers alone are used.
 python_packages() {
   packages python
-  local python key
+  local python key name
+  name=python-$(basename "${!#}" .txt)
   local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4 diffusers=diffusers==0.42.1
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
   key=$(cat "$@" | sha256sum; echo "$torch $reference $diffusers"; "$python" --version)
-  [ -x .venv/bin/python ] && stamped "python-$#" "$key" && return 0
+  [ -x .venv/bin/python ] && stamped "$name" "$key" && return 0
   say "installing Python packages into .venv ($torch and others)"
   [ -x .venv/bin/python ] || quietly venv "$python" -m venv .venv || fail "cannot make .venv"
   local pip=(.venv/bin/python -m pip --no-input --disable-pip-version-check install) file
@@ -174,7 +175,7 @@ python_packages() {
   done
   quietly pip-reference "${pip[@]}" --no-deps "$reference" || fail "cannot install $reference"
   quietly pip-diffusers "${pip[@]}" --no-deps "$diffusers" || fail "cannot install $diffusers"
-  stamp "python-$#" "$key"
+  stamp "$name" "$key"
 }
 
 # ---- building ------------------------------------------------------------------
@@ -218,7 +219,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case $part in
       compilers | browsers) packages "$part" ;;
       npm) npm_packages ;;
-      python) python_packages scripts/requirements.txt ;;
+      python) python_packages scripts/requirements.txt scripts/requirements-training.txt ;;
       benchmark)
         python_packages scripts/requirements.txt scripts/requirements-benchmark.txt
         benchmark_packages

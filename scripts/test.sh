@@ -10,7 +10,7 @@
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
 #   node       the JavaScript library and the command line under Node.js
 #   browser    the page in Chromium and in Firefox                    (not with --quick)
-#   parity     against the reference in PyTorch; --quick leaves out tests marked slow
+#   parity     against the reference in PyTorch, and training; --quick leaves out tests marked slow
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
 # folder with the checkpoints of the shipped models: then these are verified too.
@@ -96,7 +96,7 @@ groups=(compilers)
 ! wanted parity || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
-! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt
+! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug

@@ -1,10 +1,11 @@
-// The engine's side of scripts/verify.py: reads one JSON request a line on standard input, answers each with one
+// The engine's side of scripts/verify.py and scripts/evaluate.py: reads one JSON request a line on standard input, answers each with one
 // JSON line on standard output, in order. Float32 arrays travel as base64 of their little-endian bytes.
 //
 //   {"id": 1, "op": "load", "path": "model.gguf"}                        -> {"id": 1, "result": {"labels": [...], "info": {...}}}
 //   {"id": 2, "op": "predict", "x": "...", "t": 10, "label": 3 or null}  -> {"id": 2, "result": {"prediction": "..."}}
 //   {"id": 3, "op": "generate", "options": {...}}                        -> {"id": 3, "result": {"states": ["...", ...],
 //                                                                            "timesteps": [...], "pixels": "..."}}
+//   {"id": 4, "op": "picture", "options": {...}}                         -> {"id": 4, "result": {"pixels": "..."}}
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -43,6 +44,10 @@ const operations = {
     };
     const picture = await model.generate({ ...options, state: true, preview: false, onStep });
     return { states, timesteps, pixels: encode(picture.pixels) };
+  },
+
+  async picture({ options }) {
+    return { pixels: encode((await model.generate(options)).pixels) };
   },
 };
 
