@@ -37,7 +37,7 @@ typedef struct pd_guidance_process {
 } pd_guidance_process;
 
 /* Guidance of network call `index` of `count`, at time t. Outside the interval
- * the scale is 1 (Kynkaanniemi et al. 2024, eq. 5). Within, with p = (index + 1/2)
+ * the scale is 1 (Kynkaanniemi et al. 2024). Within, with p = (index + 1/2)
  * / count, it is 1 + f(p) (s - 1): f = 1, 2 p, or 1 - cos(pi p) (Wang et al.
  * 2024, table 1), whose mean over all calls is 1 exactly. */
 pd_guidance pd_guidance_at(const pd_guidance_process *process, int32_t index, int32_t count, int32_t t);
