@@ -66,7 +66,7 @@ bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation);
  * Heun: Karras et al. 2022, algorithm 1.
  * DPM-Solver++(2M): Lu et al. 2022b, algorithm 2; first step of first order.
  * SDE-DPM-Solver++(2M): Lu et al. 2022b.
- * UniPC: Zhao et al. 2023, algorithms 5 to 8 with order 2, B(h) = e^h - 1, data
+ * UniPC: Zhao et al. 2023, order 2, B(h) = e^h - 1, data
  *   prediction; first and last step of first order. */
 void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, const pd_solver_picture *picture,
                     const float *prediction, const float *noise);
