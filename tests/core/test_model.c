@@ -177,6 +177,22 @@ static void test_refusals(pd_model *model)
     REFUSED(rescale, NAN, PD_OPTION);
     REFUSED(keep_parallel, -1.0f, PD_OPTION);
     REFUSED(projection, 2, PD_OPTION);
+    REFUSED(time_grid, -1, PD_OPTION);
+    REFUSED(time_grid, 99, PD_OPTION);
+    REFUSED(ddpm_mean, 1, PD_OPTION); /* the sampler is DDIM */
+    REFUSED(ddpm_variance, 1, PD_OPTION);
+    REFUSED(threshold, 1.5f, PD_OPTION);
+    REFUSED(threshold, NAN, PD_OPTION);
+    REFUSED(momentum, -1.5f, PD_OPTION);
+    REFUSED(momentum, NAN, PD_OPTION);
+    REFUSED(norm_threshold, -1.0f, PD_OPTION);
+    REFUSED(norm_threshold, INFINITY, PD_OPTION);
+    REFUSED(cfg_plus_plus, 2, PD_OPTION);
+    REFUSED(guidance_first, -1, PD_OPTION);
+    REFUSED(guidance_last, 100, PD_OPTION);
+    REFUSED(guidance_schedule, 99, PD_OPTION);
+    REFUSED(negative_label, 3, PD_LABEL);
+    REFUSED(negative_label, -1, PD_LABEL);
 #undef REFUSED
     const int32_t bad_labels[] = {-1, 3, INT32_MIN, PD_LABEL_NULL};
     for (int i = 0; i < 4; i++) {
