@@ -257,6 +257,25 @@ size_t pd_png_bound(int32_t width, int32_t height, int32_t channels);
 pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
                         size_t capacity, size_t *written, pd_error *error);
 
+#define PD_MAX_PNG_TEXT_BYTES (1u << 20)
+/* Keyword of the text that says how a picture was made (docs/recipe.md). */
+#define PD_RECIPE_KEYWORD "pocket-diffusion"
+
+/* Text that travels in a PNG file, in an iTXt chunk between header and pixels. */
+typedef struct pd_png_text {
+    const char *keyword; /* NUL-terminated, 1 .. 79 printable ASCII characters; spaces alone and inside only */
+    const char *text;    /* UTF-8 without NUL, `length` bytes */
+    size_t length;       /* 0 .. PD_MAX_PNG_TEXT_BYTES */
+} pd_png_text;
+
+/* Bytes that a text adds to a file; 0 for NULL and for a text that
+ * pd_png_encode_with_text refuses. */
+size_t pd_png_text_bytes(const pd_png_text *text);
+/* As pd_png_encode, which is the same with a `text` of NULL. Needs
+ * pd_png_bound + pd_png_text_bytes bytes at most. */
+pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels,
+                                  const pd_png_text *text, uint8_t *png, size_t capacity, size_t *written, pd_error *error);
+
 /* ---- memory ------------------------------------------------------------------------- */
 
 typedef struct pd_allocator {

@@ -200,15 +200,27 @@ PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int3
 }
 PD_EXPORT(pd_wasm_run_free) void pd_wasm_run_free(pd_run *run) { pd_run_free(run); }
 
-PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels)
+/* `recipe`: `length` bytes of UTF-8 for the file to carry; none if that is 0. */
+static pd_png_text recipe_text(const char *recipe, uint32_t length)
 {
-    return (uint32_t)pd_png_bound(width, height, channels);
+    return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length};
+}
+/* 0 for a picture that is refused. */
+PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe,
+                                                        uint32_t length)
+{
+    const pd_png_text text = recipe_text(recipe, length);
+    const size_t bound = pd_png_bound(width, height, channels);
+    return (uint32_t)(bound && length ? bound + pd_png_text_bytes(&text) : bound);
 }
 /* Bytes written, 0 on failure. */
 PD_EXPORT(pd_wasm_png_encode) uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height,
-                                                          int32_t channels, uint8_t *png, uint32_t capacity)
+                                                          int32_t channels, const char *recipe, uint32_t length, uint8_t *png,
+                                                          uint32_t capacity)
 {
+    const pd_png_text text = recipe_text(recipe, length);
     size_t written = 0;
-    return pd_png_encode(pixels, width, height, channels, png, capacity, &written, &last_error) == PD_OK ? (uint32_t)written
-                                                                                                         : 0;
+    const pd_status status = pd_png_encode_with_text(pixels, width, height, channels, length ? &text : NULL, png, capacity,
+                                                     &written, &last_error);
+    return status == PD_OK ? (uint32_t)written : 0;
 }

@@ -217,16 +217,24 @@ export class Engine {
     if (!this.#dead) this.#call('pd_wasm_run_free', run);
   }
 
-  /** @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image @returns {Uint8Array} */
-  encodePNG({ width, height, channels, pixels }) {
-    const bound = this.#call('pd_wasm_png_bound', width, height, channels) >>> 0;
-    if (bound === 0) {
-      throw new PocketDiffusionError('BUFFER', `no PNG of ${width} x ${height} pixels with ${channels} channels`, { status: 27 });
-    }
-    return this.#withBytes(pixels, (input) => this.#withBlock(bound, (output) => {
-      const written = this.#address('pd_wasm_png_encode', input, width, height, channels, output, bound);
-      return new Uint8Array(this.#exports.memory.buffer, output, written).slice();
-    }));
+  /**
+   * @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image
+   * @param {string} recipe text for the file to carry, or ''
+   * @returns {Uint8Array}
+   */
+  encodePNG({ width, height, channels, pixels }, recipe) {
+    const text = new TextEncoder().encode(recipe);
+    return this.#withBytes(text, (textAddress) => {
+      const bound = this.#call('pd_wasm_png_bound', width, height, channels, textAddress, text.length) >>> 0;
+      if (bound === 0) {
+        throw new PocketDiffusionError('BUFFER', `no PNG of ${width} x ${height} pixels with ${channels} channels`, { status: 27 });
+      }
+      return this.#withBytes(pixels, (input) => this.#withBlock(bound, (output) => {
+        const written = this.#address(
+          'pd_wasm_png_encode', input, width, height, channels, textAddress, text.length, output, bound);
+        return new Uint8Array(this.#exports.memory.buffer, output, written).slice();
+      }));
+    });
   }
 
   // ---- calls

@@ -61,9 +61,12 @@ export interface ModelInfo {
   readonly sha256: string;
 }
 
-export interface GenerateOptions {
-  /** Class name or number 0 .. labels.length - 1. Required. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Class name or number 0 .. labels.length - 1. Required without a recipe. */
   label: string | number;
+}
+
+export interface SamplingOptions {
   /** s: null + s (cond - null); 1 is the conditional model alone, 0 the unconditional one. 0 .. 100. */
   guidanceScale?: number;
   /** w = s - 1, by the guidance paper's name; -1 .. 99. Not together with guidanceScale. */
@@ -113,6 +116,31 @@ export interface GenerateOptions {
   state?: boolean;
   /** Takes effect within one network call; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Whose options are used where no others are given. */
+  recipe?: Recipe;
+  /** Use the recipe with a model that it was not made for: the class is found by its name. Default false. */
+  anyModel?: boolean;
+}
+
+/** Options of which a recipe has those that are not given. An image, a mask or noise must be handed over again. */
+export interface RecipeOptions extends SamplingOptions {
+  recipe: Recipe;
+  label?: string | number;
+}
+
+/**
+ * How a picture was made, as JSON: docs/recipe.md has the schema. The same recipe makes the same bytes with the same
+ * model.
+ */
+export interface Recipe {
+  readonly format: 1;
+  /** Of this package. */
+  readonly version: string;
+  readonly model: { readonly name: string; readonly sha256: string };
+  /** ResolvedOptions, in which a bigint is a string of digits, and bytes are { sha256 }. */
+  readonly options: { readonly [name: string]: unknown };
+  /** Of a sheet of pictures, which the command line makes. */
+  readonly sheet?: { readonly [name: string]: unknown };
 }
 
 export interface StepEvent {
@@ -158,15 +186,16 @@ export interface Picture {
   /** Interleaved rows, height * width * channels bytes. */
   readonly pixels: Uint8Array;
   readonly options: ResolvedOptions;
-  /** PNG file, encoded by the C core. */
-  toPNG(): Promise<Uint8Array>;
+  readonly recipe: Recipe;
+  /** PNG file, encoded by the C core. It carries the recipe, unless `recipe` is false. */
+  toPNG(options?: { recipe?: boolean }): Promise<Uint8Array>;
   /** RGBA bytes for ImageData. */
   toRGBA(): Uint8ClampedArray;
 }
 
-export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'onStep'> {
-  /** One or several; with several, `count` pictures of each, label by label. */
-  label: string | number | ReadonlyArray<string | number>;
+export interface GenerateManyOptions extends Omit<SamplingOptions, 'onStep'> {
+  /** One or several; with several, `count` pictures of each, label by label. Required without a recipe. */
+  label?: string | number | ReadonlyArray<string | number>;
   /** Pictures per label; seeds are seed, seed + 1, ... (the same for every label). Default 1. */
   count?: number;
   /**
@@ -183,12 +212,13 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'on
 export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
-  generate(options: GenerateOptions): Promise<Picture>;
+  /** A recipe of another model is refused with code MODEL. */
+  generate(options: GenerateOptions | RecipeOptions | Recipe): Promise<Picture>;
   /**
    * Pictures in order, each as soon as it and those before it are finished. The work goes on between them, a few pictures
    * ahead of the reader at most. Leaving the loop stops it.
    */
-  generateMany(options: GenerateManyOptions): AsyncGenerator<Picture, void, void>;
+  generateMany(options: GenerateManyOptions | Recipe): AsyncGenerator<Picture, void, void>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
   /** Frees the memory; pending calls reject with code CLOSED. May be called twice. */
@@ -205,7 +235,8 @@ export class PocketDiffusionError extends Error {
    * Of loading: 'NETWORK' (no connection, HTTP status, download broke off), 'FILE' (cannot be read), 'WASM' (the
    * module is missing or unusable), 'UNSUPPORTED' (no WebAssembly or no SIMD in this JavaScript engine), 'WORKER' (the
    * worker could not be started, or died while it had this call; the next call gets another one). 'TRAP': the
-   * WebAssembly instance failed; the next call gets a fresh one.
+   * WebAssembly instance failed; the next call gets a fresh one. Of recipes: 'RECIPE' (unreadable), 'MODEL' (made for
+   * another model).
    */
   readonly code: string;
   /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */
@@ -219,6 +250,11 @@ export function load(source: ModelSource, options?: LoadOptions): Promise<Model>
 /** Encodes interleaved 8-bit rows (channels 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; sides 1 .. 8192) as PNG with the C core. */
 export function encodePNG(
   image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray },
-  options?: Pick<LoadOptions, 'wasm'>,
+  options?: Pick<LoadOptions, 'wasm'> & { recipe?: Recipe },
 ): Promise<Uint8Array>;
+/**
+ * The recipe that a PNG carries, null if it has none. What is no whole PNG, and a recipe that is damaged or not
+ * understood, is refused with code RECIPE. The options in it are checked by generate alone.
+ */
+export function readRecipe(png: Uint8Array): Recipe | null;
 export const version: string;

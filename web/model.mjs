@@ -4,22 +4,26 @@ import { abortable, follow } from './async.mjs';
 import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
-import { checkGenerateManyOptions, checkGenerateOptions, checkPredictArguments, followingSeed } from './validate.mjs';
+import { checkInputs, makeRecipe } from './recipe.mjs';
+import {
+  checkGenerateManyOptions, checkGenerateOptions, checkPNGOptions, checkPredictArguments, followingSeed,
+} from './validate.mjs';
 
 class Picture {
   #module;
 
-  constructor(module, { width, height, channels }, pixels, options) {
+  constructor(module, { width, height, channels }, pixels, options, recipe) {
     this.#module = module;
     this.width = width;
     this.height = height;
     this.channels = channels;
     this.pixels = pixels;
     this.options = Object.freeze(options);
+    this.recipe = Object.freeze(recipe);
   }
 
-  async toPNG() {
-    return encode(this, this.#module);
+  async toPNG(options = {}) {
+    return encode(this, this.#module, checkPNGOptions(options).recipe ? this.recipe : null);
   }
 
   toRGBA() {
@@ -52,13 +56,16 @@ export class Model {
   }
 
   async generate(options) {
-    const { resolved, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    const { resolved, inputs, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const { pictures } = await this.#call(signal, (combined) => this.#make([resolved], views, combined, onStep));
     return pictures[0];
   }
 
   async *generateMany(options) {
-    const { chosen, count, resolved, signal, onStep, ...views } = checkGenerateManyOptions(options, this.info, this.labels);
+    const { chosen, count, resolved, inputs, signal, onStep, ...views } =
+      checkGenerateManyOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const total = chosen.length * count;
     const resolve = (index) => {
       const label = chosen[Math.floor(index / count)];
@@ -112,7 +119,8 @@ export class Model {
         }
       }),
     });
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
+    const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k])), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

@@ -47,7 +47,7 @@ async function failsWith(expectedStatus, running, pattern) {
 
 test('--version and --help', async () => {
   assert.equal(String(await succeeds(run(['--version']))), `${version}\n`);
-  assert.match(String(await succeeds(run(['--help']))), /generate.*\n.*info/);
+  assert.match(String(await succeeds(run(['--help']))), /generate[^]*\n {2}sweep[^]*\n {2}recipe.*\n {2}info/);
   const help = String(await succeeds(run(['generate', '--help'])));
   for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json']) {
     assert.match(help, new RegExp(`--${option}\\b`));

@@ -1,9 +1,9 @@
 // What an application in TypeScript writes; tests/node/types.test.mjs compiles it, nothing runs it. The lines after a
 // "@ts-expect-error" must not compile.
 import {
-  PocketDiffusionError, encodePNG, load, version,
+  PocketDiffusionError, encodePNG, load, readRecipe, version,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type ResolvedOptions, type SamplerName, type StepEvent, type TimeGridName,
+  type GuidanceScheduleName, type Picture, type Recipe, type RecipeOptions, type ResolvedOptions, type SamplingOptions, type SamplerName, type StepEvent, type TimeGridName,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -51,6 +51,17 @@ export async function sheet(model: Model): Promise<Uint8Array[]> {
     files.push(await encodePNG({ width, height, channels, pixels }));
   }
   return files;
+}
+
+export async function again(model: Model, png: Uint8Array, shared: SamplingOptions): Promise<Picture[]> {
+  const recipe: Recipe | null = readRecipe(png);
+  if (!recipe) return [];
+  const changed: RecipeOptions = { ...shared, recipe, anyModel: true, guidanceScale: 5 };
+  const picture = await model.generate(recipe);
+  await encodePNG(picture, { recipe: picture.recipe });
+  await picture.toPNG({ recipe: false });
+  for await (const each of model.generateMany({ recipe, count: 2 })) console.log(each.options);
+  return [picture, await model.generate(changed)];
 }
 
 export async function guided(model: Model, x: Float32Array): Promise<Float32Array> {
