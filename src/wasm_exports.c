@@ -188,6 +188,22 @@ PD_EXPORT(pd_wasm_run_state) int32_t pd_wasm_run_state(const pd_run *run, int32_
 {
     return (int32_t)pd_run_state(run, picture, state, capacity, &last_error);
 }
+PD_EXPORT(pd_wasm_run_keep_predictions) int32_t pd_wasm_run_keep_predictions(pd_run *run)
+{
+    return (int32_t)pd_run_keep_predictions(run, &last_error);
+}
+/* plane: a pd_plane */
+PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane) { return pd_run_has_plane(run, plane); }
+PD_EXPORT(pd_wasm_run_plane) int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values,
+                                                     uint32_t capacity)
+{
+    return (int32_t)pd_run_plane(run, picture, plane, values, capacity, &last_error);
+}
+PD_EXPORT(pd_wasm_model_to_pixels) int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels,
+                                                                   uint32_t capacity)
+{
+    return (int32_t)pd_model_to_pixels(model, x, pixels, capacity, &last_error);
+}
 PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels,
                                                            uint32_t capacity)
 {

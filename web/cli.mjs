@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { parseAxis } from './cli/axis.mjs';
 import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
 import { UsageError } from './cli/errors.mjs';
+import { drawFilm } from './cli/film.mjs';
 import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
@@ -169,17 +170,27 @@ function separateName(output, { label, labelName, seed }) {
   return path.join(dir, `${name}-${label}-${safe}-${seed}${ext || '.png'}`);
 }
 
+/** Pictures in a row of a sheet. */
+const columnsOf = (pictures, { count, columns }) =>
+  columns ?? (pictures.length === count ? Math.min(count, SHEET_COLUMNS) : count);
+
+/** Of one picture, or of all of them together. */
+function recipeOf(pictures, options) {
+  const { recipe } = pictures[0];
+  if (pictures.length === 1) return recipe;
+  const { count } = options;
+  const labels = pictures.filter((_, index) => index % count === 0).map((picture) => picture.options.label);
+  return { ...recipe, sheet: { labels, count, columns: columnsOf(pictures, options) } };
+}
+
 /** @returns {{ image: object, recipe: object, file: string | null }[]} what to encode and where to put it */
 function layOut(pictures, options) {
   const { output = null, count } = options;
   if (options.separate) {
     return pictures.map((image) => ({ image, recipe: image.recipe, file: output && separateName(output, image.options) }));
   }
-  const [first] = pictures;
-  if (pictures.length === 1) return [{ image: first, recipe: first.recipe, file: output }];
-  const columns = options.columns ?? (pictures.length === count ? Math.min(count, SHEET_COLUMNS) : count);
-  const labels = pictures.filter((_, index) => index % count === 0).map((picture) => picture.options.label);
-  return [{ image: makeSheet(pictures, count, columns), recipe: { ...first.recipe, sheet: { labels, count, columns } }, file: output }];
+  const image = pictures.length === 1 ? pictures[0] : makeSheet(pictures, count, columnsOf(pictures, options));
+  return [{ image, recipe: recipeOf(pictures, options), file: output }];
 }
 
 /** A PNG, with its recipe unless that is null, where the user wants it. */
@@ -244,15 +255,17 @@ function requestOf(options, recipe, labels) {
   else if (!recipe) throw new UsageError("required option '--label <name>' not specified");
   if (negativeLabel === false) sampling.negativeLabel = null;
   else if (negativeLabel !== undefined) sampling.negativeLabel = parseLabel(negativeLabel, labels);
-  return { ...sampling, recipe, signal: stop.signal, preview: false };
+  return { ...sampling, recipe, signal: stop.signal };
 }
 
-async function generatePictures(model, request) {
+async function generatePictures(model, request, onPreview) {
   const pictures = [];
   let bar = null;
-  const onStep = ({ steps, index, count }) => {
+  const onStep = async ({ steps, index, count, preview }) => {
+    if (preview && count > 1) throw new UsageError('--preview shows one picture, not several');
     bar ??= startProgress(steps * count, `picture {picture} of ${count}`);
     bar?.increment(1, { picture: index + 1 }); // pictures advance together
+    if (preview) await onPreview(preview);
   };
   try {
     for await (const picture of model.generateMany({ ...request, onStep })) pictures.push(picture);
@@ -276,13 +289,19 @@ async function generate(given) {
 
   const model = await load(options.model, { signal: stop.signal });
   const request = requestOf(options, recipe, model.labels);
-  const pictures = await generatePictures(model, { label: sheet.labels, ...request, count: options.count });
+  const { film, preview } = options;
+  const call = { label: sheet.labels, ...request, count: options.count, trace: film !== undefined, preview: preview !== undefined };
+  const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
   const { name, sha256: modelHash } = model.info;
   model.close();
 
   const outputs = layOut(pictures, options);
   for (const { image, recipe: made, file } of outputs) {
     if (file) await writePNG(file, image, options.recipe ? made : null);
+  }
+  if (film) {
+    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options, []));
+    await writePNG(film, image, options.recipe ? recipeOf(pictures, options) : null);
   }
 
   if (options.json) {
@@ -296,7 +315,7 @@ async function generate(given) {
     const { guidanceScale, steps, sampler, seed } = pictures[0].options;
     const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
     const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
-    const where = outputs.length === 1 ? outputs[0].file : `${outputs.length} files`;
+    const where = outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`;
     await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
   }
 }
@@ -330,7 +349,7 @@ async function makeCells(model, requests, use) {
   try {
     for (const [index, request] of requests.entries()) {
       use(await model.generate({
-        ...request, onStep: ({ step, steps }) => bar?.update(index + step / steps, { picture: index + 1 }),
+        ...request, preview: false, onStep: ({ step, steps }) => bar?.update(index + step / steps, { picture: index + 1 }),
       }), index);
     }
   } finally {

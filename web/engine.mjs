@@ -47,6 +47,9 @@ const OPTION_VALUES = [
   ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
 ];
 
+/** In the order of pd_plane. */
+const PLANES = ['x0', 'conditional', 'null'];
+
 const PICTURE_BYTES = 16; // pd_picture: int32 label, uint32 0, uint64 seed
 const WASI_NOT_SUPPORTED = 52; // errno "nosys"
 
@@ -200,6 +203,25 @@ export class Engine {
   /** @returns {Float32Array} x_t of a picture, `length` floats */
   state(run, picture, length) {
     return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, picture, address, length));
+  }
+
+  /** From now on conditional and null predictions can be seen. */
+  keepPredictions(run) {
+    this.#status('pd_wasm_run_keep_predictions', run);
+  }
+
+  /** @param {'x0' | 'conditional' | 'null'} name @returns {Float32Array | null} null if the last step made no such thing */
+  plane(run, picture, name, length) {
+    const plane = PLANES.indexOf(name);
+    if (!this.#call('pd_wasm_run_has_plane', run, plane)) return null;
+    return this.#readFloats(length, (address) => this.#status('pd_wasm_run_plane', run, picture, plane, address, length));
+  }
+
+  /** @param {Float32Array} x network space @returns {Uint8Array} its pixels, `length` bytes */
+  toPixels(model, x, length) {
+    const bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+    return this.#withBytes(bytes, (input) => this.#readBytes(length, (output) =>
+      this.#status('pd_wasm_model_to_pixels', model, input, output, length)));
   }
 
   /** @returns {Uint8Array} pixels of the current x_0 estimate of a picture, `length` bytes */

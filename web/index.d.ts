@@ -114,6 +114,11 @@ export interface SamplingOptions {
   preview?: boolean;
   /** Put x_t into every StepEvent. Default false. */
   state?: boolean;
+  /**
+   * Show what happens: a TraceStep in every StepEvent, and all of them in the picture's `trace`, of 24 bytes and more for
+   * each value of x_t. Default false.
+   */
+  trace?: boolean;
   /** Takes effect within one network call; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
   /** Whose options are used where no others are given. */
@@ -153,6 +158,35 @@ export interface StepEvent {
   readonly preview?: { readonly width: number; readonly height: number; readonly channels: number; readonly pixels: Uint8Array };
   /** x after this step, planar [networkChannels][networkHeight][networkWidth]. */
   readonly state?: Float32Array;
+  readonly trace?: TraceStep;
+}
+
+/** A tensor in network space, and how it looks. */
+export interface Plane {
+  /** Planar [networkChannels][networkHeight][networkWidth]. */
+  readonly values: Float32Array;
+  /** Euclidean norm of the values. */
+  readonly norm: number;
+  /** The value -range is black in the picture, 0 grey, +range white, anything beyond as range itself. */
+  readonly range: number;
+  /** Interleaved rows of the size of the finished picture. */
+  readonly pixels: Uint8Array;
+}
+
+/** One network call. */
+export interface TraceStep {
+  /** t at which the network was evaluated. */
+  readonly timestep: number;
+  /** x_t, which the network was given. Range 1. */
+  readonly x: Plane;
+  /** The estimate of the picture that followed from it. Range 1. */
+  readonly x0: Plane;
+  /** What the network predicts (by its objective) for the class; null if it was not asked (s = 0). Range: largest magnitude. */
+  readonly conditional: Plane | null;
+  /** For the null class or `negativeLabel`; null where nothing is guided (s = 1, outside the interval). */
+  readonly null: Plane | null;
+  /** conditional - null, of which guidance adds s - 1 times to the conditional prediction; null unless there are both. */
+  readonly difference: Plane | null;
 }
 
 /** Every option as it was used. */
@@ -187,6 +221,8 @@ export interface Picture {
   readonly pixels: Uint8Array;
   readonly options: ResolvedOptions;
   readonly recipe: Recipe;
+  /** One for each network call, if the option `trace` was true. */
+  readonly trace?: ReadonlyArray<TraceStep>;
   /** PNG file, encoded by the C core. It carries the recipe, unless `recipe` is false. */
   toPNG(options?: { recipe?: boolean }): Promise<Uint8Array>;
   /** RGBA bytes for ImageData. */

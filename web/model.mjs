@@ -12,7 +12,7 @@ import {
 class Picture {
   #module;
 
-  constructor(module, { width, height, channels }, pixels, options, recipe) {
+  constructor(module, { width, height, channels }, pixels, options, recipe, trace) {
     this.#module = module;
     this.width = width;
     this.height = height;
@@ -20,6 +20,7 @@ class Picture {
     this.pixels = pixels;
     this.options = Object.freeze(options);
     this.recipe = Object.freeze(recipe);
+    if (trace) this.trace = trace;
   }
 
   async toPNG(options = {}) {
@@ -102,7 +103,7 @@ export class Model {
   /**
    * One run.
    * @param {object[]} all resolved options of its pictures, which differ in label and seed alone
-   * @param {{ preview: boolean, state: boolean }} views what events are to hold
+   * @param {{ preview: boolean, state: boolean, trace: boolean }} views what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */
@@ -110,17 +111,19 @@ export class Model {
     const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
     const pictures = all.map(({ label, seed }) => ({ label, seed }));
     const request = { pictures, ...shared, ...views };
+    const traces = views.trace ? all.map(() => []) : [];
     const { pixels, stepTime } = await this.#host.generate(request, {
       signal,
-      onStep: onStep && (async (events) => {
+      onStep: (onStep || views.trace) && (async (events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();
-          await onStep(event, picture);
+          traces[picture]?.push(event.trace);
+          await onStep?.(event, picture);
         }
       }),
     });
     const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k])), stepTime };
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

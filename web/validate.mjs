@@ -124,10 +124,10 @@ export function followingSeed(seed, index) {
 const SAMPLING_KEYS = [
   'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
   'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'signal', 'recipe', 'anyModel',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel',
 ];
 /** Those that say nothing about the picture. */
-const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'signal', 'recipe', 'anyModel'];
+const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
 const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
 
 /** s, from guidanceScale or from guidanceWeight = s - 1. */
@@ -202,6 +202,7 @@ function checkSampling(options, info, labels) {
     onStep,
     preview: checkBoolean('preview', preview),
     state: checkBoolean('state', state),
+    trace: checkBoolean('trace', options.trace ?? false),
     signal: checkSignal('signal', options.signal),
   };
 }

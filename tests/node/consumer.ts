@@ -3,7 +3,7 @@
 import {
   PocketDiffusionError, encodePNG, load, readRecipe, version,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type Recipe, type RecipeOptions, type ResolvedOptions, type SamplingOptions, type SamplerName, type StepEvent, type TimeGridName,
+  type GuidanceScheduleName, type Picture, type Recipe, type RecipeOptions, type ResolvedOptions, type SamplingOptions, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -62,6 +62,14 @@ export async function again(model: Model, png: Uint8Array, shared: SamplingOptio
   await picture.toPNG({ recipe: false });
   for await (const each of model.generateMany({ recipe, count: 2 })) console.log(each.options);
   return [picture, await model.generate(changed)];
+}
+
+export async function watch(model: Model): Promise<number[]> {
+  const { trace = [] } = await model.generate({ label: 0, trace: true, onStep: ({ trace: step }) => console.log(step?.timestep) });
+  return trace.map((step: TraceStep) => {
+    const plane: Plane | null = step.difference;
+    return plane ? plane.norm / step.x.norm + plane.values[0]! + plane.pixels[0]! + plane.range : 0;
+  });
 }
 
 export async function guided(model: Model, x: Float32Array): Promise<Float32Array> {

@@ -6,6 +6,7 @@
 import copy
 import ctypes
 import dataclasses
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Iterator
@@ -21,7 +22,7 @@ import sampling_oracle
 from engine import Engine, EngineError
 from reference import Generation
 from test_parity import EPS, V, X0, make_model, network
-from verify import PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
+from verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 
 SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
 HEUN_BEYOND_THE_LIMIT = (6, "karras")  # on the noise objective
@@ -191,6 +192,57 @@ def test_weight_is_scale_minus_one(engine: Engine, subject: Subject):
         assert all(torch.equal(a, b) for a, b in zip(*(states for states, _, _ in results)))
     with pytest.raises(EngineError, match="guidanceWeight"):
         engine.generate_with(subject.file.network_shape, {**base, "guidanceWeight": 1, "guidanceScale": 2}).result()
+
+
+def check_trace(engine: Engine, subject: Subject, **options: Any) -> list[dict[str, Any]]:
+    """Every plane and norm of every step against the oracle's own run, and the predictions against PyTorch at our own x_t."""
+    options = {"label": 1, "seed": 5, "sampler": "ddim", "steps": 8, "eta": 0.0, "guidanceScale": 3.0, **options}
+    steps = engine.trace_with(subject.file.network_shape, options).result()
+    expected = sampling_oracle.calls(subject, options)
+    assert [step["timestep"] for step in steps] == [call["timestep"] for call in expected]
+    for step, call in zip(steps, expected):
+        x = step["x"]["values"]
+        with torch.no_grad():
+            labels = {"conditional": options["label"], "null": options.get("negativeLabel")}
+            at_ours = {name: reference.forward(subject.unet, x, step["timestep"], label) for name, label in labels.items()}
+        wanted = {"x": call["x"], "x0": call["x0"]}
+        wanted |= {name: at_ours[name] for name in labels if step[name] is not None}
+        if step["difference"] is not None:
+            wanted["difference"] = at_ours["conditional"] - at_ours["null"]
+        for name, tensor in wanted.items():
+            plane = step[name]
+            limit = STATE_TOLERANCE if name in ("x", "x0") else FORWARD_TOLERANCE * float(at_ours["conditional"].abs().max())
+            error = float((plane["values"] - tensor).abs().max())
+            errors[f"trace: {name}"] = max(errors.get(f"trace: {name}", 0.0), error)
+            assert error <= limit * (2 if name == "difference" else 1), (name, step["timestep"], options)
+            norm = float(torch.linalg.vector_norm(plane["values"].double()))
+            assert abs(plane["norm"] - norm) <= 1e-9 * max(norm, 1), name
+            assert abs(norm - float(torch.linalg.vector_norm(tensor.double()))) <= limit * 2 * math.sqrt(tensor.numel()), name
+            assert plane["range"] == (1 if name in ("x", "x0") else float(plane["values"].abs().max()))
+            seen = subject.pixels(plane["values"] / plane["range"]).reshape(-1).astype(int)
+            assert np.abs(plane["pixels"].astype(int) - seen).max() <= 1, name
+        if call["null"] is not None and step["null"] is not None:  # along the oracle's own trajectory as well
+            apart = distance([step["null"]["values"], step["conditional"]["values"]], [call["null"], call["conditional"]])
+            errors["trace: predictions, own x_t each"] = max(errors.get("trace: predictions, own x_t each", 0.0), apart)
+    return steps
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", *SOLVERS])
+def test_trace(engine: Engine, subject: Subject, sampler: str):
+    grid = {"steps": 25, "timeGrid": "karras"} if sampler == "heun" else {}
+    steps = check_trace(engine, subject, sampler=sampler, **grid)
+    assert all(step[name] is not None for step in steps for name in ("conditional", "null", "difference"))
+
+
+def test_trace_without_one_of_the_predictions(engine: Engine, subject: Subject):
+    at_one = check_trace(engine, subject, guidanceScale=1.0)
+    assert all(step["null"] is None and step["difference"] is None and step["conditional"] is not None for step in at_one)
+    at_zero = check_trace(engine, subject, guidanceScale=0.0)
+    assert all(step["conditional"] is None and step["difference"] is None and step["null"] is not None for step in at_zero)
+    guided = check_trace(engine, subject, guidanceInterval=[100, 250], negativeLabel=0)
+    assert all((step["null"] is not None) == (100 <= step["timestep"] <= 250) for step in guided)
+    # Momentum changes the update after the predictions were made.
+    check_trace(engine, subject, momentum=-0.5, normThreshold=2.5, projection=True, rescale=0.5)
 
 
 def test_pixels_of_all_runs():

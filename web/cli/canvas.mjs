@@ -52,6 +52,10 @@ export class Canvas {
   }
 }
 
+const MOST_CHARACTERS = 160; // of a title; names in models may be longer
+const clip = (text, most = MOST_CHARACTERS) => (text.length > most ? `${text.slice(0, most - 3)}...` : text);
+const clipAxis = ({ name, values }) => ({ name, values: values.map((value) => clip(value, MOST_CHARACTERS / 4)) });
+
 const widthOf = (text) => glyphsOf(text).length * FACE;
 const widest = (texts) => Math.max(0, ...texts.map(widthOf));
 
@@ -74,7 +78,9 @@ export class Table {
    * @param {{ width: number, height: number, channels: number }} size of every picture
    * @param {{ title: string, zoom: number, rows: { name: string, values: string[] }, columns: { name: string, values: string[] } }} texts
    */
-  constructor({ width, height, channels }, { title, zoom, rows, columns }) {
+  constructor({ width, height, channels }, texts) {
+    const { zoom } = texts;
+    const [title, rows, columns] = [clip(texts.title), clipAxis(texts.rows), clipAxis(texts.columns)];
     this.#zoom = zoom;
     this.height = height * zoom;
     const gutter = widest([rows.name, ...rows.values]);
