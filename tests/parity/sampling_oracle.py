@@ -66,7 +66,6 @@ class Guidance:
         self.index = 0
         momentum = options.get("momentum", 0)
         self.buffer = MomentumBuffer(momentum) if momentum else None
-        self.calls: list[dict[str, Any]] = []  # what can be seen of each network call
 
     def _scale(self, t: int) -> float:
         low, high = self.options.get("guidanceInterval", (0, 10**9))
@@ -82,11 +81,9 @@ class Guidance:
         options, scale = self.options, self._scale(t)
         self.index += 1
         conditional = reference.forward(self.unet, x, t, options["label"])[None]
-        self.calls.append({"timestep": t, "x": x, "conditional": conditional[0], "null": None})
         if scale == 1.0:
             return conditional[0]
         null = reference.forward(self.unet, x, t, options.get("negativeLabel"))[None]
-        self.calls[-1]["null"] = null[0].clone()
         keep = options.get("keepParallel", 0.0) if options.get("projection") else 1.0
         guided = normalized_guidance(
             conditional, null, scale - 1, self.buffer, keep, options.get("normThreshold", 0.0), use_original_formulation=True
@@ -158,7 +155,7 @@ def _in_double() -> Iterator[None]:
         yield
 
 
-def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: torch.Tensor) -> tuple[list[torch.Tensor], Guidance]:
+def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: torch.Tensor) -> list[torch.Tensor]:
     abar, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     sampler = options["sampler"]
     level = [math.sqrt((1 - abar[t]) / abar[t]) for t in times] + [0.0]
@@ -175,11 +172,10 @@ def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: t
         with _in_double():
             x = scheduler.step(output[None], scheduler.timesteps[i], x[None], return_dict=False)[0][0]
         states.append((x / amplitude[i + 1]).float())
-        guidance.calls[-1]["x0"] = x0.float()
-    return states, guidance
+    return states
 
 
-def _ddim_or_ddpm(subject: Subject, options: Options, times: list[int], x: torch.Tensor) -> tuple[list[torch.Tensor], Guidance]:
+def _ddim_or_ddpm(subject: Subject, options: Options, times: list[int], x: torch.Tensor) -> list[torch.Tensor]:
     """DDIM as the reference has it, DDPM as Ho et al. 2020, section 3, has it: both over the visited times."""
     table, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     guidance = Guidance(subject, options, len(times))
@@ -204,24 +200,14 @@ def _ddim_or_ddpm(subject: Subject, options: Options, times: list[int], x: torch
             posterior = beta * (1 - abar_next) / (1 - abar)
             x = mean + math.sqrt(beta if options.get("ddpmVariance") == "beta" else posterior) * z
         states.append(x)
-        guidance.calls[-1]["x0"] = x0
-    return states, guidance
+    return states
 
 
-def _solve(subject: Subject, options: Options) -> tuple[list[torch.Tensor], Guidance]:
+def trajectory(subject: Subject, options: Options) -> list[torch.Tensor]:
+    """x after every network evaluation, each [C, H, W]. Noise as torch.manual_seed(seed) draws it."""
     times = time_grid(subject.file.alphas_cumprod, options["steps"], options.get("timeGrid", "linear"))
     solve = _ddim_or_ddpm if options["sampler"] in ("ddim", "ddpm") else _by_scheduler
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(options["seed"])
         noise = torch.randn(1, *subject.file.network_shape)[0]
         return solve(subject, options, times, noise)
-
-
-def trajectory(subject: Subject, options: Options) -> list[torch.Tensor]:
-    """x after every network evaluation, each [C, H, W]. Noise as torch.manual_seed(seed) draws it."""
-    return _solve(subject, options)[0]
-
-
-def calls(subject: Subject, options: Options) -> list[dict[str, Any]]:
-    """What can be seen of every network evaluation: timestep, x, x0, conditional, null (None where nothing is guided)."""
-    return _solve(subject, options)[1].calls
