@@ -21,6 +21,7 @@ const WRONG_USAGE = 2;
 
 const SHEET_GAP = 2; // pixels between the pictures of a sheet
 const SHEET_COLUMNS = 8; // of one class, before the next row begins
+const MOST_IN_FILM = 8; // pictures
 
 // Names come from files: nothing of them may steer a terminal.
 const printable = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
@@ -247,22 +248,31 @@ function startProgress(total, format) {
 /** Options of a command that say nothing about how a picture is made. */
 const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'preview', 'recipe', 'output', 'json'];
 
+function checkLabelGiven({ label }, recipe) {
+  if (!label && !recipe) throw new UsageError("required option '--label <name>' not specified");
+}
+
 /** What the library is asked for. */
 function requestOf(options, recipe, labels) {
   const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => !OWN_OPTIONS.includes(name)));
   const { label, negativeLabel } = sampling;
   if (label) sampling.label = label.flatMap((text) => parseLabels(text, labels));
-  else if (!recipe) throw new UsageError("required option '--label <name>' not specified");
   if (negativeLabel === false) sampling.negativeLabel = null;
   else if (negativeLabel !== undefined) sampling.negativeLabel = parseLabel(negativeLabel, labels);
   return { ...sampling, recipe, signal: stop.signal };
+}
+
+/** What of a run can be shown while it is under way. */
+function checkShown({ film, preview, count }, { label }) {
+  const pictures = (Array.isArray(label) ? label.length : 1) * count;
+  if (preview && pictures > 1) throw new UsageError('--preview shows one picture, not several');
+  if (film && pictures > MOST_IN_FILM) throw new UsageError(`--film shows at most ${MOST_IN_FILM} pictures, not ${pictures}`);
 }
 
 async function generatePictures(model, request, onPreview) {
   const pictures = [];
   let bar = null;
   const onStep = async ({ steps, index, count, preview }) => {
-    if (preview && count > 1) throw new UsageError('--preview shows one picture, not several');
     bar ??= startProgress(steps * count, `picture {picture} of ${count}`);
     bar?.increment(1, { picture: index + 1 }); // pictures advance together
     if (preview) await onPreview(preview);
@@ -275,24 +285,26 @@ async function generatePictures(model, request, onPreview) {
   return pictures;
 }
 
+/** Without characters that could steer a terminal. */
 const asJSON = (value) => JSON.stringify(value, (key, item) => {
   if (typeof item === 'bigint') return String(item);
   return ArrayBuffer.isView(item) ? Array.from(item) : item;
-}, 2);
+}, 2).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 async function generate(given) {
   checkUsage(given);
   const { recipe, sheet } = await readFrom(given);
-  if (sheet.rows || sheet.columns?.includes?.('=')) throw new UsageError('--from: the recipe of a sweep, which the command sweep makes again');
+  if (sheet.rows || typeof sheet.columns === 'string') throw new UsageError('--from: the recipe of a sweep, which the command sweep makes again');
+  checkLabelGiven(given, recipe);
   const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
   checkCounts({ count: options.count, columns: options.columns });
 
   const model = await load(options.model, { signal: stop.signal });
-  const request = requestOf(options, recipe, model.labels);
-  const { film, preview } = options;
-  const call = { label: sheet.labels, ...request, count: options.count, trace: film !== undefined, preview: preview !== undefined };
+  const { film, preview, count } = options;
+  const views = { trace: film !== undefined, preview: preview !== undefined };
+  const call = { label: sheet.labels, ...requestOf(options, recipe, model.labels), count, ...views };
+  checkShown(options, call);
   const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
-  const { name, sha256: modelHash } = model.info;
   model.close();
 
   const outputs = layOut(pictures, options);
@@ -300,33 +312,37 @@ async function generate(given) {
     if (file) await writePNG(file, image, options.recipe ? made : null);
   }
   if (film) {
-    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options, []));
+    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options));
     await writePNG(film, image, options.recipe ? recipeOf(pictures, options) : null);
   }
 
-  if (options.json) {
-    const described = pictures.map(async ({ options: used, pixels }) => ({ ...used, pixelsSHA256: await sha256(pixels) }));
-    const written = outputs.map(async ({ image, file }) => ({
-      file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
-    }));
-    const report = { model: { name, sha256: modelHash }, pictures: await Promise.all(described), outputs: await Promise.all(written) };
-    await writeOut(`${asJSON(report)}\n`);
-  } else if (options.output !== '-') {
-    const { guidanceScale, steps, sampler, seed } = pictures[0].options;
-    const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
-    const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
-    const where = outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`;
-    await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
-  }
+  const { name, sha256: modelHash } = model.info;
+  if (options.json) await reportJSON({ name, sha256: modelHash }, pictures, outputs);
+  else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`);
+}
+
+async function reportJSON(model, pictures, outputs) {
+  const described = pictures.map(async ({ options, pixels }) => ({ ...options, pixelsSHA256: await sha256(pixels) }));
+  const written = outputs.map(async ({ image, file }) => ({
+    file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
+  }));
+  await writeOut(`${asJSON({ model, pictures: await Promise.all(described), outputs: await Promise.all(written) })}\n`);
+}
+
+async function reportLine(pictures, where) {
+  const { guidanceScale, steps, sampler, seed } = pictures[0].options;
+  const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
+  const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
+  await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
 }
 
 /** What the pictures of a sweep have in common, on one line. */
-function titleOf({ name }, { labelName, seed, guidanceScale, steps, sampler }, axes) {
+function titleOf({ name }, { labelName, seed, guidanceScale, steps, sampler }, varied = []) {
   const parts = {
     label: labelName, seed: `seed ${seed}`, guidanceScale: `guidance scale ${guidanceScale}`,
     steps: `${steps} step${steps === 1 ? '' : 's'}`, sampler,
   };
-  for (const { key } of axes) delete parts[key === 'guidanceWeight' ? 'guidanceScale' : key];
+  for (const key of varied) delete parts[key === 'guidanceWeight' ? 'guidanceScale' : key];
   return printable([name, ...Object.values(parts)].filter(Boolean).join(', '));
 }
 
@@ -336,8 +352,9 @@ const NO_AXIS = { key: null, name: '', texts: [''], values: [undefined] };
 function axesOf({ rows, columns }, sheet, command, labels) {
   const options = command.options.filter((option) =>
     !option.negate && ![...OWN_OPTIONS, 'anyModel'].includes(option.attributeName()));
-  const parse = (text, flag) => (text === undefined ? NO_AXIS : parseAxis(String(text), flag, options, (label) => parseLabel(label, labels)));
-  const axes = { rows: parse(rows ?? sheet.rows, '--rows'), columns: parse(columns ?? sheet.columns, '--columns') };
+  const parse = (text, flag) => (text === undefined ? NO_AXIS : parseAxis(text, flag, options, (label) => parseLabel(label, labels)));
+  const kept = (text) => (typeof text === 'string' ? text : undefined); // a sheet of generate has a number
+  const axes = { rows: parse(rows ?? kept(sheet.rows), '--rows'), columns: parse(columns ?? kept(sheet.columns), '--columns') };
   if (!axes.rows.key && !axes.columns.key) throw new UsageError('--rows or --columns: one of them must be given');
   if (axes.rows.key === axes.columns.key) throw new UsageError(`--rows and --columns are both ${axes.rows.name}`);
   return axes;
@@ -357,39 +374,44 @@ async function makeCells(model, requests, use) {
   }
 }
 
-async function sweep(given, command) {
-  checkOutput(given.output);
-  const { recipe, sheet } = await readFrom(given);
-  const zoom = given.zoom ?? sheet.zoom;
-  checkCounts({ zoom });
-  const model = await load(given.model, { signal: stop.signal });
-  const { rows, columns } = axesOf(given, sheet, command, model.labels);
-  const axes = [rows, columns].filter(({ key }) => key);
-  const isAxis = (key) => axes.some((axis) => axis.key === key);
-
-  const base = requestOf(isAxis('label') ? { ...given, label: given.label ?? ['0'] } : given, recipe, model.labels);
+/** One request for each cell, row by row. All are checked: a mistake in the last must not cost the others' time. */
+function requestsOf(given, recipe, { rows, columns }, { info, labels }) {
+  const isAxis = (key) => rows.key === key || columns.key === key;
+  if (!isAxis('label')) checkLabelGiven(given, recipe);
+  const base = requestOf(given, recipe, labels);
   if (base.label?.length > 1) throw new UsageError('--label: one class, or several as --rows or --columns');
   if (base.label) [base.label] = base.label;
   if (!recipe && !isAxis('seed')) base.seed ??= crypto.getRandomValues(new Uint32Array(1))[0];
   const withAxis = ({ key }, value) => (key ? { [key]: value } : {});
   const requests = rows.values.flatMap((row) =>
     columns.values.map((column) => ({ ...base, ...withAxis(rows, row), ...withAxis(columns, column) })));
-  // All of them before the first: a mistake in the last must not cost the others' time.
-  const [{ resolved }] = requests.map((request) => checkGenerateOptions(request, model.info, model.labels));
+  const [{ resolved }] = requests.map((request) => checkGenerateOptions(request, info, labels));
+  return { requests, first: resolved };
+}
+
+async function sweep(given, command) {
+  checkOutput(given.output);
+  const { recipe, sheet } = await readFrom(given);
+  checkCounts({ zoom: given.zoom ?? sheet.zoom });
+  const model = await load(given.model, { signal: stop.signal });
+  const zoom = given.zoom ?? sheet.zoom ?? zoomFor(model.info);
+  const { rows, columns } = axesOf(given, sheet, command, model.labels);
+  const axes = Object.entries({ rows, columns }).filter(([, { key }]) => key);
+  const { requests, first } = requestsOf(given, recipe, { rows, columns }, model);
 
   const text = ({ name, texts }) => ({ name, values: texts.map(printable) });
-  const layout = { title: titleOf(model.info, resolved, axes), zoom: zoom ?? zoomFor(model.info), rows: text(rows), columns: text(columns) };
-  const table = new Table(model.info, layout);
+  const title = titleOf(model.info, first, axes.map(([, { key }]) => key));
+  const table = new Table(model.info, { title, zoom, rows: text(rows), columns: text(columns) });
   let made;
   await makeCells(model, requests, (picture, index) => {
     made ??= picture.recipe;
     table.put(picture, Math.floor(index / columns.values.length), index % columns.values.length);
   });
   model.close();
-  const axisTexts = Object.fromEntries(Object.entries({ rows, columns }).filter(([, { key }]) => key).map(([name, axis]) => [name, axis.text]));
-  await writePNG(given.output, table.image, given.recipe ? { ...made, sheet: { ...axisTexts, zoom: layout.zoom } } : null);
+  const typed = Object.fromEntries(axes.map(([name, axis]) => [name, axis.text]));
+  await writePNG(given.output, table.image, given.recipe ? { ...made, sheet: { ...typed, zoom } } : null);
   if (given.output !== '-') {
-    await writeOut(`${printable(`${given.output}: ${rows.values.length} x ${columns.values.length} pictures: ${layout.title}`)}\n`);
+    await writeOut(`${printable(`${given.output}: ${rows.values.length} x ${columns.values.length} pictures: ${title}`)}\n`);
   }
 }
 

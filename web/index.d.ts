@@ -61,12 +61,9 @@ export interface ModelInfo {
   readonly sha256: string;
 }
 
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions {
   /** Class name or number 0 .. labels.length - 1. Required without a recipe. */
   label: string | number;
-}
-
-export interface SamplingOptions {
   /** s: null + s (cond - null); 1 is the conditional model alone, 0 the unconditional one. 0 .. 100. */
   guidanceScale?: number;
   /** w = s - 1, by the guidance paper's name; -1 .. 99. Not together with guidanceScale. */
@@ -127,11 +124,8 @@ export interface SamplingOptions {
   anyModel?: boolean;
 }
 
-/** Options of which a recipe has those that are not given. An image, a mask or noise must be handed over again. */
-export interface RecipeOptions extends SamplingOptions {
-  recipe: Recipe;
-  label?: string | number;
-}
+/** Of these options the recipe has those that are not given. An image, a mask or noise must be handed over again. */
+export type WithRecipe<Options> = Partial<Options> & { recipe: Recipe };
 
 /**
  * How a picture was made, as JSON: docs/recipe.md has the schema. The same recipe makes the same bytes with the same
@@ -229,9 +223,9 @@ export interface Picture {
   toRGBA(): Uint8ClampedArray;
 }
 
-export interface GenerateManyOptions extends Omit<SamplingOptions, 'onStep'> {
+export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'onStep'> {
   /** One or several; with several, `count` pictures of each, label by label. Required without a recipe. */
-  label?: string | number | ReadonlyArray<string | number>;
+  label: string | number | ReadonlyArray<string | number>;
   /** Pictures per label; seeds are seed, seed + 1, ... (the same for every label). Default 1. */
   count?: number;
   /**
@@ -249,12 +243,12 @@ export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
   /** A recipe of another model is refused with code MODEL. */
-  generate(options: GenerateOptions | RecipeOptions | Recipe): Promise<Picture>;
+  generate(options: GenerateOptions | WithRecipe<GenerateOptions> | Recipe): Promise<Picture>;
   /**
    * Pictures in order, each as soon as it and those before it are finished. The work goes on between them, a few pictures
    * ahead of the reader at most. Leaving the loop stops it.
    */
-  generateMany(options: GenerateManyOptions | Recipe): AsyncGenerator<Picture, void, void>;
+  generateMany(options: GenerateManyOptions | WithRecipe<GenerateManyOptions> | Recipe): AsyncGenerator<Picture, void, void>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
   /** Frees the memory; pending calls reject with code CLOSED. May be called twice. */

@@ -274,6 +274,7 @@ test('--film and --preview', async () => {
   const many = String(await succeeds(generate('--label', '0', '--count', '2', '--steps', '30', '--film', 'strip.png')));
   assert.match(many, /^strip\.png: circle: 2 pictures/);
   await failsWith(2, generate('--label', '0', '--film', '-'), /--film/);
+  await failsWith(2, generate('--label', '0,1,2', '--count', '3', '--film', 'strip.png'), /--film/);
   await failsWith(2, generate('--label', '0', '--count', '2', '--preview', 'preview.png', '--output', 'shown.png'), /--preview/);
 });
 

@@ -3,7 +3,7 @@
 import {
   PocketDiffusionError, encodePNG, load, readRecipe, version,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type Recipe, type RecipeOptions, type ResolvedOptions, type SamplingOptions, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep,
+  type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -53,10 +53,10 @@ export async function sheet(model: Model): Promise<Uint8Array[]> {
   return files;
 }
 
-export async function again(model: Model, png: Uint8Array, shared: SamplingOptions): Promise<Picture[]> {
+export async function again(model: Model, png: Uint8Array): Promise<Picture[]> {
   const recipe: Recipe | null = readRecipe(png);
   if (!recipe) return [];
-  const changed: RecipeOptions = { ...shared, recipe, anyModel: true, guidanceScale: 5 };
+  const changed: WithRecipe<GenerateOptions> = { recipe, anyModel: true, guidanceScale: 5 };
   const picture = await model.generate(recipe);
   await encodePNG(picture, { recipe: picture.recipe });
   await picture.toPNG({ recipe: false });

@@ -246,6 +246,7 @@ def check_trace(engine: Engine, subject: Subject, **options: Any) -> list[dict[s
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", *SOLVERS])
 def test_trace(engine: Engine, subject: Subject, sampler: str):
     grid = {"steps": 15, "timeGrid": "karras"} if sampler == "heun" else {}
