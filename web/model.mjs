@@ -5,6 +5,7 @@ import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
 import { checkInputs, makeRecipe } from './recipe.mjs';
+import { toRGBA } from './rgba.mjs';
 import {
   checkGenerateManyOptions, checkGenerateOptions, checkPNGOptions, checkPredictArguments, followingSeed,
 } from './validate.mjs';
@@ -28,14 +29,7 @@ class Picture {
   }
 
   toRGBA() {
-    const { channels, pixels } = this;
-    const rgba = new Uint8ClampedArray(this.width * this.height * 4).fill(255);
-    const colours = channels < 3 ? 1 : 3;
-    for (let from = 0, to = 0; from < pixels.length; from += channels, to += 4) {
-      for (let c = 0; c < 3; c++) rgba[to + c] = pixels[from + (c % colours)];
-      if (channels > colours) rgba[to + 3] = pixels[from + colours];
-    }
-    return rgba;
+    return toRGBA(this);
   }
 }
 

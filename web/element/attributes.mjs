@@ -1,0 +1,94 @@
+// What the attributes of <pocket-diffusion> say. Knows no DOM: `get(name)` is a string, or null if there is none.
+
+import { argumentError } from '../errors.mjs';
+
+/** Attributes that change the pictures; the rest changes how they are shown. */
+export const SAMPLING_ATTRIBUTES = ['label', 'guidance-scale', 'steps', 'seed', 'sampler', 'count'];
+
+/** Pictures of one element. */
+export const MAX_COUNT = 64;
+
+const LOADING = ['lazy', 'eager', 'click'];
+
+/** Of the largest side of a picture, and so of `width` and `height`. */
+const MAX_SIDE = 8192;
+
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+const short = (text) => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+
+/** Undefined without the attribute; its range is checked by the library. */
+function readNumber(get, name) {
+  const text = get(name)?.trim();
+  if (text === undefined || text === '') return undefined;
+  if (!NUMBER.test(text)) throw argumentError(TypeError, name, `must be a number, not ${short(text)}`);
+  return Number(text);
+}
+
+function readSeed(get) {
+  const text = get('seed')?.trim();
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,20}$/.test(text)) throw argumentError(TypeError, 'seed', `must be a whole number, not ${short(text)}`);
+  const seed = BigInt(text);
+  return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
+}
+
+/** A class name as it stands, or else a number; the first class without the attribute. */
+function readLabel(get, labels) {
+  const text = get('label');
+  if (text === null) return 0;
+  return !labels.includes(text) && /^\d+$/.test(text.trim()) ? Number(text) : text;
+}
+
+function readCount(get) {
+  const count = readNumber(get, 'count') ?? 1;
+  if (Number.isInteger(count) && count >= 1 && count <= MAX_COUNT) return count;
+  throw argumentError(RangeError, 'count', `must be a whole number from 1 to ${MAX_COUNT}, not ${count}`);
+}
+
+/**
+ * Options of generateMany().
+ * @param {(name: string) => string | null} get
+ * @param {ReadonlyArray<string>} labels
+ */
+export function readOptions(get, labels) {
+  const options = {
+    label: readLabel(get, labels),
+    guidanceScale: readNumber(get, 'guidance-scale'),
+    steps: readNumber(get, 'steps'),
+    seed: readSeed(get),
+    sampler: get('sampler')?.trim() || undefined,
+  };
+  return { ...options, count: readCount(get) };
+}
+
+const orElse = (read, fallback) => {
+  try {
+    return read() ?? fallback;
+  } catch {
+    return fallback;
+  }
+};
+
+/** How much room the pictures take: known before there is a model, whatever else is wrong. */
+export function readLayout(get) {
+  const side = (name) => {
+    const value = orElse(() => readNumber(get, name), 1);
+    return value >= 1 && value <= MAX_SIDE ? value : 1;
+  };
+  const count = orElse(() => readCount(get), 1);
+  // Up to three in a row; more make a square, or one row less than that. element.css reserves as much.
+  const columns = count <= 3 ? count : Math.ceil(Math.sqrt(count));
+  const [width, height] = get('width') && get('height') ? [side('width'), side('height')] : [1, 1];
+  return { count, columns, rows: Math.ceil(count / columns), width, height };
+}
+
+/** @returns {'lazy' | 'eager' | 'click'} */
+export function readLoading(get) {
+  const text = get('loading')?.trim().toLowerCase();
+  return LOADING.includes(text) ? text : 'lazy';
+}
+
+/** The value of the attribute as a property: null if it is missing or no number. */
+export const numberProperty = (get, name) => orElse(() => readNumber(get, name), null);
+export const seedProperty = (get) => orElse(() => readSeed(get), null);
