@@ -1,11 +1,10 @@
 // Where the bytes of a model come from.
 
 import { PocketDiffusionError, argumentError, tooBigError } from './errors.mjs';
+import { importBuiltin, isNode } from './platform.mjs';
 
 /** PD_MAX_FILE_BYTES: reading stops there, whatever a server goes on to send. */
 const MAX_FILE_BYTES = 256 * 2 ** 20;
-
-export const isNode = () => typeof process === 'object' && typeof process?.versions?.node === 'string';
 
 // By tag, not instanceof: values may come from another frame or realm.
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
@@ -120,7 +119,7 @@ async function readURL(url, options) {
 }
 
 async function readFile(path, options) {
-  const { open } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:fs/promises');
+  const { open } = await importBuiltin('fs/promises');
   const failed = (error) => new PocketDiffusionError('FILE', `cannot read ${path}: ${error.message}`, { cause: error });
   const file = await open(path).catch((error) => {
     throw failed(error);

@@ -1,6 +1,6 @@
 // A thread that runs worker.mjs: a Web Worker, or under Node.js one of node:worker_threads.
 
-import { isNode } from './source.mjs';
+import { importBuiltin, isNode } from './platform.mjs';
 
 const NAME = 'pocket-diffusion';
 
@@ -29,8 +29,8 @@ function startWebWorker({ onMessage, onFailure }) {
 }
 
 async function startNodeThread({ onMessage, onFailure }) {
-  const { Worker: NodeWorker } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads');
-  const entry = new URL('./worker.mjs', import.meta.url);
+  const { Worker: NodeWorker } = await importBuiltin('worker_threads');
+  const entry = new URL(/* webpackIgnore: true */ /* @vite-ignore */ './worker.mjs', import.meta.url);
   const worker = new NodeWorker(entry, { name: NAME, execArgv: [] }); // some options of the command line are refused for files
   worker.on('message', onMessage);
   worker.on('messageerror', () => onFailure('a message of the worker cannot be read'));

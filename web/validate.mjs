@@ -299,6 +299,17 @@ export function checkImage(image) {
   return { width, height, channels, pixels };
 }
 
+/** Images of one shape, at least one. */
+export function checkPictures(pictures) {
+  if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
+  if (pictures.length === 0) throw argumentError(RangeError, 'pictures', 'must hold at least one');
+  const checked = pictures.map(checkImage);
+  const shapeOf = ({ width, height, channels }) => `${width} x ${height} x ${channels}`;
+  const other = checked.findIndex((image) => shapeOf(image) !== shapeOf(checked[0]));
+  if (other < 0) return checked;
+  throw argumentError(RangeError, 'pictures', `number ${other} is ${shapeOf(checked[other])}, not ${shapeOf(checked[0])}`);
+}
+
 export function checkEncodeOptions(options) {
   checkKeys('options', options, ['wasm', 'recipe']);
   return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };

@@ -2,7 +2,8 @@
 
 import { abortable } from './async.mjs';
 import { PocketDiffusionError } from './errors.mjs';
-import { copyBytes, fetchResponse, isBytes, isModule, isNode, isURL, parseURL } from './source.mjs';
+import { importBuiltin, isNode } from './platform.mjs';
+import { copyBytes, fetchResponse, isBytes, isModule, isURL, parseURL } from './source.mjs';
 
 // The smallest function with SIMD128 instructions: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)
 const SIMD_MODULE = Uint8Array.of(
@@ -28,7 +29,7 @@ async function compileBytes(bytes, where) {
 
 async function compileURL(url, signal) {
   if (url.protocol === 'file:' && isNode()) {
-    const { readFile } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:fs/promises');
+    const { readFile } = await importBuiltin('fs/promises');
     return compileBytes(await readFile(url), url.href);
   }
   const response = await fetchResponse(url, signal);
@@ -43,7 +44,7 @@ async function locate(wasm) {
   if (wasm === undefined) return new URL('./pocket-diffusion.wasm', import.meta.url);
   if (isURL(wasm)) return wasm;
   if (!isNode()) return new URL(wasm, globalThis.document?.baseURI ?? globalThis.location?.href);
-  const { pathToFileURL } = await import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:url');
+  const { pathToFileURL } = await importBuiltin('url');
   return parseURL(wasm) ?? pathToFileURL(wasm);
 }
 

@@ -1,6 +1,7 @@
 // Entry of a worker: one model and its runs, served by messages (protocol.mjs).
 
 import { ModelHost } from './host.mjs';
+import { importBuiltin } from './platform.mjs';
 import { isRequest, makeMessage, packError } from './protocol.mjs';
 import { buffersOfTrace } from './trace.mjs';
 
@@ -59,7 +60,7 @@ if (typeof globalThis.postMessage === 'function') {
   port.addEventListener('message', receive);
 } else {
   // A thread of Node.js; messages wait there until somebody listens.
-  import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads').then(({ parentPort }) => {
+  importBuiltin('worker_threads').then(({ parentPort }) => {
     port = parentPort;
     port.on('message', (data) => receive({ data }));
   });

@@ -110,9 +110,9 @@ for (const name of BROWSERS) {
     });
 
     /** use(page, requests of this page); the policy is kept, and nothing is on the console but `expectedTroubles`. */
-    async function visit(path, use, { expectedTroubles = /^$/, dark = false, origin = server.origin } = {}) {
+    async function visit(path, use, { expectedTroubles = /^$/, origin = server.origin } = {}) {
       server.requests.length = 0;
-      const { page, troubles } = await openPage(session.browser, `${origin}${path}`, { prepare: watch, dark });
+      const { page, troubles } = await openPage(session.browser, `${origin}${path}`, { prepare: watch });
       try {
         await use(page, server.requests);
         assert.deepEqual(await page.evaluate(() => violations), []);
@@ -447,7 +447,7 @@ for (const name of BROWSERS) {
           return element().generate().catch(() => {});
         });
         await assertAccessible(page);
-      }, { dark: true });
+      });
     });
 
     test('a model of another origin needs that origin to allow it', async () => {

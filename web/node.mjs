@@ -1,0 +1,20 @@
+// The library under Node.js, with what needs a file system. Documented in node.d.ts.
+
+import { fileURLToPath } from 'node:url';
+import { writeWhole } from './files.mjs';
+import { encodePNG } from './index.mjs';
+import { makeSheet as layOutSheet } from './sheet.mjs';
+import { checkPictures, checkWhole } from './validate.mjs';
+
+export * from './index.mjs';
+
+export function makeSheet(pictures, { columns } = {}) {
+  const checked = checkPictures(pictures);
+  const most = Math.ceil(Math.sqrt(checked.length));
+  return layOutSheet(checked, columns === undefined ? most : checkWhole('columns', columns, 1, 8192));
+}
+
+export async function writePNG(file, image, { signal } = {}) {
+  signal?.throwIfAborted();
+  await writeWhole(file instanceof URL ? fileURLToPath(file) : file, await encodePNG(image), signal);
+}
