@@ -2,7 +2,7 @@
 # Installs what the other scripts need. start.sh, build.sh and test.sh source
 # this file; run by itself it prepares the parts that are named:
 #
-#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark]   default: compilers npm
+#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [package]   default: compilers npm
 #
 # Everything is done only where something is missing, so a second run is quick.
 # System packages come from apt-get (as root, or through sudo); on a system
@@ -154,6 +154,28 @@ benchmark_packages() {
   stamp npm-benchmark "$key"
 }
 
+# What the package and the examples are tried with: bundlers, the newest Node.js, generators of documentation sites.
+package_tools() {
+  check_node
+  packages python
+  local folder key python venv=build/examples
+  for folder in tests/package/tools web/examples/vitepress; do
+    key=$(cat $folder/package.json $folder/package-lock.json | sha256sum; node --version)
+    [ -d $folder/node_modules ] && stamped "npm-$(basename $folder)" "$key" && continue
+    say "installing npm packages of $folder"
+    quietly "npm-$(basename $folder)" npm ci --prefix $folder --no-audit --no-fund || fail "npm ci failed"
+    stamp "npm-$(basename $folder)" "$key"
+  done
+  python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
+  key=$(cat scripts/requirements-examples.txt; "$python" --version)
+  [ -x $venv/bin/mkdocs ] && stamped python-examples "$key" && return 0
+  say "installing Python packages into $venv"
+  quietly venv-examples "$python" -m venv $venv || fail "cannot make $venv"
+  quietly pip-examples $venv/bin/python -m pip --no-input --disable-pip-version-check install -r scripts/requirements-examples.txt ||
+    fail "cannot install scripts/requirements-examples.txt"
+  stamp python-examples "$key"
+}
+
 # .venv with PyTorch, the reference implementation, the tools for training and export.
 # requirements FILE... are added. The reference is installed without its
 # dependencies: it wants torchvision, which the one module in use does not; so is
@@ -224,7 +246,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
         python_packages scripts/requirements.txt scripts/requirements-benchmark.txt
         benchmark_packages
         ;;
-      *) fail "unknown part $part; known: compilers npm browsers python benchmark" ;;
+      package) package_tools ;;
+      *) fail "unknown part $part; known: compilers npm browsers python benchmark package" ;;
     esac
   done
   say "ready: $*"

@@ -9,7 +9,8 @@
 #   debug      C tests, clang, not optimised                          (not with --quick)
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
 #   node       the JavaScript library and the command line under Node.js
-#   browser    the page in Chromium and in Firefox                    (not with --quick)
+#   browser    the page and the element in Chromium and in Firefox    (not with --quick)
+#   package    the npm package in bundlers and under the newest Node.js, documentation sites (not with --quick)
 #   parity     against the reference in PyTorch, and training; --quick leaves out tests marked slow
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
@@ -22,13 +23,13 @@ quick=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
+    release | debug | sanitize | node | browser | package | parity) stages+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
 if [ "${#stages[@]}" = 0 ]; then
-  if [ $quick = yes ]; then stages=(release node parity); else stages=(release debug sanitize node browser parity); fi
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(release debug sanitize node browser package parity); fi
 fi
 wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 
@@ -76,7 +77,7 @@ c_tests() { # FOLDER NAME
 
 node_tests() { # FOLDER NAME [option...]: files *.test.mjs
   local files
-  mapfile -t files < <(find "tests/$1" -name '*.test.mjs' | sort)
+  mapfile -t files < <(find "tests/$1" -name '*.test.mjs' -not -path '*/node_modules/*' | sort)
   [ "${#files[@]}" -gt 0 ] || return 1
   node --test "${@:3}" --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=junit --test-reporter-destination="$reports/$2.xml" "${files[@]}"
@@ -92,10 +93,11 @@ check_node
 lock
 groups=(compilers)
 ! wanted debug && ! wanted sanitize || groups+=(sanitizers)
-! wanted browser || groups+=(browsers)
+{ ! wanted browser && ! wanted package; } || groups+=(browsers)
 ! wanted parity || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
+! wanted package || step "bundlers and generators of sites" package_tools
 ! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
@@ -110,6 +112,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_retu
 ! wanted node || stage node node_tests node node
 # One browser at a time: two cores.
 ! wanted browser || stage browser node_tests browser browser --test-concurrency=1
+! wanted package || stage package node_tests package package --test-concurrency=1
 ! wanted parity || stage parity parity_tests
 
 say "reports: $reports"

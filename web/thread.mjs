@@ -2,8 +2,6 @@
 
 import { importBuiltin, isNode } from './platform.mjs';
 
-const NAME = 'pocket-diffusion';
-
 /**
  * @typedef {object} Thread
  * @property {(message: object, transfer?: Transferable[]) => void} post
@@ -12,8 +10,8 @@ const NAME = 'pocket-diffusion';
  */
 
 function startWebWorker({ onMessage, onFailure }) {
-  // Bundlers look for this very expression.
-  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: NAME });
+  // Bundlers look for this very expression, with nothing but constants in it.
+  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: 'pocket-diffusion' });
   worker.addEventListener('message', ({ data }) => onMessage(data));
   worker.addEventListener('messageerror', () => onFailure('a message of the worker cannot be read'));
   worker.addEventListener('error', (event) => {
@@ -31,7 +29,7 @@ function startWebWorker({ onMessage, onFailure }) {
 async function startNodeThread({ onMessage, onFailure }) {
   const { Worker: NodeWorker } = await importBuiltin('worker_threads');
   const entry = new URL(/* webpackIgnore: true */ /* @vite-ignore */ './worker.mjs', import.meta.url);
-  const worker = new NodeWorker(entry, { name: NAME, execArgv: [] }); // some options of the command line are refused for files
+  const worker = new NodeWorker(entry, { name: 'pocket-diffusion', execArgv: [] }); // some options of the command line are refused for files
   worker.on('message', onMessage);
   worker.on('messageerror', () => onFailure('a message of the worker cannot be read'));
   worker.on('error', ({ message }) => onFailure(`the worker failed: ${message}`));

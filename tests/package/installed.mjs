@@ -18,7 +18,8 @@ const npm = (folder, ...options) =>
  */
 export async function installPackage() {
   const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-package-'));
-  const [{ filename, files }] = JSON.parse(npm(root, 'pack', '--json', '--pack-destination', folder));
+  const output = npm(root, 'pack', '--json', '--pack-destination', folder);
+  const [{ filename, files }] = JSON.parse(output.slice(output.search(/^\[/m))); // prepack speaks first
   const tarball = join(folder, filename);
   await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   npm(folder, 'install', '--prefer-offline', tarball);
