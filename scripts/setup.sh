@@ -160,10 +160,12 @@ package_tools() {
   packages python
   local folder key python venv=build/examples
   for folder in tests/package/tools web/examples/vitepress; do
-    key=$(cat $folder/package.json $folder/package-lock.json | sha256sum; node --version)
+    key=$(cat $folder/package.json $folder/package-lock.json 2>/dev/null | sha256sum; node --version)
     [ -d $folder/node_modules ] && stamped "npm-$(basename $folder)" "$key" && continue
     say "installing npm packages of $folder"
-    quietly "npm-$(basename $folder)" npm ci --prefix $folder --no-audit --no-fund || fail "npm ci failed"
+    local how=(install --no-package-lock)
+    [ ! -e $folder/package-lock.json ] || how=(ci)
+    quietly "npm-$(basename $folder)" npm "${how[@]}" --prefix $folder --no-audit --no-fund || fail "npm ${how[0]} failed"
     stamp "npm-$(basename $folder)" "$key"
   done
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"

@@ -1,7 +1,7 @@
 // The library under Node.js, with what needs a file system. Documented in node.d.ts.
 
 import { fileURLToPath } from 'node:url';
-import { writeWhole } from './files.mjs';
+import { writeWhole } from './cli/files.mjs';
 import { encodePNG } from './index.mjs';
 import { makeSheet as layOutSheet } from './sheet.mjs';
 import { checkPictures, checkWhole } from './validate.mjs';

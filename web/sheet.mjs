@@ -2,24 +2,20 @@
 const GAP = 2;
 
 /**
- * Pictures in rows of `columns`, a new row with every group, on white.
+ * Pictures in rows of `columns`, on white.
  * @param {ReadonlyArray<{ width: number, height: number, channels: number, pixels: Uint8Array }>} pictures of one shape
  * @param {number} columns
- * @param {number} [perGroup] pictures of a group; the last one is as large as the others
  */
-export function makeSheet(pictures, columns, perGroup = pictures.length) {
+export function makeSheet(pictures, columns) {
   const { width, height, channels } = pictures[0];
-  const rowsPerGroup = Math.ceil(perGroup / columns);
-  const rows = rowsPerGroup * (pictures.length / perGroup);
-  const used = Math.min(columns, perGroup);
+  const rows = Math.ceil(pictures.length / columns);
+  const used = Math.min(columns, pictures.length);
   const sheet = { width: used * (width + GAP) - GAP, height: rows * (height + GAP) - GAP, channels };
   sheet.pixels = new Uint8Array(sheet.width * sheet.height * channels).fill(255);
   pictures.forEach((picture, index) => {
-    const within = index % perGroup;
-    const row = Math.floor(index / perGroup) * rowsPerGroup + Math.floor(within / columns);
-    const left = (within % columns) * (width + GAP);
+    const left = (index % columns) * (width + GAP);
     for (let y = 0; y < height; y++) {
-      const target = (row * (height + GAP) + y) * sheet.width + left;
+      const target = (Math.floor(index / columns) * (height + GAP) + y) * sheet.width + left;
       sheet.pixels.set(picture.pixels.subarray(y * width * channels, (y + 1) * width * channels), target * channels);
     }
   });

@@ -27,6 +27,7 @@ export async function serveStatic({ folders = {}, pages = {}, policy = STRICT_PO
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     response.setHeader('Content-Security-Policy', policy);
     const notFound = () => response.writeHead(404).end();
+    if (pathname === '/favicon.ico') return response.writeHead(204).end(); // browsers ask on their own account
     if (faults.has(pathname) && (await faults.get(pathname)(request, response)) !== true) return;
     if (Object.hasOwn(pages, pathname)) {
       response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(pages[pathname]);

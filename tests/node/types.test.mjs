@@ -1,4 +1,4 @@
-// web/index.d.ts under the strictest settings of the TypeScript compiler, as an application sees it.
+// web/*.d.ts under the strictest settings of the TypeScript compiler, as an application sees it.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -42,4 +42,16 @@ test('every type that is exported is used by that application', () => {
   const text = program.getSourceFile(join(root, 'tests', 'node', 'consumer.ts')).text;
   assert.ok(names.length > 10);
   assert.deepEqual(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text)), []);
+});
+
+test('so does one that uses the element and the other exports', () => {
+  const { program, messages } = compile('tests/node/element_consumer.ts');
+  assert.deepEqual(messages, []);
+  const text = program.getSourceFile(join(root, 'tests', 'node', 'element_consumer.ts')).text;
+  const checker = program.getTypeChecker();
+  for (const file of ['element.d.ts', 'node.d.ts', 'wasm.d.ts']) {
+    const symbol = checker.getSymbolAtLocation(program.getSourceFile(join(root, 'web', file)));
+    const own = [...symbol.exports.keys()].filter((name) => !name.startsWith('_'));
+    for (const name of own) assert.match(text, new RegExp(`\\b${name}\\b`), file);
+  }
 });

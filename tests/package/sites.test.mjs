@@ -1,6 +1,6 @@
 // The documentation sites of web/examples, each built with its generator, opened in Chromium and in Firefox in a sub-path.
-// A picture has to be there, the pixels those of Node, under the strict Content-Security-Policy where the generator's own
-// pages can live with it.
+// A picture has to be there, the pixels those of Node. The policy lets generators have scripts and styles inside their
+// pages, but asks no other host.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { buildElement } from '../../scripts/build_element.mjs';
 import { BROWSERS, launch, openPage } from '../browser/browsers.mjs';
-import { STRICT_POLICY, serveStatic } from '../browser/static_server.mjs';
+import { serveStatic } from '../browser/static_server.mjs';
 import { root } from '../node/helpers.mjs';
 import { installPackage, unlessMissing } from './installed.mjs';
 
@@ -44,7 +44,10 @@ async function putPackage(folder) {
   await copyFile(MODEL, join(folder, 'docs/public/doodles.gguf'));
 }
 
-/** needs: what must be installed; build(folder of a copy): the folder of the finished site; pages: path -> options. */
+/**
+ * needs: what must be installed; build(folder of a copy): the folder of the finished site; pages: path -> options;
+ * ownTroubles: what is wrong with the generator's pages themselves.
+ */
 const SITES = {
   html: {
     needs: examples,
@@ -80,6 +83,7 @@ const SITES = {
       return folder;
     },
     pages: { 'doodles.html': { label: 'cat', seed: 7 } },
+    ownTroubles: /cdnjs\.cloudflare\.com|MathJax|mermaid|dynamically imported module/, // of nbconvert's template: refused by the policy
   },
   vitepress: {
     needs: present(vitepressModules),
@@ -93,8 +97,8 @@ const SITES = {
   },
 };
 
-/** What generators do that the policy forbids, on their own account: scripts and styles inside pages, other hosts. */
-const OWN_TROUBLES = /Content.Security.Policy|is not defined|Failed to load resource|NS_ERROR_CONTENT_BLOCKED|blocked:csp|ERR_BLOCKED_BY_CSP|^failed: .*(cdnjs|unpkg)|^request to/;
+/** html/index.html brings a stricter one. */
+const POLICY = "default-src 'self' 'unsafe-inline' data: blob:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'";
 
 let model;
 let sessions;
@@ -107,7 +111,7 @@ after(async () => {
   await Promise.all(sessions?.map((session) => session.close()) ?? []);
 });
 
-async function assertDraws(session, url, options) {
+async function assertDraws(session, url, options, ownTroubles) {
   const { page, troubles } = await openPage(session.browser, url);
   try {
     await page.waitForFunction(() => document.querySelector('pocket-diffusion').state === 'done', { timeout: 30_000 });
@@ -117,13 +121,13 @@ async function assertDraws(session, url, options) {
     assert.deepEqual(drawn, expected);
     const visible = await page.evaluate(() => document.querySelector('pocket-diffusion').shadowRoot.querySelector('canvas').getBoundingClientRect().width);
     assert.ok(visible > 100, `${visible} pixels wide`);
-    assert.deepEqual(troubles.filter((trouble) => !OWN_TROUBLES.test(trouble)), []);
+    assert.deepEqual(troubles.filter((trouble) => !ownTroubles.test(trouble)), []);
   } finally {
     await page.close();
   }
 }
 
-for (const [name, { needs, build, pages, root: path = '/some/where/' }] of Object.entries(SITES)) {
+for (const [name, { needs, build, pages, root: path = '/some/where/', ownTroubles = /^$/ }] of Object.entries(SITES)) {
   describe(`example ${name}`, unlessMissing(needs), () => {
     let folder;
     let server;
@@ -131,7 +135,7 @@ for (const [name, { needs, build, pages, root: path = '/some/where/' }] of Objec
       folder = await mkdtemp(join(tmpdir(), `pocket-diffusion-${name}-`));
       const source = join(examples, name);
       await cp(source, folder, { recursive: true, filter: (file) => !file.startsWith(join(source, 'node_modules')) });
-      server = await serveStatic({ folders: { [path]: await build(folder) }, policy: STRICT_POLICY });
+      server = await serveStatic({ folders: { [path]: await build(folder) }, policy: POLICY });
     });
     after(async () => {
       await server?.close();
@@ -139,7 +143,7 @@ for (const [name, { needs, build, pages, root: path = '/some/where/' }] of Objec
     });
     BROWSERS.forEach((browser, index) => {
       for (const [file, options] of Object.entries(pages)) {
-        test(`${file} shows a picture in ${browser}`, () => assertDraws(sessions[index], `${server.origin}${path}${file}`, options));
+        test(`${file} shows a picture in ${browser}`, () => assertDraws(sessions[index], `${server.origin}${path}${file}`, options, ownTroubles));
       }
     });
   });

@@ -7,7 +7,10 @@ import { readRecipe } from '../index.mjs';
 /** A recipe takes a megabyte at most; the picture around it may be larger. */
 const MAX_RECIPE_FILE_BYTES = 2 ** 28;
 
-/** Whole or not at all: written beside its place, then moved there. Devices and pipes are written to directly. */
+/**
+ * Whole or not at all: written beside its place, then moved there. Devices and pipes are written to directly.
+ * @param {string} file path @param {Uint8Array} bytes @param {AbortSignal} [signal]
+ */
 export async function writeWhole(file, bytes, signal) {
   const existing = await stat(file).catch(() => null);
   if (existing && !existing.isFile()) {
@@ -23,7 +26,7 @@ export async function writeWhole(file, bytes, signal) {
     } finally {
       await handle.close();
     }
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     await rename(temporary, target);
   } catch (error) {
     await rm(temporary, { force: true });

@@ -1,0 +1,58 @@
+// The pages and the programs for pages of the documentation, in Chromium, beside the files that scripts/build_element.mjs
+// makes.
+
+import assert from 'node:assert/strict';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { buildElement } from '../../scripts/build_element.mjs';
+import { blocks } from '../doc_blocks.mjs';
+import { root } from '../node/helpers.mjs';
+import { launch, openPage } from './browsers.mjs';
+import { serveStatic } from './static_server.mjs';
+
+/** Some blocks have their styles in the page. */
+const POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; img-src 'self' blob:; style-src 'self' 'unsafe-inline'";
+
+describe('pages of the documentation', () => {
+  let folder;
+  let server;
+  let session;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
+    await buildElement(folder);
+    await copyFile(join(root, 'weights/doodles.gguf'), join(folder, 'doodles.gguf'));
+    server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
+    session = await launch('chrome');
+  });
+  after(async () => {
+    await session?.close();
+    await server?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** HTML -> nothing, once the elements on it have drawn and the program has run. */
+  async function open(html, program = '') {
+    const script = program && '<script type="module" src="program.mjs"></script>';
+    server.pages['/page.html'] = `<!DOCTYPE html><meta charset="utf-8"><title>page</title>${html}${script}`;
+    server.faults.set('/program.mjs', (request, response) =>
+      response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(`${program}\nglobalThis.ended = true;`));
+    const { page, troubles } = await openPage(session.browser, `${server.origin}/page.html`);
+    try {
+      await page.waitForFunction((wanted) => (!wanted || globalThis.ended) &&
+        [...document.querySelectorAll('pocket-diffusion')].every(({ state }) => state === 'done'), { timeout: 30_000 }, Boolean(program));
+      assert.deepEqual(troubles, []);
+    } finally {
+      await page.close();
+    }
+  }
+
+  blocks.forEach(({ name, file, language, browser, reason, text }, index) => {
+    if (reason) return;
+    if (language === 'html') test(`${name} is drawn`, () => open(text));
+    if (!browser) return;
+    const before = blocks.slice(0, index).findLast((block) => block.file === file && block.language === 'html')?.text ?? '';
+    test(`${name} runs`, () => open(before, text));
+  });
+});
