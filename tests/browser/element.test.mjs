@@ -2,7 +2,7 @@
 // it draws is compared with Node.
 
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import axe from 'axe-core';
@@ -85,12 +85,15 @@ async function expected(options) {
 }
 const expectedCat = (changes) => expected({ label: 'cat', seed: 7, steps: 8, guidanceScale: 3, ...changes });
 
-/** The bytes of the only file in a folder, once it is whole. */
+/** The only file in a folder, once it is whole; taken out of it. */
 async function downloaded(folder) {
   for (let wait = 0; wait < 200; wait++) {
     const [name] = (await readdir(folder)).filter((file) => file.endsWith('.png'));
     const bytes = name ? await readFile(join(folder, name)) : [];
-    if (bytes.length > 0) return { name, bytes };
+    if (bytes.length > 0) {
+      await rm(join(folder, name));
+      return { name, bytes };
+    }
     await pause(50);
   }
   throw new Error('no file was saved');
@@ -387,6 +390,23 @@ for (const name of BROWSERS) {
         const { name: file, bytes } = await downloaded(session.downloads);
         assert.equal(file, `cat-${seed}.png`);
         assert.deepEqual(Array.from(decodePNG(bytes).pixels), pixels);
+      });
+    });
+
+    test('several pictures are saved as one sheet, laid out as they are shown', async () => {
+      await visit('/two.html', async (page) => {
+        await waitFor(page, 'done', 1);
+        await page.evaluate(() => element(1).save());
+        const { name: file, bytes } = await downloaded(session.downloads);
+        assert.equal(file, 'house-1.png');
+        const sheet = decodePNG(bytes);
+        assert.deepEqual([sheet.width, sheet.height], [66, 66]); // two by two, two pixels between
+        const houses = await page.evaluate(() => pixelsOf(1));
+        houses.forEach((pixels, index) => {
+          const [left, top] = [(index % 2) * 34, Math.floor(index / 2) * 34];
+          const rows = Array.from({ length: 32 }, (_, y) => Array.from(sheet.pixels.subarray((top + y) * 66 + left, (top + y) * 66 + left + 32)));
+          assert.deepEqual(rows.flat(), pixels);
+        });
       });
     });
 

@@ -51,6 +51,7 @@ test('importing has no effect: no globals, no requests, no Worker, nothing that 
     globalThis.document = new Proxy({}, { get: forbidden('document') });
     const before = Reflect.ownKeys(globalThis).length;
     await import('pocket-diffusion');
+    await import('pocket-diffusion/element');
     if (Reflect.ownKeys(globalThis).length !== before) throw new Error('a global was added');
     console.log('imported');`;
   const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, timeout: 20_000 });
