@@ -160,10 +160,12 @@ export class PocketDiffusionElement extends Base {
     if (name === 'controls') this.#view.showControls(this.controls);
     if (name === 'poster') this.#showPoster();
     if (name === 'guidance-scale') this.#showScale();
-    if (name !== 'src' && name !== 'loading' && !SAMPLING_ATTRIBUTES.includes(name)) return;
-    if (!this.isConnected) this.#state = 'idle'; // what is on show is no longer what the attributes say
-    else if (!this.#wanted) this.#arm();
-    else {
+    const sampling = name === 'src' || SAMPLING_ATTRIBUTES.includes(name);
+    if (!this.isConnected) {
+      if (sampling) this.#state = 'idle'; // what is on show is no longer what the attributes say
+    } else if (!this.#wanted) {
+      if (sampling || name === 'loading') this.#arm();
+    } else if (sampling) {
       this.#again = this.#sliding;
       if (!this.#sliding || !this.#work) this.#schedule();
     }
