@@ -44,7 +44,8 @@ test('it runs nothing while it is installed, and browsers need no other package'
   const scripts = Object.keys(manifest.scripts).filter((name) => /install|prepare/.test(name));
   assert.deepEqual(scripts, []);
   const users = installed.files.filter((path) => /^web\/.*mjs$/.test(path) && /from '(?![.]|node:)/.test(read(path)));
-  assert.deepEqual(users, ['web/cli.mjs']);
+  assert.ok(users.includes('web/cli.mjs'));
+  for (const path of users) assert.match(path, /^web\/cli(\/|\.mjs$)/);
 });
 
 test('publint and arethetypeswrong find no fault', () => {
