@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { DOCUMENTS, blocks } from '../doc_blocks.mjs';
-import { root } from './helpers.mjs';
+import { doodlesPath, root } from './helpers.mjs';
 
 const LANGUAGES = ['js', 'html', 'sh', ''];
 
@@ -25,12 +25,16 @@ describe('programs of the documentation', () => {
     for (const name of readdirSync(root)) {
       if (!['.git', 'node_modules', 'dist'].includes(name)) symlinkSync(join(root, name), join(folder, name));
     }
-    mkdirSync(join(folder, 'node_modules'));
+    mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
     symlinkSync(root, join(folder, 'node_modules/pocket-diffusion'));
+    writeFileSync(join(folder, 'node_modules/.bin/pocket-diffusion'), `#!/bin/sh\nexec node "${join(root, 'web/cli.mjs')}" "$@"\n`, { mode: 0o755 });
+    symlinkSync(doodlesPath, join(folder, 'doodles.gguf'));
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  const options = () => ({ cwd: folder, timeout: 120_000 });
+  const options = () => ({
+    cwd: folder, timeout: 120_000, env: { ...process.env, PATH: `${join(folder, 'node_modules/.bin')}${delimiter}${process.env.PATH}` },
+  });
   for (const { name, language, browser, reason, text } of blocks) {
     if (reason || browser || !['js', 'sh'].includes(language)) continue;
     test(`${name} runs`, async () => {
