@@ -24,7 +24,7 @@ typedef struct work {
     size_t png_bytes;
 } work;
 
-/* With momentum, so that every buffer a run can have is there. */
+/* With momentum and kept predictions, so that every buffer a run can have is there. */
 static pd_status do_run(work *w, pd_error *error)
 {
     pd_options options;
@@ -36,6 +36,7 @@ static pd_status do_run(work *w, pd_error *error)
     options.momentum = -0.5f;
     pd_status status = pd_run_start(w->model, &options, &picture, 1, &run, error);
     CHECK((status == PD_OK) == (run != NULL));
+    if (status == PD_OK) status = pd_run_keep_predictions(run, error);
     while (status == PD_OK && pd_run_steps_done(run) < pd_run_steps_total(run)) status = pd_run_step(run, error);
     if (status == PD_OK) status = pd_run_finish(run, 0, w->picture, sizeof w->picture, error);
     pd_run_free(run);

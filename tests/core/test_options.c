@@ -186,6 +186,26 @@ static void test_guidance(void)
 #undef EQUAL
 }
 
+/* Kept are the predictions that a call needs: at scale 1 the conditional one, at 0 the null one. */
+static void test_kept_predictions(void)
+{
+    float values[VALUES];
+    uint8_t pixels[1];
+    for (int32_t scale = 0; scale < 2; scale++) {
+        pd_options options = defaults();
+        pd_run *run = NULL;
+        options.guidance_scale = (float)scale;
+        CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, NULL) == PD_OK);
+        CHECK(pd_run_keep_predictions(run, NULL) == PD_OK && pd_run_step(run, NULL) == PD_OK);
+        CHECK(pd_run_has_plane(run, PD_PLANE_CONDITIONAL) == (scale == 1));
+        CHECK(pd_run_has_plane(run, PD_PLANE_NULL) == (scale == 0));
+        CHECK(pd_run_plane(run, 0, PD_PLANE_CONDITIONAL, values, VALUES, NULL) == (scale == 1 ? PD_OK : PD_STATE));
+        pd_run_free(run);
+    }
+    CHECK(pd_model_to_pixels(model, values, NULL, 0, NULL) == PD_ARG);
+    CHECK(pd_model_to_pixels(model, values, pixels, sizeof pixels, NULL) == PD_BUFFER);
+}
+
 int main(void)
 {
     size_t size;
@@ -196,6 +216,7 @@ int main(void)
     test_samplers();
     test_equal_samplers();
     test_guidance();
+    test_kept_predictions();
     pd_model_free(model);
     free(bytes);
     return check_result();

@@ -80,7 +80,7 @@ def test_compresses():
     assert len(encode(drawing)) < drawing.size / 20
 
 
-@pytest.mark.parametrize("keyword, text", [("pocket-diffusion", '{"label": "Grüße, 猫 🐈"}'), ("k" * 79, ""), ("Two words", "x" * 2**20)])
+@pytest.mark.parametrize(("keyword", "text"), [("pocket-diffusion", '{"label": "Grüße, 猫 🐈"}'), ("k" * 79, ""), ("Two words", "x" * 2**20)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_text(keyword, text, channels):
     """Pillow checks the checksums of all chunks, and reads an uncompressed iTXt chunk as this class of string."""
