@@ -90,6 +90,12 @@ missing_packages() {
       has clang-19 || echo clang-19
       ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
       ;;
+    lint)
+      has clang-19 || echo clang-19
+      has clang-tidy-19 || echo clang-tidy-19
+      has llvm-cov-19 || echo llvm-19
+      ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
+      ;;
     browsers)
       has chromium || echo chromium
       has firefox-esr || echo firefox-esr
@@ -233,6 +239,15 @@ build_wasm() (
   emscripten_environment
   quietly configure-wasm emcmake cmake -S . -B build/wasm -G Ninja -DCMAKE_BUILD_TYPE=Release &&
     quietly build-wasm cmake --build build/wasm
+)
+
+# Writes build/wasm-safe-heap/pocket-diffusion.wasm, with assertions and every
+# access to memory checked, for tests/node/safe_heap.test.mjs.
+build_wasm_safe_heap() (
+  emscripten_environment
+  quietly configure-wasm-safe-heap emcmake cmake -S . -B build/wasm-safe-heap -G Ninja -DCMAKE_BUILD_TYPE=Debug -DPD_SAFE_HEAP=ON \
+    -DPD_WASM_FOLDER="$root/build/wasm-safe-heap" -DCMAKE_C_FLAGS_DEBUG=-O1 &&
+    quietly build-wasm-safe-heap cmake --build build/wasm-safe-heap
 )
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

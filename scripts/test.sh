@@ -5,6 +5,9 @@
 #
 #   scripts/test.sh [--quick] [STAGE...]
 #
+#   lint       static checks of C and Python: scripts/lint.sh          (not with --quick)
+#   fuzz       all fuzz targets for a minute: scripts/fuzz.sh          (not with --quick)
+#   coverage   share of the C core that its tests reach              (not with --quick)
 #   release    C tests, gcc, optimised
 #   debug      C tests, clang, not optimised                          (not with --quick)
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
@@ -23,13 +26,13 @@ quick=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    release | debug | sanitize | node | browser | package | parity) stages+=("$argument") ;;
+    lint | fuzz | coverage | release | debug | sanitize | node | browser | package | parity) stages+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
 if [ "${#stages[@]}" = 0 ]; then
-  if [ $quick = yes ]; then stages=(release node parity); else stages=(release debug sanitize node browser package parity); fi
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint fuzz coverage release debug sanitize node browser package parity); fi
 fi
 wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 
@@ -93,19 +96,26 @@ check_node
 lock
 groups=(compilers)
 ! wanted debug && ! wanted sanitize || groups+=(sanitizers)
+! wanted lint || groups+=(lint)
+! wanted fuzz || groups+=(sanitizers)
+! wanted coverage || groups+=(lint)
 { ! wanted browser && ! wanted package; } || groups+=(browsers)
-! wanted parity || groups+=(python)
+{ ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
 ! wanted package || step "bundlers and generators of sites" package_tools
-! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
+{ ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
+[ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
 ! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 Debug -DPD_SANITIZE=ON
 unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+! wanted lint || stage lint scripts/lint.sh
+! wanted fuzz || stage fuzz scripts/fuzz.sh --minutes 1
+! wanted coverage || stage coverage scripts/coverage.sh
 ! wanted release || stage release c_tests native release
 ! wanted debug || stage debug c_tests debug debug
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize

@@ -61,8 +61,10 @@ typedef enum weight_kind {
     WEIGHT_TABLE /* rows as they are */
 } weight_kind;
 
+enum { NAME_BYTES = 64 }; /* of a tensor, with the final NUL */
+
 typedef struct weight {
-    char name[64];
+    char name[NAME_BYTES];
     weight_kind kind;
     uint64_t rows, columns; /* in the file; a vector has one row */
     channel_map in, out;    /* a vector uses out */
@@ -81,13 +83,27 @@ typedef struct weight_list {
     int32_t count;
 } weight_list;
 
+/* a, b and c, one after the other; what is ours fits. */
+static const char *join(char name[NAME_BYTES], const char *a, const char *b, const char *c)
+{
+    const char *const parts[] = {a, b, c};
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const size_t part = strlen(parts[i]);
+        assert(length + part < NAME_BYTES);
+        memcpy(name + length, parts[i], part);
+        length += part;
+    }
+    name[length] = '\0';
+    return name;
+}
+
 static weight *add_weight(weight_list *list, const char *prefix, const char *name)
 {
-    assert(list->count < MAX_WEIGHTS && strlen(prefix) + strlen(name) < sizeof list->weights[0].name);
+    assert(list->count < MAX_WEIGHTS);
     weight *added = &list->weights[list->count++];
     *added = (weight){0};
-    strcpy(added->name, prefix);
-    strcat(added->name, name);
+    join(added->name, prefix, name, "");
     return added;
 }
 
@@ -113,7 +129,7 @@ static weight *add_convolution(weight_list *list, const char *prefix, const char
                                pd_conv *convolution)
 {
     weight *added = add_weight(list, prefix, name);
-    const uint64_t taps = (uint64_t)(convolution->shape.kernel * convolution->shape.kernel);
+    const uint64_t taps = (uint64_t)convolution->shape.kernel * (uint64_t)convolution->shape.kernel;
     added->kind = WEIGHT_CONVOLUTION;
     added->rows = (uint64_t)out.real;
     added->columns = taps * (uint64_t)in.real;
@@ -127,10 +143,9 @@ static weight *add_convolution(weight_list *list, const char *prefix, const char
 static void add_layer(weight_list *list, const char *prefix, const char *layer, channel_map in, channel_map out,
                       pd_conv *convolution)
 {
-    char name[64];
-    assert(strlen(layer) + sizeof ".weight" <= sizeof name);
-    add_convolution(list, prefix, strcat(strcpy(name, layer), ".weight"), in, out, convolution);
-    add_vector(list, prefix, strcat(strcpy(name, layer), ".bias"), out, 1.0f, &convolution->bias);
+    char name[NAME_BYTES];
+    add_convolution(list, prefix, join(name, layer, ".weight", ""), in, out, convolution);
+    add_vector(list, prefix, join(name, layer, ".bias", ""), out, 1.0f, &convolution->bias);
 }
 
 static void list_resnet(weight_list *list, const char *prefix, int32_t embedding_size, channel_map in, int32_t out,
@@ -169,12 +184,10 @@ static void list_linear_attention(weight_list *list, const char *prefix, int32_t
 }
 
 /* "downs.2." + "1." and so on; indices are below 10. */
-static const char *indexed(char buffer[64], const char *list_name, int32_t index, const char *rest)
+static const char *indexed(char buffer[NAME_BYTES], const char *list_name, int32_t index, const char *rest)
 {
     const char digit[2] = {(char)('0' + index), 0};
-    strcpy(buffer, list_name);
-    strcat(buffer, digit);
-    return strcat(buffer, rest);
+    return join(buffer, list_name, digit, rest);
 }
 
 /* The one table of expected tensors, in the order of Unet.state_dict(). Real
@@ -183,7 +196,7 @@ static void list_weights(pd_unet *unet, const int32_t *dims, weight_list *list)
 {
     const pd_config *config = &unet->config;
     const int32_t embedding = unet->embedding_size, levels = config->level_count;
-    char prefix[64];
+    char prefix[NAME_BYTES];
 
     add_vector(list, "", "null_classes_emb", exact_map(config->dim), 1.0f, &unet->null_embedding);
     add_layer(list, "", "init_conv", exact_map(config->channels), plain_map(dims[0]), &unet->stem);
@@ -339,7 +352,9 @@ static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_
                            expected->name, tensor->shape[1], tensor->shape[0], (int64_t)tensor->dimensions,
                            expected->rows, expected->columns);
     }
-    for (uint64_t k = 0; gguf->tensor_count != (uint64_t)list->count && k < gguf->tensor_count; k++) {
+    /* Names differ, and those of the list are there: where the file has more, one of them is not of the list. */
+    for (uint64_t k = 0; gguf->tensor_count != (uint64_t)list->count; k++) {
+        assert(k < gguf->tensor_count);
         bool known = false;
         for (int32_t i = 0; i < list->count && !known; i++)
             known = pd_bytes_equal(gguf->tensors[k].name, list->weights[i].name);
@@ -347,6 +362,7 @@ static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_
             return pd_fail(error, PD_TENSOR, gguf->tensors[k].offset, "tensor %q does not belong to this network",
                            &gguf->tensors[k].name);
     }
+    for (uint64_t k = 0; k < gguf->tensor_count; k++) PD_TRY(pd_gguf_check_finite(&gguf->tensors[k], error));
     return PD_OK;
 }
 
@@ -356,14 +372,12 @@ static void place_weights(pd_arena *arena, weight_list *list)
 {
     for (int32_t i = 0; i < list->count; i++) {
         weight *w = &list->weights[i];
-        switch (w->kind) {
-        case WEIGHT_CONVOLUTION:
+        if (w->kind == WEIGHT_CONVOLUTION) {
             w->convolution->packed = PD_TAKE(arena, float, w->convolution->packed_count);
             if (w->second_convolution)
                 w->second_convolution->packed = PD_TAKE(arena, float, w->second_convolution->packed_count);
-            break;
-        case WEIGHT_VECTOR: *w->target = PD_TAKE(arena, float, w->out.stored); break;
-        case WEIGHT_TABLE: *w->target = PD_TAKE(arena, float, w->rows * w->columns); break;
+        } else {
+            *w->target = PD_TAKE(arena, float, w->kind == WEIGHT_VECTOR ? (uint64_t)w->out.stored : w->rows * w->columns);
         }
     }
 }
@@ -404,16 +418,15 @@ static void place_workspace(pd_arena *arena, pd_unet *unet)
     const uint64_t pixels = images * (uint64_t)unet->height * (uint64_t)unet->width;
     const pd_level *bottom = &unet->levels[unet->config.level_count - 1];
     const uint64_t bottom_pixels = images * (uint64_t)bottom->height * (uint64_t)bottom->width;
-    uint64_t running = pixels * (uint64_t)(unet->init_channels > unet->out_channels ? unet->init_channels : unet->out_channels);
+    uint64_t running = pixels * max_u64((uint64_t)unet->init_channels, (uint64_t)unet->out_channels);
     /* The embeddings are computed in the same buffers. */
-    running = max_u64(running, (uint64_t)(unet->embedding_size > unet->time_features ? unet->embedding_size : unet->time_features));
+    running = max_u64(running, max_u64((uint64_t)unet->embedding_size, (uint64_t)unet->time_features));
     const uint64_t qkv = bottom_pixels * (uint64_t)unet->middle_attention.to_qkv.shape.out_channels;
 
     for (int32_t i = 0; i < unet->config.level_count; i++) {
         pd_level *level = &unet->levels[i];
         const uint64_t level_pixels = images * (uint64_t)level->height * (uint64_t)level->width;
-        const uint64_t widest = (uint64_t)(level->in_channels > level->out_channels ? level->in_channels : level->out_channels);
-        running = max_u64(running, level_pixels * widest);
+        running = max_u64(running, level_pixels * max_u64((uint64_t)level->in_channels, (uint64_t)level->out_channels));
         level->concat_1 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
         level->concat_2 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
     }
@@ -512,18 +525,17 @@ static void pack_vector(const weight *w, const float *values)
 }
 
 /* `values` and `spread` have room for the largest weight. */
-static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, float *values, float *spread,
-                              pd_error *error)
+static void pack_weights(const pd_gguf *gguf, const weight_list *list, float *values, float *spread)
 {
     for (int32_t i = 0; i < list->count; i++) {
         const weight *w = &list->weights[i];
         const pd_gguf_tensor *tensor = pd_gguf_find_tensor(gguf, w->name);
         const uint64_t count = w->rows * w->columns;
         if (w->kind == WEIGHT_TABLE) {
-            PD_TRY(pd_gguf_dequantize(tensor, 0, count, (float *)(uintptr_t)*w->target, error));
+            pd_gguf_dequantize(tensor, 0, count, (float *)(uintptr_t)*w->target);
             continue;
         }
-        PD_TRY(pd_gguf_dequantize(tensor, 0, count, values, error));
+        pd_gguf_dequantize(tensor, 0, count, values);
         if (w->kind == WEIGHT_VECTOR) {
             pack_vector(w, values);
             continue;
@@ -534,7 +546,6 @@ static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, floa
                          (float *)(uintptr_t)w->second_convolution->packed);
         }
     }
-    return PD_OK;
 }
 
 static pd_status pack_model(const pd_gguf *gguf, const weight_list *list, pd_error *error)
@@ -545,15 +556,15 @@ static pd_status pack_model(const pd_gguf *gguf, const weight_list *list, pd_err
         if (w->kind == WEIGHT_TABLE) continue;
         largest = max_u64(largest, w->rows * w->columns);
         if (w->kind == WEIGHT_CONVOLUTION) {
-            const uint64_t taps = (uint64_t)(w->convolution->shape.kernel * w->convolution->shape.kernel);
+            const uint64_t taps = (uint64_t)w->convolution->shape.kernel * (uint64_t)w->convolution->shape.kernel;
             largest_spread = max_u64(largest_spread, (uint64_t)w->out.stored * taps * (uint64_t)w->in.stored);
         }
     }
     float *values = pd_allocate((largest + largest_spread) * sizeof(float));
     if (!values) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory to unpack the weights");
-    const pd_status status = pack_weights(gguf, list, values, values + largest, error);
+    pack_weights(gguf, list, values, values + largest);
     pd_release(values);
-    return status;
+    return PD_OK;
 }
 
 /* ---- load --------------------------------------------------------------------- */
@@ -580,10 +591,7 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->file_bytes = file_bytes;
     info->memory_bytes = model->arena.size + sizeof *model;
     info->parameter_count = 0;
-    for (uint64_t i = 0; i < gguf->tensor_count; i++) {
-        const uint64_t *shape = gguf->tensors[i].shape;
-        info->parameter_count += shape[0] * shape[1] * shape[2] * shape[3];
-    }
+    for (uint64_t i = 0; i < gguf->tensor_count; i++) info->parameter_count += pd_gguf_elements(&gguf->tensors[i]);
 }
 
 /* How many images one forward pass takes: two at least (the two predictions of
@@ -618,7 +626,7 @@ static void plan_unet(pd_unet *unet, int32_t *dims)
 /* Everything after the file's structure is known to be sound. */
 static pd_status build_model(const pd_gguf *gguf, pd_model *model, weight_list *list, pd_error *error)
 {
-    int32_t dims[PD_MAX_LEVELS + 1];
+    int32_t dims[PD_MAX_LEVELS + 1] = {0};
     pd_arena measure;
     PD_TRY(pd_config_read(gguf, &model->unet.config, error));
     plan_unet(&model->unet, dims);
@@ -627,9 +635,7 @@ static pd_status build_model(const pd_gguf *gguf, pd_model *model, weight_list *
 
     pd_arena_measure(&measure);
     place_model(&measure, model, list);
-    if (measure.overflow || measure.used > PD_MAX_MEMORY_BYTES)
-        return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "the model needs %u bytes of memory, this build allows %u",
-                       measure.used, (uint64_t)PD_MAX_MEMORY_BYTES);
+    assert(!measure.overflow); /* the limits of pd_config_read keep every size far below 64 bits */
     PD_TRY(pd_arena_create(&model->arena, measure.used, error));
     place_model(&model->arena, model, list);
     assert(!model->arena.overflow);
@@ -654,20 +660,13 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
     PD_TRY(pd_gguf_open(&gguf, bytes, size, error));
     pd_model *loaded = pd_allocate(sizeof *loaded);
     weight_list list = {pd_allocate(sizeof(weight) * MAX_WEIGHTS), 0};
-    pd_status status = PD_MEMORY;
-    if (loaded && list.weights) {
-        *loaded = (pd_model){0};
-        status = build_model(&gguf, loaded, &list, error);
-    } else {
-        pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
-    }
+    if (loaded) *loaded = (pd_model){0};
+    const pd_status status = loaded && list.weights ? build_model(&gguf, loaded, &list, error)
+                                                    : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     pd_release(list.weights);
     pd_gguf_close(&gguf);
-    if (status == PD_OK) {
-        *model = loaded;
-    } else if (loaded) {
-        pd_model_free(loaded);
-    }
+    if (status == PD_OK) *model = loaded;
+    else pd_model_free(loaded);
     return status;
 }
 

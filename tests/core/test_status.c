@@ -46,6 +46,9 @@ static void test_format(void)
     CHECK_LINE("plain", "plain");
     CHECK_LINE("100 %", "100 %%");
     CHECK_LINE("a text, Grüße", "a %s, %s", "text", "Grüße");
+    CHECK_LINE("broken \xff\xc3 text", "broken %s text", "\xff\xc3"); /* of a caller: passed on as it is */
+    const pd_bytes marks = {"a\xe2\x80\x8e" "b\xe2\x80\x90", 8}; /* U+200E turns the direction, U+2010 is a hyphen */
+    CHECK_LINE("\"a\\xe2\\x80\\x8eb\xe2\x80\x90\"", "%q", &marks);
     CHECK_LINE("0 18446744073709551615", "%u %u", (uint64_t)0, UINT64_MAX);
     CHECK_LINE("-9223372036854775808 -1 0 9223372036854775807", "%d %d %d %d", INT64_MIN, (int64_t)-1, (int64_t)0,
                INT64_MAX);
@@ -73,7 +76,7 @@ static void test_real(void)
         memcpy(&value, &bits, sizeof value);
         if (value != value) continue;
         pd_error error;
-        pd_fail(&error, PD_OK, 0, "%g", value);
+        pd_set_error(&error, PD_OK, 0, "%g", value);
         snprintf(expected, sizeof expected, "%g", value);
         differ += strcmp(error.message, expected) != 0;
     }
@@ -127,12 +130,12 @@ static void test_cut(void)
         memset(text, 'm', length);
         text[length] = '\0';
         memset(&guarded, 0x55, sizeof guarded);
-        pd_fail(&guarded.error, PD_VALUE, 0, "%s", text);
+        pd_set_error(&guarded.error, PD_VALUE, 0, "%s", text);
         CHECK(strlen(guarded.error.message) == (length < 255 ? length : 255));
         for (size_t i = 0; i < sizeof guarded.guard; i++) CHECK(guarded.guard[i] == 0x55);
 
         snprintf(text + length, sizeof text - length, "世界界界界界界界界");
-        pd_fail(&guarded.error, PD_VALUE, 0, "%s%s", text, "a later piece must not fill the hole");
+        pd_set_error(&guarded.error, PD_VALUE, 0, "%s%s", text, "a later piece must not fill the hole");
         const char *message = guarded.error.message;
         const size_t cut = strlen(message);
         CHECK(cut <= 255 && cut >= 253);

@@ -6,11 +6,10 @@ import io
 import json
 import subprocess
 
+import core_library
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-
-import core_library
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -69,7 +68,7 @@ def pictures(width: int, height: int, channels: int):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("width, height", [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181),
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181),
                                            (1, 8192), (8192, 1), (8192, 8), (8, 8192), (256, 256)])
 def test_round_trip(width, height, channels):
     for pixels in pictures(width, height, channels):
@@ -81,7 +80,7 @@ def test_compresses():
     assert len(encode(drawing)) < drawing.size / 20
 
 
-@pytest.mark.parametrize("keyword, text", [("pocket-diffusion", '{"label": "Grüße, 猫 🐈"}'), ("k" * 79, ""), ("Two words", "x" * 2**20)])
+@pytest.mark.parametrize(("keyword", "text"), [("pocket-diffusion", '{"label": "Grüße, 猫 🐈"}'), ("k" * 79, ""), ("Two words", "x" * 2**20)])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_text(keyword, text, channels):
     """Pillow checks the checksums of all chunks, and reads an uncompressed iTXt chunk as this class of string."""

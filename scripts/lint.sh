@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Static checks; scripts/test.sh runs them as its stage "lint".
+#
+#   scripts/lint.sh [CHECK...]    default: all
+#
+#   clang-tidy   the C core                         .clang-tidy says which checks and why
+#   analyze      the C core, by clang's analyser alone, with its optional checkers
+#   ruff         Python in scripts/ and tests/      ruff.toml
+#
+# A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
+
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+source scripts/junit.sh
+
+checks=()
+for argument in "$@"; do
+  case $argument in
+    clang-tidy | analyze | ruff) checks+=("$argument") ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "lint.sh: unknown check $argument (see --help)" >&2; exit 2 ;;
+  esac
+done
+[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff)
+
+# The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
+quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
+sources=(src/*.c src/kernels/*.c)
+cores=$(nproc)
+
+run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint 2>&1 | sed '/ warnings\? generated/d'; }
+
+# Beyond the default: what tells an overflowing cast, a bad enum and an unused store.
+run_analyze() {
+  printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" \
+    clang-19 --analyze -std=c11 -Isrc -Isrc/kernels -isystem build/lint/include --analyzer-output text \
+    -Xclang -analyzer-werror -Xclang -analyzer-checker=core,deadcode,nullability,security,unix,optin.core,optin.portability \
+    -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+}
+
+run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise scripts tests; }
+
+junit_cases lint "${checks[@]}"
