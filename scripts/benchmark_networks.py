@@ -19,15 +19,15 @@ import io
 import json
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Sequence
-
-import safetensors.torch
-import torch
+from typing import Any
 
 import export_gguf
 import export_onnx
 import reference
+import safetensors.torch
+import torch
 from model_file import read_model
 
 SEED = 1

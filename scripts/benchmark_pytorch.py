@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from export_onnx import OneForward, read_network
 
 WARM_UP, TRIALS = 2, 3

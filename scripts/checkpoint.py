@@ -5,16 +5,16 @@ the arguments that a trainer stored beside the weights, from the buffers of `Gau
 """
 
 import pickle
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import reference
 import safetensors
 import safetensors.torch
 import torch
-
-import reference
 
 ANCHOR = "init_conv.weight"  # the tensor that tells where, and under which prefix, a Unet is stored
 OBJECTIVES = ("pred_noise", "pred_x0", "pred_v")
@@ -148,9 +148,8 @@ def _places(tree: Mapping[Any, Any]) -> list[_Place]:
     places = []
     for path, node in _mappings(tree):
         tensors = _tensors(node)
-        for name in tensors:
-            if name == ANCHOR or name.endswith("." + ANCHOR):
-                places.append(_Place(path, name[: -len(ANCHOR)], tensors))
+        found = (name for name in tensors if name == ANCHOR or name.endswith("." + ANCHOR))
+        places.extend(_Place(path, name[: -len(ANCHOR)], tensors) for name in found)
     return places
 
 

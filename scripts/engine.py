@@ -6,13 +6,13 @@ import json
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-
 from reference import Generation
 
 WORKER = Path(__file__).with_name("verify_worker.mjs")

@@ -14,27 +14,27 @@ import io
 import json
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Sequence
-
-import matplotlib
-import numpy as np
-import torch
-from tqdm import tqdm
+from typing import Any
 
 import data
 import export_gguf
+import matplotlib
 import metrics
+import numpy as np
 import reference
+import torch
 from checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
 from engine import Engine, EngineError
 from model_file import read_model
 from reference import Generation
+from tqdm import tqdm
 from train import sheet_image
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
+import matplotlib.pyplot as plt
 
 BATCH = 50  # pictures that PyTorch samples at once
 COLUMNS = ("accuracy", "frechet", "precision", "recall", "density", "coverage", "nearer_than_tenth", "head_right", "glasses_whole", "palette")
@@ -204,7 +204,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _plan(arguments: argparse.Namespace) -> Iterator[tuple[Generation, str]]:
     """`both`: all through PyTorch, and the default settings through the engine as well, with the same seeds."""
-    for i, generation in enumerate(generations(arguments)):
+    for generation in generations(arguments):
         if arguments.through != "engine":
             yield generation, "pytorch"
         if arguments.through == "engine" or (arguments.through == "both" and _is_default(generation, arguments)):

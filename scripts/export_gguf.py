@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 import reference
 from checkpoint import OBJECTIVES, SCHEDULES, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint

@@ -14,12 +14,11 @@ itself. The graph is the reference's `Unet.forward` for a batch of any size:
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
-
-import torch
 
 import reference
+import torch
 from checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
 from model_file import read_model
 

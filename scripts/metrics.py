@@ -3,17 +3,16 @@
 import contextlib
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Sequence
 
 import numpy as np
 import torch
-from prdc import compute_prdc
-from torch import nn
-
 import training
 from data import CharacterSource, DataSet, to_unit_range
+from prdc import compute_prdc
+from torch import nn
 
 FEATURES = 128
 NEAREST = 5  # of precision, recall, density and coverage, as in Naeem et al. 2020

@@ -2,17 +2,17 @@
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import gguf
 import numpy as np
-import torch
-from gguf import GGMLQuantizationType, GGUFValueType
-
 import reference
+import torch
 from checkpoint import CheckpointError, Description, Options
+from gguf import GGMLQuantizationType, GGUFValueType
 
 ARCHITECTURE = "pocket-diffusion"
 FORMAT_VERSION = 1

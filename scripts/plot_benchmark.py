@@ -8,14 +8,15 @@ One PNG per curve, curve-KEY.png, and evaluations.png, the comparison over netwo
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 # Okabe and Ito's palette, told apart by colour-blind readers; markers and hatches say the same without colour.
 STYLES = {

@@ -11,9 +11,10 @@ import importlib.metadata
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any
 from unittest import mock
 
 import numpy as np

@@ -90,6 +90,10 @@ missing_packages() {
       has clang-19 || echo clang-19
       ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
       ;;
+    lint)
+      has clang-19 || echo clang-19
+      has clang-tidy-19 || echo clang-tidy-19
+      ;;
     browsers)
       has chromium || echo chromium
       has firefox-esr || echo firefox-esr

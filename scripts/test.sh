@@ -5,6 +5,7 @@
 #
 #   scripts/test.sh [--quick] [STAGE...]
 #
+#   lint       static checks of C and Python: scripts/lint.sh          (not with --quick)
 #   release    C tests, gcc, optimised
 #   debug      C tests, clang, not optimised                          (not with --quick)
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
@@ -22,13 +23,13 @@ quick=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
+    lint | release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
 if [ "${#stages[@]}" = 0 ]; then
-  if [ $quick = yes ]; then stages=(release node parity); else stages=(release debug sanitize node browser parity); fi
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint release debug sanitize node browser parity); fi
 fi
 wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 
@@ -92,11 +93,12 @@ check_node
 lock
 groups=(compilers)
 ! wanted debug && ! wanted sanitize || groups+=(sanitizers)
+! wanted lint || groups+=(lint)
 ! wanted browser || groups+=(browsers)
-! wanted parity || groups+=(python)
+! wanted parity && ! wanted lint || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
-! wanted parity || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
+! wanted parity && ! wanted lint || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
@@ -104,6 +106,7 @@ step "building natively, gcc, Release" build_native native gcc Release
 unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+! wanted lint || stage lint scripts/lint.sh
 ! wanted release || stage release c_tests native release
 ! wanted debug || stage debug c_tests debug debug
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize

@@ -17,20 +17,20 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 
+import data
 import numpy as np
+import reference
 import torch
+import training
 from accelerate import Accelerator
+from checkpoint import CheckpointError, infer_unet_arguments, read_checkpoint
 from ema_pytorch import EMA
 from PIL import Image
 from tqdm import tqdm
-
-import data
-import reference
-import training
-from checkpoint import CheckpointError, infer_unet_arguments, read_checkpoint
 from training import FIXED, Configuration, TrainingError
 
 STOPPED = 75  # EX_TEMPFAIL: interrupted, and saved; the same command goes on

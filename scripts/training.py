@@ -6,15 +6,15 @@ import dataclasses
 import json
 import math
 import os
-import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
-
 import reference
+import tomllib
+import torch
 from checkpoint import OBJECTIVES, SCHEDULES
 from data import FITS, KINDS, Layout, Source, to_unit_range
 

@@ -9,14 +9,14 @@ import argparse
 import itertools
 import json
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
-
 import reference
+import torch
 from checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
 from engine import Engine, EngineError
 from model_file import ModelFile, read_model

@@ -20,7 +20,7 @@ void pd_image_to_pixels(const float *x, int32_t width, int32_t height, int32_t c
             /* Plane (channel r + row mod r) r + column mod r holds this pixel. */
             const size_t offset = (size_t)(row / r) * plane_width + (size_t)(column / r);
             for (int32_t channel = 0; channel < channels; channel++) {
-                const size_t index = (size_t)((channel * r + row % r) * r + column % r);
+                const size_t index = (size_t)(channel * r + row % r) * (size_t)r + (size_t)(column % r);
                 *pixels++ = to_8_bits(x[index * plane + offset]);
             }
         }

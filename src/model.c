@@ -61,8 +61,10 @@ typedef enum weight_kind {
     WEIGHT_TABLE /* rows as they are */
 } weight_kind;
 
+enum { NAME_BYTES = 64 }; /* of a tensor, with the final NUL */
+
 typedef struct weight {
-    char name[64];
+    char name[NAME_BYTES];
     weight_kind kind;
     uint64_t rows, columns; /* in the file; a vector has one row */
     channel_map in, out;    /* a vector uses out */
@@ -81,13 +83,27 @@ typedef struct weight_list {
     int32_t count;
 } weight_list;
 
+/* a, b and c, one after the other; what is ours fits. */
+static const char *join(char name[NAME_BYTES], const char *a, const char *b, const char *c)
+{
+    const char *const parts[] = {a, b, c};
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const size_t part = strlen(parts[i]);
+        assert(length + part < NAME_BYTES);
+        memcpy(name + length, parts[i], part);
+        length += part;
+    }
+    name[length] = '\0';
+    return name;
+}
+
 static weight *add_weight(weight_list *list, const char *prefix, const char *name)
 {
-    assert(list->count < MAX_WEIGHTS && strlen(prefix) + strlen(name) < sizeof list->weights[0].name);
+    assert(list->count < MAX_WEIGHTS);
     weight *added = &list->weights[list->count++];
     *added = (weight){0};
-    strcpy(added->name, prefix);
-    strcat(added->name, name);
+    join(added->name, prefix, name, "");
     return added;
 }
 
@@ -113,7 +129,7 @@ static weight *add_convolution(weight_list *list, const char *prefix, const char
                                pd_conv *convolution)
 {
     weight *added = add_weight(list, prefix, name);
-    const uint64_t taps = (uint64_t)(convolution->shape.kernel * convolution->shape.kernel);
+    const uint64_t taps = (uint64_t)convolution->shape.kernel * (uint64_t)convolution->shape.kernel;
     added->kind = WEIGHT_CONVOLUTION;
     added->rows = (uint64_t)out.real;
     added->columns = taps * (uint64_t)in.real;
@@ -127,10 +143,9 @@ static weight *add_convolution(weight_list *list, const char *prefix, const char
 static void add_layer(weight_list *list, const char *prefix, const char *layer, channel_map in, channel_map out,
                       pd_conv *convolution)
 {
-    char name[64];
-    assert(strlen(layer) + sizeof ".weight" <= sizeof name);
-    add_convolution(list, prefix, strcat(strcpy(name, layer), ".weight"), in, out, convolution);
-    add_vector(list, prefix, strcat(strcpy(name, layer), ".bias"), out, 1.0f, &convolution->bias);
+    char name[NAME_BYTES];
+    add_convolution(list, prefix, join(name, layer, ".weight", ""), in, out, convolution);
+    add_vector(list, prefix, join(name, layer, ".bias", ""), out, 1.0f, &convolution->bias);
 }
 
 static void list_resnet(weight_list *list, const char *prefix, int32_t embedding_size, channel_map in, int32_t out,
@@ -169,12 +184,10 @@ static void list_linear_attention(weight_list *list, const char *prefix, int32_t
 }
 
 /* "downs.2." + "1." and so on; indices are below 10. */
-static const char *indexed(char buffer[64], const char *list_name, int32_t index, const char *rest)
+static const char *indexed(char buffer[NAME_BYTES], const char *list_name, int32_t index, const char *rest)
 {
     const char digit[2] = {(char)('0' + index), 0};
-    strcpy(buffer, list_name);
-    strcat(buffer, digit);
-    return strcat(buffer, rest);
+    return join(buffer, list_name, digit, rest);
 }
 
 /* The one table of expected tensors, in the order of Unet.state_dict(). Real
@@ -183,7 +196,7 @@ static void list_weights(pd_unet *unet, const int32_t *dims, weight_list *list)
 {
     const pd_config *config = &unet->config;
     const int32_t embedding = unet->embedding_size, levels = config->level_count;
-    char prefix[64];
+    char prefix[NAME_BYTES];
 
     add_vector(list, "", "null_classes_emb", exact_map(config->dim), 1.0f, &unet->null_embedding);
     add_layer(list, "", "init_conv", exact_map(config->channels), plain_map(dims[0]), &unet->stem);
@@ -542,7 +555,7 @@ static pd_status pack_model(const pd_gguf *gguf, const weight_list *list, pd_err
         if (w->kind == WEIGHT_TABLE) continue;
         largest = max_u64(largest, w->rows * w->columns);
         if (w->kind == WEIGHT_CONVOLUTION) {
-            const uint64_t taps = (uint64_t)(w->convolution->shape.kernel * w->convolution->shape.kernel);
+            const uint64_t taps = (uint64_t)w->convolution->shape.kernel * (uint64_t)w->convolution->shape.kernel;
             largest_spread = max_u64(largest_spread, (uint64_t)w->out.stored * taps * (uint64_t)w->in.stored);
         }
     }
@@ -615,7 +628,7 @@ static void plan_unet(pd_unet *unet, int32_t *dims)
 /* Everything after the file's structure is known to be sound. */
 static pd_status build_model(const pd_gguf *gguf, pd_model *model, weight_list *list, pd_error *error)
 {
-    int32_t dims[PD_MAX_LEVELS + 1];
+    int32_t dims[PD_MAX_LEVELS + 1] = {0};
     pd_arena measure;
     PD_TRY(pd_config_read(gguf, &model->unet.config, error));
     plan_unet(&model->unet, dims);
@@ -656,7 +669,7 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
         *loaded = (pd_model){0};
         status = build_model(&gguf, loaded, &list, error);
     } else {
-        pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
+        pd_set_error(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     }
     pd_release(list.weights);
     pd_gguf_close(&gguf);

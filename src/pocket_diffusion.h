@@ -69,7 +69,7 @@ extern "C" {
     X(33, STATE, "not possible in this state of the run")
 
 typedef enum pd_status {
-#define PD_STATUS_ENUM(number, name, text) PD_##name = number,
+#define PD_STATUS_ENUM(number, name, text) PD_##name = (number),
     PD_STATUS_TABLE(PD_STATUS_ENUM)
 #undef PD_STATUS_ENUM
 } pd_status;

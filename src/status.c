@@ -119,8 +119,14 @@ static void put_real(error_line *line, double value)
         return;
     }
     int32_t exponent = 0;
-    for (; value >= 10; value /= 10) exponent++;
-    for (; value < 1; value *= 10) exponent--;
+    while (value >= 10) {
+        value /= 10;
+        exponent++;
+    }
+    while (value < 1) {
+        value *= 10;
+        exponent--;
+    }
     uint32_t scaled = (uint32_t)(value * 1e5 + 0.5);
     if (scaled >= 1000000) {
         scaled /= 10;
@@ -137,7 +143,7 @@ static void put_real(error_line *line, double value)
     for (int32_t i = point + 1; i < 0; i++) put_character(line, '0');
     for (int32_t i = 0; i < count || i <= point; i++) {
         if (i == point + 1 && i > 0) put_character(line, '.');
-        put_character(line, i < count ? digits[i] : '0');
+        put_piece(line, i < count ? &digits[i] : "0", 1);
     }
     if (scientific) {
         const uint32_t magnitude = (uint32_t)(exponent < 0 ? -exponent : exponent);
@@ -184,9 +190,9 @@ static void put_quoted(error_line *line, const pd_bytes *bytes)
     put_character(line, '"');
 }
 
-pd_status pd_fail(pd_error *error, pd_status status, uint64_t offset, const char *format, ...)
+void pd_set_error(pd_error *error, pd_status status, uint64_t offset, const char *format, ...)
 {
-    if (!error) return status;
+    if (!error) return;
     error->status = status;
     error->offset = offset;
     error_line line = {.text = error->message, .capacity = sizeof error->message};
@@ -204,10 +210,9 @@ pd_status pd_fail(pd_error *error, pd_status status, uint64_t offset, const char
         case 'g': put_real(&line, va_arg(arguments, double)); break;
         case 'q': put_quoted(&line, va_arg(arguments, const pd_bytes *)); break;
         case '%': put_character(&line, '%'); break;
-        default: assert(false && "unknown conversion in a pd_fail format"); f--; break;
+        default: assert(false && "unknown conversion in the format of an error"); f--; break;
         }
     }
     va_end(arguments);
     error->message[line.length] = '\0';
-    return status;
 }

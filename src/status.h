@@ -6,13 +6,16 @@
 
 #include "pocket_diffusion.h"
 
-/* Stores status, offset and the formatted line in *error (if not NULL) and
- * returns the status, so that a caller can write `return pd_fail(...)`.
+/* Stores status, offset and the formatted line in *error (if not NULL).
  * Formats: %s NUL-terminated text, %d int64_t, %u uint64_t, %g double (six
  * significant digits), %q pd_bytes by address (quoted, what is not printable
  * ASCII or valid UTF-8 escaped, shortened after 64 bytes), %%. A line that
  * does not fit is cut. Integer arguments must be cast to the 64-bit type. */
-pd_status pd_fail(pd_error *error, pd_status status, uint64_t offset, const char *format, ...);
+void pd_set_error(pd_error *error, pd_status status, uint64_t offset, const char *format, ...);
+
+/* The same, then the status: `return pd_fail(error, PD_VALUE, ...)`. A macro, so
+ * that compilers and analysers see which status comes back. */
+#define pd_fail(error, status, ...) (pd_set_error((error), (status), __VA_ARGS__), (status))
 
 /* Returns from the calling function unless `call` is PD_OK. */
 #define PD_TRY(call)                                   \

@@ -131,8 +131,8 @@ static void convolve_distinct(const forward_pass *pass, const pd_conv *convoluti
     pd_view from = *in, to = *out;
     from.images = to.images = distinct;
     pd_conv_run(convolution, &from, NULL, &to, pass->workspace->scratch);
-    const size_t stride = (size_t)out->stride, computed = (size_t)(distinct * out->height * out->width);
-    const size_t pixels = (size_t)(out->images * out->height * out->width);
+    const size_t stride = (size_t)out->stride, plane = (size_t)out->height * (size_t)out->width;
+    const size_t computed = (size_t)distinct * plane, pixels = (size_t)out->images * plane;
     for (size_t i = computed; i < pixels; i++)
         memcpy(out->data + i * stride, out->data + (i - computed) * stride, sizeof(float) * (size_t)out->channels);
 }

@@ -27,7 +27,7 @@ PD_EXPORT(pd_wasm_version) const char *pd_wasm_version(void) { return PD_VERSION
 PD_EXPORT(pd_wasm_allocate) void *pd_wasm_allocate(uint32_t size)
 {
     void *block = pd_allocate(size);
-    if (!block) pd_fail(&last_error, PD_MEMORY, PD_NO_OFFSET, "no memory for %u bytes", (uint64_t)size);
+    if (!block) pd_set_error(&last_error, PD_MEMORY, PD_NO_OFFSET, "no memory for %u bytes", (uint64_t)size);
     return block;
 }
 PD_EXPORT(pd_wasm_release) void pd_wasm_release(void *block) { pd_release(block); }

@@ -67,7 +67,7 @@ static void copy_row(const pd_conv_shape *s, const pd_view *in, int32_t image, i
     const float *row = in->data + ((size_t)image * (size_t)s->in_height + (size_t)(y / scale)) * (size_t)s->in_width *
                                       (size_t)in->stride;
     const size_t left = (size_t)s->padding < width ? (size_t)s->padding : width;
-    const size_t inside = (size_t)(s->in_width * scale);
+    const size_t inside = (size_t)s->in_width * (size_t)scale;
     const size_t end = left + inside < width ? left + inside : width;
     memset(to, 0, left * pixel_bytes);
     if (scale == 1 && (size_t)in->stride == channels)

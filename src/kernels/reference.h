@@ -11,7 +11,7 @@ extern bool pd_reference_in_use;
 void pd_reference_conv_pack(const pd_conv *conv, const float *weights, float *packed);
 void pd_reference_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out);
 void pd_reference_rms_norm(const pd_view *in, const float *gain, const float *const *scale, const float *const *shift,
-                           bool silu, const pd_view *residual, const pd_view *out);
+                           bool activate, const pd_view *residual, const pd_view *out);
 void pd_reference_silu(size_t count, const float *in, float *out);
 uint64_t pd_reference_linear_attention_scratch_count(const pd_linear_attention *attention);
 void pd_reference_linear_attention(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,

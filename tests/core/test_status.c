@@ -73,7 +73,7 @@ static void test_real(void)
         memcpy(&value, &bits, sizeof value);
         if (value != value) continue;
         pd_error error;
-        pd_fail(&error, PD_OK, 0, "%g", value);
+        pd_set_error(&error, PD_OK, 0, "%g", value);
         snprintf(expected, sizeof expected, "%g", value);
         differ += strcmp(error.message, expected) != 0;
     }
@@ -127,12 +127,12 @@ static void test_cut(void)
         memset(text, 'm', length);
         text[length] = '\0';
         memset(&guarded, 0x55, sizeof guarded);
-        pd_fail(&guarded.error, PD_VALUE, 0, "%s", text);
+        pd_set_error(&guarded.error, PD_VALUE, 0, "%s", text);
         CHECK(strlen(guarded.error.message) == (length < 255 ? length : 255));
         for (size_t i = 0; i < sizeof guarded.guard; i++) CHECK(guarded.guard[i] == 0x55);
 
         snprintf(text + length, sizeof text - length, "世界界界界界界界界");
-        pd_fail(&guarded.error, PD_VALUE, 0, "%s%s", text, "a later piece must not fill the hole");
+        pd_set_error(&guarded.error, PD_VALUE, 0, "%s%s", text, "a later piece must not fill the hole");
         const char *message = guarded.error.message;
         const size_t cut = strlen(message);
         CHECK(cut <= 255 && cut >= 253);

@@ -183,8 +183,8 @@ def guidance(reference) -> None:
     null = conditional + 0.4 * torch.randn(1, 3, 5, 5, generator=generator)
     fixture.add("conditional", conditional.numpy())
     fixture.add("null", null.numpy())
-    cases = [(s, r, p, 0.0) for s, r, p in itertools.product(SCALES + [0.5, 2.3], RESCALES, [0, 1])]
-    for scale, rescale, projection, keep in cases + [(3.0, 0.0, 1, 0.25), (3.0, 0.7, 1, 0.25), (6.0, 1.0, 0, 0.0)]:
+    cases = [(s, r, p, 0.0) for s, r, p in itertools.product([*SCALES, 0.5, 2.3], RESCALES, [0, 1])]
+    for scale, rescale, projection, keep in [*cases, (3.0, 0.0, 1, 0.25), (3.0, 0.7, 1, 0.25), (6.0, 1.0, 0, 0.0)]:
         model = StandIn(reference, lambda t: (conditional, null), bool(projection), keep)
         time = torch.zeros(1, dtype=torch.long)
         guided, _ = model.forward_with_cond_scale(conditional, time, None, cond_scale=scale, rescaled_phi=rescale)
@@ -221,7 +221,10 @@ def trajectory(reference, times, diffusion_times, timesteps, schedule_name, obje
         return prediction
 
     diffusion.model_predictions = recording_predictions
-    last = lambda: key[min(model.seen)]  # times fall: the smallest one seen is the current one
+
+    def last():
+        return key[min(model.seen)]  # times fall: the smallest one seen is the current one
+
     start = torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
     with mock.patch.object(torch, "randn", lambda *args, **kwargs: start.clone()), \
             mock.patch.object(torch, "randn_like", lambda x: tensors_at(last())[1]), \

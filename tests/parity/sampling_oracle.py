@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import numpy as np
+import reference
 import torch
 from diffusers import (
     DPMSolverMultistepScheduler,
@@ -18,10 +20,8 @@ from diffusers import (
     HeunDiscreteScheduler,
     UniPCMultistepScheduler,
 )
-from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_euler_ancestral_discrete
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
-
-import reference
+from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_euler_ancestral_discrete
 from verify import Subject
 
 Options = dict[str, Any]

@@ -3,12 +3,11 @@ mpmath: more cases than fixtures can hold."""
 
 import ctypes
 
+import core_library
 import mpmath
 import numpy as np
 import pytest
 import torch
-
-import core_library
 from make_golden import SEEDS, time_grid
 
 
@@ -57,7 +56,7 @@ def test_every_time_grid(timesteps):
         assert (np.diff(times) < 0).all()
 
 
-@pytest.mark.parametrize("name, low, high, bound", [("exp", -708, 709.7, 1e-15), ("log", 1e-3, 5, 1e-15),
+@pytest.mark.parametrize(("name", "low", "high", "bound"), [("exp", -708, 709.7, 1e-15), ("log", 1e-3, 5, 1e-15),
                                                     ("sin", -1e6, 1e6, 1e-15), ("cos", -1e6, 1e6, 1e-15),
                                                     ("sin", -7, 7, 1e-15), ("cos", -7, 7, 1e-15), ("erf", -6.5, 6.5, 1e-14)])
 def test_elementary(name, low, high, bound):

@@ -4,12 +4,11 @@ import hashlib
 import io
 import zipfile
 
+import data
 import numpy as np
 import pytest
-from PIL import Image
-
-import data
 from data import ArraySource, DataError, Layout
+from PIL import Image
 
 GREY = Layout(16)
 
@@ -60,7 +59,7 @@ def test_padding_neither_enlarges_nor_resamples():
     np.testing.assert_array_equal(one, padded[0])
 
 
-@pytest.mark.parametrize("fit, covered", [("pad", (16, 8)), ("crop", (16, 16)), ("stretch", (16, 16))])
+@pytest.mark.parametrize(("fit", "covered"), [("pad", (16, 8)), ("crop", (16, 16)), ("stretch", (16, 16))])
 def test_fit(fit, covered):
     pixels = Layout(16, 3, fit=fit, background=9).apply(Image.new("RGB", (40, 20), (200, 100, 50)))
     picture = (pixels == (200, 100, 50)).all(axis=2)
@@ -167,13 +166,13 @@ def test_refused(tmp_path):
         data.load(tmp_path / "none", GREY)
     folder = write_folder(tmp_path / "mine", count=12)
     (folder / "left" / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="left/broken.png"):
+    with pytest.raises(DataError, match=r"left/broken\.png"):
         data.load(folder, GREY)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no pictures"):
         data.load(tmp_path / "empty", GREY)
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 and nothing")
-    with pytest.raises(DataError, match="bad.npz"):
+    with pytest.raises(DataError, match=r"bad\.npz"):
         data.load(tmp_path / "bad.npz", GREY)
     for name, arrays in {
         "labels": dict(images=np.zeros((4, 8, 8), np.uint8)),

@@ -11,15 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import export_gguf
 import gguf
 import numpy as np
 import pytest
+import reference
 import safetensors.torch
 import torch
-
-import export_gguf
-import reference
-from checkpoint import CheckpointError, Options, describe, infer_unet_arguments, read_checkpoint
+from checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
 from model_file import General, Recommendation, read_model, write_model
 
 ARGUMENTS = {"dim": 32, "num_classes": 3, "dim_mults": (1, 2), "channels": 4, "cond_drop_prob": 0.25}
@@ -203,7 +202,7 @@ def test_widths_that_fill_no_blocks(tmp_path):
         assert (weight - small.state_dict()[name]).abs().max() <= 0.005 * small.state_dict()[name].abs().max(), name
 
 
-@pytest.mark.parametrize("wanted, relative", [("f32", 0.0), ("f16", 2**-11)])
+@pytest.mark.parametrize(("wanted", "relative"), [("f32", 0.0), ("f16", 2**-11)])
 def test_precision(tmp_path, state, wanted, relative):
     exported = Exported(tmp_path, training_record(state), ["--type", wanted])
     for name, weight in read_model(exported.path).weights.items():
@@ -225,7 +224,7 @@ def test_same_bytes_every_time(tmp_path, state):
 
 def test_gguf_dump_lists_it(tmp_path, state):
     exported = Exported(tmp_path, training_record(state))
-    listing = subprocess.run([sys.executable, "-m", "gguf.scripts.gguf_dump", exported.path], capture_output=True, text=True)
+    listing = subprocess.run([sys.executable, "-m", "gguf.scripts.gguf_dump", exported.path], check=False, capture_output=True, text=True)
     assert listing.returncode == 0
     assert "pocket-diffusion.diffusion.alphas_cumprod" in listing.stdout and "final_conv.weight" in listing.stdout
 
@@ -234,7 +233,7 @@ def test_table(tmp_path, state, capsys):
     """The RMS error of the printed table, computed again from the file."""
     exported = Exported(tmp_path, training_record(state))
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("convolution 4x4"))
-    kind, size, type_, tensors, values, bytes_, error, largest = line.split()
+    _kind, _size, type_, tensors, values, bytes_, error, largest = line.split()
     weight = state["downs.0.3.weight"].double()
     difference = read_model(exported.path).weights["downs.0.3.weight"].double() - weight
     assert (type_, tensors, values, bytes_) == ("Q8_0", "1", "16,384", "17,408")
@@ -396,7 +395,7 @@ def test_missing_options_are_asked_for_at_once(tmp_path, state, capsys):
     )
 
 
-def test_usage(tmp_path, capsys):
+def test_usage(tmp_path):
     for arguments, code in ((["--help"], 0), ([], 2), (["a", "b", "--type", "q4_0"], 2), (["a", "b", "--eta", "2"], 2)):
         with pytest.raises(SystemExit) as exit_:
             export_gguf.main(arguments)
@@ -405,7 +404,7 @@ def test_usage(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "option, value, word",
+    ("option", "value", "word"),
     [("--objective", "pred_v", "pred_x0"), ("--timesteps", "100", "200"), ("--image-size", "32", "(24, 16)"), ("--beta-schedule", "cosine", "linear"), ("--pixel-unshuffle", "1", "2")],
 )
 def test_contradictions(tmp_path, state, capsys, option, value, word):

@@ -7,16 +7,16 @@ and schedule. Tolerances are those of scripts/verify.py.
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator
-
-import numpy as np
-import pytest
-import torch
+from typing import Any
 
 import export_gguf
+import numpy as np
+import pytest
 import reference
+import torch
 import verify
 from engine import Engine, EngineError
 from reference import Generation
@@ -131,7 +131,7 @@ def some_generations(index: int, each: Network) -> list[Generation]:
 
 def assert_passed(checks: list[verify.Check]) -> None:
     """These runs are chosen so that the reference's own rounding leaves the tolerance as it is."""
-    failed = [str(check) for check in checks if not check.passed or check.tolerance > verify.STATE_TOLERANCE and check.name.startswith("x_t")]
+    failed = [str(check) for check in checks if not check.passed or (check.tolerance > verify.STATE_TOLERANCE and check.name.startswith("x_t"))]
     assert not failed, "\n".join(failed)
 
 

@@ -3,11 +3,10 @@
 import ctypes
 import io
 
+import core_library
 import numpy as np
 import pytest
 from PIL import Image
-
-import core_library
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -44,7 +43,7 @@ def pictures(width: int, height: int, channels: int):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("width, height", [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181),
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181),
                                            (1, 8192), (8192, 1), (8192, 8), (8, 8192), (256, 256)])
 def test_round_trip(width, height, channels):
     for pixels in pictures(width, height, channels):

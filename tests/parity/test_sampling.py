@@ -7,20 +7,20 @@ import copy
 import ctypes
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
-
-import numpy as np
-import pytest
-import torch
-from diffusers import DPMSolverMultistepScheduler
+from typing import Any
 
 import core_library
+import numpy as np
+import pytest
 import reference
 import sampling_oracle
+import torch
+from diffusers import DPMSolverMultistepScheduler
 from engine import Engine, EngineError
 from reference import Generation
-from test_parity import EPS, V, X0, make_model, network
+from test_parity import EPS, X0, V, make_model, network
 from verify import PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 
 SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]

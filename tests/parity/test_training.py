@@ -9,20 +9,19 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-from PIL import Image, ImageDraw
-
 import data
 import evaluate
 import export_gguf
 import metrics
+import numpy as np
+import pytest
 import reference
+import torch
 import training
 import training_run
 import verify
 from checkpoint import describe, read_checkpoint
+from PIL import Image, ImageDraw
 from reference import Generation
 from training import Configuration
 
@@ -200,12 +199,12 @@ def test_two_processes_train_what_one_does(folder, config, tmp_path, repository)
     launch = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(repository / "scripts" / "train.py"), *options, "--output", str(tmp_path / "two"),
     ]  # fmt: skip
-    done = subprocess.run(launch, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(launch, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished") == 1 and "processes: 2 on cpu" in done.stdout
     one, two = load(tmp_path / "one" / "model.pt"), load(tmp_path / "two" / "model.pt")
     assert one["samples_seen"] == two["samples_seen"] == 640
-    start = training.build_diffusion(Configuration(**{**load(tmp_path / "one" / "checkpoint.pt")["trainer"]["configuration"]}), 3)
+    start = training.build_diffusion(Configuration(**load(tmp_path / "one" / "checkpoint.pt")["trainer"]["configuration"]), 3)
     moved = weights(tmp_path / "one" / "model.pt") - torch.cat([tensor.flatten() for tensor in start.model.state_dict().values()])
     apart = weights(tmp_path / "two" / "model.pt") - weights(tmp_path / "one" / "model.pt")
     assert apart.norm() < 0.02 * moved.norm()
@@ -246,7 +245,7 @@ def test_batches_do_not_depend_on_how_they_are_cut(folder):
         torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name), rtol=0, atol=0)
 
 
-def test_noise_is_as_asked(folder):
+def test_noise_is_as_asked():
     configuration = Configuration(size=16, dim=8, dim_mults=(1,), cond_drop_prob=0.3, timesteps=50)
     drawn = [training._draw_block(configuration, block) for block in range(500)]
     times, keep, noise = (torch.cat(parts) for parts in zip(*drawn))

@@ -3,8 +3,8 @@
 import multiprocessing
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -25,7 +25,6 @@ def _train(arguments: Sequence[str]) -> None:
 
 def _write_for_ever(path: str, megabytes: int) -> None:
     import torch
-
     import training
 
     step = 0

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Static checks; scripts/test.sh runs them as its stage "lint".
+#
+#   scripts/lint.sh [CHECK...]    default: all
+#
+#   clang-tidy   the C core                         .clang-tidy says which checks and why
+#   analyze      the C core, by clang's analyser alone, with its optional checkers
+#   ruff         Python in scripts/ and tests/      ruff.toml
+#
+# A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
+
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+set +e
+
+checks=()
+for argument in "$@"; do
+  case $argument in
+    clang-tidy | analyze | ruff) checks+=("$argument") ;;
+    -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "lint.sh: unknown check $argument (see --help)" >&2; exit 2 ;;
+  esac
+done
+[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff)
+
+mkdir -p build/reports build/lint
+# The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
+quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || exit 1
+sources=(src/*.c src/kernels/*.c)
+cores=$(nproc)
+
+run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint; }
+
+# Beyond the default: what tells an overflowing cast, a bad enum and an unused store.
+run_analyze() {
+  printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" \
+    clang-19 --analyze -std=c11 -Isrc -Isrc/kernels -isystem build/lint/include --analyzer-output text \
+    -Xclang -analyzer-werror -Xclang -analyzer-checker=core,deadcode,nullability,security,unix,optin.core,optin.portability \
+    -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+}
+
+run_ruff() { .venv/bin/ruff check --no-cache --output-format concise scripts tests; }
+
+escape() { sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g' -e 's/"/\&quot;/g' | tr -d '\000-\010\013\014\016-\037'; }
+
+# One test case a check.
+report=build/reports/lint.xml failures=0
+cases=$(mktemp)
+for check in "${checks[@]}"; do
+  log=build/logs/lint-$check.log start=$SECONDS
+  "run_$check" >"$log" 2>&1 </dev/null
+  status=$?
+  printf '<testcase classname="lint" name="%s" time="%d">' "$check" $((SECONDS - start)) >>"$cases"
+  if [ $status != 0 ]; then
+    failures=$((failures + 1))
+    cat "$log" >&2
+    printf '<failure message="exit status %d">%s</failure>' $status "$(escape <"$log")" >>"$cases"
+  fi
+  echo '</testcase>' >>"$cases"
+  say "$check: $([ $status = 0 ] && echo nothing found || echo failed)"
+done
+{
+  echo '<?xml version="1.0" encoding="UTF-8"?>'
+  printf '<testsuites><testsuite name="lint" tests="%d" failures="%d">\n' "${#checks[@]}" $failures
+  cat "$cases"
+  echo '</testsuite></testsuites>'
+} >$report
+rm -f "$cases"
+[ $failures = 0 ]
