@@ -10,7 +10,7 @@
 # A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-set +e
+source scripts/junit.sh
 
 checks=()
 for argument in "$@"; do
@@ -22,10 +22,9 @@ for argument in "$@"; do
 done
 [ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff)
 
-mkdir -p build/reports build/lint
 # The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
 quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
-  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || exit 1
+  -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 sources=(src/*.c src/kernels/*.c)
 cores=$(nproc)
 
@@ -39,31 +38,6 @@ run_analyze() {
     -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 }
 
-run_ruff() { .venv/bin/ruff check --no-cache --output-format concise scripts tests; }
+run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise scripts tests; }
 
-escape() { sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g' -e 's/"/\&quot;/g' | tr -d '\000-\010\013\014\016-\037'; }
-
-# One test case a check.
-report=build/reports/lint.xml failures=0
-cases=$(mktemp)
-for check in "${checks[@]}"; do
-  log=build/logs/lint-$check.log start=$SECONDS
-  "run_$check" >"$log" 2>&1 </dev/null
-  status=$?
-  printf '<testcase classname="lint" name="%s" time="%d">' "$check" $((SECONDS - start)) >>"$cases"
-  if [ $status != 0 ]; then
-    failures=$((failures + 1))
-    cat "$log" >&2
-    printf '<failure message="exit status %d">%s</failure>' $status "$(escape <"$log")" >>"$cases"
-  fi
-  echo '</testcase>' >>"$cases"
-  say "$check: $([ $status = 0 ] && echo nothing found || echo failed)"
-done
-{
-  echo '<?xml version="1.0" encoding="UTF-8"?>'
-  printf '<testsuites><testsuite name="lint" tests="%d" failures="%d">\n' "${#checks[@]}" $failures
-  cat "$cases"
-  echo '</testsuite></testsuites>'
-} >$report
-rm -f "$cases"
-[ $failures = 0 ]
+junit_cases lint "${checks[@]}"
