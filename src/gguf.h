@@ -78,10 +78,16 @@ double pd_gguf_array_real(const pd_gguf_value *array, uint64_t i);
 /* Strings have no index: walk them with a cursor that starts at 0. */
 pd_bytes pd_gguf_array_next_string(const pd_gguf_value *array, uint64_t *cursor);
 
+/* Elements of the tensor: the product of its shape. */
+static inline uint64_t pd_gguf_elements(const pd_gguf_tensor *tensor)
+{
+    return tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
+}
+/* PD_NONFINITE, naming the tensor and the element, if a value (of Q8_0, a
+ * block's scale) is NaN or infinite. */
+pd_status pd_gguf_check_finite(const pd_gguf_tensor *tensor, pd_error *error);
 /* `count` values of the tensor, from linear element `first`, as float32. For
- * Q8_0 both must be multiples of 32. PD_NONFINITE, naming the tensor and the
- * element, if a value is NaN or infinite; `values` are then of no use. */
-pd_status pd_gguf_dequantize(const pd_gguf_tensor *tensor, uint64_t first, uint64_t count, float *values,
-                             pd_error *error);
+ * Q8_0 both must be multiples of 32. */
+void pd_gguf_dequantize(const pd_gguf_tensor *tensor, uint64_t first, uint64_t count, float *values);
 
 #endif

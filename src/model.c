@@ -360,6 +360,7 @@ static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_
             return pd_fail(error, PD_TENSOR, gguf->tensors[k].offset, "tensor %q does not belong to this network",
                            &gguf->tensors[k].name);
     }
+    for (uint64_t k = 0; k < gguf->tensor_count; k++) PD_TRY(pd_gguf_check_finite(&gguf->tensors[k], error));
     return PD_OK;
 }
 
@@ -522,18 +523,17 @@ static void pack_vector(const weight *w, const float *values)
 }
 
 /* `values` and `spread` have room for the largest weight. */
-static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, float *values, float *spread,
-                              pd_error *error)
+static void pack_weights(const pd_gguf *gguf, const weight_list *list, float *values, float *spread)
 {
     for (int32_t i = 0; i < list->count; i++) {
         const weight *w = &list->weights[i];
         const pd_gguf_tensor *tensor = pd_gguf_find_tensor(gguf, w->name);
         const uint64_t count = w->rows * w->columns;
         if (w->kind == WEIGHT_TABLE) {
-            PD_TRY(pd_gguf_dequantize(tensor, 0, count, (float *)(uintptr_t)*w->target, error));
+            pd_gguf_dequantize(tensor, 0, count, (float *)(uintptr_t)*w->target);
             continue;
         }
-        PD_TRY(pd_gguf_dequantize(tensor, 0, count, values, error));
+        pd_gguf_dequantize(tensor, 0, count, values);
         if (w->kind == WEIGHT_VECTOR) {
             pack_vector(w, values);
             continue;
@@ -544,7 +544,6 @@ static pd_status pack_weights(const pd_gguf *gguf, const weight_list *list, floa
                          (float *)(uintptr_t)w->second_convolution->packed);
         }
     }
-    return PD_OK;
 }
 
 static pd_status pack_model(const pd_gguf *gguf, const weight_list *list, pd_error *error)
@@ -561,9 +560,9 @@ static pd_status pack_model(const pd_gguf *gguf, const weight_list *list, pd_err
     }
     float *values = pd_allocate((largest + largest_spread) * sizeof(float));
     if (!values) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory to unpack the weights");
-    const pd_status status = pack_weights(gguf, list, values, values + largest, error);
+    pack_weights(gguf, list, values, values + largest);
     pd_release(values);
-    return status;
+    return PD_OK;
 }
 
 /* ---- load --------------------------------------------------------------------- */
@@ -590,10 +589,7 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->file_bytes = file_bytes;
     info->memory_bytes = model->arena.size + sizeof *model;
     info->parameter_count = 0;
-    for (uint64_t i = 0; i < gguf->tensor_count; i++) {
-        const uint64_t *shape = gguf->tensors[i].shape;
-        info->parameter_count += shape[0] * shape[1] * shape[2] * shape[3];
-    }
+    for (uint64_t i = 0; i < gguf->tensor_count; i++) info->parameter_count += pd_gguf_elements(&gguf->tensors[i]);
 }
 
 /* How many images one forward pass takes: two at least (the two predictions of
@@ -637,9 +633,7 @@ static pd_status build_model(const pd_gguf *gguf, pd_model *model, weight_list *
 
     pd_arena_measure(&measure);
     place_model(&measure, model, list);
-    if (measure.overflow || measure.used > PD_MAX_MEMORY_BYTES)
-        return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "the model needs %u bytes of memory, this build allows %u",
-                       measure.used, (uint64_t)PD_MAX_MEMORY_BYTES);
+    assert(!measure.overflow); /* the limits of pd_config_read keep every size far below 64 bits */
     PD_TRY(pd_arena_create(&model->arena, measure.used, error));
     place_model(&model->arena, model, list);
     assert(!model->arena.overflow);
@@ -664,20 +658,13 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
     PD_TRY(pd_gguf_open(&gguf, bytes, size, error));
     pd_model *loaded = pd_allocate(sizeof *loaded);
     weight_list list = {pd_allocate(sizeof(weight) * MAX_WEIGHTS), 0};
-    pd_status status = PD_MEMORY;
-    if (loaded && list.weights) {
-        *loaded = (pd_model){0};
-        status = build_model(&gguf, loaded, &list, error);
-    } else {
-        pd_set_error(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
-    }
+    if (loaded) *loaded = (pd_model){0};
+    const pd_status status = loaded && list.weights ? build_model(&gguf, loaded, &list, error)
+                                                    : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     pd_release(list.weights);
     pd_gguf_close(&gguf);
-    if (status == PD_OK) {
-        *model = loaded;
-    } else if (loaded) {
-        pd_model_free(loaded);
-    }
+    if (status == PD_OK) *model = loaded;
+    else pd_model_free(loaded);
     return status;
 }
 

@@ -38,7 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const uint64_t row = tensor->shape[0], rows = tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
         static float values[4096];
         REQUIRE(tensor->data >= data && tensor->bytes <= size - (size_t)(tensor->data - data));
-        for (uint64_t k = 0; k < rows && row <= 4096; k++) pd_gguf_dequantize(tensor, k * row, row, values, NULL);
+        const pd_status finite = pd_gguf_check_finite(tensor, &error);
+        if (finite != PD_OK) fuzz_require_error(finite, &error);
+        for (uint64_t k = 0; k < rows && row <= 4096; k++) pd_gguf_dequantize(tensor, k * row, row, values);
     }
     REQUIRE(fuzz_memory.live == 1);
     pd_gguf_close(&gguf);
