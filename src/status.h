@@ -15,7 +15,7 @@ void pd_set_error(pd_error *error, pd_status status, uint64_t offset, const char
 
 /* The same, then the status: `return pd_fail(error, PD_VALUE, ...)`. A macro, so
  * that compilers and analysers see which status comes back. */
-#define pd_fail(error, status, ...) (pd_set_error((error), (status), __VA_ARGS__), (status))
+#define pd_fail(error, status, ...) (pd_set_error((error), (status), __VA_ARGS__), (pd_status)(status))
 
 /* Returns from the calling function unless `call` is PD_OK. */
 #define PD_TRY(call)                                   \

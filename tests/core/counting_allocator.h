@@ -13,6 +13,7 @@ typedef struct counting_allocator {
     long calls, live; /* allocations asked for; blocks not yet released */
     size_t largest;   /* request so far */
     long fail_at;     /* this call (from 1) and all later ones give NULL; 0: none does */
+    bool once;        /* this call alone */
 } counting_allocator;
 
 static inline void *counting_allocate(void *context, size_t size)
@@ -20,7 +21,7 @@ static inline void *counting_allocate(void *context, size_t size)
     counting_allocator *counter = context;
     counter->calls++;
     if (size > counter->largest) counter->largest = size;
-    if (counter->fail_at && counter->calls >= counter->fail_at) return NULL;
+    if (counter->fail_at && (counter->once ? counter->calls == counter->fail_at : counter->calls >= counter->fail_at)) return NULL;
     void *block;
     if (posix_memalign(&block, 64, size + 16)) return NULL;
     memset(block, 0xa5, size + 16);
