@@ -12,7 +12,7 @@
 #   png     pictures                                  tests/fuzz/fuzz_png.c
 #
 # What is found lies in build/fuzz/findings: run the target's program in
-# build/fuzz/tests/fuzz with that file. The corpus grows in build/fuzz/corpus;
+# build/fuzz/tests with that file. The corpus grows in build/fuzz/corpus;
 # its seeds are in tests/fuzz/corpus. build/fuzz/executions counts all runs.
 # Report in JUnit format: build/reports/fuzz.xml.
 
@@ -48,7 +48,7 @@ run_target() {
   mkdir -p "$corpus"
   [ -d "$seeds" ] || seeds=
   log=build/logs/fuzz-$target.raw
-  build/fuzz/tests/fuzz/fuzz_"$target" -max_len="${longest[$target]}" "$limit" -timeout=20 -print_final_stats=1 \
+  build/fuzz/tests/fuzz_"$target" -max_len="${longest[$target]}" "$limit" -timeout=20 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/findings/$target-" "$corpus" $seeds >"$log" 2>&1 || status=$?
   count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   echo "$target ${count:-0}" >>build/fuzz/executions

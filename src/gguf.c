@@ -94,10 +94,11 @@ static pd_status read_string(reader *r, const char *what, uint64_t shortest, uin
 
 /* ---- header ---------------------------------------------------------------------- */
 
-static bool starts_with(const uint8_t *bytes, uint64_t size, const char *prefix)
+/* `bytes` has at least HEADER_BYTES, no prefix has more. */
+static bool starts_with(const uint8_t *bytes, const char *prefix)
 {
-    const size_t length = strlen(prefix);
-    return length <= size && memcmp(bytes, prefix, length) == 0;
+    assert(strlen(prefix) <= HEADER_BYTES);
+    return memcmp(bytes, prefix, strlen(prefix)) == 0;
 }
 
 /* What a file of at least HEADER_BYTES without the magic number looks like. */
@@ -117,10 +118,10 @@ static const char *guess_format(const uint8_t *bytes, uint64_t size)
     /* the length of a JSON header, then the header; first, since the length may begin like anything else */
     if (pd_load_u64(bytes) < size && bytes[8] == '{') return "safetensors (export it to GGUF first)";
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (starts_with(bytes, size, known[i].prefix)) return known[i].format;
+        if (starts_with(bytes, known[i].prefix)) return known[i].format;
     /* ModelProto: field 1, ir_version, a small integer; then a length-delimited field */
     if (bytes[0] == 0x08 && bytes[1] > 0 && bytes[1] < 0x40 && (bytes[2] & 7) == 2) return "ONNX";
-    uint64_t i = starts_with(bytes, size, "\xef\xbb\xbf") ? 3 : 0;
+    uint64_t i = starts_with(bytes, "\xef\xbb\xbf") ? 3 : 0;
     while (i < size && (bytes[i] == ' ' || (bytes[i] >= '\t' && bytes[i] <= '\r'))) i++;
     if (i < size && bytes[i] == '<') return "HTML or XML (does the address lead to the file?)";
     return NULL;
@@ -145,7 +146,7 @@ static pd_status read_header(reader *r, uint64_t *tensor_count, uint64_t *value_
     if (r->size < HEADER_BYTES)
         return pd_fail(r->error, PD_SHORT, r->size, "the file has %u bytes, a GGUF header alone has %u", r->size,
                        (uint64_t)HEADER_BYTES);
-    if (!starts_with(r->bytes, r->size, "GGUF")) {
+    if (!starts_with(r->bytes, "GGUF")) {
         const pd_bytes magic = {(const char *)r->bytes, 4};
         const char *format = guess_format(r->bytes, r->size);
         return pd_fail(r->error, PD_MAGIC, 0, "the file begins with %q instead of \"GGUF\"%s%s", &magic,

@@ -88,12 +88,12 @@ static void dequantize_q8_0(const uint8_t *restrict data, size_t count, float *r
 void pd_gguf_dequantize(const pd_gguf_tensor *tensor, uint64_t first, uint64_t count, float *values)
 {
     assert(first <= pd_gguf_elements(tensor) && count <= pd_gguf_elements(tensor) - first);
-    switch (tensor->type) {
-    case PD_GGUF_TENSOR_F32: memcpy(values, tensor->data + (size_t)(first * 4), (size_t)count * 4); break;
-    case PD_GGUF_TENSOR_F16: dequantize_f16(tensor->data + (size_t)(first * 2), (size_t)count, values); break;
-    case PD_GGUF_TENSOR_Q8_0:
+    if (tensor->type == PD_GGUF_TENSOR_F32) {
+        memcpy(values, tensor->data + (size_t)(first * 4), (size_t)count * 4);
+    } else if (tensor->type == PD_GGUF_TENSOR_F16) {
+        dequantize_f16(tensor->data + (size_t)(first * 2), (size_t)count, values);
+    } else {
         assert(first % PD_Q8_0_VALUES == 0 && count % PD_Q8_0_VALUES == 0);
         dequantize_q8_0(tensor->data + (size_t)(first / PD_Q8_0_VALUES * PD_Q8_0_BYTES), (size_t)count, values);
-        break;
     }
 }

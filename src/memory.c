@@ -8,6 +8,8 @@
 
 enum { BLOCK_ALIGNMENT = 16, PIECE_ALIGNMENT = 64 };
 
+_Static_assert(PD_MAX_MEMORY_BYTES <= SIZE_MAX - BLOCK_ALIGNMENT, "what may be asked for fits in a size_t");
+
 bool pd_checked_add(uint64_t a, uint64_t b, uint64_t *result)
 {
     if (b > UINT64_MAX - a) return false;
@@ -38,7 +40,6 @@ bool pd_checked_align(uint64_t value, uint64_t alignment, uint64_t *result)
 static void *default_allocate(void *context, size_t size)
 {
     (void)context;
-    if (size > SIZE_MAX - (BLOCK_ALIGNMENT - 1)) return NULL;
     return aligned_alloc(BLOCK_ALIGNMENT, (size + BLOCK_ALIGNMENT - 1) & ~(size_t)(BLOCK_ALIGNMENT - 1));
 }
 
@@ -59,7 +60,7 @@ void pd_set_allocator(const pd_allocator *allocator)
 
 void *pd_allocate(uint64_t size)
 {
-    if (size == 0 || size > PD_MAX_MEMORY_BYTES || size > SIZE_MAX) return NULL;
+    if (size == 0 || size > PD_MAX_MEMORY_BYTES) return NULL;
     void *block = current_allocator.allocate(current_allocator.context, (size_t)size);
     assert((uintptr_t)block % BLOCK_ALIGNMENT == 0);
     return block;
@@ -78,7 +79,7 @@ pd_status pd_arena_create(pd_arena *arena, uint64_t size, pd_error *error)
 {
     *arena = (pd_arena){0};
     uint64_t padded;
-    if (!pd_checked_add(size, PIECE_ALIGNMENT, &padded) || padded > PD_MAX_MEMORY_BYTES || padded > SIZE_MAX)
+    if (!pd_checked_add(size, PIECE_ALIGNMENT, &padded) || padded > PD_MAX_MEMORY_BYTES)
         return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "%u bytes of memory needed, at most %u are allowed", size,
                        PD_MAX_MEMORY_BYTES - PIECE_ALIGNMENT);
     uint8_t *block = pd_allocate(padded);

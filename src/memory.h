@@ -11,7 +11,7 @@ bool pd_checked_multiply(uint64_t a, uint64_t b, uint64_t *result);
 bool pd_checked_align(uint64_t value, uint64_t alignment, uint64_t *result);
 
 /* `size` bytes through the allocator hook, or NULL: when there are none, when
- * size is 0, over PD_MAX_MEMORY_BYTES or over SIZE_MAX. Not cleared. */
+ * size is 0 or over PD_MAX_MEMORY_BYTES. Not cleared. */
 void *pd_allocate(uint64_t size);
 void pd_release(void *block);
 

@@ -352,7 +352,9 @@ static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_
                            expected->name, tensor->shape[1], tensor->shape[0], (int64_t)tensor->dimensions,
                            expected->rows, expected->columns);
     }
-    for (uint64_t k = 0; gguf->tensor_count != (uint64_t)list->count && k < gguf->tensor_count; k++) {
+    /* Names differ, and those of the list are there: where the file has more, one of them is not of the list. */
+    for (uint64_t k = 0; gguf->tensor_count != (uint64_t)list->count; k++) {
+        assert(k < gguf->tensor_count);
         bool known = false;
         for (int32_t i = 0; i < list->count && !known; i++)
             known = pd_bytes_equal(gguf->tensors[k].name, list->weights[i].name);
@@ -370,14 +372,12 @@ static void place_weights(pd_arena *arena, weight_list *list)
 {
     for (int32_t i = 0; i < list->count; i++) {
         weight *w = &list->weights[i];
-        switch (w->kind) {
-        case WEIGHT_CONVOLUTION:
+        if (w->kind == WEIGHT_CONVOLUTION) {
             w->convolution->packed = PD_TAKE(arena, float, w->convolution->packed_count);
             if (w->second_convolution)
                 w->second_convolution->packed = PD_TAKE(arena, float, w->second_convolution->packed_count);
-            break;
-        case WEIGHT_VECTOR: *w->target = PD_TAKE(arena, float, w->out.stored); break;
-        case WEIGHT_TABLE: *w->target = PD_TAKE(arena, float, w->rows * w->columns); break;
+        } else {
+            *w->target = PD_TAKE(arena, float, w->kind == WEIGHT_VECTOR ? (uint64_t)w->out.stored : w->rows * w->columns);
         }
     }
 }
@@ -418,16 +418,15 @@ static void place_workspace(pd_arena *arena, pd_unet *unet)
     const uint64_t pixels = images * (uint64_t)unet->height * (uint64_t)unet->width;
     const pd_level *bottom = &unet->levels[unet->config.level_count - 1];
     const uint64_t bottom_pixels = images * (uint64_t)bottom->height * (uint64_t)bottom->width;
-    uint64_t running = pixels * (uint64_t)(unet->init_channels > unet->out_channels ? unet->init_channels : unet->out_channels);
+    uint64_t running = pixels * max_u64((uint64_t)unet->init_channels, (uint64_t)unet->out_channels);
     /* The embeddings are computed in the same buffers. */
-    running = max_u64(running, (uint64_t)(unet->embedding_size > unet->time_features ? unet->embedding_size : unet->time_features));
+    running = max_u64(running, max_u64((uint64_t)unet->embedding_size, (uint64_t)unet->time_features));
     const uint64_t qkv = bottom_pixels * (uint64_t)unet->middle_attention.to_qkv.shape.out_channels;
 
     for (int32_t i = 0; i < unet->config.level_count; i++) {
         pd_level *level = &unet->levels[i];
         const uint64_t level_pixels = images * (uint64_t)level->height * (uint64_t)level->width;
-        const uint64_t widest = (uint64_t)(level->in_channels > level->out_channels ? level->in_channels : level->out_channels);
-        running = max_u64(running, level_pixels * widest);
+        running = max_u64(running, level_pixels * max_u64((uint64_t)level->in_channels, (uint64_t)level->out_channels));
         level->concat_1 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
         level->concat_2 = PD_TAKE(arena, float, level_pixels * (uint64_t)(level->in_channels + level->out_channels));
     }

@@ -209,8 +209,10 @@ void pd_set_error(pd_error *error, pd_status status, uint64_t offset, const char
         case 'u': put_unsigned(&line, va_arg(arguments, uint64_t)); break;
         case 'g': put_real(&line, va_arg(arguments, double)); break;
         case 'q': put_quoted(&line, va_arg(arguments, const pd_bytes *)); break;
-        case '%': put_character(&line, '%'); break;
-        default: assert(false && "unknown conversion in the format of an error"); f--; break;
+        default:
+            assert(*f == '%');
+            put_character(&line, '%');
+            break;
         }
     }
     va_end(arguments);

@@ -179,9 +179,10 @@ def header() -> None:
     bad("header.23-bytes", "SHORT", 23, size=23)
     for name, start in {
         "html": b"<!DOCTYPE html>", "gzip": b"\x1f\x8b\x08\0", "safetensors": u64(100) + b'{"a"', "onnx": b"\x08\x07\x12\x07",
-        "zip": b"PK\x03\x04", "pickle": b"\x80\x02", "git-lfs": b"version https://git-lfs.github.com/spec/v1\n", "json": b"{ ", "random": b"\xff\xfe\xfd\xfc",
+        "zip": b"PK\x03\x04", "pickle": b"\x80\x02", "git-lfs": b"version https://git-lfs.github.com/spec/v1\n", "json": b"{ ", "nearly-onnx": b"\x08\x07\0", "random": b"\xff\xfe\xfd\xfc",
     }.items():  # fmt: skip
         bad(f"header.magic.{name}", "MAGIC", 0, (0, len(start), start))
+    bad("header.magic.spaces", "MAGIC", 0, (0, 100, b" " * 100), size=100)
     for version in (0, 1, 2, 4, 0x03000000):
         bad(f"header.version.{version}", "VERSION", 4, (4, 4, u32(version)))
     for count in (0, 4097, 2**32, 2**63, 2**64 - 1, 2**64 // 33 + 1):
@@ -257,6 +258,7 @@ def configuration() -> None:
         value(name, 2**31)
         value(name, 2**32 - 1)
     value("format_version", 2)
+    value("unet.dim", 2)
     value("unet.dim", 3)
     value("unet.dim", 13)
     value("unet.learned_sinusoidal_dim", 17)
@@ -279,6 +281,7 @@ def configuration() -> None:
         bad(f"config.mult.{mult}", "CONFIG", mults.value + 12, (mults.value + 12, 4, u32(mult)))
     span = key("image.value_range")
     bad("config.value_range", "CONFIG", span.value + 12, (span.value + 12, 4, struct.pack("<f", 0.0)))
+    bad("config.value_range.low", "CONFIG", span.value + 12, (span.value + 12, 4, struct.pack("<f", -2.0)))
     bad("config.value_range.nan", "CONFIG", span.value + 12, (span.value + 16, 4, u32(0x7FC00000)))
     bad("config.value_range.three", "CONFIG", span.value + 12, *whole_table((span.value + 4, 8, u64(3)), (span.end, 0, u32(0))))
     for name, low in (("sampling.guidance_scale", -1.0), ("sampling.eta", -0.5), ("unet.cond_drop_prob", -0.1)):
@@ -326,6 +329,7 @@ def tensors() -> None:
     bad("offset.out-of-order", "OFFSET", first.offset_at, (first.offset_at, 8, u64(second.offset)), (second.offset_at, 8, u64(0)))
     bad("tensor.missing", "TENSOR", None, (first.start + 8, 1, b"N"))
     bad("tensor.shape", "TENSOR", matrix.start, (matrix.shape_at, 16, u64(matrix.shape[0] // 2) + u64(matrix.shape[1] * 2)))
+    bad("tensor.rows", "TENSOR", matrix.start, (matrix.shape_at + 8, 8, u64(matrix.shape[1] + 1)))  # padding has the room
     bad("tensor.transposed", "TENSOR", matrix.start, (matrix.shape_at, 16, u64(matrix.shape[1]) + u64(matrix.shape[0])))
     flat = whole_table((matrix.dims_at, 20, u32(1) + u64(matrix.shape[0] * matrix.shape[1])))
     bad("tensor.dimensions", "TENSOR", matrix.start, *flat)

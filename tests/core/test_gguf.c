@@ -817,7 +817,9 @@ static void test_q8_0(void)
 static void test_nonfinite_metadata(void)
 {
     gguf_builder b = {0};
-    build_header(&b, 1, 3);
+    build_header(&b, 1, 4);
+    build_key(&b, "wide", 10);
+    build_u64(&b, INT64_MAX);
     build_key(&b, "nan", 6);
     build_f32(&b, NAN);
     build_key(&b, "infinity", 12);
@@ -836,6 +838,7 @@ static void test_nonfinite_metadata(void)
     CHECK(pd_gguf_get_real(&gguf, "infinity", -INFINITY, INFINITY, &real, &error) == PD_CONFIG && real == 5);
     CHECK(strstr(error.message, "-inf"));
     int64_t number;
+    CHECK(pd_gguf_get_integer(&gguf, "wide", 0, INT64_MAX, &number, &error) == PD_OK && number == INT64_MAX);
     CHECK(pd_gguf_get_integer(&gguf, "small", -2, -2, &number, &error) == PD_OK && number == -2);
     pd_gguf_close(&gguf);
     build_free(&b);

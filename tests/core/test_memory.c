@@ -129,6 +129,12 @@ static void test_arena(void)
     pd_arena_take(&arena, 200, 1);
     CHECK(arena.overflow);
 
+    pd_arena_measure(&arena);
+    pd_arena_take(&arena, UINT64_MAX - 10, 1);
+    CHECK(!arena.overflow);
+    pd_arena_take(&arena, 1, 1); /* its start would be beyond 64 bits */
+    CHECK(arena.overflow);
+
     CHECK(counter.live == 0);
     CHECK(pd_arena_create(&arena, PD_MAX_MEMORY_BYTES, &error) == PD_TOO_BIG && error.status == PD_TOO_BIG);
     CHECK(pd_arena_create(&arena, UINT64_MAX, &error) == PD_TOO_BIG);

@@ -46,6 +46,9 @@ static void test_format(void)
     CHECK_LINE("plain", "plain");
     CHECK_LINE("100 %", "100 %%");
     CHECK_LINE("a text, Grüße", "a %s, %s", "text", "Grüße");
+    CHECK_LINE("broken \xff\xc3 text", "broken %s text", "\xff\xc3"); /* of a caller: passed on as it is */
+    const pd_bytes marks = {"a\xe2\x80\x8e" "b\xe2\x80\x90", 8}; /* U+200E turns the direction, U+2010 is a hyphen */
+    CHECK_LINE("\"a\\xe2\\x80\\x8eb\xe2\x80\x90\"", "%q", &marks);
     CHECK_LINE("0 18446744073709551615", "%u %u", (uint64_t)0, UINT64_MAX);
     CHECK_LINE("-9223372036854775808 -1 0 9223372036854775807", "%d %d %d %d", INT64_MIN, (int64_t)-1, (int64_t)0,
                INT64_MAX);
