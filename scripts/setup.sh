@@ -93,6 +93,8 @@ missing_packages() {
     lint)
       has clang-19 || echo clang-19
       has clang-tidy-19 || echo clang-tidy-19
+      has llvm-cov-19 || echo llvm-19
+      ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
       ;;
     browsers)
       has chromium || echo chromium

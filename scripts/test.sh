@@ -6,6 +6,8 @@
 #   scripts/test.sh [--quick] [STAGE...]
 #
 #   lint       static checks of C and Python: scripts/lint.sh          (not with --quick)
+#   fuzz       all fuzz targets for a minute: scripts/fuzz.sh          (not with --quick)
+#   coverage   share of the C core that its tests reach              (not with --quick)
 #   release    C tests, gcc, optimised
 #   debug      C tests, clang, not optimised                          (not with --quick)
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
@@ -23,13 +25,13 @@ quick=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    lint | release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
+    lint | fuzz | coverage | release | debug | sanitize | node | browser | parity) stages+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
 if [ "${#stages[@]}" = 0 ]; then
-  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint release debug sanitize node browser parity); fi
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint fuzz coverage release debug sanitize node browser parity); fi
 fi
 wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 
@@ -94,6 +96,8 @@ lock
 groups=(compilers)
 ! wanted debug && ! wanted sanitize || groups+=(sanitizers)
 ! wanted lint || groups+=(lint)
+! wanted fuzz || groups+=(sanitizers)
+! wanted coverage || groups+=(lint)
 ! wanted browser || groups+=(browsers)
 ! wanted parity && ! wanted lint || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
@@ -107,6 +111,8 @@ unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 ! wanted lint || stage lint scripts/lint.sh
+! wanted fuzz || stage fuzz scripts/fuzz.sh --minutes 1
+! wanted coverage || stage coverage scripts/coverage.sh
 ! wanted release || stage release c_tests native release
 ! wanted debug || stage debug c_tests debug debug
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize

@@ -293,7 +293,10 @@ def configuration() -> None:
         bad(f"config.abar.{what}", "CONFIG", at, (at, 8, BASE[at - 8 : at] if new is None else struct.pack("<d", new)))
     for name in ("diffusion.objective", "sampling.sampler"):
         bad(f"config.{name}", "CONFIG", key(name).value, (key(name).value + 8, 1, b"X"))
-    bad("config.text.type", "CONFIG", 24 + len(text("general.license")) + 4, *add_entry("general.license", U32, u32(1)))
+    for name in ("general.description", "general.license", "general.author", "general.source.url"):
+        bad(f"config.text.{name}", "CONFIG", 24 + len(text(name)) + 4, *add_entry(name, U32, u32(1)))
+    name = key("general.name")
+    bad("config.text.general.name", "CONFIG", name.value, *whole_table((name.type_at, name.end - name.type_at, u32(U32) + u32(1))))
 
 
 def tensors() -> None:

@@ -258,6 +258,12 @@ static void test_metadata(void)
                  build_string(v, "\x80"));
     EXPECT_VALUE(PD_OK, -1, build_value_string(v, "answer", ""));
 
+    gguf_builder cut = {0}; /* within a number, in a file that could hold all that it promises */
+    build_header(&cut, 1, 1);
+    build_key(&cut, "a key that is longer than the row of a tensor has to be", 12);
+    build_u32(&cut, 0);
+    expect_file("cut number", cut, PD_SHORT, 24 + 8 + 55 + 4);
+
     /* bools */
     EXPECT_VALUE(PD_OK, -1, build_key(v, "answer", 7); build_u8(v, 1));
     EXPECT_VALUE(PD_VALUE, AT_KEY + 8 + 6 + 4, build_key(v, "answer", 7); build_u8(v, 2));

@@ -90,6 +90,26 @@ static void test_check(void)
     CHECK(pd_schedule_alpha_cumprod(&schedule, 0) == 0.75 && pd_schedule_alpha_cumprod(&schedule, 1) == 0.25);
 }
 
+/* What every grid promises, with any number of steps: T - 1 first, -1 last,
+ * strictly decreasing. (Their values: tests/parity.) */
+static void test_grid_forms(void)
+{
+    static const int32_t timesteps[] = {1, 2, 3, 10, 37, 100};
+    int wrong = 0;
+    for (size_t n = 0; n < sizeof timesteps / sizeof timesteps[0]; n++) {
+        double table[100];
+        for (int32_t t = 0; t < timesteps[n]; t++) table[t] = 1.0 - (t + 1.0) / (timesteps[n] + 1.0);
+        const pd_schedule schedule = {timesteps[n], table};
+        for (int32_t grid = 0; grid < PD_TIME_GRID_COUNT; grid++)
+            for (int32_t steps = 1; steps <= timesteps[n]; steps++) {
+                pd_schedule_times(&schedule, (pd_time_grid)grid, steps, times);
+                wrong += times[0] != timesteps[n] - 1 || times[steps] != -1;
+                for (int32_t i = 0; i < steps; i++) wrong += times[i + 1] >= times[i];
+            }
+    }
+    CHECK(wrong == 0);
+}
+
 int main(void)
 {
     golden fixture = golden_open("schedule");
@@ -97,6 +117,7 @@ int main(void)
     test_some_grids(&fixture);
     golden_close(&fixture);
     test_grid_limits();
+    test_grid_forms();
     test_check();
     return check_result();
 }

@@ -53,7 +53,7 @@ static void predict(const char *name, bool reference, float *prediction, size_t 
 
 static void test_predictions(void)
 {
-    static const char *const names[] = {"plain", "levels", "fourier", "features", "shrinking"};
+    static const char *const names[] = {"plain", "levels", "fourier", "features", "shrinking", "alpha"};
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
         float fast[1024], slow[1024];
         size_t count, same;
@@ -68,6 +68,24 @@ static void test_predictions(void)
         CHECK(difference <= 1e-4 * largest);
         printf("%s: largest error %.2g of the largest magnitude\n", names[k], difference / largest);
     }
+}
+
+/* Pictures of one, three and four channels. */
+static void expect_sampled(const char *name, int32_t channels)
+{
+    pd_error error = {0};
+    pd_model *model = load(name, NONE, &error);
+    const pd_model_info *info = pd_model_get_info(model);
+    pd_options options;
+    pd_run *run = NULL;
+    uint8_t pixels[256];
+    CHECK(info->channels == channels && pd_options_init(model, &options) == PD_OK);
+    options.steps = 1;
+    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, &error) == PD_OK);
+    CHECK(pd_run_step(run, &error) == PD_OK);
+    CHECK(pd_run_finish(run, 0, pixels, sizeof pixels, &error) == PD_OK);
+    pd_run_free(run);
+    pd_model_free(model);
 }
 
 static void expect_not_sampled(const char *name, const char *word)
@@ -112,8 +130,11 @@ static void test_overflow(void)
 int main(void)
 {
     test_predictions();
+    expect_sampled("plain", 1);
+    expect_sampled("fourier", 3);
+    expect_sampled("alpha", 4);
     expect_not_sampled("features", "predicts 2 channels");
-    expect_not_sampled("shrinking", "predicts 12 channels");
+    expect_not_sampled("shrinking", "pictures of 2 channels");
     test_overflow();
     return check_result();
 }

@@ -27,7 +27,8 @@ NETWORKS = {
     "plain": (dict(dim=4, dim_mults=(1,), channels=1), "pred_noise", 4, 1, "f16"),
     "levels": (dict(dim=4, dim_mults=(1, 2), channels=4, attn_heads=2, attn_dim_head=5), "pred_v", 8, 2, "f16"),
     "fourier": (dict(dim=5, init_dim=6, dim_mults=(1,), channels=3, learned_sinusoidal_cond=True), "pred_x0", 4, 1, "q8_0"),
-    "shrinking": (dict(dim=6, init_dim=9, out_dim=12, dim_mults=(2, 1), channels=2, learned_sinusoidal_cond=True, learned_sinusoidal_dim=30), "pred_v", 4, 1, "f16"),
+    "shrinking": (dict(dim=6, init_dim=9, dim_mults=(2, 1), channels=2, learned_sinusoidal_cond=True, learned_sinusoidal_dim=30), "pred_v", 4, 1, "f16"),
+    "alpha": (dict(dim=4, dim_mults=(1,), channels=4), "pred_v", 2, 1, "f16"),
     "features": (dict(dim=4, out_dim=2, dim_mults=(2,), channels=1, random_fourier_features=True), "pred_noise", 4, 1, "f32"),
 }
 
