@@ -217,6 +217,15 @@ build_wasm() (
     quietly build-wasm cmake --build build/wasm
 )
 
+# Writes build/wasm-safe-heap/pocket-diffusion.wasm, with assertions and every
+# access to memory checked, for tests/node/safe_heap.test.mjs.
+build_wasm_safe_heap() (
+  emscripten_environment
+  quietly configure-wasm-safe-heap emcmake cmake -S . -B build/wasm-safe-heap -G Ninja -DCMAKE_BUILD_TYPE=Debug -DPD_SAFE_HEAP=ON \
+    -DPD_WASM_FOLDER="$root/build/wasm-safe-heap" -DCMAKE_C_FLAGS_DEBUG=-O1 &&
+    quietly build-wasm-safe-heap cmake --build build/wasm-safe-heap
+)
+
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   [ $# -gt 0 ] || set -- compilers npm
   case " $* " in *" -h "* | *" --help "*) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;; esac

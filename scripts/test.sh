@@ -105,6 +105,7 @@ step "packages from npm" npm_packages
 ! wanted parity && ! wanted lint || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
+[ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
 ! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 Debug -DPD_SANITIZE=ON
 unlock
