@@ -5,9 +5,15 @@ import { PocketDiffusionError, closedError } from './errors.mjs';
 import { isReply, makeMessage, unpackError } from './protocol.mjs';
 import { startThread } from './thread.mjs';
 
+/** How often a worker that has work is asked for a sign of life within the time-out. */
+const PINGS = 4;
+
 export class ModelClient {
   #thread = null;
   #onEnd;
+  #timeout;
+  #timer; // while there are calls
+  #unanswered = 0; // pings since the last message of the worker
   #calls = new Map(); // id -> { resolve, reject, onStep }
   #nextId = 1;
   #failure = null; // why the worker is gone
@@ -15,10 +21,11 @@ export class ModelClient {
   /**
    * A worker that has no model yet. Rejects with code WORKER if none can be made; a script that cannot be loaded shows
    * in open().
+   * @param {number} timeout milliseconds that the worker may be silent while it has calls, or Infinity
    * @param {(client: ModelClient) => void} [onEnd] called once, when the worker has ended, whatever ended it
    */
-  static async start(onEnd = () => {}) {
-    const client = new ModelClient(onEnd);
+  static async start(timeout, onEnd = () => {}) {
+    const client = new ModelClient(timeout, onEnd);
     try {
       client.#thread = await startThread({
         onMessage: (message) => client.#receive(message),
@@ -31,7 +38,8 @@ export class ModelClient {
   }
 
   /** @private use ModelClient.start */
-  constructor(onEnd) {
+  constructor(timeout, onEnd) {
+    this.#timeout = timeout;
     this.#onEnd = onEnd;
   }
 
@@ -67,7 +75,7 @@ export class ModelClient {
     const id = this.#nextId++;
     const reply = new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject, onStep });
-      this.#thread.hold(true);
+      this.#setBusy(true);
       this.#post(type, id, fields, transfer);
     });
     return abortable(reply, signal).catch((error) => {
@@ -83,13 +91,33 @@ export class ModelClient {
 
   #forget(id) {
     const known = this.#calls.delete(id);
-    if (this.#calls.size === 0) this.#thread.hold(false);
+    if (this.#calls.size === 0) this.#setBusy(false);
     return known;
+  }
+
+  #setBusy(busy) {
+    this.#thread.hold(busy);
+    if (!busy) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else if (!this.#timer && this.#timeout !== Infinity) {
+      this.#unanswered = 0;
+      this.#timer = setInterval(() => this.#ping(), this.#timeout / PINGS);
+      this.#timer.unref?.(); // under Node.js the thread keeps the process alive
+    }
+  }
+
+  /** Pings are counted and not seconds: a computer that was asleep must not blame its workers. */
+  #ping() {
+    if (this.#unanswered++ < PINGS) this.#post('ping', 0);
+    else this.#end(new PocketDiffusionError('WORKER', `the worker has not answered for ${this.#timeout / 1000} seconds`));
   }
 
   #receive(message) {
     if (!isReply(message)) return;
+    this.#unanswered = 0;
     const { type, id } = message;
+    if (type === 'alive') this.#thread.awaitEnd();
     const call = this.#calls.get(id);
     if (!call) return;
     if (type === 'step') {
@@ -118,6 +146,7 @@ export class ModelClient {
   #end(failure) {
     if (this.#failure) return;
     this.#failure = failure;
+    clearInterval(this.#timer);
     this.#thread?.terminate();
     for (const { reject } of this.#calls.values()) reject(failure);
     this.#calls.clear();

@@ -5,7 +5,7 @@
 // After a trap the state of the instance is unknown: it is marked dead, every later call fails, and its owner makes
 // a new instance.
 
-import { PocketDiffusionError } from './errors.mjs';
+import { PocketDiffusionError, memoryError } from './errors.mjs';
 
 /** Label of the null class in predict(): PD_LABEL_NULL. */
 export const NULL_LABEL = 0x7fffffff;
@@ -96,6 +96,10 @@ export class Engine {
       instance = await WebAssembly.instantiate(module, importsOf(module));
     } catch (error) {
       if (error instanceof PocketDiffusionError) throw error;
+      // Chromium and Node.js throw a RangeError, Firefox a string or an InternalError.
+      if (error instanceof RangeError || /out of memory/i.test(String(error))) {
+        throw memoryError('no memory for another instance of the WebAssembly module', error);
+      }
       throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be started: ${error.message}`, { cause: error });
     }
     const { exports } = instance;

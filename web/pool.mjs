@@ -29,20 +29,23 @@ export class ModelPool {
   #slots;
   #first; // the first worker until it gets its model
   #clients = new Set(); // all that have not ended
+  #timeout;
   #closed = false;
 
   /**
    * Rejects with code WORKER if no worker can be made.
    * @param {number} limit most workers at a time, 1 or more
+   * @param {number} timeout milliseconds that a busy worker may be silent, or Infinity
    */
-  static async start(limit) {
-    const pool = new ModelPool(limit);
+  static async start(limit, timeout) {
+    const pool = new ModelPool(limit, timeout);
     pool.#first = await pool.#startClient(pool.#slots[0]);
     return pool;
   }
 
   /** @private use ModelPool.start */
-  constructor(limit) {
+  constructor(limit, timeout) {
+    this.#timeout = timeout;
     this.#slots = Array.from({ length: limit }, () => new Slot());
   }
 
@@ -122,7 +125,7 @@ export class ModelPool {
 
   async #startClient(slot) {
     if (this.#closed) throw closedError();
-    const client = await ModelClient.start((ended) => {
+    const client = await ModelClient.start(this.#timeout, (ended) => {
       slot.client = null;
       this.#clients.delete(ended);
     });

@@ -3,17 +3,23 @@
 import { isNode } from './source.mjs';
 
 const NAME = 'pocket-diffusion';
+let count = 0;
+
+/** A name that no other worker has, whichever page started it. */
+const uniqueName = () => `${NAME} ${performance.timeOrigin} ${Math.random()} ${++count}`;
 
 /**
  * @typedef {object} Thread
  * @property {(message: object, transfer?: Transferable[]) => void} post
  * @property {() => void} terminate
  * @property {(busy: boolean) => void} hold whether the thread keeps the process alive; browsers need no such thing
+ * @property {() => void} awaitEnd to be called once, when the thread has said that it holds the lock of its name
  */
 
 function startWebWorker({ onMessage, onFailure }) {
   // Bundlers look for this very expression.
-  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: NAME });
+  const name = uniqueName();
+  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name });
   worker.addEventListener('message', ({ data }) => onMessage(data));
   worker.addEventListener('messageerror', () => onFailure('a message of the worker cannot be read'));
   worker.addEventListener('error', (event) => {
@@ -25,6 +31,8 @@ function startWebWorker({ onMessage, onFailure }) {
     post: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     hold() {},
+    // The lock is granted when the worker has gone. Nothing else says so when a browser takes one away.
+    awaitEnd: () => navigator.locks.request(name, () => onFailure('the worker has ended')).catch(() => {}),
   };
 }
 
@@ -41,6 +49,7 @@ async function startNodeThread({ onMessage, onFailure }) {
     post: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     hold: (busy) => (busy ? worker.ref() : worker.unref()),
+    awaitEnd() {}, // 'exit' tells
   };
 }
 

@@ -7,6 +7,18 @@ let port = globalThis; // where messages come from and go to
 let host = null;
 const calls = new Map(); // id -> { controller, proceed }
 
+/**
+ * Browsers take a lock back when a worker ends, whatever ended it: whoever waits for it learns of that. They have locks
+ * in secure contexts alone; the page, which chose the name, learns here whether it can wait.
+ */
+function holdLock() {
+  globalThis.navigator?.locks?.request(globalThis.name, { ifAvailable: true }, (lock) => {
+    if (!lock) return undefined;
+    port.postMessage(makeMessage('alive', 0));
+    return new Promise(() => {});
+  }).catch(() => {}); // not in a page without an origin of its own
+}
+
 const buffersOf = (...arrays) => arrays.filter(Boolean).map((array) => array.buffer);
 
 const operations = {
@@ -49,13 +61,15 @@ async function serve(message) {
 function receive({ data: message }) {
   if (!isRequest(message)) return;
   const call = calls.get(message.id);
-  if (message.type === 'continue') call?.proceed?.();
+  if (message.type === 'ping') port.postMessage(makeMessage('pong', message.id));
+  else if (message.type === 'continue') call?.proceed?.();
   else if (message.type === 'abort') call?.controller.abort();
   else if (!call && (host !== null) !== (message.type === 'open')) serve(message);
 }
 
 if (typeof globalThis.postMessage === 'function') {
   port.addEventListener('message', receive);
+  if (globalThis.name) holdLock();
 } else {
   // A thread of Node.js; messages wait there until somebody listens.
   import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads').then(({ parentPort }) => {

@@ -1,0 +1,45 @@
+// That a file is the one that was asked for.
+
+import { PocketDiffusionError } from './errors.mjs';
+import { isBlob, isBytes, readSource } from './source.mjs';
+
+const hasDigest = () => Boolean(globalThis.crypto?.subtle);
+
+/** Lower-case hex, '' on pages without crypto.subtle (those that were not served over HTTPS or from localhost). */
+async function sha256(bytes) {
+  if (!hasDigest()) return '';
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** One download or one reading, with what was found. */
+async function attempt(source, { sha256: expectedHash, fileBytes, ...options }) {
+  const wrong = (message) => new PocketDiffusionError('INTEGRITY', `not the file that was asked for: ${message}`);
+  const bytes = await readSource(source, { limit: fileBytes, ...options }).catch((error) => {
+    throw fileBytes !== undefined && error.code === 'TOO_BIG' ? wrong(`it has more than ${fileBytes} bytes`) : error;
+  });
+  if (fileBytes !== undefined && bytes.length !== fileBytes) throw wrong(`it has ${bytes.length} bytes, not ${fileBytes}`);
+  const hash = sha256(bytes);
+  if (expectedHash !== undefined && await hash !== expectedHash) throw wrong(`its SHA-256 is ${await hash}, not ${expectedHash}`);
+  return { bytes, hash };
+}
+
+/**
+ * As readSource, and refuses other bytes than those that are described. A download that is refused is made once more
+ * past all caches, which may hold an older file.
+ * @param {import('./index.d.ts').ModelSource} source
+ * @param {import('./source.mjs').ReadOptions & { sha256?: string, fileBytes?: number }} options
+ * @returns {Promise<{ bytes: Uint8Array, hash: Promise<string> }>} hash: as sha256()
+ */
+export async function readVerified(source, options) {
+  if (options.sha256 !== undefined && !hasDigest()) {
+    throw new PocketDiffusionError('UNSUPPORTED', 'sha256 cannot be checked: crypto.subtle is missing, as on every page that ' +
+      'came neither over HTTPS nor from localhost');
+  }
+  try {
+    return await attempt(source, options);
+  } catch (error) {
+    if (error.code !== 'INTEGRITY' || isBytes(source) || isBlob(source)) throw error;
+    return attempt(source, { ...options, cache: 'reload' });
+  }
+}
