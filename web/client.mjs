@@ -9,6 +9,7 @@ import { startThread } from './thread.mjs';
 const PINGS = 4;
 
 export class ModelClient {
+  /** @type {any} a Thread, null until there is one */
   #thread = null;
   #onEnd;
   #timeout;
@@ -16,6 +17,7 @@ export class ModelClient {
   #unanswered = 0; // pings since the last message of the worker
   #calls = new Map(); // id -> { resolve, reject, onStep }
   #nextId = 1;
+  /** @type {PocketDiffusionError | null} */
   #failure = null; // why the worker is gone
 
   /**
@@ -47,19 +49,20 @@ export class ModelClient {
    * To be called once, before everything else.
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file, handed over
+   * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<{ info: object, labels: string[] }>}
    */
   open(module, bytes, { signal } = {}) {
     return this.#request('open', { module, bytes }, { signal, transfer: [bytes.buffer] });
   }
 
-  /** As ModelHost.predict. */
+  /** As ModelHost.predict. @type {import('./host.mjs').ModelHost['predict']} */
   predict(x, t, label, { signal } = {}) {
     const copy = x.slice();
     return this.#request('predict', { x: copy, t, label }, { signal, transfer: [copy.buffer] });
   }
 
-  /** As ModelHost.generate. */
+  /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */
   generate(request, { signal, onStep } = {}) {
     return this.#request('generate', { request, steps: Boolean(onStep) }, { signal, onStep });
   }
@@ -68,7 +71,12 @@ export class ModelClient {
     this.#end(closedError());
   }
 
-  /** Sends a call and waits for its result; an abort is passed on and answered at once. */
+  /**
+   * Sends a call and waits for its result; an abort is passed on and answered at once.
+   * @param {string} type @param {object} fields
+   * @param {{ signal?: AbortSignal, onStep?: Function, transfer?: Transferable[] }} options
+   * @returns {Promise<any>}
+   */
   #request(type, fields, { signal, onStep, transfer = [] }) {
     if (this.#failure) return Promise.reject(this.#failure);
     if (signal?.aborted) return Promise.reject(signal.reason);

@@ -80,9 +80,9 @@ function importsOf(module) {
 }
 
 /**
- * @typedef {object} RunRequest 1 to 64 pictures (PD_MAX_PICTURES), every option resolved
- * @property {ReadonlyArray<{ label: number, seed: number | bigint }>} pictures
- * And the fields of ResolvedOptions (index.d.ts) but label, labelName and seed.
+ * 1 to 64 pictures (PD_MAX_PICTURES), every option resolved.
+ * @typedef {Omit<import('./index.d.ts').ResolvedOptions, 'label' | 'labelName' | 'seed'> &
+ *   { pictures: ReadonlyArray<{ label: number, seed: number | bigint }> }} RunRequest
  */
 
 export class Engine {
@@ -135,6 +135,7 @@ export class Engine {
 
   /** Everything of ModelInfo but the hash, and the class names. */
   describeModel(model) {
+    /** @type {Record<string, number>} */
     const numbers = {};
     MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
     const texts = {};
@@ -221,7 +222,7 @@ export class Engine {
     if (!this.#dead) this.#call('pd_wasm_run_free', run);
   }
 
-  /** @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image @returns {Uint8Array} */
+  /** @param {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} image @returns {Uint8Array} */
   encodePNG({ width, height, channels, pixels }) {
     const bound = this.#call('pd_wasm_png_bound', width, height, channels) >>> 0;
     if (bound === 0) {

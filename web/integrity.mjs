@@ -3,6 +3,8 @@
 import { PocketDiffusionError } from './errors.mjs';
 import { isBlob, isBytes, readSource } from './source.mjs';
 
+/** @typedef {import('./source.mjs').ReadOptions & { sha256?: string, fileBytes?: number }} VerifyOptions */
+
 const hasDigest = () => Boolean(globalThis.crypto?.subtle);
 
 /** Lower-case hex, '' on pages without crypto.subtle (those that were not served over HTTPS or from localhost). */
@@ -12,7 +14,10 @@ async function sha256(bytes) {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** One download or one reading, with what was found. */
+/**
+ * One download or one reading, with what was found.
+ * @param {import('./index.d.ts').ModelSource} source @param {VerifyOptions} options
+ */
 async function attempt(source, { sha256: expectedHash, fileBytes, ...options }) {
   const wrong = (message) => new PocketDiffusionError('INTEGRITY', `not the file that was asked for: ${message}`);
   const bytes = await readSource(source, { limit: fileBytes, ...options }).catch((error) => {
@@ -28,7 +33,7 @@ async function attempt(source, { sha256: expectedHash, fileBytes, ...options }) 
  * As readSource, and refuses other bytes than those that are described. A download that is refused is made once more
  * past all caches, which may hold an older file.
  * @param {import('./index.d.ts').ModelSource} source
- * @param {import('./source.mjs').ReadOptions & { sha256?: string, fileBytes?: number }} options
+ * @param {VerifyOptions} options
  * @returns {Promise<{ bytes: Uint8Array, hash: Promise<string> }>} hash: as sha256()
  */
 export async function readVerified(source, options) {

@@ -13,7 +13,8 @@ const IDLE_TIME = 30_000;
 
 /** Room for one worker. */
 class Slot {
-  client = null; // promise of a ModelClient with the model in it, while there is one or one starts
+  /** @type {Promise<ModelClient | null> | null} */
+  client = null; // with the model in it, while there is one or one starts
   calls = 0;
   timer;
 
@@ -27,7 +28,8 @@ export class ModelPool {
   #module;
   #bytes;
   #slots;
-  #first; // the first worker until it gets its model
+  /** @type {ModelClient | null} */
+  #first = null; // the first worker until it gets its model
   #clients = new Set(); // all that have not ended
   #timeout;
   #closed = false;
@@ -58,6 +60,7 @@ export class ModelPool {
    * Puts the model into the first worker. To be called once, before everything else; after a failure call close().
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file; kept, must not change
+   * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<{ info: object, labels: string[] }>}
    */
   async open(module, bytes, { signal } = {}) {
@@ -69,13 +72,17 @@ export class ModelPool {
     return description;
   }
 
-  /** As ModelHost.predict. One evaluation is not worth the start of a worker. */
-  predict(x, t, label, { signal } = {}) {
+  /**
+   * As ModelHost.predict. One evaluation is not worth the start of a worker.
+   * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Float32Array>}
+   */
+  predict(x, t, label, options = {}) {
     const running = this.#running();
-    return this.#use(running.length > 0 ? running : this.#slots, signal, (client) => client.predict(x, t, label, { signal }));
+    return this.#use(running.length > 0 ? running : this.#slots, options.signal, (client) => client.predict(x, t, label, options));
   }
 
-  /** As ModelHost.generate. */
+  /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */
   generate(request, callbacks = {}) {
     return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
   }

@@ -44,6 +44,7 @@ export const makeMessage = (type, id, fields) => ({ to: MARK, type, id, ...field
 // Errors lose their class and their extra properties when they are posted.
 
 export function packError(error) {
+  /** @type {Partial<PocketDiffusionError> & Error} */
   const { name, message, code, status, offset } = error instanceof Error ? error : new Error(String(error));
   return { name, message, code, status, offset };
 }

@@ -13,10 +13,15 @@ export const isNode = () => typeof process === 'object' && typeof process?.versi
 
 // By tag, not instanceof: values may come from another frame or realm.
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
+/** @returns {value is ArrayBuffer | SharedArrayBuffer} */
 const isBuffer = (value) => tagOf(value) === 'ArrayBuffer' || tagOf(value) === 'SharedArrayBuffer';
+/** @returns {value is Blob} */
 export const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
+/** @returns {value is ArrayBuffer | SharedArrayBuffer | ArrayBufferView} */
 export const isBytes = (value) => ArrayBuffer.isView(value) || isBuffer(value);
+/** @returns {value is WebAssembly.Module} */
 export const isModule = (value) => tagOf(value) === 'WebAssembly.Module';
+/** @returns {value is URL} */
 export const isURL = (value) => tagOf(value) === 'URL';
 export const isSource = (value) => typeof value === 'string' || isURL(value) || isBytes(value) || isBlob(value);
 
@@ -66,7 +71,8 @@ export function copyBytes(value, argument) {
   } catch {
     throw argumentError(TypeError, argument, 'the ArrayBuffer is detached');
   }
-  const { byteOffset = 0, byteLength } = value;
+  const { byteLength } = value;
+  const byteOffset = ArrayBuffer.isView(value) ? value.byteOffset : 0;
   if (byteLength > MAX_FILE_BYTES) throw tooManyBytes(MAX_FILE_BYTES);
   const copy = allocate(byteLength);
   copy.set(whole.subarray(byteOffset, byteOffset + byteLength));
@@ -132,7 +138,7 @@ function enlarge(bytes, length) {
  * @param {AsyncIterable<Uint8Array>} chunks
  * @param {number} total bytes that are expected, 0 if unknown
  * @param {Pick<ReadOptions, 'signal' | 'onProgress' | 'limit'>} options
- * @param {(error: Error) => unknown} wrap makes the error to throw from one of `chunks`
+ * @param {(error: any) => unknown} wrap makes the error to throw from one of `chunks`
  */
 async function collect(chunks, total, { signal, onProgress, limit = MAX_FILE_BYTES }, wrap) {
   if (total > limit) throw tooManyBytes(limit);

@@ -47,6 +47,7 @@ async function compileURL(url, signal, stallTimeout) {
   });
 }
 
+/** @returns {never} */
 function failed(error) {
   if (error instanceof PocketDiffusionError) throw error;
   throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be loaded: ${error.message}`, { cause: error });

@@ -3,7 +3,9 @@
 import { ModelHost } from './host.mjs';
 import { isRequest, makeMessage, packError } from './protocol.mjs';
 
+/** @type {any} */
 let port = globalThis; // where messages come from and go to
+const { name } = port; // of this worker, unique
 let host = null;
 const calls = new Map(); // id -> { controller, proceed }
 
@@ -12,7 +14,7 @@ const calls = new Map(); // id -> { controller, proceed }
  * in secure contexts alone; the page, which chose the name, learns here whether it can wait.
  */
 function holdLock() {
-  globalThis.navigator?.locks?.request(globalThis.name, { ifAvailable: true }, (lock) => {
+  globalThis.navigator?.locks?.request(name, { ifAvailable: true }, (lock) => {
     if (!lock) return undefined;
     port.postMessage(makeMessage('alive', 0));
     return new Promise(() => {});
@@ -69,7 +71,7 @@ function receive({ data: message }) {
 
 if (typeof globalThis.postMessage === 'function') {
   port.addEventListener('message', receive);
-  if (globalThis.name) holdLock();
+  if (name) holdLock();
 } else {
   // A thread of Node.js; messages wait there until somebody listens.
   import(/* webpackIgnore: true */ /* @vite-ignore */ 'node:worker_threads').then(({ parentPort }) => {

@@ -14,7 +14,7 @@ const wasmBytes = new Uint8Array(readFileSync(wasmPath));
 const OPTIONS = { label: 1, seed: 3, steps: 3 };
 const GOLDEN = 'e67b6091';
 const IDENTITY = { sha256: hash(tinyBytes), fileBytes: tinyBytes.length };
-const QUICKLY = { stallTimeout: 300 };
+const QUICKLY = { stallTimeout: 1000 };
 const MANIFEST = Buffer.from(JSON.stringify({ models: [{ name: 'tiny', file: 'tiny.gguf', bytes: tinyBytes.length, sha256: IDENTITY.sha256 }] }));
 
 const leaks = watchLeaks();
@@ -127,7 +127,7 @@ const manifest = (text) => readManifest(`data:application/json,${encodeURICompon
 const listed = (change) => JSON.stringify({ models: [{ name: 'a', file: 'a.gguf', bytes: 9, sha256: 'a'.repeat(64), ...change }] });
 for (const behaviour of ['status-404', 'html', 'endless', 'stall']) {
   const code = { 'html': 'MANIFEST', 'endless': 'TOO_BIG' }[behaviour] ?? 'NETWORK';
-  const read = () => readManifest(`${server.url}/${behaviour}/0/manifest.json`, QUICKLY);
+  const read = () => readManifest(`${server.url}/${behaviour}/0/manifest.json`, behaviour === 'stall' ? QUICKLY : {});
   fault(57, `manifest: ${behaviour}`, code, read, async () => {
     const [{ url, sha256, fileBytes }] = await read();
     await checkGolden(await load(url.href.replace(behaviour, 'good'), { sha256, fileBytes }));
@@ -231,18 +231,18 @@ for (const [name, k, use] of [
 
 // ---- workers
 
-/** A Worker whose script does something else first. */
-function disturbed(before) {
+/** A Worker whose script does something else before and after its work is set up. */
+function disturbed(before, after = '') {
   return class extends WebWorker {
     constructor(url, options) {
-      super(`data:text/javascript,${encodeURIComponent(`${before}\nawait import(${JSON.stringify(String(url))});`)}`, options);
+      super(`data:text/javascript,${encodeURIComponent(`${before}\nawait import(${JSON.stringify(String(url))});\n${after}`)}`, options);
     }
   };
 }
 
-/** use(model) with a model in one worker that is disturbed at its start. */
-async function withWorker(before, options, use = (model) => model.generate(OPTIONS)) {
-  globalThis.Worker = disturbed(before);
+/** use(model) with a model in one worker that is disturbed. */
+async function withWorker({ before = '', after }, options, use = (model) => model.generate(OPTIONS)) {
+  globalThis.Worker = disturbed(before, after);
   let model;
   try {
     model = await load(tinyBytes, { workers: 1, ...options });
@@ -259,20 +259,19 @@ const onMessage = (type, act) => `
   const { parentPort } = await import('node:worker_threads');
   parentPort.on('message', (data) => { if (data.type === ${JSON.stringify(type)}) { ${act} } });`;
 const SLEEP = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
-const SILENT = { workerTimeout: 400 };
+const SILENT = { workerTimeout: 1000 };
 
-fault(48, 'worker throws while it runs', 'WORKER', () => withWorker(onMessage('generate', 'throw new Error("out of order")')));
-fault(48, 'worker throws while it loads', 'WORKER', () => withWorker(onMessage('open', 'throw new Error("out of order")')));
-fault(48, 'worker script throws', 'WORKER', () => withWorker('throw new Error("out of order")'));
-fault(48, 'worker hangs while it runs', 'WORKER', () => withWorker(onMessage('generate', SLEEP), SILENT));
-fault(48, 'worker hangs while it loads', 'WORKER', () => withWorker(onMessage('open', SLEEP), SILENT));
-fault(48, 'worker is killed without a sign', 'WORKER', () => withWorker('', SILENT, (model) => {
+fault(48, 'worker throws while it runs', 'WORKER', () => withWorker({ after: onMessage('generate', 'throw new Error("out of order")') }));
+fault(48, 'worker throws while it loads', 'WORKER', () => withWorker({ before: onMessage('open', 'throw new Error("out of order")') }));
+fault(48, 'worker script throws', 'WORKER', () => withWorker({ before: 'throw new Error("out of order")' }));
+fault(48, 'worker hangs while it runs', 'WORKER', () => withWorker({ after: onMessage('generate', SLEEP) }, SILENT));
+fault(48, 'worker hangs while it loads', 'WORKER', () => withWorker({ before: onMessage('open', SLEEP) }, SILENT));
+fault(48, 'worker is killed without a sign', 'WORKER', () => withWorker({}, SILENT, (model) => {
   const call = model.generate({ ...OPTIONS, steps: 100, onStep: () => new Promise(() => {}) });
   leaks.threads.at(-1).terminate();
   return call;
 }));
-fault(48, 'worker answers nothing', 'WORKER', () => withWorker(
-  'const { addEventListener } = globalThis; globalThis.addEventListener = () => {};', SILENT));
+fault(48, 'worker answers nothing', 'WORKER', () => withWorker({ before: 'globalThis.addEventListener = () => {};' }, SILENT));
 fault(48, 'a busy worker is not taken for a dead one', '', async () => {
   const model = await load(tinyBytes, { workers: 1, workerTimeout: 400 });
   let steps = 0;
