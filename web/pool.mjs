@@ -82,7 +82,11 @@ export class ModelPool {
     return this.#use(running.length > 0 ? running : this.#slots, options.signal, (client) => client.predict(x, t, label, options));
   }
 
-  /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */
+  /**
+   * As ModelHost.generate.
+   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean }} request
+   * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks]
+   */
   generate(request, callbacks = {}) {
     return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
   }

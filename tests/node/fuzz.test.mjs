@@ -37,7 +37,7 @@ const detached = () => {
 const odd = fc.constantFrom(
   ...NUMBERS, 0n, -1n, 2n ** 64n, 2n ** 64n - 1n, '', 'circle', 'squares', '__proto__', 'constructor', 'toString', 'ddim', 'karras', 'cosine',
   Symbol('s'), () => 1, async () => {}, class {}, /x/, new Date(NaN), new Map(), new Proxy({}, {}), new Uint8Array(3), new Float32Array(256),
-  new Error('e'), Promise.resolve(), globalThis, Object.create(null), [], [0], [0, 99], [NaN, 1], [[]], new Array(3), new Number(3), new String('circle'),
+  new Error('e'), Promise.resolve(), globalThis, Object.create(null), [], [0], [0, 99], [NaN, 1], [[]], new Array(3), Object(3), Object('circle'),
   new AbortController().signal, new AbortController(), { aborted: false, addEventListener() {} }, new URL('https://example.org/'),
   { valueOf: () => { throw new Error('valueOf'); }, toString: () => { throw new Error('toString'); } }, true, false, null, undefined);
 const anything = fc.oneof({ weight: 3, arbitrary: odd }, { weight: 1, arbitrary: fc.constant().map(detached) }, { weight: 3, arbitrary: fc.anything({ withBigInt: true, withDate: true, withMap: true,
