@@ -5,7 +5,9 @@
 //   {"id": 2, "op": "predict", "x": "...", "t": 10, "label": 3 or null}  -> {"id": 2, "result": {"prediction": "..."}}
 //   {"id": 3, "op": "generate", "options": {...}}                        -> {"id": 3, "result": {"states": ["...", ...],
 //                                                                            "timesteps": [...], "pixels": "..."}}
-//   {"id": 4, "op": "picture", "options": {...}}                         -> {"id": 4, "result": {"pixels": "..."}}
+//   {"id": 4, "op": "trace", "options": {...}}                           -> {"id": 4, "result": {"steps": [{"timestep": ...,
+//                                                                            "x": {"values": "...", "norm": ...}, ...}, ...]}}
+//   {"id": 5, "op": "picture", "options": {...}}                         -> {"id": 5, "result": {"pixels": "..."}}
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -44,6 +46,15 @@ const operations = {
     };
     const picture = await model.generate({ ...options, state: true, preview: false, onStep });
     return { states, timesteps, pixels: encode(picture.pixels) };
+  },
+
+  async trace({ options }) {
+    const { trace } = await model.generate({ ...options, trace: true });
+    const show = (plane) => plane && { values: encode(plane.values), norm: plane.norm, range: plane.range, pixels: encode(plane.pixels) };
+    const steps = trace.map(({ timestep, ...planes }) => ({
+      timestep, ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, show(plane)])),
+    }));
+    return { steps };
   },
 
   async picture({ options }) {

@@ -8,12 +8,12 @@ import { readManifestFile } from './manifest.mjs';
 import { Model } from './model.mjs';
 import { encode } from './png.mjs';
 import { ModelPool } from './pool.mjs';
+import { readRecipe } from './recipe.mjs';
 import { checkEncodeOptions, checkImage, checkLoadArguments, checkManifestArguments } from './validate.mjs';
+import { version } from './version.mjs';
 import { compile } from './wasm.mjs';
 
-export { PocketDiffusionError };
-
-export const version = '0.1.0';
+export { PocketDiffusionError, readRecipe, version };
 
 /** Workers that a model may have unless the caller says otherwise: one per core, as long as the memory is no burden. */
 const MOST_WORKERS = 4;
@@ -71,7 +71,8 @@ export async function load(source, options = {}) {
 
 export async function encodePNG(image, options = {}) {
   const checked = checkImage(image);
-  return encode(checked, checkEncodeOptions(options).wasm);
+  const { wasm, recipe } = checkEncodeOptions(options);
+  return encode(checked, wasm, recipe);
 }
 
 export async function readManifest(source, options = {}) {

@@ -1,18 +1,12 @@
 // That a file is the one that was asked for.
 
+import { sha256 } from './digest.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { isBlob, isBytes, readSource } from './source.mjs';
 
 /** @typedef {import('./source.mjs').ReadOptions & { sha256?: string, fileBytes?: number }} VerifyOptions */
 
 const hasDigest = () => Boolean(globalThis.crypto?.subtle);
-
-/** Lower-case hex, '' on pages without crypto.subtle (those that were not served over HTTPS or from localhost). */
-async function sha256(bytes) {
-  if (!hasDigest()) return '';
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
 
 /**
  * One download or one reading, with what was found.

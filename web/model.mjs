@@ -4,22 +4,27 @@ import { abortable, follow } from './async.mjs';
 import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
-import { checkGenerateManyOptions, checkGenerateOptions, checkPredictArguments, followingSeed } from './validate.mjs';
+import { checkInputs, makeRecipe } from './recipe.mjs';
+import {
+  checkGenerateManyOptions, checkGenerateOptions, checkPNGOptions, checkPredictArguments, followingSeed,
+} from './validate.mjs';
 
 class Picture {
   #module;
 
-  constructor(module, { width, height, channels }, pixels, options) {
+  constructor(module, { width, height, channels }, pixels, options, recipe, trace) {
     this.#module = module;
     this.width = width;
     this.height = height;
     this.channels = channels;
     this.pixels = pixels;
     this.options = Object.freeze(options);
+    this.recipe = Object.freeze(recipe);
+    if (trace) this.trace = trace;
   }
 
-  async toPNG() {
-    return encode(this, this.#module);
+  async toPNG(options = {}) {
+    return encode(this, this.#module, checkPNGOptions(options).recipe ? this.recipe : null);
   }
 
   toRGBA() {
@@ -52,13 +57,16 @@ export class Model {
   }
 
   async generate(options) {
-    const { resolved, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    const { resolved, inputs, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const { pictures } = await this.#call(signal, (combined) => this.#make([resolved], views, combined, onStep));
     return pictures[0];
   }
 
   async *generateMany(options) {
-    const { chosen, count, resolved, signal, onStep, ...views } = checkGenerateManyOptions(options, this.info, this.labels);
+    const { chosen, count, resolved, inputs, signal, onStep, ...views } =
+      checkGenerateManyOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const total = chosen.length * count;
     const resolve = (index) => {
       const label = chosen[Math.floor(index / count)];
@@ -95,7 +103,7 @@ export class Model {
   /**
    * One run.
    * @param {object[]} all resolved options of its pictures, which differ in label and seed alone
-   * @param {{ preview: boolean, state: boolean }} views what events are to hold
+   * @param {{ preview: boolean, state: boolean, trace: boolean }} views what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */
@@ -103,16 +111,19 @@ export class Model {
     const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
     const pictures = all.map(({ label, seed }) => ({ label, seed }));
     const request = { pictures, ...shared, ...views };
+    const traces = views.trace ? all.map(() => []) : [];
     const { pixels, stepTime } = await this.#host.generate(request, {
       signal,
-      onStep: onStep && (async (events) => {
+      onStep: (onStep || views.trace) && (async (events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();
-          await onStep(event, picture);
+          traces[picture]?.push(event.trace);
+          await onStep?.(event, picture);
         }
       }),
     });
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
+    const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

@@ -2,7 +2,8 @@
 // message begins with the argument's name and whose `argument` property is that name.
 
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
-import { argumentError } from './errors.mjs';
+import { argumentError, show } from './errors.mjs';
+import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
@@ -12,14 +13,6 @@ const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
 const WORKER_TIMEOUT = 60_000;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
-
-/** A value in an error message: short, and on one line. */
-function show(value) {
-  if (typeof value === 'bigint') return `${value}n`.slice(0, 40);
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (value === null || ['number', 'boolean', 'undefined'].includes(typeof value)) return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
-}
 
 const wrongType = (argument, wanted, value) => argumentError(TypeError, argument, `must be ${wanted}, not ${show(value)}`);
 const wrongValue = (argument, wanted, value) => argumentError(RangeError, argument, `must be ${wanted}, not ${show(value)}`);
@@ -134,8 +127,11 @@ export function followingSeed(seed, index) {
 const SAMPLING_KEYS = [
   'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
   'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'signal',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel',
 ];
+/** Those that say nothing about the picture. */
+const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
+const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
 
 /** s, from guidanceScale or from guidanceWeight = s - 1. */
 function checkScale({ guidanceScale, guidanceWeight }, recommended) {
@@ -209,21 +205,33 @@ function checkSampling(options, info, labels) {
     onStep,
     preview: checkBoolean('preview', preview),
     state: checkBoolean('state', state),
+    trace: checkBoolean('trace', options.trace ?? false),
     signal: checkSignal('signal', options.signal),
   };
 }
 
-/** @param {import('./index.d.ts').GenerateOptions} options */
-export function checkGenerateOptions(options, info, labels) {
-  checkKeys('options', options, SAMPLING_KEYS);
-  const label = checkLabel(options.label, labels);
-  const { resolved, ...rest } = checkSampling(options, info, labels);
-  return { resolved: { label, labelName: labels[label], ...resolved }, ...rest };
+/** Options with those of their recipe, if they have one or are one. */
+function unfold(given, extraKeys, info, labels) {
+  const options = isRecipe(given) ? { recipe: given } : given;
+  checkKeys('options', options, [...SAMPLING_KEYS, ...extraKeys]);
+  if (options.anyModel !== undefined) {
+    checkBoolean('anyModel', options.anyModel);
+    if (options.recipe === undefined) throw argumentError(TypeError, 'anyModel', 'is an option of recipes alone');
+  }
+  return withRecipe(options, info, labels, (recorded) => checkKeys('recipe', recorded, RECIPE_KEYS));
 }
 
-/** @param {import('./index.d.ts').GenerateManyOptions} options */
-export function checkGenerateManyOptions(options, info, labels) {
-  checkKeys('options', options, [...SAMPLING_KEYS, 'count']);
+/** @param {import('./index.d.ts').GenerateOptions | import('./index.d.ts').Recipe} given */
+export function checkGenerateOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, [], info, labels);
+  const label = checkLabel(options.label, labels);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
+  return { resolved: { label, labelName: labels[label], ...resolved }, inputs, ...rest };
+}
+
+/** @param {import('./index.d.ts').GenerateManyOptions | import('./index.d.ts').Recipe} given */
+export function checkGenerateManyOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, ['count'], info, labels);
   const list = Array.isArray(options.label) ? options.label : [options.label];
   if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
   const chosen = list.map((label) => checkLabel(label, labels));
@@ -232,7 +240,7 @@ export function checkGenerateManyOptions(options, info, labels) {
   if (BigInt(resolved.seed) + BigInt(count) - 1n > MAX_SEED) {
     throw argumentError(RangeError, 'seed', `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
-  return { chosen, count, resolved, ...rest };
+  return { chosen, count, resolved, inputs, ...rest };
 }
 
 /** @returns {{ x: Float32Array, t: number, label: number | null }} */
@@ -332,6 +340,11 @@ export function checkImage(image) {
 }
 
 export function checkEncodeOptions(options) {
-  checkKeys('options', options, ['wasm']);
-  return { wasm: checkWasm(options.wasm) };
+  checkKeys('options', options, ['wasm', 'recipe']);
+  return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
+}
+
+export function checkPNGOptions(options) {
+  checkKeys('options', options, ['recipe']);
+  return { recipe: checkBoolean('recipe', options.recipe ?? true) };
 }
