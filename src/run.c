@@ -1,15 +1,18 @@
 /* One generation as a state machine: start, step, preview, finish. */
 #include <assert.h>
+#include <string.h>
 
 #include "guidance.h"
 #include "image.h"
 #include "model.h"
 #include "random.h"
 #include "sampler.h"
+#include "start_cache.h"
 #include "unet.h"
 
 typedef struct run_picture {
     float *x, *x0;            /* network space */
+    pd_start_key key;         /* of its conditional prediction at x_T */
     float *class_condition;   /* of its label */
     float *history; /* of the solver */
     float *running; /* guidance update with momentum */
@@ -188,6 +191,7 @@ static void begin(pd_run *run, pd_time_grid grid, const pd_picture *pictures)
     for (int32_t i = 0; i < run->picture_count; i++) {
         run_picture *picture = &run->pictures[i];
         pd_unet_embed_class(unet, pictures[i].label, picture->class_condition);
+        picture->key = (pd_start_key){.seed = pictures[i].seed, .label = pictures[i].label, .t = run->times[0]};
         pd_random_seed(&picture->random, pictures[i].seed);
         pd_random_normal(&picture->random, run->value_count, picture->x);
         for (size_t k = 0; shapes_update && k < run->value_count; k++) picture->running[k] = 0.0f;
@@ -302,25 +306,57 @@ static void keep_predictions(pd_run *run, int32_t picture, const float *conditio
     }
 }
 
+/* The predictions that a network call makes, as images of a batch. */
+typedef struct batch {
+    int32_t images;
+    const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
+    float *predictions[PD_MAX_PICTURES];
+    pd_start_key keys[PD_MAX_PICTURES]; /* at x_T */
+} batch;
+
+/* Evaluates the network, at x_T only for what the cache does not know. */
+static void evaluate(pd_run *run, batch *all)
+{
+    pd_start_cache *cache = &run->model->start_cache;
+    batch missing = {0};
+    for (int32_t i = 0; i < all->images; i++) {
+        const float *known = run->step == 0 ? pd_start_cache_find(cache, all->keys[i]) : NULL;
+        if (known) {
+            memcpy(all->predictions[i], known, sizeof(float) * run->value_count);
+            continue;
+        }
+        missing.x[missing.images] = all->x[i];
+        missing.conditions[missing.images] = all->conditions[i];
+        missing.keys[missing.images] = all->keys[i];
+        missing.predictions[missing.images++] = all->predictions[i];
+    }
+    if (missing.images == 0) return;
+    pd_unet_forward(&run->model->unet, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
+    for (int32_t i = 0; run->step == 0 && i < missing.images; i++)
+        if (!pd_start_cache_find(cache, missing.keys[i])) /* a picture may be twice in a run */
+            pd_start_cache_keep(cache, missing.keys[i], missing.predictions[i]);
+}
+
 /* One batched network call for `count` pictures from `first` on, and what follows
  * from it. False if a number is not finite. */
 static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
 {
-    const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
-    float *predictions[PD_MAX_PICTURES];
-    int32_t images = 0;
+    batch all = {0};
     for (int32_t half = 0; half < 2; half++) {
         if (half == 0 ? !plan->conditional : !plan->null) continue;
-        for (int32_t i = 0; i < count; i++, images++) {
-            x[images] = run->pictures[first + i].x;
-            conditions[images] = half == 0 ? run->pictures[first + i].class_condition : run->null_condition;
-            predictions[images] = run->predictions + (size_t)images * run->value_count;
+        for (int32_t i = 0; i < count; i++, all.images++) {
+            const run_picture *picture = &run->pictures[first + i];
+            all.x[all.images] = picture->x;
+            all.conditions[all.images] = half == 0 ? picture->class_condition : run->null_condition;
+            all.predictions[all.images] = run->predictions + (size_t)all.images * run->value_count;
+            all.keys[all.images] = picture->key;
+            if (half == 1) all.keys[all.images].label = run->negative_label;
         }
     }
-    pd_unet_forward(&run->model->unet, images, x, run->time_condition, conditions, predictions);
+    evaluate(run, &all);
     for (int32_t i = 0; i < count; i++) {
-        float *guided = predictions[i]; /* the conditional one at first, if there is one */
-        float *null = plan->null ? predictions[images - count + i] : NULL;
+        float *guided = all.predictions[i]; /* the conditional one at first, if there is one */
+        float *null = plan->null ? all.predictions[all.images - count + i] : NULL;
         if (run->kept) keep_predictions(run, first + i, plan->conditional ? guided : NULL, null);
         if (plan->null && plan->conditional)
             pd_guidance_shape_update(&run->guidance, run->value_count, guided, null, run->pictures[first + i].running);

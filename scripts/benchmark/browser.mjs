@@ -50,19 +50,24 @@ async function measureInPage({ rounds, steps }) {
   const single = { x: new ort.Tensor('float32', x.slice(0, x.length / 2), [1, ...shape]), t: int64(t), label: int64(0) };
   const pair = { x: new ort.Tensor('float32', x, [2, ...shape]), t: int64(t, t), label: int64(0, nullClass) };
 
-  const picture = { label: 0, guidanceScale: 3, steps, sampler: 'ddim', eta: 0, seed: 1 };
-  const grid = async (model) => {
-    for await (const each of model.generateMany({ ...picture, steps: 10, count: 9 })) each.pixels;
+  // A model remembers how runs begin: other seeds every time, but where a slider changes the scale alone.
+  let seed = 1;
+  const picture = () => ({ label: 0, guidanceScale: 3, steps, sampler: 'ddim', eta: 0, seed: (seed += 9) });
+  const grid = async (model, options) => {
+    for await (const each of model.generateMany({ ...picture(), steps: 10, count: 9, ...options })) each.pixels;
   };
+  let updates = 0;
+  const slide = (model) => grid(model, { seed: 0, guidanceScale: 2 + (++updates % 50) / 10 });
   const work = {
     'pocket-diffusion, one evaluation': () => one.predict(x.slice(0, x.length / 2), t, 0),
     'onnxruntime-web, one evaluation': () => sessions[0].run(single),
-    'pocket-diffusion, a whole picture': () => one.generate(picture),
+    'pocket-diffusion, a whole picture': () => one.generate(picture()),
     'onnxruntime-web, the batches of two of a picture': async () => {
       for (let step = 0; step < steps; step++) await sessions[1].run(pair);
     },
     'pocket-diffusion, nine pictures of 10 steps, one worker': () => grid(one),
     'pocket-diffusion, nine pictures of 10 steps, all workers': () => grid(all),
+    'the same nine pictures at another scale, all workers': () => slide(all),
   };
   const samples = Object.fromEntries(Object.keys(work).map((name) => [name, []]));
   for (let round = -2; round < rounds; round++) {
@@ -79,7 +84,7 @@ async function measureInPage({ rounds, steps }) {
     longestGap = Math.max(longestGap, now - last);
     last = now;
   }, 4);
-  await grid(all);
+  await slide(all);
   clearInterval(timer);
 
   const ours = await one.predict(x.slice(0, x.length / 2), t, 0);

@@ -31,6 +31,7 @@ function store(exports, bytes) {
 export class Core {
   #exports;
   #model;
+  #seed = 0; // of the next picture: the model remembers how runs begin
 
   static async load(module, modelPath) {
     return new Core(await instantiate(module), readFileSync(modelPath));
@@ -70,7 +71,7 @@ export class Core {
     const values = { sampler: 0, steps, guidanceScale, eta: 0 };
     for (const [name, key] of Object.entries(OPTIONS)) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
     const records = new DataView(new ArrayBuffer(16 * pictures)); // pd_picture
-    for (let i = 0; i < pictures; i++) records.setBigUint64(16 * i + 8, BigInt(i), true);
+    for (let i = 0; i < pictures; i++) records.setBigUint64(16 * i + 8, BigInt(this.#seed++), true);
     const address = store(exports, records);
     const run = exports.pd_wasm_run_start(this.#model, options, address, pictures);
     if (run === 0) this.#fail();

@@ -127,6 +127,48 @@ static void generate(pd_model *model, const pd_options *options, const pd_pictur
     pd_run_free(run);
 }
 
+/* x after every step, [steps][pictures][VALUES]. */
+static void follow(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count, float *states)
+{
+    pd_run *run = NULL;
+    CHECK(pd_run_start(model, options, pictures, count, &run, NULL) == PD_OK);
+    for (int32_t step = 0; run && step < options->steps; step++) {
+        CHECK(pd_run_step(run, NULL) == PD_OK);
+        for (int32_t i = 0; i < count; i++, states += VALUES)
+            CHECK(pd_run_state(run, i, states, VALUES, NULL) == PD_OK);
+    }
+    pd_run_free(run);
+}
+
+/* A run that begins like an earlier one, wholly or in part, makes the bits that
+ * it makes on a model that has made none. */
+static void test_repeated_start(const unsigned char *bytes, size_t size)
+{
+    enum { COUNT = 7, STEPS = 3 };
+    static float expected[STEPS * COUNT * VALUES], states[STEPS * COUNT * VALUES];
+    static const float scales[] = {2, 5, 0, 1, 7.5f, 2};
+    pd_model *used = NULL;
+    CHECK(pd_model_load(bytes, size, &used, NULL) == PD_OK);
+    for (int32_t turn = 0; turn < 6; turn++) {
+        pd_model *fresh = NULL;
+        pd_options options;
+        pd_picture pictures[COUNT];
+        CHECK(pd_model_load(bytes, size, &fresh, NULL) == PD_OK);
+        CHECK(pd_options_init(used, &options) == PD_OK);
+        options.steps = STEPS;
+        options.guidance_scale = scales[turn];
+        options.negative_label = turn == 4 ? 1 : PD_LABEL_NULL;
+        options.momentum = turn == 4 ? -0.5f : 0.0f;
+        for (int32_t i = 0; i < COUNT; i++) /* some as before, some new, one twice */
+            pictures[i] = (pd_picture){i % 3, 0, (uint64_t)(i % (COUNT - 1) + turn / 2 * 2)};
+        follow(fresh, &options, pictures, COUNT, expected);
+        follow(used, &options, pictures, COUNT, states);
+        CHECK(memcmp(states, expected, sizeof states) == 0);
+        pd_model_free(fresh);
+    }
+    pd_model_free(used);
+}
+
 /* The bits of a picture depend neither on its neighbours in a run nor on what
  * the model did before, an unfinished run included. */
 static void test_independence(pd_model *model)
@@ -324,6 +366,7 @@ int main(void)
             test_trajectories(model);
             CHECK(cursor == golden + golden_size);
             test_independence(model);
+            test_repeated_start(bytes, model_size);
             test_refusals(model);
             test_nonfinite(model);
             test_planes(model);

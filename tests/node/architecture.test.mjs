@@ -26,10 +26,11 @@ const ARROWS = {
   schedule: [...BASE, 'elementary'],
   sampler: [...BASE, 'elementary', 'schedule'],
   png: [...BASE, 'memory'],
+  start_cache: [...BASE, 'memory'],
   config: [...FILE, 'schedule'],
-  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels'],
-  unet: [...FILE, 'config', 'elementary', 'kernels', 'model'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels', 'start_cache'],
+  unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'start_cache'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'start_cache'],
   wasm_exports: [...BASE, 'memory'],
 };
 
