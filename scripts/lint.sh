@@ -6,6 +6,8 @@
 #   clang-tidy   the C core                         .clang-tidy says which checks and why
 #   analyze      the C core, by clang's analyser alone, with its optional checkers
 #   ruff         Python in scripts/ and tests/      ruff.toml
+#   eslint       JavaScript                         eslint.config.mjs
+#   types        the JavaScript library             tsconfig.json
 #
 # A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
 
@@ -15,12 +17,12 @@ source scripts/junit.sh
 checks=()
 for argument in "$@"; do
   case $argument in
-    clang-tidy | analyze | ruff) checks+=("$argument") ;;
+    clang-tidy | analyze | ruff | eslint | types) checks+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "lint.sh: unknown check $argument (see --help)" >&2; exit 2 ;;
   esac
 done
-[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff)
+[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff eslint types)
 
 # The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
 quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
@@ -39,5 +41,9 @@ run_analyze() {
 }
 
 run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise scripts tests; }
+
+run_eslint() { node node_modules/eslint/bin/eslint.js --max-warnings 0 .; }
+
+run_types() { node node_modules/typescript/bin/tsc --project .; }
 
 junit_cases lint "${checks[@]}"

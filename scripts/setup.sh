@@ -184,6 +184,22 @@ package_tools() {
   stamp python-examples "$key"
 }
 
+# The newest Node.js beside the one in use, for the same test. npm has it for
+# some platforms; elsewhere the comparison is left out.
+newest_node() {
+  check_node
+  local package
+  package=$(node -p '`node-${process.platform}-${process.arch}@26.10.0`')
+  stamped newest-node "$package" && return 0
+  mkdir -p build/newest_node
+  echo '{ "private": true }' >build/newest_node/package.json
+  if quietly newest-node npm install --prefix build/newest_node --save-exact --no-audit --no-fund "$package"; then
+    stamp newest-node "$package"
+  else
+    say "without $package"
+  fi
+}
+
 # .venv with PyTorch, the reference implementation, the tools for training and export.
 # requirements FILE... are added. The reference is installed without its
 # dependencies: it wants torchvision, which the one module in use does not; so is
@@ -220,6 +236,13 @@ build_native() {
   fi
   quietly "configure-$folder" cmake -S . -B "build/$folder" -G Ninja -DCMAKE_C_COMPILER="$compiler" -DCMAKE_BUILD_TYPE="$type" "$@" &&
     quietly "build-$folder" cmake --build "build/$folder"
+}
+
+# build_pictures FOLDER COMPILER BUILD_TYPE: only the program whose pictures
+# tests/node/sameness.test.mjs compares.
+build_pictures() {
+  quietly "configure-$1" cmake -S . -B "build/$1" -G Ninja -DCMAKE_C_COMPILER="$2" -DCMAKE_BUILD_TYPE="$3" &&
+    quietly "build-$1" cmake --build "build/$1" --target native_pictures
 }
 
 # Debian's Emscripten 3.1.6 with clang 19 in place of its own LLVM 14: much

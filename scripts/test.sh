@@ -5,7 +5,7 @@
 #
 #   scripts/test.sh [--quick] [STAGE...]
 #
-#   lint       static checks of C and Python: scripts/lint.sh          (not with --quick)
+#   lint       static checks of C, Python and JavaScript: scripts/lint.sh (not with --quick)
 #   fuzz       all fuzz targets for a minute: scripts/fuzz.sh          (not with --quick)
 #   coverage   share of the C core that its tests reach              (not with --quick)
 #   release    C tests, gcc, optimised
@@ -99,6 +99,7 @@ groups=(compilers)
 ! wanted lint || groups+=(lint)
 ! wanted fuzz || groups+=(sanitizers)
 ! wanted coverage || groups+=(lint)
+[ $quick = yes ] || ! wanted node || groups+=(sanitizers)
 { ! wanted browser && ! wanted package; } || groups+=(browsers)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
@@ -109,6 +110,12 @@ step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 [ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
+if wanted node && [ $quick = no ]; then
+  step "building natively for pictures, gcc, Debug" build_pictures gcc-debug gcc Debug
+  step "building natively for pictures, clang, Release" build_pictures clang-release clang-19 Release
+  wanted debug || step "building natively for pictures, clang, Debug" build_pictures debug clang-19 Debug
+  step "the newest Node.js" newest_node
+fi
 ! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 Debug -DPD_SANITIZE=ON
 unlock
 

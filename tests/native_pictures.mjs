@@ -1,20 +1,60 @@
 // The pictures of picture_requests.json as the native program makes them: what every other engine must equal.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
+const program = (build) => path(`../build/${build}/tests/native_pictures`);
 
 export const modelPath = path('../weights/doodles.gguf');
-export const requests = JSON.parse(readFileSync(path('picture_requests.json'), 'utf8'));
+/** The models of the requests by name. */
+export const modelPaths = { doodles: modelPath, tiny: path('golden/tiny.gguf'), tiny_colour: path('golden/tiny_colour.gguf') };
 export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest('hex');
+export const isBuilt = (build) => existsSync(program(build));
 
-/** SHA-256 of the pixels of each request, computed by the program of build folder `build` (native, debug). */
+/**
+ * Model and options of generate() of each request. Seeds that a number cannot hold are strings of digits.
+ * @type {Array<{ model: keyof typeof modelPaths, steps: number } & Record<string, unknown>>}
+ */
+export const requests = JSON.parse(readFileSync(path('picture_requests.json'), 'utf8'));
+
+/** The options of a request for generate(). Runs in pages, too: it must not use anything of this module. */
+export function optionsOf({ model: _model, ...options }) {
+  return typeof options.seed === 'string' ? { ...options, seed: BigInt(options.seed) } : options;
+}
+
+const index = (...names) => (value) => names.indexOf(value);
+/** An option of generate() as fields of pd_options. */
+const FIELDS = {
+  label: 'label', seed: 'seed', steps: 'steps', eta: 'eta', guidanceScale: 'guidance_scale', rescale: 'rescale',
+  keepParallel: 'keep_parallel', momentum: 'momentum', normThreshold: 'norm_threshold', dynamicThreshold: 'threshold',
+  negativeLabel: 'negative_label', projection: ['projection', Number], cfgPlusPlus: ['cfg_plus_plus', Number],
+  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc')],
+  timeGrid: ['time_grid', index('linear', 'quadratic', 'trailing', 'karras')],
+  ddpmMean: ['ddpm_mean', index('x0', 'noise')],
+  ddpmVariance: ['ddpm_variance', index('posterior', 'beta')],
+  guidanceSchedule: ['guidance_schedule', index('constant', 'linear', 'cosine')],
+};
+
+function lineOf({ model: _model, guidanceInterval, ...options }) {
+  const words = Object.entries(options).map(([name, value]) => {
+    const [field, convert = String] = [FIELDS[name]].flat();
+    return `${field}=${convert(value)}`;
+  });
+  if (guidanceInterval) words.push(`guidance_first=${guidanceInterval[0]}`, `guidance_last=${guidanceInterval[1]}`);
+  return words.join(' ');
+}
+
+/** SHA-256 of the pixels of each request, computed by the program of build folder `build` (native, debug, ...). */
 export function nativeHashes(build = 'native', asked = requests) {
-  const sampler = { ddim: 0, ddpm: 1, 'dpmpp-2m': 2, 'dpmpp-2m-sde': 3, euler: 4, 'euler-ancestral': 5, heun: 6, unipc: 7 };
-  const lines = asked.map((r) => [r.label, r.seed, r.guidanceScale, sampler[r.sampler], r.steps, r.eta].join(' '));
-  const pixels = execFileSync(path(`../build/${build}/tests/native_pictures`), [modelPath], { input: `${lines.join('\n')}\n` });
-  const size = pixels.length / asked.length;
-  return asked.map((_, index) => pixelHash(pixels.subarray(index * size, (index + 1) * size)));
+  const hashes = new Map();
+  for (const [name, file] of Object.entries(modelPaths)) {
+    const mine = asked.filter(({ model = 'doodles' }) => model === name);
+    if (mine.length === 0) continue;
+    const pixels = execFileSync(program(build), [file], { input: `${mine.map(lineOf).join('\n')}\n` });
+    const size = pixels.length / mine.length;
+    mine.forEach((request, place) => hashes.set(request, pixelHash(pixels.subarray(place * size, (place + 1) * size))));
+  }
+  return asked.map((request) => hashes.get(request));
 }

@@ -24,6 +24,33 @@ export function follow(controller, signal) {
   return () => signal.removeEventListener('abort', onAbort);
 }
 
+/**
+ * Watches over work that has to show signs of life.
+ * @param {AbortSignal | undefined} signal ends the work, too
+ * @param {number} timeout milliseconds without alive() after which `signal` aborts; Infinity: any time
+ * @param {() => Error} makeReason what it aborts with
+ * @returns {{ signal: AbortSignal, alive: () => void, end: () => void }} end() must be called; it aborts what is left
+ */
+export function watch(signal, timeout, makeReason) {
+  const controller = new AbortController();
+  const stop = follow(controller, signal);
+  let timer;
+  const alive = () => {
+    clearTimeout(timer);
+    if (timeout !== Infinity) timer = setTimeout(() => controller.abort(makeReason()), timeout);
+  };
+  alive();
+  return {
+    signal: controller.signal,
+    alive,
+    end() {
+      clearTimeout(timer);
+      stop();
+      controller.abort();
+    },
+  };
+}
+
 let channel = null;
 const waiting = [];
 

@@ -5,20 +5,29 @@ import { PocketDiffusionError, closedError } from './errors.mjs';
 import { isReply, makeMessage, unpackError } from './protocol.mjs';
 import { startThread } from './thread.mjs';
 
+/** How often a worker that has work is asked for a sign of life within the time-out. */
+const PINGS = 4;
+
 export class ModelClient {
+  /** @type {any} a Thread, null until there is one */
   #thread = null;
   #onEnd;
+  #timeout;
+  #timer; // while there are calls
+  #unanswered = 0; // pings since the last message of the worker
   #calls = new Map(); // id -> { resolve, reject, onStep }
   #nextId = 1;
+  /** @type {PocketDiffusionError | null} */
   #failure = null; // why the worker is gone
 
   /**
    * A worker that has no model yet. Rejects with code WORKER if none can be made; a script that cannot be loaded shows
    * in open().
+   * @param {number} timeout milliseconds that the worker may be silent while it has calls, or Infinity
    * @param {(client: ModelClient) => void} [onEnd] called once, when the worker has ended, whatever ended it
    */
-  static async start(onEnd = () => {}) {
-    const client = new ModelClient(onEnd);
+  static async start(timeout, onEnd = () => {}) {
+    const client = new ModelClient(timeout, onEnd);
     try {
       client.#thread = await startThread({
         onMessage: (message) => client.#receive(message),
@@ -31,7 +40,8 @@ export class ModelClient {
   }
 
   /** @private use ModelClient.start */
-  constructor(onEnd) {
+  constructor(timeout, onEnd) {
+    this.#timeout = timeout;
     this.#onEnd = onEnd;
   }
 
@@ -39,19 +49,20 @@ export class ModelClient {
    * To be called once, before everything else.
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file, handed over
+   * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<{ info: object, labels: string[] }>}
    */
   open(module, bytes, { signal } = {}) {
     return this.#request('open', { module, bytes }, { signal, transfer: [bytes.buffer] });
   }
 
-  /** As ModelHost.predict. */
+  /** As ModelHost.predict. @type {import('./host.mjs').ModelHost['predict']} */
   predict(x, t, label, { signal } = {}) {
     const copy = x.slice();
     return this.#request('predict', { x: copy, t, label }, { signal, transfer: [copy.buffer] });
   }
 
-  /** As ModelHost.generate. */
+  /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */
   generate(request, { signal, onStep } = {}) {
     return this.#request('generate', { request, steps: Boolean(onStep) }, { signal, onStep });
   }
@@ -60,14 +71,19 @@ export class ModelClient {
     this.#end(closedError());
   }
 
-  /** Sends a call and waits for its result; an abort is passed on and answered at once. */
+  /**
+   * Sends a call and waits for its result; an abort is passed on and answered at once.
+   * @param {string} type @param {object} fields
+   * @param {{ signal?: AbortSignal, onStep?: Function, transfer?: Transferable[] }} options
+   * @returns {Promise<any>}
+   */
   #request(type, fields, { signal, onStep, transfer = [] }) {
     if (this.#failure) return Promise.reject(this.#failure);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const id = this.#nextId++;
     const reply = new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject, onStep });
-      this.#thread.hold(true);
+      this.#setBusy(true);
       this.#post(type, id, fields, transfer);
     });
     return abortable(reply, signal).catch((error) => {
@@ -83,13 +99,33 @@ export class ModelClient {
 
   #forget(id) {
     const known = this.#calls.delete(id);
-    if (this.#calls.size === 0) this.#thread.hold(false);
+    if (this.#calls.size === 0) this.#setBusy(false);
     return known;
+  }
+
+  #setBusy(busy) {
+    this.#thread.hold(busy);
+    if (!busy) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else if (!this.#timer && this.#timeout !== Infinity) {
+      this.#unanswered = 0;
+      this.#timer = setInterval(() => this.#ping(), this.#timeout / PINGS);
+      this.#timer.unref?.(); // under Node.js the thread keeps the process alive
+    }
+  }
+
+  /** Pings are counted and not seconds: a computer that was asleep must not blame its workers. */
+  #ping() {
+    if (this.#unanswered++ < PINGS) this.#post('ping', 0);
+    else this.#end(new PocketDiffusionError('WORKER', `the worker has not answered for ${this.#timeout / 1000} seconds`));
   }
 
   #receive(message) {
     if (!isReply(message)) return;
+    this.#unanswered = 0;
     const { type, id } = message;
+    if (type === 'alive') this.#thread.awaitEnd(message.lock);
     const call = this.#calls.get(id);
     if (!call) return;
     if (type === 'step') {
@@ -118,6 +154,7 @@ export class ModelClient {
   #end(failure) {
     if (this.#failure) return;
     this.#failure = failure;
+    clearInterval(this.#timer);
     this.#thread?.terminate();
     for (const { reject } of this.#calls.values()) reject(failure);
     this.#calls.clear();

@@ -5,7 +5,7 @@
 // After a trap the state of the instance is unknown: it is marked dead, every later call fails, and its owner makes
 // a new instance.
 
-import { PocketDiffusionError } from './errors.mjs';
+import { PocketDiffusionError, memoryError } from './errors.mjs';
 
 /** Label of the null class in predict(): PD_LABEL_NULL. */
 export const NULL_LABEL = 0x7fffffff;
@@ -83,9 +83,9 @@ function importsOf(module) {
 }
 
 /**
- * @typedef {object} RunRequest 1 to 64 pictures (PD_MAX_PICTURES), every option resolved
- * @property {ReadonlyArray<{ label: number, seed: number | bigint }>} pictures
- * And the fields of ResolvedOptions (index.d.ts) but label, labelName and seed.
+ * 1 to 64 pictures (PD_MAX_PICTURES), every option resolved.
+ * @typedef {Omit<import('./index.d.ts').ResolvedOptions, 'label' | 'labelName' | 'seed'> &
+ *   { pictures: ReadonlyArray<{ label: number, seed: number | bigint }> }} RunRequest
  */
 
 export class Engine {
@@ -99,6 +99,10 @@ export class Engine {
       instance = await WebAssembly.instantiate(module, importsOf(module));
     } catch (error) {
       if (error instanceof PocketDiffusionError) throw error;
+      // Chromium and Node.js throw a RangeError, Firefox a string or an InternalError.
+      if (error instanceof RangeError || /out of memory/i.test(String(error))) {
+        throw memoryError('no memory for another instance of the WebAssembly module', error);
+      }
       throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be started: ${error.message}`, { cause: error });
     }
     const { exports } = instance;
@@ -134,6 +138,7 @@ export class Engine {
 
   /** Everything of ModelInfo but the hash, and the class names. */
   describeModel(model) {
+    /** @type {Record<string, number>} */
     const numbers = {};
     MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
     const texts = {};
@@ -240,7 +245,7 @@ export class Engine {
   }
 
   /**
-   * @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image
+   * @param {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} image
    * @param {string} recipe text for the file to carry, or ''
    * @returns {Uint8Array}
    */

@@ -15,6 +15,7 @@ export class PocketDiffusionError extends Error {
 }
 
 // Statuses of the core that are also found out in JavaScript, with their numbers in pocket_diffusion.h.
+export const memoryError = (message, cause) => new PocketDiffusionError('MEMORY', message, { status: 30, cause });
 export const tooBigError = (message) => new PocketDiffusionError('TOO_BIG', message, { status: 5 });
 export const closedError = () => new PocketDiffusionError('CLOSED', 'the model was closed', { status: 28 });
 

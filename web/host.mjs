@@ -8,7 +8,9 @@ import { seePlane, subtract } from './trace.mjs';
 export class ModelHost {
   #module;
   #bytes;
-  #loaded = null; // promise of { engine, model }
+  /** @type {Promise<{ engine: Engine, model: number }> | null} */
+  #loaded = null;
+  /** @type {Engine | null} */
   #engine = null;
   #closed = false;
   #info;
@@ -22,7 +24,7 @@ export class ModelHost {
    * To be called once, before everything else.
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file
-   * @param {{ keepBytes?: boolean }} [options] keepBytes: keep them and load the model again after a trap (default);
+   * @param {{ keepBytes?: boolean, signal?: AbortSignal }} [options] keepBytes: keep them and load the model again after a trap (default);
    *   otherwise every call after a trap fails with code TRAP
    * @returns {Promise<{ info: object, labels: string[] }>}
    */
@@ -36,7 +38,10 @@ export class ModelHost {
     return description;
   }
 
-  /** The instance with the model in it; a new one if the last one trapped or could not be made. */
+  /**
+   * The instance with the model in it; a new one if the last one trapped or could not be made.
+   * @returns {Promise<{ engine: Engine, model: number }>}
+   */
   #ready() {
     if (this.#closed) return Promise.reject(closedError());
     if (this.#engine?.dead && this.#bytes) this.#loaded = this.#engine = null;
@@ -55,7 +60,10 @@ export class ModelHost {
     return { engine, model };
   }
 
-  /** @param {Float32Array} x @param {number} t @param {number | null} label @returns {Promise<Float32Array>} */
+  /**
+   * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Float32Array>}
+   */
   async predict(x, t, label, { signal } = {}) {
     const { engine, model } = await this.#ready();
     this.#checkOpen(signal);

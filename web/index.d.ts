@@ -26,6 +26,37 @@ export interface LoadOptions {
    * the last one excepted. The number never changes a pixel.
    */
   workers?: number;
+  /**
+   * Milliseconds in which at least one byte of a download must come, 1 .. 2^31 - 1, or Infinity; otherwise load rejects
+   * with code NETWORK. Default 30,000.
+   */
+  stallTimeout?: number;
+  /**
+   * Milliseconds that a worker with work may be silent, 1 .. 2^31 - 1, or Infinity: then it is ended, and its calls reject
+   * with code WORKER. It answers between steps, so that the longest step must fit in; time in which the computer or the
+   * page sleeps is not counted. A worker that the browser takes away is noticed at once where there are Web Locks
+   * (pages from HTTPS or localhost), elsewhere in this time. Default 60,000.
+   */
+  workerTimeout?: number;
+  /**
+   * SHA-256 that the file must have, 64 hexadecimal digits; any other file is refused with code INTEGRITY before it is
+   * looked into. A download that is refused is made once more past the browser's cache, which may hold an older file;
+   * progress then begins anew. Pages without crypto.subtle get code UNSUPPORTED.
+   */
+  sha256?: string;
+  /** Bytes that the file must have; reading stops at the first one too many, with code INTEGRITY. 1 .. 2^28. */
+  fileBytes?: number;
+}
+
+export interface ManifestOptions extends Pick<LoadOptions, 'signal' | 'stallTimeout'> {}
+
+/** A model of a manifest: `load(url, { sha256, fileBytes })` loads it and nothing else. */
+export interface ManifestEntry {
+  readonly name: string;
+  readonly url: URL;
+  readonly fileBytes: number;
+  readonly sha256: string;
+  readonly license: string;
 }
 
 export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc';
@@ -262,11 +293,12 @@ export interface Model {
 export class PocketDiffusionError extends Error {
   /**
    * Stable name. Of the core, with a status: 'MAGIC', 'SHORT', 'NONFINITE', 'TOO_BIG', 'CLOSED', ... (pocket_diffusion.h).
-   * Of loading: 'NETWORK' (no connection, HTTP status, download broke off), 'FILE' (cannot be read), 'WASM' (the
-   * module is missing or unusable), 'UNSUPPORTED' (no WebAssembly or no SIMD in this JavaScript engine), 'WORKER' (the
-   * worker could not be started, or died while it had this call; the next call gets another one). 'TRAP': the
-   * WebAssembly instance failed; the next call gets a fresh one. Of recipes: 'RECIPE' (unreadable), 'MODEL' (made for
-   * another model).
+   * Of loading: 'NETWORK' (no connection, HTTP status, download broke off or stalled), 'FILE' (cannot be read), 'WASM'
+   * (the module is missing or unusable), 'UNSUPPORTED' (no WebAssembly, no SIMD or, where a hash is to be checked, no
+   * crypto.subtle in this JavaScript engine), 'INTEGRITY' (not the file that was asked for), 'MANIFEST' (a list of
+   * models that cannot be used), 'WORKER' (the worker could not be started, died or fell silent while it had this call;
+   * the next call gets another one). 'TRAP': the WebAssembly instance failed; the next call gets a fresh one. Of recipes: 'RECIPE'
+   * (unreadable), 'MODEL' (made for another model).
    */
   readonly code: string;
   /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */
@@ -277,6 +309,11 @@ export class PocketDiffusionError extends Error {
 
 /** Loads a model. A failure leaves nothing behind; the same call can be made again. */
 export function load(source: ModelSource, options?: LoadOptions): Promise<Model>;
+/**
+ * Reads a list of models: a JSON file `{ "models": [{ "name", "file", "bytes", "sha256", "license" }] }`, of at most 1 MiB,
+ * with files below its own folder. Rejects with code MANIFEST if it is anything else.
+ */
+export function readManifest(source: string | URL, options?: ManifestOptions): Promise<ManifestEntry[]>;
 /** Encodes interleaved 8-bit rows (channels 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; sides 1 .. 8192) as PNG with the C core. */
 export function encodePNG(
   image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray },

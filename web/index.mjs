@@ -1,15 +1,15 @@
 // Class-conditional image generation by diffusion with classifier-free guidance. Documented in index.d.ts.
 
 import { abortable, follow } from './async.mjs';
-import { sha256 } from './digest.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { ModelHost } from './host.mjs';
+import { readVerified } from './integrity.mjs';
+import { readManifestFile } from './manifest.mjs';
 import { Model } from './model.mjs';
 import { encode } from './png.mjs';
 import { ModelPool } from './pool.mjs';
 import { readRecipe } from './recipe.mjs';
-import { readSource } from './source.mjs';
-import { checkEncodeOptions, checkImage, checkLoadArguments } from './validate.mjs';
+import { checkEncodeOptions, checkImage, checkLoadArguments, checkManifestArguments } from './validate.mjs';
 import { version } from './version.mjs';
 import { compile } from './wasm.mjs';
 
@@ -25,11 +25,11 @@ function workersByDefault() {
 }
 
 /** A place for the model: workers, or this thread. */
-async function makeHost(worker, workers) {
+async function makeHost({ worker, workers, workerTimeout }) {
   const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
   if (limit === 0) return new ModelHost();
   try {
-    return await ModelPool.start(limit);
+    return await ModelPool.start(limit, workerTimeout);
   } catch (error) {
     if (worker || workers) throw error;
     return new ModelHost();
@@ -37,19 +37,21 @@ async function makeHost(worker, workers) {
 }
 
 export async function load(source, options = {}) {
-  const { signal: callerSignal, onProgress, wasm, worker, workers } = checkLoadArguments(source, options);
+  const { signal: callerSignal, wasm, placement, reading } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
   const controller = new AbortController();
   const { signal } = controller;
   const stop = follow(controller, callerSignal);
   const work = async () => {
     signal.throwIfAborted();
-    const downloads = Promise.all([compile(wasm, signal), readSource(source, { signal, onProgress })]);
+    const downloads = Promise.all([
+      compile(wasm, { signal, stallTimeout: reading.stallTimeout }), readVerified(source, { signal, ...reading }),
+    ]);
     downloads.catch(() => {}); // if no worker can be started, nobody waits for them
-    const host = await makeHost(worker, workers);
+    const host = await makeHost(placement);
     try {
-      const [module, bytes] = await downloads;
-      const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), sha256(bytes)]);
+      const [module, { bytes, hash: digest }] = await downloads;
+      const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), digest]);
       signal.throwIfAborted();
       return new Model(host, description, module, hash);
     } catch (error) {
@@ -71,4 +73,8 @@ export async function encodePNG(image, options = {}) {
   const checked = checkImage(image);
   const { wasm, recipe } = checkEncodeOptions(options);
   return encode(checked, wasm, recipe);
+}
+
+export async function readManifest(source, options = {}) {
+  return readManifestFile(source, checkManifestArguments(source, options));
 }

@@ -105,10 +105,11 @@ export class Model {
     const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
     const pictures = all.map(({ label, seed }) => ({ label, seed }));
     const request = { pictures, ...shared, ...views };
+    /** @type {object[][]} */
     const traces = views.trace ? all.map(() => []) : [];
     const { pixels, stepTime } = await this.#host.generate(request, {
       signal,
-      onStep: (onStep || views.trace) && (async (events) => {
+      onStep: !(onStep || views.trace) ? undefined : (async (events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();
           traces[picture]?.push(event.trace);

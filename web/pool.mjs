@@ -13,7 +13,8 @@ const IDLE_TIME = 30_000;
 
 /** Room for one worker. */
 class Slot {
-  client = null; // promise of a ModelClient with the model in it, while there is one or one starts
+  /** @type {Promise<ModelClient | null> | null} */
+  client = null; // with the model in it, while there is one or one starts
   calls = 0;
   timer;
 
@@ -27,22 +28,26 @@ export class ModelPool {
   #module;
   #bytes;
   #slots;
-  #first; // the first worker until it gets its model
+  /** @type {ModelClient | null} */
+  #first = null; // the first worker until it gets its model
   #clients = new Set(); // all that have not ended
+  #timeout;
   #closed = false;
 
   /**
    * Rejects with code WORKER if no worker can be made.
    * @param {number} limit most workers at a time, 1 or more
+   * @param {number} timeout milliseconds that a busy worker may be silent, or Infinity
    */
-  static async start(limit) {
-    const pool = new ModelPool(limit);
+  static async start(limit, timeout) {
+    const pool = new ModelPool(limit, timeout);
     pool.#first = await pool.#startClient(pool.#slots[0]);
     return pool;
   }
 
   /** @private use ModelPool.start */
-  constructor(limit) {
+  constructor(limit, timeout) {
+    this.#timeout = timeout;
     this.#slots = Array.from({ length: limit }, () => new Slot());
   }
 
@@ -55,6 +60,7 @@ export class ModelPool {
    * Puts the model into the first worker. To be called once, before everything else; after a failure call close().
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file; kept, must not change
+   * @param {{ signal?: AbortSignal }} [options]
    * @returns {Promise<{ info: object, labels: string[] }>}
    */
   async open(module, bytes, { signal } = {}) {
@@ -66,13 +72,21 @@ export class ModelPool {
     return description;
   }
 
-  /** As ModelHost.predict. One evaluation is not worth the start of a worker. */
-  predict(x, t, label, { signal } = {}) {
+  /**
+   * As ModelHost.predict. One evaluation is not worth the start of a worker.
+   * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Float32Array>}
+   */
+  predict(x, t, label, options = {}) {
     const running = this.#running();
-    return this.#use(running.length > 0 ? running : this.#slots, signal, (client) => client.predict(x, t, label, { signal }));
+    return this.#use(running.length > 0 ? running : this.#slots, options.signal, (client) => client.predict(x, t, label, options));
   }
 
-  /** As ModelHost.generate. */
+  /**
+   * As ModelHost.generate.
+   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean }} request
+   * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks]
+   */
   generate(request, callbacks = {}) {
     return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
   }
@@ -122,7 +136,7 @@ export class ModelPool {
 
   async #startClient(slot) {
     if (this.#closed) throw closedError();
-    const client = await ModelClient.start((ended) => {
+    const client = await ModelClient.start(this.#timeout, (ended) => {
       slot.client = null;
       this.#clients.delete(ended);
     });

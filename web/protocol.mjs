@@ -6,6 +6,8 @@
 //   generate  { id, request, steps: boolean }         step    { id, events }
 //   continue  { id }   the step was dealt with
 //   abort     { id }   nobody waits for the answer
+//   ping      { id }                                  pong    { id }
+//                                                     alive   { id, lock }   the worker holds the lock of that name
 //
 // `id` numbers the calls; `events` has one event for each picture of the run. A step is answered with `continue` or `abort` before the worker makes the next one.
 
@@ -20,12 +22,15 @@ const REQUESTS = {
   generate: ({ request, steps }) => isObject(request) && Array.isArray(request.pictures) && typeof steps === 'boolean',
   continue: () => true,
   abort: () => true,
+  ping: () => true,
 };
 
 const REPLIES = {
   result: () => true,
   failure: ({ error }) => isObject(error) && typeof error.message === 'string',
   step: ({ events }) => Array.isArray(events) && events.every(isObject),
+  pong: () => true,
+  alive: ({ lock }) => typeof lock === 'string',
 };
 
 const isOneOf = (table, message) =>
@@ -39,6 +44,7 @@ export const makeMessage = (type, id, fields) => ({ to: MARK, type, id, ...field
 // Errors lose their class and their extra properties when they are posted.
 
 export function packError(error) {
+  /** @type {Partial<PocketDiffusionError> & Error} */
   const { name, message, code, status, offset } = error instanceof Error ? error : new Error(String(error));
   return { name, message, code, status, offset };
 }

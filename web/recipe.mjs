@@ -59,7 +59,7 @@ function findFault(recipe) {
 export function checkRecipe(recipe) {
   const fault = findFault(recipe);
   if (fault) throw argumentError(TypeError, 'recipe', fault);
-  return recipe;
+  return /** @type {import('./index.d.ts').Recipe} */ (recipe);
 }
 
 const refuse = (message) => {

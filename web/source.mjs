@@ -1,24 +1,62 @@
 // Where the bytes of a model come from.
 
-import { PocketDiffusionError, argumentError, tooBigError } from './errors.mjs';
+import { watch } from './async.mjs';
+import { PocketDiffusionError, argumentError, memoryError, tooBigError } from './errors.mjs';
 import { importBuiltin, isNode } from './platform.mjs';
 
+/** Default of the option stallTimeout, in milliseconds. */
+export const STALL_TIMEOUT = 30_000;
+
 /** PD_MAX_FILE_BYTES: reading stops there, whatever a server goes on to send. */
-const MAX_FILE_BYTES = 256 * 2 ** 20;
+export const MAX_FILE_BYTES = 256 * 2 ** 20;
 
 // By tag, not instanceof: values may come from another frame or realm.
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
+/** @returns {value is ArrayBuffer | SharedArrayBuffer} */
 const isBuffer = (value) => tagOf(value) === 'ArrayBuffer' || tagOf(value) === 'SharedArrayBuffer';
-const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
+/** @returns {value is Blob} */
+export const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
+/** @returns {value is ArrayBuffer | SharedArrayBuffer | ArrayBufferView} */
 export const isBytes = (value) => ArrayBuffer.isView(value) || isBuffer(value);
+/** @returns {value is WebAssembly.Module} */
 export const isModule = (value) => tagOf(value) === 'WebAssembly.Module';
+/** @returns {value is URL} */
 export const isURL = (value) => tagOf(value) === 'URL';
 export const isSource = (value) => typeof value === 'string' || isURL(value) || isBytes(value) || isBlob(value);
 
 /** A URL if the string is one, else null. A single letter before the colon is a drive, not a scheme. */
 export const parseURL = (text) => (/^[a-z][a-z0-9+.-]+:/i.test(text) ? new URL(text) : null);
 
-const tooManyBytes = () => tooBigError(`the file has more than ${MAX_FILE_BYTES} bytes`);
+const baseAddress = () => globalThis.document?.baseURI ?? globalThis.location?.href;
+
+/** Whether a string can be a path or a URL at all: 'https://' cannot. */
+export function isAddress(text) {
+  try {
+    if (isNode()) parseURL(text);
+    else new URL(text, baseAddress());
+    return text !== '';
+  } catch {
+    return false;
+  }
+}
+
+/** A string as a URL: relative to the page, under Node.js a path unless it has a scheme. */
+export async function locate(text) {
+  if (isURL(text)) return text;
+  if (!isNode()) return new URL(text, baseAddress());
+  const { pathToFileURL } = await importBuiltin('url');
+  return parseURL(text) ?? pathToFileURL(text);
+}
+
+const tooManyBytes = (limit) => tooBigError(`the file has more than ${limit} bytes`);
+
+function allocate(length) {
+  try {
+    return new Uint8Array(length);
+  } catch (error) {
+    throw memoryError(`no memory for ${length} bytes`, error);
+  }
+}
 
 /**
  * A copy that nobody else can change, shrink or detach.
@@ -32,21 +70,33 @@ export function copyBytes(value, argument) {
   } catch {
     throw argumentError(TypeError, argument, 'the ArrayBuffer is detached');
   }
-  const { byteOffset = 0, byteLength } = value;
-  if (byteLength > MAX_FILE_BYTES) throw tooManyBytes();
-  const copy = new Uint8Array(byteLength);
+  const { byteLength } = value;
+  const byteOffset = ArrayBuffer.isView(value) ? value.byteOffset : 0;
+  if (byteLength > MAX_FILE_BYTES) throw tooManyBytes(MAX_FILE_BYTES);
+  const copy = allocate(byteLength);
   copy.set(whole.subarray(byteOffset, byteOffset + byteLength));
   return copy;
 }
 
-/** A response with an ok status, or an error with code NETWORK. */
-export async function fetchResponse(url, signal) {
+/** Browsers do not say why they refuse a request: a guess at the commonest reason. */
+function hint(url) {
+  const page = globalThis.location?.origin;
+  const { origin } = new URL(url, baseAddress());
+  return page && origin !== page ? ` (${origin} must allow ${page} by CORS)` : '';
+}
+
+/**
+ * A response with an ok status, or an error with code NETWORK.
+ * @param {string | URL} url @param {RequestInit & { signal: AbortSignal }} init
+ */
+async function fetchResponse(url, init) {
   let response;
   try {
-    response = await fetch(url, { signal });
+    response = await fetch(url, init);
   } catch (error) {
-    signal?.throwIfAborted();
-    throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: ${error.cause?.message || error.message}`, { cause: error });
+    init.signal.throwIfAborted();
+    const reason = `${error.cause?.message || error.message}${isNode() ? '' : hint(url)}`;
+    throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: ${reason}`, { cause: error });
   }
   if (response.ok) return response;
   response.body?.cancel().catch(() => {});
@@ -69,19 +119,29 @@ async function* chunksOf(stream) {
 }
 
 function enlarge(bytes, length) {
-  const larger = new Uint8Array(length);
+  const larger = allocate(length);
   larger.set(bytes);
   return larger;
 }
 
 /**
+ * @typedef {object} ReadOptions
+ * @property {AbortSignal} [signal]
+ * @property {(progress: { loaded: number, total: number }) => void} [onProgress]
+ * @property {number} stallTimeout milliseconds in which at least one byte must come
+ * @property {number} [limit] most bytes; default MAX_FILE_BYTES
+ * @property {RequestCache} [cache]
+ */
+
+/**
  * @param {AsyncIterable<Uint8Array>} chunks
  * @param {number} total bytes that are expected, 0 if unknown
- * @param {(error: Error) => unknown} wrap makes the error to throw from one of `chunks`
+ * @param {Pick<ReadOptions, 'signal' | 'onProgress' | 'limit'>} options
+ * @param {(error: any) => unknown} wrap makes the error to throw from one of `chunks`
  */
-async function collect(chunks, total, { signal, onProgress }, wrap) {
-  if (total > MAX_FILE_BYTES) throw tooManyBytes();
-  let bytes = new Uint8Array(total); // grows if the length is unknown or wrong
+async function collect(chunks, total, { signal, onProgress, limit = MAX_FILE_BYTES }, wrap) {
+  if (total > limit) throw tooManyBytes(limit);
+  let bytes = allocate(total); // grows if the length is unknown or wrong
   let loaded = 0;
   const iterator = chunks[Symbol.asyncIterator]();
   try {
@@ -92,7 +152,7 @@ async function collect(chunks, total, { signal, onProgress }, wrap) {
       });
       signal?.throwIfAborted();
       if (done) break;
-      if (loaded + value.length > MAX_FILE_BYTES) throw tooManyBytes();
+      if (loaded + value.length > limit) throw tooManyBytes(limit);
       if (loaded + value.length > bytes.length) bytes = enlarge(bytes, Math.max(2 * loaded, loaded + value.length));
       bytes.set(value, loaded);
       loaded += value.length;
@@ -104,8 +164,8 @@ async function collect(chunks, total, { signal, onProgress }, wrap) {
   return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
 }
 
-async function readURL(url, options) {
-  const response = await fetchResponse(url, options.signal);
+/** The body of a response, with errors of code NETWORK. */
+async function readBody(response, url, options) {
   if (!response.body) return new Uint8Array(0);
   // With a content encoding the length counts compressed bytes.
   const header = response.headers.get('content-encoding') ? '' : response.headers.get('content-length') ?? '';
@@ -117,6 +177,36 @@ async function readURL(url, options) {
   if (bytes.length < total) throw broken(`${bytes.length} of ${total} bytes came`);
   return bytes;
 }
+
+/**
+ * use(response, read) with a response whose body read(response) reads to the end; both are ended when nothing comes for
+ * a while. `use` may read a clone, too.
+ * @template T
+ * @param {string | URL} url @param {ReadOptions} options
+ * @param {(response: Response, read: (response: Response) => Promise<Uint8Array>) => Promise<T>} use
+ * @returns {Promise<T>}
+ */
+export async function download(url, { stallTimeout, cache, signal, onProgress, limit }, use) {
+  const stalled = () =>
+    new PocketDiffusionError('NETWORK', `the download of ${url} has stalled: no byte for ${stallTimeout / 1000} seconds`);
+  const guard = watch(signal, stallTimeout, stalled);
+  const onChunk = (progress) => {
+    guard.alive();
+    onProgress?.(progress);
+  };
+  try {
+    const response = await fetchResponse(url, { signal: guard.signal, cache });
+    guard.alive();
+    return await use(response, (body) => readBody(body, url, { signal: guard.signal, onProgress: onChunk, limit }));
+  } catch (error) {
+    guard.signal.throwIfAborted(); // other errors follow from that one
+    throw error;
+  } finally {
+    guard.end();
+  }
+}
+
+const readURL = (url, options) => download(url, options, (response, read) => read(response));
 
 async function readFile(path, options) {
   const { open } = await importBuiltin('fs/promises');
@@ -135,7 +225,7 @@ async function readFile(path, options) {
 
 /**
  * @param {import('./index.d.ts').ModelSource} source
- * @param {{ signal?: AbortSignal, onProgress?: (progress: { loaded: number, total: number }) => void }} options
+ * @param {ReadOptions} options
  * @returns {Promise<Uint8Array>} bytes that belong to the caller alone
  */
 export async function readSource(source, options) {

@@ -7,6 +7,7 @@ import { importBuiltin, isNode } from './platform.mjs';
  * @property {(message: object, transfer?: Transferable[]) => void} post
  * @property {() => void} terminate
  * @property {(busy: boolean) => void} hold whether the thread keeps the process alive; browsers need no such thing
+ * @property {(lock: string) => void} awaitEnd to be called once, when the thread has said which lock it holds
  */
 
 function startWebWorker({ onMessage, onFailure }) {
@@ -23,6 +24,8 @@ function startWebWorker({ onMessage, onFailure }) {
     post: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     hold() {},
+    // The lock is granted when the worker has gone. Nothing else says so when a browser takes one away.
+    awaitEnd: (lock) => navigator.locks.request(lock, () => onFailure('the worker has ended')).catch(() => {}),
   };
 }
 
@@ -39,6 +42,7 @@ async function startNodeThread({ onMessage, onFailure }) {
     post: (message, transfer) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     hold: (busy) => (busy ? worker.ref() : worker.unref()),
+    awaitEnd() {}, // 'exit' tells
   };
 }
 

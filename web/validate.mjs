@@ -4,11 +4,13 @@
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError, show } from './errors.mjs';
 import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
-import { isBytes, isModule, isSource, isURL } from './source.mjs';
+import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
 const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
 const MAX_WORKERS = 64;
+const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
+const WORKER_TIMEOUT = 60_000;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
 
@@ -86,7 +88,8 @@ function checkFunction(argument, value) {
 }
 
 function checkSignal(argument, value) {
-  const usable = value === undefined || (typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function');
+  const usable = value === undefined || (typeof value?.aborted === 'boolean' &&
+    typeof value.addEventListener === 'function' && typeof value.removeEventListener === 'function');
   if (!usable) throw wrongType(argument, 'an AbortSignal', value);
   return value;
 }
@@ -252,11 +255,15 @@ export function checkPredictArguments(x, t, label, info, labels) {
   return { x, t: checkWhole('t', t, 0, timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
 }
 
+const LOAD_KEYS = [
+  'signal', 'onProgress', 'wasm', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
+];
+
 /** @param {import('./index.d.ts').ModelSource} source @param {import('./index.d.ts').LoadOptions} options */
 export function checkLoadArguments(source, options) {
   if (!isSource(source)) throw wrongType('source', 'a URL, a path, bytes or a Blob', source);
-  if (source === '') throw argumentError(TypeError, 'source', 'must not be empty');
-  checkKeys('options', options, ['signal', 'onProgress', 'wasm', 'worker', 'workers']);
+  checkAddress('source', source);
+  checkKeys('options', options, LOAD_KEYS);
   const { worker, workers } = options;
   if (worker !== undefined) checkBoolean('worker', worker);
   if (workers !== undefined) {
@@ -267,17 +274,50 @@ export function checkLoadArguments(source, options) {
   }
   return {
     signal: checkSignal('signal', options.signal),
-    onProgress: checkFunction('onProgress', options.onProgress),
     wasm: checkWasm(options.wasm),
-    worker,
-    workers,
+    placement: { worker, workers, workerTimeout: checkTimeout('workerTimeout', options.workerTimeout, WORKER_TIMEOUT) },
+    reading: {
+      onProgress: checkFunction('onProgress', options.onProgress),
+      stallTimeout: checkTimeout('stallTimeout', options.stallTimeout, STALL_TIMEOUT),
+      sha256: checkHash(options.sha256),
+      fileBytes: options.fileBytes === undefined ? undefined : checkWhole('fileBytes', options.fileBytes, 1, MAX_FILE_BYTES),
+    },
   };
 }
 
+/** @param {string | URL} source @param {import('./index.d.ts').ManifestOptions} options */
+export function checkManifestArguments(source, options) {
+  if (typeof source !== 'string' && !isURL(source)) throw wrongType('source', 'a URL or a path', source);
+  checkAddress('source', source);
+  checkKeys('options', options, ['signal', 'stallTimeout']);
+  return {
+    signal: checkSignal('signal', options.signal),
+    stallTimeout: checkTimeout('stallTimeout', options.stallTimeout, STALL_TIMEOUT),
+  };
+}
+
+function checkAddress(argument, value) {
+  if (value === '') throw argumentError(TypeError, argument, 'must not be empty');
+  if (typeof value === 'string' && !isAddress(value)) throw wrongValue(argument, 'a URL', value);
+}
+
+/** Milliseconds, or Infinity. */
+function checkTimeout(argument, value, otherwise) {
+  if (value === undefined || value === Infinity) return value ?? otherwise;
+  return checkWhole(argument, value, 1, MAX_TIMEOUT);
+}
+
+/** A hash in lower case. */
+function checkHash(value) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw wrongType('sha256', 'a string of 64 hexadecimal digits', value);
+  if (!/^[\da-f]{64}$/i.test(value)) throw wrongValue('sha256', '64 hexadecimal digits', value);
+  return value.toLowerCase();
+}
+
 function checkWasm(wasm) {
-  const usable = wasm === undefined || (typeof wasm === 'string' && wasm !== '') || isURL(wasm) || isBytes(wasm) ||
-    isModule(wasm);
-  if (!usable) throw wrongType('wasm', 'a URL, bytes or a WebAssembly.Module', wasm);
+  if (typeof wasm === 'string') checkAddress('wasm', wasm);
+  else if (!(wasm === undefined || isURL(wasm) || isBytes(wasm) || isModule(wasm))) throw wrongType('wasm', 'a URL, bytes or a WebAssembly.Module', wasm);
   return wasm;
 }
 

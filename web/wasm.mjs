@@ -3,11 +3,14 @@
 import { abortable } from './async.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { importBuiltin, isNode } from './platform.mjs';
-import { copyBytes, fetchResponse, isBytes, isModule, isURL, parseURL } from './source.mjs';
+import { STALL_TIMEOUT, copyBytes, download, isBytes, isModule, locate } from './source.mjs';
 
 // The smallest function with SIMD128 instructions: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)
 const SIMD_MODULE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
+
+/** Reading stops there, whatever a server goes on to send. */
+const MAX_MODULE_BYTES = 16 * 2 ** 20;
 
 const entries = new Map(); // URL -> { module: promise, done, waiting: calls that want it, controller: of the download }
 
@@ -27,36 +30,34 @@ async function compileBytes(bytes, where) {
   return WebAssembly.compile(bytes);
 }
 
-async function compileURL(url, signal) {
+async function compileURL(url, signal, stallTimeout) {
   if (url.protocol === 'file:' && isNode()) {
     const { readFile } = await importBuiltin('fs/promises');
     return compileBytes(await readFile(url), url.href);
   }
-  const response = await fetchResponse(url, signal);
-  // compileStreaming insists on the right MIME type, which many servers do not send.
-  const type = response.headers.get('content-type') ?? '';
-  if (WebAssembly.compileStreaming && /^application\/wasm$/i.test(type)) return WebAssembly.compileStreaming(response);
-  return compileBytes(new Uint8Array(await response.arrayBuffer()), url.href);
+  return download(url, { signal, stallTimeout, limit: MAX_MODULE_BYTES }, async (response, read) => {
+    // compileStreaming insists on the right MIME type, which many servers do not send.
+    const type = response.headers.get('content-type') ?? '';
+    if (!WebAssembly.compileStreaming || !/^application\/wasm$/i.test(type)) return compileBytes(await read(response), url.href);
+    // The copy is read along to see that the download goes on.
+    const copy = response.clone();
+    const module = WebAssembly.compileStreaming(response);
+    module.catch(() => {}); // that the download broke off says more
+    await read(copy);
+    return module;
+  });
 }
 
-/** The place of the module as a URL; a string is relative to the page, under Node a path. */
-async function locate(wasm) {
-  if (wasm === undefined) return new URL('./pocket-diffusion.wasm', import.meta.url);
-  if (isURL(wasm)) return wasm;
-  if (!isNode()) return new URL(wasm, globalThis.document?.baseURI ?? globalThis.location?.href);
-  const { pathToFileURL } = await importBuiltin('url');
-  return parseURL(wasm) ?? pathToFileURL(wasm);
-}
-
+/** @returns {never} */
 function failed(error) {
   if (error instanceof PocketDiffusionError) throw error;
   throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be loaded: ${error.message}`, { cause: error });
 }
 
 /** Begins a download that all calls for this URL share. */
-function begin(url) {
+function begin(url, stallTimeout) {
   const controller = new AbortController();
-  const entry = { module: compileURL(url, controller.signal).catch(failed), done: false, waiting: 0, controller };
+  const entry = { module: compileURL(url, controller.signal, stallTimeout).catch(failed), done: false, waiting: 0, controller };
   entries.set(url.href, entry);
   entry.module.then(() => { entry.done = true; }, () => forget(url, entry));
   return entry;
@@ -66,8 +67,8 @@ function forget(url, entry) {
   if (entries.get(url.href) === entry) entries.delete(url.href);
 }
 
-async function compileShared(url, signal) {
-  const entry = entries.get(url.href) ?? begin(url);
+async function compileShared(url, { signal, stallTimeout }) {
+  const entry = entries.get(url.href) ?? begin(url, stallTimeout);
   entry.waiting++;
   try {
     return await abortable(entry.module, signal);
@@ -83,13 +84,14 @@ async function compileShared(url, signal) {
 
 /**
  * A compiled module is kept for the next call; a failure is not, so that the next call tries again.
- * @param {string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module} [wasm] default: the file beside this one
- * @param {AbortSignal} [signal]
+ * @param {import('./index.d.ts').LoadOptions['wasm']} wasm default: the file beside this one
+ * @param {{ signal?: AbortSignal, stallTimeout?: number }} [options] as in LoadOptions
  * @returns {Promise<WebAssembly.Module>}
  */
-export async function compile(wasm, signal) {
+export async function compile(wasm, { signal, stallTimeout = STALL_TIMEOUT } = {}) {
   checkJavaScriptEngine();
   if (isModule(wasm)) return wasm;
   if (isBytes(wasm)) return compileBytes(copyBytes(wasm, 'wasm'), 'wasm').catch(failed);
-  return compileShared(await locate(wasm), signal);
+  const url = wasm === undefined ? new URL('./pocket-diffusion.wasm', import.meta.url) : await locate(wasm);
+  return compileShared(url, { signal, stallTimeout });
 }

@@ -5,9 +5,23 @@ import { importBuiltin } from './platform.mjs';
 import { isRequest, makeMessage, packError } from './protocol.mjs';
 import { buffersOfTrace } from './trace.mjs';
 
+/** @type {any} */
 let port = globalThis; // where messages come from and go to
 let host = null;
 const calls = new Map(); // id -> { controller, proceed }
+
+/**
+ * Browsers take a lock back when a worker ends, whatever ended it: whoever waits for it learns of that. They have locks
+ * in secure contexts alone; the page learns here whether there is one, and its name, which no other worker has.
+ */
+function holdLock() {
+  const name = `pocket-diffusion ${performance.timeOrigin} ${Math.random()}`;
+  globalThis.navigator?.locks?.request(name, { ifAvailable: true }, (lock) => {
+    if (!lock) return undefined;
+    port.postMessage(makeMessage('alive', 0, { lock: name }));
+    return new Promise(() => {});
+  }).catch(() => {}); // not in a page without an origin of its own
+}
 
 const buffersOf = (...arrays) => arrays.filter(Boolean).map((array) => array.buffer);
 
@@ -51,13 +65,15 @@ async function serve(message) {
 function receive({ data: message }) {
   if (!isRequest(message)) return;
   const call = calls.get(message.id);
-  if (message.type === 'continue') call?.proceed?.();
+  if (message.type === 'ping') port.postMessage(makeMessage('pong', message.id));
+  else if (message.type === 'continue') call?.proceed?.();
   else if (message.type === 'abort') call?.controller.abort();
   else if (!call && (host !== null) !== (message.type === 'open')) serve(message);
 }
 
 if (typeof globalThis.postMessage === 'function') {
   port.addEventListener('message', receive);
+  holdLock();
 } else {
   // A thread of Node.js; messages wait there until somebody listens.
   importBuiltin('worker_threads').then(({ parentPort }) => {

@@ -1,9 +1,9 @@
 // The library on an empty page under a strict Content-Security-Policy, in Chromium and in Firefox.
 
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { modelPath, nativeHashes, requests } from '../native_pictures.mjs';
+import { modelPath, modelPaths, nativeHashes, requests } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
@@ -30,6 +30,9 @@ for (const name of BROWSERS) {
     let troubles;
     before(async () => {
       site = await serveSite();
+      for (const [model, path] of Object.entries(modelPaths)) {
+        if (path !== modelPath) site.extra.set(`${model}.gguf`, { type: 'application/octet-stream', body: readFileSync(path) });
+      }
       session = await launch(name);
       ({ page, troubles } = await openPage(session.browser, `${site.url}blank.html`, { prepare: defineHelpers }));
       await page.evaluate(async () => {
@@ -53,11 +56,17 @@ for (const name of BROWSERS) {
     });
 
     test('makes the pixels of the native program', async () => {
-      const hashes = await page.evaluate(async (all) => {
+      const hashes = await page.evaluate(async (all, names) => {
+        const { load } = await import(new URL('index.mjs', location.href).href);
+        const models = {};
+        for (const name of names) models[name] = name === 'doodles' ? model : await load(new URL(`${name}.gguf`, location.href));
         const found = [];
-        for (const request of all) found.push(await pixelHash(await model.generate(request)));
+        for (const { model: name, ...options } of all) {
+          if (typeof options.seed === 'string') options.seed = BigInt(options.seed);
+          found.push(await pixelHash(await models[name].generate(options)));
+        }
         return found;
-      }, requests);
+      }, requests, Object.keys(modelPaths));
       assert.deepEqual(hashes, nativeHashes());
     });
 

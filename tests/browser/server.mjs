@@ -10,8 +10,9 @@ import { buildSite } from '../../scripts/build_site.mjs';
 /** No part of the page may count on lying at the root of its host. */
 const SUB_PATH = '/some/where/';
 
-const CONTENT_SECURITY_POLICY =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; " +
+const contentSecurityPolicy = (connect) =>
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; " +
+  `connect-src 'self' ${connect}; ` +
   "img-src 'self' blob: data:; style-src 'self'";
 
 /** A page with nothing on it but the policy, for tests of the library alone. */
@@ -25,11 +26,12 @@ addEventListener('message', ({ data }) => {
 });`;
 
 /**
- * @returns {Promise<{ url: string, requests: string[], extra: Map<string, { type: string, body: string }>, close: () => Promise<void> }>}
+ * @param {{ connect?: string }} [options] other origins that pages may fetch from
+ * @returns {Promise<{ url: string, requests: string[], extra: Map<string, { type: string, body: string | Uint8Array }>, close: () => Promise<void> }>}
  *   url of the folder, with a slash at the end; requests: paths below it, in order of arrival;
  *   extra: answers that go before those of the site
  */
-export async function serveSite() {
+export async function serveSite({ connect = '' } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-site-'));
   await buildSite(folder);
   const serveFile = sirv(folder, { etag: true });
@@ -45,7 +47,7 @@ export async function serveSite() {
     const path = pathname.slice(SUB_PATH.length);
     requests.push(path);
     // index.html brings its own.
-    if (path !== '') response.setHeader('Content-Security-Policy', CONTENT_SECURITY_POLICY);
+    if (path !== '') response.setHeader('Content-Security-Policy', contentSecurityPolicy(connect));
     if (extra.has(path)) {
       const { type, body } = extra.get(path);
       return response.writeHead(200, { 'Content-Type': type }).end(body);

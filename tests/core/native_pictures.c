@@ -2,12 +2,15 @@
  *
  *   native_pictures MODEL < REQUESTS > PIXELS
  *
- * Each line of standard input is one picture, "label seed guidance_scale
- * sampler steps eta" with the sampler's number; its 8-bit pixels follow on
+ * Each line of standard input is one picture, "label=0 seed=7 steps=20 ...":
+ * fields of pd_picture and pd_options with their values, those of enumerations
+ * as numbers; what is not named keeps its default. The 8-bit pixels follow on
  * standard output. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "pocket_diffusion.h"
 
@@ -32,6 +35,45 @@ static int fail(const pd_error *error)
     return 1;
 }
 
+typedef struct option_field {
+    const char *name;
+    size_t offset;
+    int is_float;
+} option_field;
+
+#define WHOLE(name) {#name, offsetof(pd_options, name), 0}
+#define FLOAT(name) {#name, offsetof(pd_options, name), 1}
+static const option_field fields[] = {
+    WHOLE(sampler), WHOLE(steps), FLOAT(guidance_scale), FLOAT(eta), FLOAT(rescale), FLOAT(keep_parallel), WHOLE(projection),
+    WHOLE(time_grid), WHOLE(ddpm_mean), WHOLE(ddpm_variance), FLOAT(threshold), FLOAT(momentum), FLOAT(norm_threshold),
+    WHOLE(cfg_plus_plus), WHOLE(guidance_first), WHOLE(guidance_last), WHOLE(guidance_schedule), WHOLE(negative_label),
+};
+
+/* Sets what a word such as "steps=20" says; 0 if there is no such field. */
+static int set_field(char *word, pd_options *options, pd_picture *picture)
+{
+    char *value = strchr(word, '=');
+    if (!value) return 0;
+    *value++ = 0;
+    if (strcmp(word, "label") == 0) return sscanf(value, "%" SCNd32, &picture->label);
+    if (strcmp(word, "seed") == 0) return sscanf(value, "%" SCNu64, &picture->seed);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (strcmp(word, fields[i].name) != 0) continue;
+        void *field = (char *)options + fields[i].offset;
+        return fields[i].is_float ? sscanf(value, "%f", (float *)field) : sscanf(value, "%" SCNd32, (int32_t *)field);
+    }
+    return 0;
+}
+
+static int read_line(char *line, const pd_model *model, pd_options *options, pd_picture *picture)
+{
+    *picture = (pd_picture){0, 0, 0};
+    pd_options_init(model, options);
+    for (char *word = strtok(line, " \n"); word; word = strtok(NULL, " \n"))
+        if (!set_field(word, options, picture)) return 0;
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     size_t size = 0;
@@ -49,11 +91,14 @@ int main(int argc, char **argv)
     unsigned char *pixels = malloc(pixel_bytes);
 
     pd_options options;
-    pd_picture picture = {0, 0, 0};
-    pd_options_init(model, &options);
+    pd_picture picture;
+    char line[1024];
     int status = pixels ? 0 : 1;
-    while (!status && scanf("%" SCNd32 " %" SCNu64 " %f %" SCNd32 " %" SCNd32 " %f", &picture.label, &picture.seed,
-                            &options.guidance_scale, &options.sampler, &options.steps, &options.eta) == 6) {
+    while (!status && fgets(line, sizeof line, stdin)) {
+        if (!read_line(line, model, &options, &picture)) {
+            fprintf(stderr, "native_pictures: unknown field\n");
+            return 2;
+        }
         pd_run *run;
         if (pd_run_start(model, &options, &picture, 1, &run, &error) != PD_OK) return fail(&error);
         while (!status && pd_run_steps_done(run) < pd_run_steps_total(run))

@@ -39,12 +39,15 @@ const withoutComments = (text) => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^
 const list = (folder, ...extensions) => readdirSync(join(root, folder)).filter((name) => extensions.includes(extname(name)));
 const read = (...path) => withoutComments(readFileSync(join(root, ...path), 'utf8'));
 
+/** The reader of files has several sources: gguf.c, gguf_values.c, ... */
+const partOf = (file) => basename(file, extname(file)).replace(/^gguf_.*/, 'gguf');
+
 /** Our own headers that a file includes, as names of parts; those of src/kernels are all "kernels". */
 function includes(text, kernelHeaders) {
   return [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)]
     .map(([, header]) => header)
     .filter((header) => !header.endsWith('stb_image_write.h'))
-    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : basename(header, '.h')));
+    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : partOf(header)));
 }
 
 /** Part -> set of the parts it includes, from the sources. */
@@ -53,7 +56,7 @@ function partsOfCore() {
   const parts = new Map();
   for (const folder of ['src', 'src/kernels']) {
     for (const file of list(folder, '.c', '.h')) {
-      const part = folder === 'src/kernels' ? 'kernels' : basename(file, extname(file));
+      const part = folder === 'src/kernels' ? 'kernels' : partOf(file);
       const known = parts.get(part) ?? new Set();
       includes(read(folder, file), kernelHeaders).forEach((other) => other !== part && known.add(other));
       parts.set(part, known);

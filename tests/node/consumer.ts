@@ -1,9 +1,9 @@
 // What an application in TypeScript writes; tests/node/types.test.mjs compiles it, nothing runs it. The lines after a
 // "@ts-expect-error" must not compile.
 import {
-  PocketDiffusionError, encodePNG, load, readRecipe, version,
+  PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep,
+  type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -18,6 +18,14 @@ export async function open(source: ModelSource = sources[0]!): Promise<Model> {
     workers: 2,
   };
   return load(source, options);
+}
+
+export async function openListed(list: URL): Promise<Model> {
+  const options: ManifestOptions = { stallTimeout: 10_000 };
+  const [first]: ManifestEntry[] = await readManifest(list, options);
+  if (!first) throw new Error('an empty list');
+  const { url, sha256, fileBytes } = first;
+  return load(url, { sha256, fileBytes, stallTimeout: Infinity, workerTimeout: 5000 });
 }
 
 export async function draw(model: Model): Promise<Uint8Array> {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { PocketDiffusionError, encodePNG, load, version } from 'pocket-diffusion';
+import { withTrap } from './faulty_modules.mjs';
 import { hash, root, tinyBytes, wasmPath } from './helpers.mjs';
 import { decodePNG } from './png_reader.mjs';
 
@@ -339,26 +340,6 @@ test('toRGBA repeats grey and is opaque', async () => {
     assert.deepEqual([...rgba.subarray(index * 4, index * 4 + 4)], [value, value, value, 255]);
   });
 });
-
-/** Runs `use` while new instances of the module end in `unreachable` at the k-th call of `name`. */
-async function withTrap(name, k, use) {
-  // (func (export "trap") unreachable)
-  const bytes = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 7, 8, 1, 4, 116, 114, 97, 112, 0, 0, 10, 5, 1, 3, 0, 0, 11);
-  const { trap } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
-  const { instantiate } = WebAssembly;
-  let left = k;
-  let instances = 0;
-  WebAssembly.instantiate = async (...values) => {
-    const { exports } = await instantiate(...values);
-    instances++;
-    return { exports: { ...exports, [name]: (...inner) => (--left === 0 ? trap() : exports[name](...inner)) } };
-  };
-  try {
-    return await use(() => instances);
-  } finally {
-    WebAssembly.instantiate = instantiate;
-  }
-}
 
 test('a trap ends the calls of its instance; the next call gets a fresh one', async () => {
   await withTrap('pd_wasm_run_step', 4, async (instances) => {

@@ -4,9 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { test } from 'node:test';
-import { transform } from 'esbuild';
 import * as library from 'pocket-diffusion';
-import { gzipSync } from 'node:zlib';
 import { root } from './helpers.mjs';
 
 /** The files that importing `entry` loads, and their sources. */
@@ -27,14 +25,6 @@ test('the browser modules depend on nothing but each other', () => {
   assert.ok(files.size >= 10);
   const names = [...files.keys()].map((file) => relative(join(root, 'web'), file));
   for (const name of ['engine.mjs', 'host.mjs', 'pool.mjs', 'thread.mjs', 'protocol.mjs', 'worker.mjs']) assert.ok(names.includes(name), name);
-});
-
-test('they are small', async () => {
-  // Minified, and file by file, as a server sends them.
-  const minified = await Promise.all([...files.values()].map((source) => transform(source, { minify: true, format: 'esm', target: 'es2022' })));
-  const sizes = minified.map(({ code }) => gzipSync(code, { level: 9 }).length);
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert.ok(total <= 20_000, `${total} bytes with gzip`);
 });
 
 test('they need neither unsafe-eval nor unsafe-inline', () => {

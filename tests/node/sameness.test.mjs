@@ -1,30 +1,40 @@
-// The same request makes the same bytes in WebAssembly under Node and in native code of two compilers.
+// The same request makes the same bytes in WebAssembly under Node.js, this one and the newest, and in native code of two
+// compilers, optimised and not. tests/browser/library.test.mjs does the same in browsers.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { load } from 'pocket-diffusion';
-import { modelPath, nativeHashes, pixelHash, requests } from '../native_pictures.mjs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { engineHashes } from '../engine_hashes.mjs';
+import { isBuilt, nativeHashes, requests } from '../native_pictures.mjs';
+import { root } from './helpers.mjs';
 
-let model;
-const hashes = [];
-before(async () => {
-  model = await load(modelPath);
-  for (const request of requests) hashes.push(pixelHash((await model.generate(request)).pixels));
-});
-after(() => model.close());
+const hashes = await engineHashes();
+const newestNode = join(root, 'build', 'newest_node', 'node_modules', '.bin', 'node');
 
-test('the requests make different pictures', () => {
+test('the requests are many, and make different pictures', () => {
+  assert.ok(requests.length >= 100, `${requests.length} requests`);
   assert.equal(new Set(hashes).size, requests.length);
 });
 
-test('Node equals native code (gcc, optimised)', () => {
-  assert.deepEqual(hashes, nativeHashes('native'));
-});
+// Without optimisation a network call takes a hundred times as long: the small networks and shorter requests must do.
+const short = ({ model, steps }) => model !== 'doodles' && steps <= 12;
+const all = () => true;
+for (const [build, what, chosen] of [
+  ['native', 'gcc, optimised', all], ['gcc-debug', 'gcc, not optimised', short], ['clang-release', 'clang, optimised', all],
+  ['debug', 'clang, not optimised', short],
+]) {
+  test(`Node.js equals native code (${what})`, { skip: !isBuilt(build) && `build/${build} is not there` }, () => {
+    const asked = requests.filter(chosen);
+    assert.ok(asked.length >= 100);
+    assert.deepEqual(nativeHashes(build, asked), hashes.filter((_, index) => chosen(requests[index])));
+  });
+}
 
-// Without optimisation a network call takes a hundred times as long: the shorter requests must do.
-const debugMissing = !existsSync(new URL('../../build/debug/tests/native_pictures', import.meta.url));
-test('Node equals native code (clang, not optimised)', { skip: debugMissing && 'build/debug is not there' }, () => {
-  const short = requests.flatMap((request, index) => (request.steps <= 7 ? [index] : []));
-  assert.ok(short.length >= 4);
-  assert.deepEqual(short.map((index) => hashes[index]), nativeHashes('debug', short.map((index) => requests[index])));
+test('this Node.js equals the newest one', { skip: !existsSync(newestNode) && 'build/newest_node is not there' }, (context) => {
+  const version = execFileSync(newestNode, ['--version']).toString().trim();
+  context.diagnostic(`${process.version} and ${version}`);
+  assert.notEqual(version, process.version);
+  const output = execFileSync(newestNode, [join(root, 'tests', 'engine_hashes.mjs')]);
+  assert.deepEqual(JSON.parse(output.toString()), hashes);
 });

@@ -1,4 +1,5 @@
-"""Makes tests/golden/tiny.gguf and tests/golden/tiny.bin: a whole small model and what PyTorch makes of it.
+"""Makes tests/golden/tiny.gguf and tests/golden/tiny.bin: a whole small model and what PyTorch makes of it; and
+tests/golden/tiny_colour.gguf, another one, whose pictures are compared between engines.
 
 A network with random weights in the reference's shape: two levels, 12 channels wide (not a multiple of 8), pixel
 unshuffle 2, stored as F16. The expectations come from the reference with the weights as stored in the file, so that
@@ -39,7 +40,31 @@ RUNS = (
 )
 
 
+COLOUR_UNET = dict(dim=8, num_classes=4, cond_drop_prob=0.2, dim_mults=(1, 2), channels=3, attn_dim_head=8, attn_heads=2)
+
+
+def make_colour_model() -> None:
+    """Another objective, schedule, storage type and attention, three channels, and sides that are no power of two."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "colour.pt"
+        torch.save(
+            dict(
+                unet=COLOUR_UNET,
+                ema=reference.random_unet(COLOUR_UNET, seed=21).state_dict(),
+                diffusion=dict(image_size=12, timesteps=60, objective="pred_noise", beta_schedule="linear"),
+                pixel_unshuffle=1,
+                image=dict(height=12, width=12, channels=3),
+                classes=["red", "green", "blue", "grey"],
+            ),
+            checkpoint,
+        )
+        arguments = [str(checkpoint), str(GOLDEN / "tiny_colour.gguf"), "--type", "q8_0", "--name", "Tiny colour test model"]
+        if export_main(arguments) != 0:
+            raise SystemExit("export failed")
+
+
 def main() -> None:
+    make_colour_model()
     unet = reference.random_unet(UNET, seed=20)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "tiny.pt"

@@ -14,7 +14,6 @@ const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 export class Controls {
   #settings;
   #info;
-  #labels;
   #onChange;
   #byPointer = false;
   #classes;
@@ -29,7 +28,6 @@ export class Controls {
    */
   constructor({ labels, info }, settings, onChange) {
     this.#info = info;
-    this.#labels = labels;
     this.#onChange = onChange;
     this.#classes = new RadioGroup(element('class-list'), labels, (label) => {
       this.#change({ label, ...(this.#locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
