@@ -8,6 +8,15 @@ import { COUNTS, MAX_SEED, SAMPLERS, SCALE, rollSeed, roundScale } from './setti
 /** @typedef {import('./options.mjs').Option} Option */
 
 const element = (id) => document.getElementById(id);
+/** Enter takes the value over; it does not submit the form, which would draw with another seed. */
+function takeOverOnEnter(input) {
+  input.onkeydown = (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    input.onchange();
+  };
+}
+
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 
@@ -123,6 +132,7 @@ export class Controls {
       if (value <= MAX_SEED) this.change({ seed: value });
       else seed.value = String(this.#settings.seed);
     };
+    takeOverOnEnter(seed);
     element('roll').onclick = roll;
     lock.onclick = () => lock.setAttribute('aria-pressed', String(!this.locked));
     element('controls').onsubmit = (event) => {
@@ -140,6 +150,7 @@ export class Controls {
       if (value >= 1 && value <= this.#model.info.timesteps) this.change({ steps: value });
       else steps.value = String(this.#settings.steps);
     };
+    takeOverOnEnter(steps);
   }
 
   // ---- more settings
@@ -159,6 +170,7 @@ export class Controls {
     const input = this.#makeInput(option);
     input.id = id;
     input.onchange = () => this.#readOption(option, input);
+    if (input.localName === 'input') takeOverOnEnter(input);
     const hint = Object.assign(document.createElement('p'), { className: 'hint', id: `${id}-hint` });
     input.setAttribute('aria-describedby', hint.id);
     field.append(title, input, hint);

@@ -42,7 +42,7 @@ export const OPTIONS = [
   },
   { name: 'negativeLabel', key: 'away', title: 'Guide away from', kind: 'class', initial: () => null },
   {
-    name: 'guidanceSchedule', key: 'schedule', title: 'Guidance over the steps', kind: 'choice', choices: GUIDANCE_SCHEDULES,
+    name: 'guidanceSchedule', key: 'schedule', title: 'Guidance schedule', kind: 'choice', choices: GUIDANCE_SCHEDULES,
     initial: () => 'constant', applies: ({ guidanceScale }) => guidanceScale >= 1, needs: 'a scale of 1 or more',
   },
   { name: 'guidanceLow', key: 'low', title: 'Guide from timestep', kind: 'whole', range: timestep, step: 1, initial: () => 0 },
