@@ -24,6 +24,8 @@ const element = (id) => document.getElementById(id);
 const page = element('page');
 const big = element('big');
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
+/** Between parts of the work: the page answers in the meantime. */
+const nextTask = () => new Promise((resolve) => setTimeout(resolve));
 const plural = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
 const MEGABYTE = 1e6;
@@ -53,8 +55,8 @@ const film = new Film(element('film-state'), element('film-preview'), look);
 let model = null;
 /** @type {Controls | null} */
 let controls = null;
-/** @type {ClassPicker} */
-let classes;
+/** @type {ClassPicker | null} */
+let classes = null;
 /** @type {Recorder} */
 let recorder;
 let classesWanted = []; // class numbers on classBoard
@@ -90,7 +92,7 @@ async function open(source) {
     const loaded = await loadModel(source, (progress) => attempt === newestLoad && showDownload(progress));
     if (attempt !== newestLoad) return loaded.close();
     loadMilliseconds = performance.now() - startedAt;
-    use(loaded, source);
+    await use(loaded, source);
   } catch (error) {
     if (attempt === newestLoad) refuse(error, source);
   }
@@ -107,7 +109,7 @@ function refuse(error, source) {
 }
 
 /** Connects everything to a model. @param {import('./index.d.ts').Model} next @param {string | File} source */
-function use(next, source) {
+async function use(next, source) {
   const previous = model;
   model = next;
   studio.setModel(model, workerCount());
@@ -118,11 +120,13 @@ function use(next, source) {
   blank(big);
   wordStyle = '';
   const settings = { ...defaultSettings(model), ...startLabel(), ...parseLink().settings };
+  controls = new Controls(model, settings, show);
+  describeModel(source);
+  if (!classes) await nextTask();
+  if (model !== next) return;
   classes = new ClassPicker(
     { list: element('class-list'), box: element('search'), search: element('class-search'), hint: element('class-hint') },
     model.labels, (label) => controls.pickClass(label), drawClasses);
-  controls = new Controls(model, settings, show);
-  describeModel(source);
   page.dataset.ready = '';
   show(controls.settings);
   reportLink();
@@ -186,6 +190,7 @@ function showDownload({ loaded, total }) {
 
 /** @param {import('./page/settings.mjs').Settings} settings */
 function show(settings, { draft = false, again = false } = {}) {
+  if (!classes) return; // the page is not ready, and will show the settings when it is
   hideError();
   stopPlaying();
   const { label, seed, count, guidanceScale } = settings;
@@ -214,6 +219,7 @@ function showAddress() {
 /** Pictures of these classes are wanted for the picker. */
 function drawClasses(labels) {
   classesWanted = labels;
+  if (gridBoard.slots.length === 0) return; // its pictures come first
   const settings = defaultSettings(model);
   const steps = Math.min(settings.steps, CLASS_STEPS);
   classBoard.show(labels.map((label) => requestOf({ ...settings, label, steps, seed: CLASS_SEED })));
@@ -561,4 +567,4 @@ new IntersectionObserver(([{ isIntersecting }]) => {
   drawSweep();
 }, { rootMargin: '200px' }).observe(element('sweep'));
 addEventListener('hashchange', openLink);
-start();
+setTimeout(start); // in a task of its own, as everything that takes time

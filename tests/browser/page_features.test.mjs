@@ -55,11 +55,13 @@ const decodeAnimation = async (page, bytes) => {
     const frames = [];
     for (let frameIndex = 0; frameIndex < frameCount; frameIndex++) {
       const { image } = await decoder.decode({ frameIndex });
+      const { duration } = image;
       const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
-      const context = canvas.getContext('2d');
+      const context = canvas.getContext('2d', { willReadFrequently: true });
       context.drawImage(image, 0, 0);
       const { data: rgba } = context.getImageData(0, 0, canvas.width, canvas.height);
-      frames.push({ width: canvas.width, duration: image.duration, pixels: btoa(Array.from({ length: rgba.length / 4 }, (_, index) => String.fromCharCode(rgba[index * 4])).join('')) });
+      image.close();
+      frames.push({ width: canvas.width, duration, pixels: btoa(Array.from({ length: rgba.length / 4 }, (_, index) => String.fromCharCode(rgba[index * 4])).join('')) });
     }
     return { animated, repetitionCount: String(repetitionCount), frames };
   }, bytes.toString('base64'));
@@ -173,6 +175,7 @@ for (const name of BROWSERS) {
       await page.$eval('#more', (details) => (details.open = true));
       const samplers = await page.$$eval('#sampler option', (options) => options.map(({ value }) => value));
       assert.deepEqual(samplers, ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc']);
+      await page.waitForSelector('#option-grid');
       await change(page, () => page.select('#option-grid', 'trailing'));
       await change(page, () => setNumber(page, '#option-eta', 0.5));
       await change(page, () => page.select('#option-away', 'dog'));

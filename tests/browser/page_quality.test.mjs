@@ -24,6 +24,8 @@ const HASH = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
 const FIRST_PICTURE = 1500;
 const CODE_BYTES = 130_000; // with gzip
 const DOWNLOAD_BYTES = 4_000_000;
+/** Of the page's thread, in milliseconds of its CPU time. */
+const LONGEST_TASK = 50;
 /** Other programs on the machine can only make a measurement worse: the best of so many counts. */
 const TRIES = 4;
 
@@ -43,10 +45,32 @@ async function violations(page) {
   return found;
 }
 
+/** How much longer a computation takes than it would with a core of its own; 2 at most, for more excuses too much. */
+function slowdown() {
+  const start = performance.now();
+  const cpu = process.cpuUsage();
+  while (performance.now() - start < 200);
+  const { user, system } = process.cpuUsage(cpu);
+  return Math.min(2, ((performance.now() - start) * 1000) / (user + system));
+}
+
+/** The most CPU time that one task of the page's main thread took, from Chromium's trace, in milliseconds. */
+function longestTask(trace) {
+  const { traceEvents } = JSON.parse(Buffer.from(trace).toString());
+  // The browser's own pages have main threads, too: the page's is the one that set the mark.
+  const { pid, tid } = traceEvents.find(({ name }) => name === 'first-picture');
+  const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && event.pid === pid && event.tid === tid);
+  assert.ok(tasks.length > 100, 'the trace has tasks');
+  return Math.max(...tasks.map(({ tdur }) => tdur / 1000));
+}
+
 /** States of the page, each on top of the one before. */
 const STATES = {
   'as it opens': async () => {},
-  'details open': (page) => page.$$eval('details', (all) => all.forEach((details) => (details.open = true))),
+  'details open': async (page) => {
+    await page.$$eval('details', (all) => all.forEach((details) => (details.open = true)));
+    await page.waitForSelector('#option-grid');
+  },
   'settings that do not apply': (page) => change(page, () => page.select('#sampler', 'ddpm')),
   'a preview': async (page) => {
     await page.$eval('#scale', (slider) => {
@@ -114,19 +138,25 @@ describe('quality of the page', () => {
 
   test('the first picture comes soon, nothing shifts, and the page is never busy for long', async () => {
     const tries = [];
-    const good = ({ first, shift, longest }) => first < FIRST_PICTURE && shift === 0 && longest <= 50;
+    const good = ({ first, slowdown, shift, longest }) => first / slowdown < FIRST_PICTURE && shift === 0 && longest <= LONGEST_TASK;
     while (tries.length < TRIES && !tries.some(good)) {
       const context = await session.browser.createBrowserContext();
-      const { page } = await openPage(context, site.url, { prepare: () => {
+      const page = await context.newPage();
+      await page.evaluateOnNewDocument(() => {
         globalThis.shift = 0;
-        globalThis.longest = 0;
         new PerformanceObserver((list) => list.getEntries().forEach(({ value }) => (shift += value))).observe({ type: 'layout-shift', buffered: true });
-        new PerformanceObserver((list) => list.getEntries().forEach(({ duration }) => (longest = Math.max(longest, duration)))).observe({ type: 'longtask', buffered: true });
-      } });
+      });
+      await page.tracing.start({ categories: ['toplevel', 'blink.user_timing'] });
+      const before = slowdown();
+      await page.goto(site.url);
+      await page.waitForFunction(() => performance.getEntriesByName('first-picture').length > 0);
+      const factor = (before + slowdown()) / 2;
       await settled(page);
       await page.$eval('#sweep', (row) => row.scrollIntoView());
       await page.waitForSelector('#sweep[data-state="done"]', { timeout: 30_000 });
-      tries.push(await page.evaluate(() => ({ first: performance.getEntriesByName('first-picture')[0].startTime, shift, longest })));
+      const longest = longestTask(await page.tracing.stop());
+      const seen = await page.evaluate(() => ({ first: performance.getEntriesByName('first-picture')[0].startTime, shift }));
+      tries.push({ ...seen, longest, slowdown: factor });
       await context.close();
     }
     assert.ok(tries.some(good), JSON.stringify(tries));

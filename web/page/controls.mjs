@@ -53,7 +53,7 @@ export class Controls {
     this.#connectScale();
     this.#connectSeed();
     this.#connectSteps();
-    this.#makeOptions();
+    this.#connectOptions();
     this.settings = settings;
     for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'sampler']) element(id).disabled = false;
   }
@@ -155,11 +155,19 @@ export class Controls {
 
   // ---- more settings
 
-  #makeOptions() {
-    this.#fields.clear();
-    element('options').replaceChildren(...OPTIONS.map((option) => this.#makeField(option)));
+  /** The fields are made when they are asked for, and anew for another model. */
+  #connectOptions() {
+    const more = element('more');
+    const make = () => {
+      if (!more.open || this.#fields.size > 0) return;
+      element('options').replaceChildren(...OPTIONS.map((option) => this.#makeField(option)));
+      this.#showOptions();
+    };
+    element('options').replaceChildren();
+    more.ontoggle = make;
     element('reset').onclick = () =>
       this.change(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(this.#model)])));
+    queueMicrotask(make); // open already: when the settings are there
   }
 
   /** @param {Option} option */
@@ -205,15 +213,13 @@ export class Controls {
   }
 
   #showOptions() {
-    let changed = 0;
     for (const [option, { input, hint }] of this.#fields) {
-      const value = this.#settings[option.name];
       const usable = applies(option, this.#settings);
-      input.value = formatOption(option, value, this.#model.labels);
+      input.value = formatOption(option, this.#settings[option.name], this.#model.labels);
       input.disabled = !usable;
       hint.textContent = usable ? '' : `needs ${option.needs}`;
-      if (usable && value !== option.initial(this.#model)) changed++;
     }
+    const changed = OPTIONS.filter(({ name, initial }) => this.#settings[name] !== initial(this.#model)).length;
     element('more-changed').textContent = changed ? `${changed} changed` : '';
     element('reset').disabled = changed === 0;
   }

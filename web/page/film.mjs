@@ -80,7 +80,8 @@ export class Film {
   /** Shows one more moment of the run. @param {Frame} frame */
   add(frame) {
     this.#prepare(frame.steps);
-    this.#frames.push(frame);
+    // Those of a run before may be on show.
+    this.#frames = [...this.#frames.filter(({ step }) => step < frame.step), frame];
     const column = this.#columns.indexOf(frame.step);
     if (column >= 0) this.#rows.forEach(({ tiles, kind }) => paint(tiles[column].canvas, frame[kind]));
   }

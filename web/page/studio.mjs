@@ -208,6 +208,7 @@ export class Studio {
   /** @type {Board[]} */
   #boards = [];
   #begun = 0;
+  #warm = false; // the model has made a picture
 
   /** Steps of a draft: as many as this device can take in DRAFT_MILLISECONDS. */
   draftSteps = DRAFT_STEPS.initial;
@@ -228,6 +229,7 @@ export class Studio {
     this.#model = model;
     this.#workers = workers;
     this.draftSteps = DRAFT_STEPS.initial;
+    this.#warm = false;
   }
 
   /** To be called when a board wants other pictures: those of less important boards can wait. */
@@ -244,11 +246,17 @@ export class Studio {
     if (!this.#model) return;
     for (;;) {
       const job = this.#next();
-      const drafting = this.#boards.some((board) => board.working && board.drafting);
       const running = this.#boards.reduce((sum, { slots }) => sum + slots.filter(({ run }) => run).length, 0);
-      if (!job || running >= this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS)) return;
+      if (!job || running >= this.#room()) return;
       this.#start(...job);
     }
+  }
+
+  /** Runs that may be under way: one alone until there is a first picture, so that it comes soon. */
+  #room() {
+    if (!this.#warm) return 1;
+    const drafting = this.#boards.some((board) => board.working && board.drafting);
+    return this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
   }
 
   /** @returns {[Board, Slot] | null} */
@@ -274,6 +282,7 @@ export class Studio {
       const picture = await model.generate({ ...request, steps, signal: run.controller.signal, ...board.viewsOf(slot, run) });
       if (slot.run !== run) return;
       slot.run = null;
+      this.#warm = true;
       if (run.draft) this.#measure((performance.now() - startedAt) / steps);
       board.complete(slot, run, picture);
     } catch (error) {
