@@ -16,8 +16,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const web = join(root, 'web');
 const weights = join(root, 'weights');
 
-/** What other pages may import from the site, if it is there. */
-const LIBRARY = ['index.mjs', 'element.mjs'];
+/** What other pages may import from the site. */
+const LIBRARY = ['index.mjs'];
+/** The element for other pages, and its name in the site. */
+const ELEMENT = { source: 'element.mjs', target: 'pocket-diffusion.mjs' };
 const BUNDLES = ['page.mjs', 'worker.mjs'];
 const SERVICE_WORKER = 'service_worker.js';
 
@@ -93,8 +95,6 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
-  const library = [];
-  for (const path of LIBRARY) if (await exists(join(web, path))) library.push(path);
 
   const files = new Map([['index.html', html.replace('</head>', `${preloads(model)}</head>`)]]);
   for (const path of BUNDLES) files.set(path, await bundle(path, { format: 'esm' }));
@@ -103,7 +103,8 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   // The library's modules are no part of the page, and so of no copy that the service worker keeps.
   const serviceWorker = await fillServiceWorker(files, model);
   files.set(SERVICE_WORKER, serviceWorker);
-  for (const path of await reachable(library)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
+  if (await exists(join(web, ELEMENT.source))) files.set(ELEMENT.target, await bundle(ELEMENT.source, { format: 'esm' }));
+  for (const path of await reachable(LIBRARY)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
 
   await makeEmpty(folder);
   for (const [path, data] of files) {
@@ -117,7 +118,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
 
 /** Modules and workers cannot be fetched by a page that was opened from a folder: the worker starts from a Blob. */
 function inlineWorker(source) {
-  const expression = /new Worker\(new URL\('\.\/worker\.mjs', import\.meta\.url\), \{ type: 'module', /;
+  const expression = /new Worker\(new URL\('\.\/worker\.mjs', import\.meta\.url\), \{ type: 'module',? ?/;
   return {
     name: 'inline-worker',
     setup({ onLoad }) {

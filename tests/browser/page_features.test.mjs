@@ -202,7 +202,7 @@ for (const name of BROWSERS) {
       await page.click('#embed');
       await page.waitForFunction(() => globalThis.copied);
       assert.equal(await page.evaluate(() => copied),
-        `<script type="module" src="${site.url}element.mjs"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
+        `<script type="module" src="${site.url}pocket-diffusion.mjs"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
         'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
     });
 
