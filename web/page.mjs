@@ -66,6 +66,8 @@ let sweepVisible = false;
 let loadMilliseconds = 0;
 let lastRun = null;
 let listed = []; // the site's models
+let ownHash = ''; // what the page itself has put into the address
+let foreignLink = ''; // one that was made with a model that is not here
 let newestLoad = 0; // number of the newest attempt to load a model
 let retry = () => {};
 
@@ -119,7 +121,9 @@ async function use(next, source) {
   [grid, sweep, word].forEach((part) => part.clear());
   blank(big);
   wordStyle = '';
-  const settings = { ...defaultSettings(model), ...startLabel(), ...parseLink().settings };
+  const own = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
+  const settings = { ...defaultSettings(model), ...startLabel(), ...parseLink(own || location.hash).settings };
+  foreignLink = '';
   controls = new Controls(model, settings, show);
   describeModel(source);
   if (!classes) await nextTask();
@@ -138,8 +142,8 @@ function startLabel() {
 }
 
 /** What the address asks for; what it leaves out is as the model recommends. */
-function parseLink() {
-  const { settings, refused } = parseHash(location.hash, model);
+function parseLink(hash = location.hash) {
+  const { settings, refused } = parseHash(hash, model);
   if (Object.keys(settings).length === 0) return { settings, refused };
   return { settings: { ...Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)])), ...settings }, refused };
 }
@@ -213,7 +217,8 @@ function show(settings, { draft = false, again = false } = {}) {
 }
 
 function showAddress() {
-  history.replaceState(null, '', formatHash(controls.settings, model));
+  ownHash = formatHash(controls.settings, model);
+  history.replaceState(null, '', ownHash);
 }
 
 /** Pictures of these classes are wanted for the picker. */
@@ -346,14 +351,16 @@ function stopPlaying() {
 
 // ---- two settings side by side
 
+/** @returns {boolean} whether all pictures were there to be pinned */
 function pin() {
   const pictures = gridBoard.slots.map(({ picture }) => picture);
-  if (!pictures.every(Boolean)) return;
+  if (!pictures.every(Boolean)) return false;
   const { settings } = controls;
   compare.pin(settings, pictures, model.labels[settings.label]);
   element('pinned-text').textContent = describeSettings(settings, model).map(({ text }) => text).join(' · ');
   showCompare(true);
   announce('Pinned as A. Change a setting to compare.');
+  return true;
 }
 
 function unpin() {
@@ -379,8 +386,7 @@ function showDifference() {
 /** What is on show becomes A, and the settings of A are those on show. */
 function swap() {
   const { settings } = compare.pinned;
-  pin();
-  controls.change(settings);
+  if (pin()) controls.change(settings);
 }
 
 // ---- words
@@ -476,7 +482,10 @@ function copyEmbed() {
 }
 
 function openLink() {
-  if (!model) return;
+  if (!classes) return;
+  const digits = linkedModel(location.hash);
+  const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(model) && sha256.startsWith(digits));
+  if (linked) return void open(`weights/${linked.file}`);
   controls.settings = { ...controls.settings, ...parseLink().settings };
   show(controls.settings);
   reportLink();
@@ -484,10 +493,12 @@ function openLink() {
 
 /** Says what of the address this model cannot do. To be called before the address follows the settings. */
 function reportLink() {
+  if (location.hash === ownHash) return;
   const digits = linkedModel(location.hash);
   const own = modelDigits(model);
   const { refused } = parseLink();
   if (digits && own && digits !== own) {
+    foreignLink = location.hash;
     showError('This link was made with another model: its pictures differ from those here. Open that model’s file to see the very same ones.',
       `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
   } else if (refused.length > 0) {

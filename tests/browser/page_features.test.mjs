@@ -226,6 +226,7 @@ for (const name of BROWSERS) {
       tiny.close();
       assert.equal(await page.$eval('#model', (select) => select.selectedOptions[0].textContent), '<b>tiny</b>.gguf');
       assert.match(await textOf(page, '#model-line'), /^Tiny test model · /);
+      assert.equal(await page.$eval('#error', (box) => box.hidden), true);
     });
 
     test('a word is set in letters of one seed and saved as one wide picture', async () => {
@@ -255,11 +256,17 @@ for (const name of BROWSERS) {
       assert.deepEqual(troubles, []);
     });
 
-    test('a link made with another model says so', async () => {
-      const other = await openPage(session.browser, `${site.url}${HASH}&model=0123456789ab`);
+    test('a link made with another model says so, and is followed once that model is opened', async () => {
+      const hash = `#label=C&s=2&seed=5&steps=4&sampler=euler&count=1&model=${letters.info.sha256.slice(0, 12)}`;
+      const other = await openPage(session.browser, `${site.url}${hash}`);
       await settled(other.page);
       assert.match(await textOf(other.page, '#error-text'), /^This link was made with another model/);
-      assert.match(await textOf(other.page, '#error-detail'), new RegExp(`0123456789ab…, of this one: ${doodles.info.sha256.slice(0, 12)}…`));
+      assert.ok((await textOf(other.page, '#error-detail')).includes(`${letters.info.sha256.slice(0, 12)}…, of this one: ${doodles.info.sha256.slice(0, 12)}…`));
+      await dropFile(other.page, await lettersModel(), 'letters.gguf');
+      await other.page.waitForFunction((wanted) => location.hash === wanted, {}, hash);
+      await settled(other.page);
+      assert.deepEqual((await pixelsOfGrid(other.page))[0], await pixelsByNode({ label: 'C', guidanceScale: 2, seed: 5, steps: 4, sampler: 'euler' }, letters));
+      assert.equal(await other.page.$eval('#error', (box) => box.hidden), true);
       await other.page.close();
     });
 

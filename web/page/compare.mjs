@@ -2,6 +2,7 @@
 
 import { makeCanvas, paint } from './paint.mjs';
 import { OPTIONS, applies, formatOption } from './options.mjs';
+import { SAMPLER_TITLES } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
@@ -18,7 +19,7 @@ export function describeSettings(settings, model) {
     { name: 'label', text: labels[settings.label] },
     { name: 'guidanceScale', text: `scale ${settings.guidanceScale}` },
     { name: 'seed', text: `seed ${settings.seed}` },
-    { name: 'sampler', text: settings.sampler.toUpperCase() },
+    { name: 'sampler', text: SAMPLER_TITLES[settings.sampler] ?? settings.sampler },
     { name: 'steps', text: `${settings.steps} ${settings.steps === 1 ? 'step' : 'steps'}` },
   ];
   for (const option of OPTIONS) {

@@ -2,7 +2,7 @@
 
 import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
 import { RadioGroup } from './radios.mjs';
-import { COUNTS, MAX_SEED, SAMPLERS, SCALE, rollSeed, roundScale } from './settings.mjs';
+import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES, SCALE, rollSeed, roundScale } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('./options.mjs').Option} Option */
@@ -19,11 +19,6 @@ function takeOverOnEnter(input) {
 
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
-
-const SAMPLER_TITLES = {
-  ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
-  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC',
-};
 
 /** Of a model with more classes the class to guide away from is typed: its name or its number. */
 const MOST_IN_SELECT = 200;

@@ -22,6 +22,12 @@ export const SCALE = { min: 0, max: 10, step: 0.1 };
 export const COUNTS = [1, 6, 12, 24];
 /** index.html keeps room for as many. */
 const DEFAULT_COUNT = 12;
+/** As their papers call them. */
+export const SAMPLER_TITLES = {
+  ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
+  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC',
+};
+
 /** The last picture's seed, too, has to be a safe integer. */
 export const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNTS.at(-1);
 
