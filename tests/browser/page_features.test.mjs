@@ -121,7 +121,7 @@ for (const name of BROWSERS) {
       assert.notDeepEqual(await large(), finished, 'from noise');
       await page.waitForFunction((wanted) => {
         const canvas = document.getElementById('big');
-        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        const { data } = canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
         return wanted.every((value, index) => data[index * 4] === value);
       }, {}, finished);
     });

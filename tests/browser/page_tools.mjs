@@ -7,7 +7,7 @@ import { settled } from './browsers.mjs';
 /** Pixels of the canvases that `selector` finds, first channel. As one string each, for numbers travel slowly. */
 export async function pixelsOf(page, selector) {
   const all = await page.$$eval(selector, (canvases) => canvases.map((canvas) => {
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const { data } = canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
     return btoa(Array.from({ length: data.length / 4 }, (_, index) => String.fromCharCode(data[index * 4])).join(''));
   }));
   return all.map((text) => Array.from(Buffer.from(text, 'base64')));
