@@ -2,7 +2,7 @@
 # Installs what the other scripts need. start.sh, build.sh and test.sh source
 # this file; run by itself it prepares the parts that are named:
 #
-#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [package]   default: compilers npm
+#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [lighthouse] [package]   default: compilers npm
 #
 # Everything is done only where something is missing, so a second run is quick.
 # System packages come from apt-get (as root, or through sudo); on a system
@@ -149,15 +149,16 @@ npm_packages() {
   stamp npm "$key"
 }
 
-# TensorFlow.js, which only the benchmark needs: 66 MB in a folder of its own.
-benchmark_packages() {
+# What one script alone needs, in a folder of its own: TensorFlow.js (66 MB) for
+# the benchmark, Lighthouse (185 MB) for the audit of the page.
+own_packages() { # FOLDER NAME
   check_node
-  local folder=scripts/benchmark/tfjs key
-  key=$(cat $folder/package.json $folder/package-lock.json | sha256sum; node --version)
-  [ -d $folder/node_modules ] && stamped npm-benchmark "$key" && return 0
-  say "installing npm packages for the benchmark"
-  quietly npm-benchmark npm ci --prefix $folder --no-audit --no-fund || fail "npm ci failed"
-  stamp npm-benchmark "$key"
+  local folder=$1 name=npm-$2 key
+  key=$(cat "$folder/package.json" "$folder/package-lock.json" | sha256sum; node --version)
+  [ -d "$folder/node_modules" ] && stamped "$name" "$key" && return 0
+  say "installing npm packages for $2"
+  quietly "$name" npm ci --prefix "$folder" --no-audit --no-fund || fail "npm ci failed"
+  stamp "$name" "$key"
 }
 
 # What the package and the examples are tried with: bundlers, the newest Node.js, generators of documentation sites.
@@ -284,10 +285,11 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       python) python_packages scripts/requirements.txt scripts/requirements-training.txt ;;
       benchmark)
         python_packages scripts/requirements.txt scripts/requirements-benchmark.txt
-        benchmark_packages
+        own_packages scripts/benchmark/tfjs benchmark
         ;;
+      lighthouse) own_packages scripts/lighthouse lighthouse ;;
       package) package_tools ;;
-      *) fail "unknown part $part; known: compilers npm browsers python benchmark package" ;;
+      *) fail "unknown part $part; known: compilers npm browsers python benchmark lighthouse package" ;;
     esac
   done
   say "ready: $*"

@@ -8,7 +8,8 @@
 #   --port NUMBER  port on this machine, default 8080
 #
 # Needs git, Node.js 20 or newer, and either root (or sudo) on a Debian system
-# or the tools named by the message. Leaves dist/doodles.png and dist/site.
+# or the tools named by the message. Leaves dist/doodles.png, dist/site and
+# dist/pocket-diffusion.html.
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
@@ -42,9 +43,9 @@ labels=$(node web/cli.mjs info weights/doodles.gguf --json |
 mapfile -t labels <<<"$labels"
 node web/cli.mjs generate --model weights/doodles.gguf "${labels[@]}" --count 8 --seed 1 --output dist/doodles.png </dev/null ||
   fail "drawing failed"
-say "5/5 assembling the page in dist/site"
+say "5/5 assembling the page in dist/site and in dist/pocket-diffusion.html"
 node scripts/build_site.mjs </dev/null || fail "assembling the page failed"
 unlock
-say "ready: dist/doodles.png, dist/site"
+say "ready: dist/doodles.png, dist/site, dist/pocket-diffusion.html (opens without a server)"
 [ "$serve" = yes ] || exit 0
 exec node_modules/.bin/sirv dist/site --host localhost --port "$port" --no-clear --no-logs

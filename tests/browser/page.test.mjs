@@ -1,19 +1,22 @@
 // The page as a visitor meets it, in Chromium and in Firefox. What is drawn is compared with Node.
 
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import {
+  downloaded, pickClass, pixelsOfGrid, setNumber, stateOf, textOf, waitForState,
+} from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
 /** The longest time that the page may not answer, in milliseconds. */
 const LONGEST_GAP = 100;
 /** Runs under way in one worker. */
-const MOST_RUNS = 4;
+const MOST_RUNS = 2;
 
 /** Records what the page asks of its workers. Runs in the page before anything else. */
 function watch() {
@@ -29,7 +32,8 @@ function watch() {
         if (data.type === 'result' || data.type === 'failure') unanswered.delete(data.id);
       });
     }
-    if (message.type === 'generate') {
+    const isClassPicture = message.request?.pictures[0].seed === 3;
+    if (message.type === 'generate' && !isClassPicture) {
       asked.push({ slider: document.getElementById('scale')?.valueAsNumber, ...message.request });
       unanswered.add(message.id);
       // Later, for the abort of a run is posted after the start of the one that replaces it.
@@ -40,33 +44,14 @@ function watch() {
   };
 }
 
-/** Pixels of every canvas of the grid, first channel. */
-const pixelsOfGrid = (page) => page.$$eval('.tile canvas', (canvases) => canvases.map((canvas) => {
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return Array.from({ length: data.length / 4 }, (_, index) => data[index * 4]);
-}));
+/** As `watch`, on a computer with four cores. */
+const watchWithFourCores = `(${watch})(); Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 });`;
 
-const textOf = (page, selector) => page.$eval(selector, (node) => node.textContent);
-const stateOf = (page) => page.$eval('#page', (node) => node.dataset.state);
-const waitForState = (page, state) => page.waitForSelector(`#page[data-state="${state}"]`, { timeout: 30_000 });
-const pickClass = (page, name) => page.$$eval('#class-list label', (labels, wanted) =>
-  labels.find((label) => label.textContent === wanted).click(), name);
-
-/** The bytes of a file once the browser has written all of it. */
-async function downloaded(folder, file) {
-  for (let wait = 0; wait < 200; wait++) {
-    const names = await readdir(folder);
-    const bytes = names.length === 1 && names[0] === file ? await readFile(join(folder, file)) : [];
-    if (bytes.length > 0) return bytes;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`no ${file}`);
-}
-
-async function setNumber(page, selector, value) {
-  await page.$eval(selector, (input) => input.select());
-  await page.type(selector, String(value));
-  await page.keyboard.press('Enter');
+/** The class picker as a module of its own: the page's modules are bundled. */
+async function bundleClasses() {
+  const entryPoints = [fileURLToPath(new URL('../../web/page/classes.mjs', import.meta.url))];
+  const { outputFiles } = await build({ entryPoints, bundle: true, write: false, format: 'esm' });
+  return outputFiles[0].text;
 }
 
 let model;
@@ -148,7 +133,7 @@ for (const name of BROWSERS) {
       await moveTo(0.32);
       await page.mouse.down();
       for (let share = 0.32; share < 0.9; share += 0.01) await moveTo(share);
-      await page.waitForSelector('#page[data-state="draft"] .tile[data-state="draft"]');
+      await page.waitForSelector('#page[data-state="draft"] #grid .tile[data-state="draft"]');
       assert.match(await textOf(page, '#status'), /^Preview with \d of 10 steps$/);
       const during = await pixelsOfGrid(page);
       assert.notDeepEqual(during, before);
@@ -187,8 +172,9 @@ for (const name of BROWSERS) {
 
     test('saves the chosen picture as a PNG with the same pixels', async () => {
       const index = 3;
-      await page.$$eval('.tile', (tiles, wanted) => tiles[wanted].click(), index);
-      assert.match(await textOf(page, '#chosen-options'), /^seed 10 /);
+      await page.$$eval('#grid .tile', (tiles, wanted) => tiles[wanted].click(), index);
+      assert.match(await textOf(page, '#chosen-options'), /seed 10 /);
+      await page.select('#size', '1');
       await page.click('#save');
       const { width, height, channels, pixels } = decodePNG(await downloaded(session.downloads, 'rainbow-s3-seed10.png'));
       assert.deepEqual([width, height, channels], [32, 32, 1]);
@@ -197,7 +183,7 @@ for (const name of BROWSERS) {
 
     test('the strip leads from noise to the chosen picture', async () => {
       const [state, preview] = await page.$$eval('.film-row', (rows) => rows.map((row) =>
-        [...row.children].map((canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data))));
+        [...row.querySelectorAll('canvas')].map((canvas) => Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data))));
       assert.deepEqual([state.length, preview.length], [8, 8]);
       const chosen = (await pixelsOfGrid(page))[3];
       assert.deepEqual(preview.at(-1).filter((_, index) => index % 4 === 0), chosen);
@@ -221,25 +207,25 @@ for (const name of BROWSERS) {
       const hash = '#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=1';
       const wanted = { label: 'clock', guidanceScale: 0.5, seed: 9007199254740900, steps: 7, sampler: 'ddpm', count: 1 };
       await page.evaluate((value) => (location.hash = value), hash);
-      await page.waitForFunction(() => document.querySelectorAll('.tile').length === 1);
+      await page.waitForFunction(() => document.querySelectorAll('#grid .tile').length === 1);
       await settled(page);
       const expected = await expectedPixels(wanted);
       assert.deepEqual(await pixelsOfGrid(page), expected);
       const other = await openPage(session.browser, `${site.url}${hash}`);
       await settled(other.page);
       assert.deepEqual(await pixelsOfGrid(other.page), expected);
-      assert.equal(await other.page.evaluate(() => location.hash), hash);
+      assert.equal(await other.page.evaluate(() => location.hash), `${hash}&model=${model.info.sha256.slice(0, 12)}`);
       assert.deepEqual(other.troubles, []);
       await other.page.close();
     });
 
     test('what a link asks in vain is told, the rest is used', async () => {
-      await page.evaluate(() => (location.hash = '#label=unicorn&s=99&seed=-1&steps=0&sampler=euler&count=6&other=1'));
-      await page.waitForFunction(() => document.querySelectorAll('.tile').length === 6);
+      await page.evaluate(() => (location.hash = '#label=unicorn&s=99&seed=-1&steps=0&sampler=magic&count=6&other=1'));
+      await page.waitForFunction(() => document.querySelectorAll('#grid .tile').length === 6);
       await settled(page);
       assert.match(await textOf(page, '#error-text'), /^The link asks for something/);
-      assert.equal(await textOf(page, '#error-detail'), 'label=unicorn, s=99, seed=-1, steps=0, sampler=euler');
-      assert.match(await page.evaluate(() => location.hash), /^#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=6$/);
+      assert.equal(await textOf(page, '#error-detail'), 'label=unicorn, s=99, seed=-1, steps=0, sampler=magic');
+      assert.match(await page.evaluate(() => location.hash), /^#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=6&model=[0-9a-f]{12}$/);
     });
 
     test('stays responsive while it draws', async () => {
@@ -274,8 +260,8 @@ for (const name of BROWSERS) {
       await narrow.page.waitForSelector('#page[data-ready]');
       const [needed, available] = await narrow.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(needed <= available, `${needed} pixels`);
-      const boxes = await narrow.page.$$eval('.tile', (tiles) => tiles.map((tile) => {
-        const { width, height } = tile.firstElementChild.nextElementSibling.getBoundingClientRect();
+      const boxes = await narrow.page.$$eval('#grid .tile', (tiles) => tiles.map((tile) => {
+        const { width, height } = tile.querySelector('canvas').getBoundingClientRect();
         return [tile.clientWidth, width, height].map(Math.round);
       }));
       for (const [tile, width, height] of boxes) assert.deepEqual([width, height], [tile, tile], 'square, and as wide as its place');
@@ -291,35 +277,51 @@ for (const name of BROWSERS) {
 
     test('several workers draw the same pictures', async () => {
       const hash = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
-      const prepare = () => Object.defineProperty(navigator, 'hardwareConcurrency', { value: 4 });
-      const many = await openPage(session.browser, `${site.url}${hash}`, { prepare });
-      await many.page.waitForFunction(() => document.querySelector('#page[data-models="3"]'));
+      const many = await openPage(session.browser, `${site.url}${hash}`, { prepare: watchWithFourCores });
+      await settled(many.page);
       await many.page.click('#lock');
       await pickClass(many.page, 'dog');
       await settled(many.page);
       assert.deepEqual(await pixelsOfGrid(many.page), await expectedPixels({ ...first, label: 'dog' }));
+      assert.ok(await many.page.evaluate(() => workers.size) >= 3, 'several workers');
       assert.deepEqual(many.troubles, []);
       await many.page.close();
     });
 
     test('hundreds of classes are searched by name', async () => {
       const blank = await openPage(session.browser, `${site.url}blank.html`);
+      site.extra.set('classes.mjs', { type: 'text/javascript', body: await bundleClasses() });
       const shown = await blank.page.evaluate(async () => {
-        const { RadioGroup } = await import(new URL('page/radios.mjs', location.href).href);
-        const container = document.body.appendChild(document.createElement('div'));
-        container.id = 'classes';
-        const names = Array.from({ length: 500 }, (_, index) => (index === 321 ? '<b>Zebra</b>' : `class ${index}`));
-        const group = new RadioGroup(container, names, () => {});
-        return [group.filter('zeb'), container.querySelectorAll('label:not([hidden])').length, container.querySelectorAll('b').length, group.filter('')];
+        const { ClassPicker } = await import(new URL('classes.mjs', location.href).href);
+        const make = (name) => document.body.appendChild(document.createElement(name));
+        const [list, box, search, hint] = ['div', 'div', 'input', 'p'].map(make);
+        const names = Array.from({ length: 5000 }, (_, index) => (index === 321 ? '<b>Zebra</b>' : `class ${index}`));
+        const picked = [];
+        const picker = new ClassPicker({ list, box, search, hint }, names, (label) => picked.push(label), () => {});
+        const searchFor = (text) => {
+          search.value = text;
+          search.dispatchEvent(new Event('input'));
+          return list.children.length;
+        };
+        const all = list.children.length;
+        const counts = [searchFor('zeb'), list.querySelectorAll('b').length];
+        list.querySelector('input').click();
+        picker.value = picked[0];
+        return { all, counts, picked, none: [searchFor('unicorn'), hint.textContent], again: searchFor('') === all && list.textContent.includes('Zebra') };
       });
-      assert.deepEqual(shown, [1, 1, 0, 500]);
+      assert.ok(shown.all < 100, `${shown.all} at a time`);
+      assert.deepEqual(shown.counts, [1, 0]);
+      assert.deepEqual(shown.picked, [321]);
+      assert.deepEqual(shown.none, [0, 'No class of that name.']);
+      assert.ok(shown.again, 'the chosen one stays in sight');
       await blank.page.close();
     });
 
     test('a damaged model is explained, and a second try works', async () => {
       const path = 'weights/doodles.gguf';
+      const context = await session.browser.createBrowserContext(); // without the copy of the service worker
       site.extra.set(path, { type: 'application/octet-stream', body: 'this is not a model' });
-      const broken = await openPage(session.browser, site.url);
+      const broken = await openPage(context, site.url);
       await waitForState(broken.page, 'failed');
       assert.equal(await textOf(broken.page, '#error-text'), 'The model file is damaged or not one that this page can read.');
       site.extra.delete(path);
@@ -327,7 +329,7 @@ for (const name of BROWSERS) {
       await settled(broken.page);
       assert.equal(await stateOf(broken.page), 'done');
       assert.equal(await broken.page.$eval('#error', (box) => box.hidden), true);
-      await broken.page.close();
+      await context.close();
     });
   });
 }

@@ -1,5 +1,6 @@
 // Serves a freshly assembled site on a free port of this machine, under a sub-path, and logs what is asked for.
 
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,7 +14,7 @@ const SUB_PATH = '/some/where/';
 const contentSecurityPolicy = (connect) =>
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; " +
   `connect-src 'self' ${connect}; ` +
-  "img-src 'self' blob: data:; style-src 'self'";
+  "img-src 'self' blob:; style-src 'self'; manifest-src 'self'";
 
 /** A page with nothing on it but the policy, for tests of the library alone. */
 const BLANK = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>blank</title>
@@ -26,11 +27,17 @@ addEventListener('message', ({ data }) => {
 });`;
 
 /**
- * @param {{ connect?: string }} [options] other origins that pages may fetch from
- * @returns {Promise<{ url: string, requests: string[], extra: Map<string, { type: string, body: string | Uint8Array }>, close: () => Promise<void> }>}
- *   url of the folder, with a slash at the end; requests: paths below it, in order of arrival;
- *   extra: answers that go before those of the site
+ * @typedef {object} Site
+ * @property {string} url of the folder, with a slash at the end
+ * @property {string} folder
+ * @property {string[]} requests paths below it, in order of arrival
+ * @property {Map<string, { type: string, body: string | Uint8Array }>} extra answers that go before those of the site
+ * @property {boolean} down set it, and no request is answered
+ * @property {(path: string) => string} text of a file
+ * @property {() => Promise<void>} close
  */
+
+/** @param {{ connect?: string }} [options] other origins that pages may fetch from @returns {Promise<Site>} */
 export async function serveSite({ connect = '' } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-site-'));
   await buildSite(folder);
@@ -40,7 +47,9 @@ export async function serveSite({ connect = '' } = {}) {
     ['blank.html', { type: 'text/html', body: BLANK }],
     ['fragile_worker.mjs', { type: 'text/javascript', body: FRAGILE_WORKER }],
   ]);
+  const site = { folder, requests, extra, down: false, text: (path) => readFileSync(join(folder, path), 'utf8') };
   const server = createServer((request, response) => {
+    if (site.down) return request.socket.destroy();
     const { pathname } = new URL(request.url, 'http://localhost');
     const notFound = () => response.writeHead(404).end();
     if (!pathname.startsWith(SUB_PATH)) return notFound();
@@ -56,14 +65,12 @@ export async function serveSite({ connect = '' } = {}) {
     return serveFile(request, response, notFound);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
+  return Object.assign(site, {
     url: `http://127.0.0.1:${server.address().port}${SUB_PATH}`,
-    requests,
-    extra,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await rm(folder, { recursive: true, force: true });
     },
-  };
+  });
 }

@@ -1,47 +1,56 @@
 // The form: settings in, settings out.
 
+import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
 import { RadioGroup } from './radios.mjs';
-import { COUNTS, MAX_SEED, SAMPLERS, SCALE, rollSeed, roundScale } from './settings.mjs';
+import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES, SCALE, rollSeed, roundScale } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
-
-/** From this number of classes on there is a search field. */
-const SEARCH_FROM = 13;
+/** @typedef {import('./options.mjs').Option} Option */
 
 const element = (id) => document.getElementById(id);
+/** Enter takes the value over; it does not submit the form, which would draw with another seed. */
+function takeOverOnEnter(input) {
+  input.onkeydown = (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    input.onchange();
+  };
+}
+
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
+const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
+
+/** Of a model with more classes the class to guide away from is typed: its name or its number. */
+const MOST_IN_SELECT = 200;
 
 export class Controls {
+  /** @type {Settings} */
   #settings;
-  #info;
+  #model;
   #onChange;
   #byPointer = false;
-  #classes;
-  #samplers;
   #counts;
+  #fields = new Map(); // Option -> { input, hint }
 
   /**
+   * Connects the form to a model; may be made again for another one.
    * @param {import('../index.d.ts').Model} model
    * @param {Settings} settings
-   * @param {(settings: Settings, how: { draft: boolean }) => void} onChange
-   *   draft: the value is being moved and will change again
+   * @param {(settings: Settings, how: { draft?: boolean, again?: boolean }) => void} onChange
+   *   draft: the value is being moved and will change again; again: the same pictures are asked for once more
    */
-  constructor({ labels, info }, settings, onChange) {
-    this.#info = info;
+  constructor(model, settings, onChange) {
+    this.#model = model;
     this.#onChange = onChange;
-    this.#classes = new RadioGroup(element('class-list'), labels, (label) => {
-      this.#change({ label, ...(this.#locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
-    });
-    this.#samplers = new RadioGroup(element('sampler-list'), SAMPLERS.map((name) => name.toUpperCase()), (index) =>
-      this.#change({ sampler: SAMPLERS[index] }));
-    this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) =>
-      this.#change({ count: COUNTS[index] }));
-    this.#connectSearch(labels.length >= SEARCH_FROM);
+    element('sampler').replaceChildren(...SAMPLERS.map((name) => makeOption(name, SAMPLER_TITLES[name] ?? name)));
+    element('sampler').onchange = () => this.change({ sampler: element('sampler').value });
+    this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => this.change({ count: COUNTS[index] }));
     this.#connectScale();
     this.#connectSeed();
     this.#connectSteps();
+    this.#connectOptions();
     this.settings = settings;
-    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'link']) element(id).disabled = false;
+    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'sampler']) element(id).disabled = false;
   }
 
   /** @returns {Settings} never changed in place */
@@ -51,33 +60,28 @@ export class Controls {
 
   set settings(settings) {
     this.#settings = Object.freeze({ ...settings });
-    this.#classes.value = settings.label;
-    this.#samplers.value = SAMPLERS.indexOf(settings.sampler);
     this.#counts.value = COUNTS.indexOf(settings.count);
     element('scale').value = String(settings.guidanceScale);
     element('seed').value = String(settings.seed);
     element('steps').value = String(settings.steps);
+    element('sampler').value = settings.sampler;
     this.#showScale();
+    this.#showOptions();
   }
 
-  get #locked() {
+  get locked() {
     return element('lock').getAttribute('aria-pressed') === 'true';
   }
 
-  #change(changes, { draft = false } = {}) {
+  /** Changes settings and says so. @param {Partial<Settings>} changes */
+  change(changes, how = {}) {
     this.settings = { ...this.#settings, ...changes };
-    this.#onChange(this.#settings, { draft });
+    this.#onChange(this.#settings, how);
   }
 
-  #connectSearch(wanted) {
-    const search = element('class-search');
-    search.hidden = !wanted;
-    search.oninput = () => {
-      element('class-none').hidden = this.#classes.filter(search.value) > 0;
-    };
-    search.onkeydown = (event) => {
-      if (event.key === 'Enter') event.preventDefault();
-    };
+  /** Another class, with another seed unless that is locked. */
+  pickClass(label) {
+    this.change({ label, ...(this.locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
   }
 
   // `input` comes with every move. After a drag `change` says that it is over; with the keyboard it follows every
@@ -85,16 +89,16 @@ export class Controls {
   #connectScale() {
     const slider = element('scale');
     const recommended = element('recommended');
-    const value = roundScale(this.#info.recommended.guidanceScale);
+    const value = roundScale(this.#model.info.recommended.guidanceScale);
     const read = () => ({ guidanceScale: roundScale(slider.valueAsNumber) });
     // In braces: a handler that returns false cancels what the key does.
     slider.onpointerdown = () => { this.#byPointer = true; };
     slider.onkeydown = () => { this.#byPointer = false; };
-    slider.oninput = () => this.#change(read(), { draft: true });
+    slider.oninput = () => this.change(read(), { draft: true });
     slider.onchange = () => {
-      if (this.#byPointer) this.#change(read());
+      if (this.#byPointer) this.change(read());
     };
-    recommended.onclick = () => this.#change({ guidanceScale: value });
+    recommended.onclick = () => this.change({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);
     const position = (value - SCALE.min) / (SCALE.max - SCALE.min);
@@ -106,7 +110,7 @@ export class Controls {
 
   #showScale() {
     const { guidanceScale } = this.#settings;
-    const isRecommended = guidanceScale === roundScale(this.#info.recommended.guidanceScale);
+    const isRecommended = guidanceScale === roundScale(this.#model.info.recommended.guidanceScale);
     element('scale-value').textContent = guidanceScale.toFixed(1);
     element('weight').textContent = (guidanceScale - 1).toFixed(1).replace('-', '−');
     element('scale').setAttribute('aria-valuetext', `${guidanceScale}${isRecommended ? ', recommended' : ''}`);
@@ -117,28 +121,101 @@ export class Controls {
   #connectSeed() {
     const seed = element('seed');
     const lock = element('lock');
-    const roll = () => this.#change({ seed: rollSeed(this.#settings.seed) });
+    const roll = () => this.change({ seed: rollSeed(this.#settings.seed) });
     seed.onchange = () => {
       const value = wholeNumber(seed.value);
-      if (value <= MAX_SEED) this.#change({ seed: value });
+      if (value <= MAX_SEED) this.change({ seed: value });
       else seed.value = String(this.#settings.seed);
     };
+    takeOverOnEnter(seed);
     element('roll').onclick = roll;
-    lock.onclick = () => lock.setAttribute('aria-pressed', String(!this.#locked));
+    lock.onclick = () => lock.setAttribute('aria-pressed', String(!this.locked));
     element('controls').onsubmit = (event) => {
       event.preventDefault();
-      if (this.#locked) this.#change({});
+      if (this.locked) this.change({}, { again: true });
       else roll();
     };
   }
 
   #connectSteps() {
     const steps = element('steps');
-    steps.max = String(this.#info.timesteps);
+    steps.max = String(this.#model.info.timesteps);
     steps.onchange = () => {
       const value = wholeNumber(steps.value);
-      if (value >= 1 && value <= this.#info.timesteps) this.#change({ steps: value });
+      if (value >= 1 && value <= this.#model.info.timesteps) this.change({ steps: value });
       else steps.value = String(this.#settings.steps);
     };
+    takeOverOnEnter(steps);
+  }
+
+  // ---- more settings
+
+  /** The fields are made when they are asked for, and anew for another model. */
+  #connectOptions() {
+    const more = element('more');
+    const make = () => {
+      if (!more.open || this.#fields.size > 0) return;
+      element('options').replaceChildren(...OPTIONS.map((option) => this.#makeField(option)));
+      this.#showOptions();
+    };
+    element('options').replaceChildren();
+    more.ontoggle = make;
+    element('reset').onclick = () =>
+      this.change(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(this.#model)])));
+    queueMicrotask(make); // open already: when the settings are there
+  }
+
+  /** @param {Option} option */
+  #makeField(option) {
+    const field = Object.assign(document.createElement('div'), { className: 'field' });
+    const id = `option-${option.key}`;
+    const title = Object.assign(document.createElement('label'), { htmlFor: id, textContent: option.title });
+    const input = this.#makeInput(option);
+    input.id = id;
+    input.onchange = () => this.#readOption(option, input);
+    if (input.localName === 'input') takeOverOnEnter(input);
+    const hint = Object.assign(document.createElement('p'), { className: 'hint', id: `${id}-hint` });
+    input.setAttribute('aria-describedby', hint.id);
+    field.append(title, input, hint);
+    this.#fields.set(option, { input, hint });
+    return field;
+  }
+
+  /** @param {Option} option */
+  #makeInput(option) {
+    const { labels } = this.#model;
+    if (option.kind === 'class' && labels.length > MOST_IN_SELECT) {
+      return Object.assign(document.createElement('input'), { type: 'text', placeholder: 'no class', spellcheck: false });
+    }
+    const choices = {
+      choice: () => option.choices.map((choice) => makeOption(choice)),
+      flag: () => [makeOption('0', 'off'), makeOption('1', 'on')],
+      class: () => [makeOption('', 'no class'), ...labels.map((name, label) => makeOption(formatOption(option, label, labels), name))],
+    }[option.kind];
+    if (choices) {
+      const select = document.createElement('select');
+      select.append(...choices());
+      return select;
+    }
+    const [min, max] = option.range(this.#model);
+    return Object.assign(document.createElement('input'), { type: 'number', min, max, step: option.step });
+  }
+
+  #readOption(option, input) {
+    const value = parseOption(option, input.value, this.#model);
+    if (value === undefined) this.#showOptions();
+    else this.change({ [option.name]: value });
+  }
+
+  #showOptions() {
+    for (const [option, { input, hint }] of this.#fields) {
+      const usable = applies(option, this.#settings);
+      input.value = formatOption(option, this.#settings[option.name], this.#model.labels);
+      input.disabled = !usable;
+      hint.textContent = usable ? '' : `needs ${option.needs}`;
+    }
+    const changed = OPTIONS.filter(({ name, initial }) => this.#settings[name] !== initial(this.#model)).length;
+    element('more-changed').textContent = changed ? `${changed} changed` : '';
+    element('reset').disabled = changed === 0;
   }
 }

@@ -1,45 +1,42 @@
 // The grid of pictures. One of them is the chosen one: it is a group of radio buttons whose faces are canvases.
 
-import { paint } from './paint.mjs';
+import { blank, paint } from './paint.mjs';
+import { makeTile } from './radios.mjs';
 
 export class Grid {
   #container;
-  #tiles = []; // { root, input, canvas }
+  #tiles = []; // { root, input, canvas, image }
   #onChoose;
-  #placeholders;
 
-  /** @param {HTMLElement} container @param {() => void} onChoose */
+  /** @param {HTMLElement} container what is in it is replaced @param {() => void} onChoose */
   constructor(container, onChoose) {
     this.#container = container;
     this.#onChoose = onChoose;
-    this.#placeholders = [...container.children];
   }
 
   get chosen() {
-    return this.#tiles.findIndex(({ input }) => input.checked);
+    return Math.max(this.#tiles.findIndex(({ input }) => input.checked), 0);
   }
 
-  /** @param {number} count @param {import('../index.d.ts').ModelInfo} info */
-  resize(count, { width, height }) {
-    this.#placeholders.splice(0).forEach((placeholder) => placeholder.remove());
-    const chosen = Math.min(Math.max(this.chosen, 0), count - 1);
+  set chosen(index) {
+    this.#tiles[index].input.checked = true;
+  }
+
+  /** @param {number} count */
+  resize(count) {
+    if (this.#tiles.length === 0) this.#container.replaceChildren();
+    const chosen = Math.min(this.chosen, count - 1);
     while (this.#tiles.length > count) this.#tiles.pop().root.remove();
-    while (this.#tiles.length < count) this.#addTile(width, height);
-    this.#tiles[chosen].input.checked = true;
+    while (this.#tiles.length < count) this.#addTile();
+    this.chosen = chosen;
     this.#container.dataset.count = String(count);
   }
 
-  #addTile(width, height) {
-    const index = this.#tiles.length;
-    const root = document.createElement('label');
-    root.className = 'tile';
-    const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'picture' });
-    input.addEventListener('change', () => this.#onChoose());
-    const canvas = Object.assign(document.createElement('canvas'), { width, height });
-    root.append(input, canvas);
-    this.#container.append(root);
-    this.#tiles.push({ root, input, canvas });
-    this.setState(index, 'empty');
+  #addTile() {
+    const tile = makeTile(this.#container.id, () => this.#onChoose());
+    this.#container.append(tile.root);
+    this.#tiles.push(tile);
+    this.setState(this.#tiles.length - 1, 'empty');
   }
 
   /** What a screen reader says of a picture. */
@@ -52,13 +49,29 @@ export class Grid {
     this.#tiles[index].root.dataset.state = state;
   }
 
-  /** Pictures on show belong to settings that have been replaced. */
-  markStale() {
-    for (const { root } of this.#tiles) if (root.dataset.state !== 'empty') root.dataset.state = 'stale';
+  /** The picture on show belongs to settings that have been replaced. */
+  markStale(index) {
+    const { root } = this.#tiles[index];
+    if (root.dataset.state !== 'empty') root.dataset.state = 'stale';
   }
 
   /** @param {import('./paint.mjs').Image} image */
   paint(index, image) {
+    this.#tiles[index].image = image;
     paint(this.#tiles[index].canvas, image);
+  }
+
+  /** @returns {import('./paint.mjs').Image | null} what was painted last */
+  imageOf(index) {
+    return this.#tiles[index].image ?? null;
+  }
+
+  /** Takes all pictures away. */
+  clear() {
+    for (const tile of this.#tiles) {
+      tile.image = null;
+      tile.root.dataset.state = 'empty';
+      blank(tile.canvas);
+    }
   }
 }

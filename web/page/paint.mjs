@@ -18,6 +18,11 @@ function imageData({ width, height, channels, pixels }) {
 // Small pictures that change often are quicker in plain memory than on the graphics card.
 const CONTEXT = { willReadFrequently: true };
 
+/** @returns {HTMLCanvasElement} of one transparent pixel until something is painted */
+export function makeCanvas() {
+  return Object.assign(document.createElement('canvas'), { width: 1, height: 1 });
+}
+
 /** @param {HTMLCanvasElement} canvas @param {Image} image */
 export function paint(canvas, image) {
   if (canvas.width !== image.width || canvas.height !== image.height) {
@@ -25,6 +30,11 @@ export function paint(canvas, image) {
     canvas.height = image.height;
   }
   canvas.getContext('2d', CONTEXT).putImageData(imageData(image), 0, 0);
+}
+
+/** @param {HTMLCanvasElement} canvas */
+export function blank(canvas) {
+  canvas.width = canvas.height = 1;
 }
 
 /**

@@ -1,9 +1,24 @@
 // Radio buttons made from data: the browser's own, so that arrow keys, focus and screen readers work as everywhere.
 
+import { makeCanvas } from './paint.mjs';
+
 let groups = 0;
 
+/**
+ * A radio button whose face is a canvas.
+ * @param {string} name of its group @param {() => void} onChoose
+ * @returns {{ root: HTMLLabelElement, input: HTMLInputElement, canvas: HTMLCanvasElement }}
+ */
+export function makeTile(name, onChoose) {
+  const root = Object.assign(document.createElement('label'), { className: 'tile' });
+  const input = Object.assign(document.createElement('input'), { type: 'radio', name: `${name}-tile` });
+  input.addEventListener('change', onChoose);
+  const canvas = makeCanvas();
+  root.append(input, canvas);
+  return { root, input, canvas };
+}
+
 export class RadioGroup {
-  #container;
   #inputs;
 
   /**
@@ -13,8 +28,7 @@ export class RadioGroup {
    */
   constructor(container, items, onChange) {
     const name = `${container.id}-${++groups}`;
-    this.#container = container;
-    this.#inputs = items.map((text, index) => {
+    this.#inputs = items.map((_, index) => {
       const input = Object.assign(document.createElement('input'), { type: 'radio', name, value: String(index) });
       input.addEventListener('change', () => onChange(index));
       return input;
@@ -28,22 +42,7 @@ export class RadioGroup {
     }));
   }
 
-  get value() {
-    return this.#inputs.findIndex((input) => input.checked);
-  }
-
   set value(index) {
     this.#inputs.forEach((input, each) => (input.checked = each === index));
-  }
-
-  /** Hides the items that do not contain `text`; the checked one hides like the others. @returns {number} shown */
-  filter(text) {
-    const wanted = text.trim().toLowerCase();
-    let shown = 0;
-    for (const label of this.#container.children) {
-      label.hidden = !label.textContent.toLowerCase().includes(wanted);
-      if (!label.hidden) shown++;
-    }
-    return shown;
   }
 }

@@ -1,25 +1,41 @@
 // What a visitor can set, and how a link carries it. Knows no DOM.
 
+import { SAMPLERS } from '../engine.mjs';
+import { OPTIONS, formatClass, formatOption, parseClass, parseOption, samplingOptions } from './options.mjs';
+
+export { SAMPLERS };
+
+/** @typedef {import('../index.d.ts').Model} Model */
+
 /**
  * @typedef {object} Settings
  * @property {number} label class number
  * @property {number} guidanceScale s, SCALE.min .. SCALE.max in tenths
  * @property {number} seed of the first picture; the others follow, seed + 1, seed + 2, ...
  * @property {number} steps 1 .. timesteps
- * @property {'ddim' | 'ddpm'} sampler
+ * @property {import('../index.d.ts').SamplerName} sampler
  * @property {number} count pictures, one of COUNTS
+ * And one property for each of OPTIONS.
  */
 
 export const SCALE = { min: 0, max: 10, step: 0.1 };
 export const COUNTS = [1, 6, 12, 24];
 /** index.html keeps room for as many. */
 const DEFAULT_COUNT = 12;
-export const SAMPLERS = ['ddim', 'ddpm'];
+/** As their papers call them. */
+export const SAMPLER_TITLES = {
+  ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
+  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC',
+};
+
 /** The last picture's seed, too, has to be a safe integer. */
 export const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNTS.at(-1);
 
 /** Six digits: short enough to read out, many enough not to meet again. */
 const ROLLED_SEEDS = 1_000_000;
+
+/** Digits of the model's SHA-256 in a link. */
+const HASH_DIGITS = 12;
 
 const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 
@@ -33,10 +49,20 @@ export function rollSeed(previous) {
   return seed === previous ? (seed + 1) % ROLLED_SEEDS : seed;
 }
 
-/** @param {import('../index.d.ts').Model} model @returns {Settings} */
-export function defaultSettings({ info }) {
-  const { guidanceScale, steps, sampler } = info.recommended;
-  return { label: 0, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT };
+/** @param {Model} model @returns {Settings} */
+export function defaultSettings(model) {
+  const { guidanceScale, steps, sampler } = model.info.recommended;
+  const options = Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)]));
+  return { label: 0, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT, ...options };
+}
+
+/**
+ * The options of picture `index`, as generate() takes them.
+ * @param {Settings} settings
+ */
+export function requestOf(settings, index = 0) {
+  const { label, guidanceScale, seed, steps, sampler } = settings;
+  return { label, guidanceScale, seed: seed + index, steps, sampler, ...samplingOptions(settings) };
 }
 
 const wholeNumber = (text, min, max) => {
@@ -44,21 +70,26 @@ const wholeNumber = (text, min, max) => {
   return value >= min && value <= max ? value : undefined;
 };
 
-function labelNumber(text, labels) {
-  const named = labels.indexOf(text);
-  return named >= 0 ? named : wholeNumber(text, 0, labels.length - 1);
+/** The first digits of the model's SHA-256 as links have them; '' where the browser computes no hash. */
+export const modelDigits = ({ info }) => info.sha256.slice(0, HASH_DIGITS);
+
+/** The digits of the model that a link was made with, lower-case; '' if it does not say. */
+export function linkedModel(hash) {
+  const digits = new URLSearchParams(hash.replace(/^#/, '')).get('model') ?? '';
+  return /^[0-9a-f]{12}$/i.test(digits) ? digits.toLowerCase() : '';
 }
 
 /**
  * The settings that a link carries. Values that this model cannot use are left out and named in `refused`;
  * keys that are not known are ignored.
  * @param {string} hash with or without '#'
- * @param {import('../index.d.ts').Model} model
+ * @param {Model} model
  * @returns {{ settings: Partial<Settings>, refused: string[] }}
  */
-export function parseHash(hash, { labels, info }) {
+export function parseHash(hash, model) {
+  const { labels, info } = model;
   const readers = {
-    label: (text) => ['label', labelNumber(text, labels)],
+    label: (text) => ['label', parseClass(text, labels)],
     s: (text) => {
       const value = text.trim() === '' ? NaN : Number(text);
       return ['guidanceScale', value >= SCALE.min && value <= SCALE.max ? roundScale(value) : undefined];
@@ -68,6 +99,7 @@ export function parseHash(hash, { labels, info }) {
     sampler: (text) => ['sampler', SAMPLERS.includes(text) ? text : undefined],
     count: (text) => ['count', COUNTS.find((count) => String(count) === text)],
   };
+  for (const option of OPTIONS) readers[option.key] = (text) => [option.name, parseOption(option, text, model)];
   const settings = {};
   const refused = [];
   for (const [key, text] of new URLSearchParams(hash.replace(/^#/, ''))) {
@@ -79,9 +111,18 @@ export function parseHash(hash, { labels, info }) {
   return { settings, refused };
 }
 
-/** @param {Settings} settings @param {ReadonlyArray<string>} labels @returns {string} with '#' */
-export function formatHash({ label, guidanceScale, seed, steps, sampler, count }, labels) {
-  // A name that stands for two classes would lead to the first of them.
-  const name = labels.indexOf(labels[label]) === label ? labels[label] : String(label);
-  return `#${new URLSearchParams({ label: name, s: String(guidanceScale), seed, steps, sampler, count })}`;
+/**
+ * Everything that the pixels depend on: options at the model's defaults are left out, for the link names the model.
+ * @param {Settings} settings @param {Model} model @returns {string} with '#'
+ */
+export function formatHash(settings, model) {
+  const { labels } = model;
+  const { label, guidanceScale, seed, steps, sampler, count } = settings;
+  const parameters = new URLSearchParams({ label: formatClass(label, labels), s: String(guidanceScale), seed, steps, sampler, count });
+  for (const option of OPTIONS) {
+    const value = settings[option.name];
+    if (value !== option.initial(model)) parameters.set(option.key, formatOption(option, value, labels));
+  }
+  if (modelDigits(model)) parameters.set('model', modelDigits(model));
+  return `#${parameters}`;
 }

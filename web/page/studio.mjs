@@ -1,239 +1,298 @@
-// Decides which picture is computed next, and where. Knows no DOM.
+// Decides which picture is computed next. Knows no DOM.
 //
-// There is no queue: there is one set of wanted settings and one record per picture that says how far it is.
-// Whenever a model has room, it takes the picture that lacks most under the settings wanted at that moment, so
-// that settings which have been replaced are never computed.
+// There is no queue: there are boards, in the order of their importance, and each has one record per picture that says
+// what is wanted there and how far it is. Whenever there is room, the picture that lacks most on the first board that
+// lacks any is begun, under the options wanted at that moment, so that options which have been replaced are never
+// computed.
 //
-// While a slider is dragged, pictures are drawn as drafts, in fewer steps and one at a time per model, so that each
-// takes a few hundredths of a second. A draft under way may end when the value moves on: if each move of the
-// slider threw it away, a long drag would show nothing. It is replaced by a draft of the newest value.
+// While a slider is dragged, a board draws drafts: in fewer steps and one at a time per worker, so that each takes a few
+// hundredths of a second. A draft under way may end when the value moves on: if each move of the slider threw it away, a
+// long drag would show nothing. It is replaced by a draft of the newest value.
 
-/** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {import('../index.d.ts').Picture} Picture */
 /** @typedef {import('../index.d.ts').StepEvent} StepEvent */
+/** @typedef {import('../index.d.ts').GenerateOptions} GenerateOptions */
 
-/**
- * @typedef {object} Slot one place of the grid
- * @property {'nothing' | 'draft' | 'picture'} has under the wanted settings
- * @property {number} begun when it was last begun, counted in runs of the whole grid
- * @property {Run | null} run
- * @property {Picture | null} picture finished in full under the wanted settings
- * @property {StepEvent[]} frames of the newest full run; while drafts are drawn, still of the one before
- */
-
-/** @typedef {{ model: Model, controller: AbortController, draft: boolean, settings: Settings }} Run */
+/** @typedef {{ controller: AbortController, draft: boolean, key: string }} Run */
 
 /**
  * @typedef {object} Report
- * @property {'working' | 'done' | 'stopped' | 'failed'} state
+ * @property {'idle' | 'working' | 'done' | 'stopped' | 'failed'} state
  * @property {boolean} draft drafts are being drawn
  * @property {number} draftSteps
  * @property {number} progress 0 .. 1
  * @property {number} finished pictures in full
- * @property {number} milliseconds since the settings were wanted
+ * @property {number} computed of them since the board was last shown; the others were there before
+ * @property {number} milliseconds since the board was last shown
  * @property {unknown} [error] if failed
  */
 
-/** Runs under way per model: a row of pictures that sharpen together. */
-const FULL_RUNS = 4;
+/**
+ * @typedef {object} Callbacks
+ * @property {(index: number, event: StepEvent) => void} [onStep] of pictures in full
+ * @property {(index: number, picture: Picture, draft: boolean) => void} onPicture
+ * @property {(report: Report) => void} [onReport]
+ * @property {boolean} [state] put x_t into events
+ */
+
+/** Runs under way per worker: while the page looks at a step of one, the worker makes one of the other. */
+const FULL_RUNS = 2;
 const DRAFT_RUNS = 1;
 
 const DRAFT_MILLISECONDS = 80;
 const DRAFT_STEPS = { min: 3, max: 8, initial: 6 };
 
-export class Studio {
-  #models = [];
-  /** @type {Slot[]} */
-  #slots = [];
-  /** @type {Settings | null} */
-  #wanted = null;
-  #drafting = false;
-  #draftSteps = DRAFT_STEPS.initial;
-  #first = 0;
-  #begun = 0;
-  #startedAt = 0;
-  #state = 'done';
-  #callbacks;
+/** One place of a board. */
+class Slot {
+  /** @type {Partial<GenerateOptions> | null} */
+  request = null;
+  key = '';
+  /** @type {'nothing' | 'draft' | 'picture'} under the wanted request */
+  has = 'nothing';
+  begun = 0; // when it was last begun, counted in runs of the whole studio
+  /** @type {Run | null} */
+  run = null;
+  /** @type {Picture | null} finished in full under the wanted request */
+  picture = null;
+  steps = 0; // made by the run
 
-  /**
-   * @param {object} callbacks
-   * @param {(index: number, event: StepEvent, draft: boolean) => void} callbacks.onStep
-   * @param {(index: number, picture: Picture, draft: boolean) => void} callbacks.onPicture
-   * @param {(report: Report) => void} callbacks.onReport
-   */
-  constructor(callbacks) {
-    this.#callbacks = callbacks;
+  abort() {
+    this.run?.controller.abort();
+    this.run = null;
   }
+}
 
-  get slots() {
-    return this.#slots;
+export class Board {
+  /** @type {Slot[]} */
+  slots = [];
+  /** Pictures are computed from this one on. */
+  first = 0;
+  drafting = false;
+  #studio;
+  #callbacks;
+  #state = 'idle';
+  #startedAt = 0;
+  #computed = 0;
+
+  /** @param {Studio} studio @param {Callbacks} callbacks */
+  constructor(studio, callbacks) {
+    this.#studio = studio;
+    this.#callbacks = callbacks;
   }
 
   get working() {
     return this.#state === 'working';
   }
 
-  /** @param {Model} model another instance of the same file, in a worker of its own */
-  addModel(model) {
-    this.#models.push(model);
-    if (this.working) this.#fill();
-  }
-
-  /** Ends what is under way; nothing is computed until there is a model again. */
-  removeModels() {
-    this.#abortRuns();
-    this.#models = [];
-  }
-
-  /** Pictures are computed from this one on. */
-  set first(index) {
-    this.#first = index;
-  }
-
   /**
-   * Makes these the wanted settings, at once.
-   * @param {Settings} settings
-   * @param {{ draft?: boolean }} [options] draft: a value is being dragged and others will follow
+   * Makes these the wanted pictures, at once. What is there already stays.
+   * @param {Array<Partial<GenerateOptions>>} requests plain values only
+   * @param {{ draft?: boolean, again?: boolean }} [options] draft: a value is being dragged and others will follow;
+   *   again: compute also what is there
    */
-  show(settings, { draft = false } = {}) {
-    const continues = draft && this.#drafting && this.working;
-    if (!continues) this.#abortRuns();
-    this.#wanted = settings;
-    this.#drafting = draft && this.#draftSteps < settings.steps;
-    this.#startedAt = performance.now();
+  show(requests, { draft = false, again = false } = {}) {
+    const continues = draft && this.drafting && this.working;
     this.#state = 'working';
-    this.#slots.length = Math.min(this.#slots.length, settings.count);
-    while (this.#slots.length < settings.count) {
-      this.#slots.push({ has: 'nothing', begun: 0, run: null, picture: null, frames: [] });
-    }
-    for (const slot of this.#slots) {
-      slot.has = 'nothing';
-      slot.picture = null;
-      if (!draft) {
-        slot.begun = 0;
-        slot.frames = [];
-      }
-    }
-    this.#fill();
-    this.#report();
+    this.#startedAt = performance.now();
+    this.#computed = 0;
+    for (const slot of this.slots.splice(requests.length)) slot.abort();
+    while (this.slots.length < requests.length) this.slots.push(new Slot());
+    requests.forEach((request, index) => this.#want(this.slots[index], request, { draft, again, continues }));
+    this.drafting = draft && this.slots.some(({ has, request }) => has !== 'picture' && this.#studio.draftSteps < request.steps);
+    this.#studio.changed(this);
+    this.update();
+  }
+
+  #want(slot, request, { draft, again, continues }) {
+    const key = JSON.stringify(request);
+    const same = slot.key === key && !again;
+    if (!continues && slot.run && (!same || slot.run.draft)) slot.abort();
+    if (same && slot.has !== 'draft') return;
+    Object.assign(slot, { request, key, has: 'nothing', picture: null });
+    if (!draft) slot.begun = 0;
   }
 
   stop() {
     if (!this.working) return;
-    this.#abortRuns();
-    this.#state = 'stopped';
-    this.#report();
+    this.abort();
+    this.#finish('stopped');
   }
 
-  #abortRuns() {
-    for (const slot of this.#slots) {
-      slot.run?.controller.abort();
-      slot.run = null;
-    }
+  /** Ends what is under way; it begins anew when there is room. */
+  abort() {
+    for (const slot of this.slots) slot.abort();
   }
 
-  /** Gives work to every model that has room. */
-  #fill() {
-    if (this.#drafting && this.#slots.every((slot) => slot.has !== 'nothing')) this.#drafting = false;
-    const room = this.#drafting ? DRAFT_RUNS : FULL_RUNS;
-    for (let turn = 0; turn < room; turn++) {
-      for (const model of this.#models) {
-        if (this.#runsOf(model) > turn) continue;
-        const index = this.#next();
-        if (index === undefined) return;
-        this.#start(index, model);
-      }
-    }
-  }
-
-  #runsOf(model) {
-    return this.#slots.filter((slot) => slot.run?.model === model).length;
+  /** Forgets everything. */
+  clear() {
+    this.abort();
+    this.slots = [];
+    this.drafting = false;
+    this.#state = 'idle';
   }
 
   /**
    * The picture to begin now: the one that has waited longest, so that all of them follow a slider that does not
-   * come to rest. Among equals the chosen one is first, then reading order.
+   * come to rest. Among equals the first one is first, then reading order.
+   * @returns {Slot | undefined}
    */
-  #next() {
-    const enough = this.#drafting ? ['draft', 'picture'] : ['picture'];
-    const waiting = [this.#first, ...this.#slots.keys()].filter((index) => {
-      const slot = this.#slots[index];
-      return slot && !slot.run && !enough.includes(slot.has);
-    });
-    return waiting.sort((a, b) => this.#slots[a].begun - this.#slots[b].begun)[0];
+  next() {
+    if (!this.working) return undefined;
+    if (this.drafting && this.slots.every(({ has }) => has !== 'nothing')) this.drafting = false;
+    const enough = this.drafting ? ['draft', 'picture'] : ['picture'];
+    const ordered = [this.slots[this.first], ...this.slots].filter((slot) => slot && !slot.run && !enough.includes(slot.has));
+    return ordered.sort((a, b) => a.begun - b.begun)[0];
   }
 
-  async #start(index, model) {
-    const slot = this.#slots[index];
-    const settings = this.#wanted;
-    const draft = this.#drafting;
-    const run = { model, controller: new AbortController(), draft, settings };
-    slot.run = run;
-    slot.begun = ++this.#begun;
-    const startedAt = performance.now();
-    if (!draft) slot.frames = [];
-    const { label, guidanceScale, sampler, seed } = settings;
-    try {
-      const picture = await model.generate({
-        label,
-        guidanceScale,
-        sampler,
-        seed: seed + index,
-        steps: draft ? this.#draftSteps : settings.steps,
-        signal: run.controller.signal,
-        preview: !draft,
-        state: !draft,
-        onStep: draft ? undefined : (event) => {
-          if (slot.run !== run) return;
-          slot.frames.push(event);
-          this.#callbacks.onStep(index, event, draft);
-          this.#report();
-        },
-      });
-      if (slot.run !== run) return;
-      slot.run = null;
-      if (draft) this.#measure((performance.now() - startedAt) / picture.options.steps);
-      this.#finish(index, run, picture);
-    } catch (error) {
-      if (slot.run === run) this.#fail(error);
+  /** What the run of a slot needs beyond its request. */
+  viewsOf(slot, run) {
+    const { onStep, state = false } = this.#callbacks;
+    slot.steps = 0;
+    if (run.draft || !onStep) return {};
+    return {
+      preview: true,
+      state,
+      onStep: (event) => {
+        if (slot.run !== run) return;
+        slot.steps = event.step / event.steps;
+        onStep(this.slots.indexOf(slot), event);
+        this.update();
+      },
+    };
+  }
+
+  /** @param {Slot} slot @param {Run} run @param {Picture} picture */
+  complete(slot, run, picture) {
+    if (!run.draft) {
+      slot.picture = picture;
+      this.#computed++;
     }
+    if (run.key === slot.key) slot.has = run.draft ? 'draft' : 'picture';
+    this.#callbacks.onPicture(this.slots.indexOf(slot), picture, run.draft);
+    this.update();
   }
 
-  /** The number of draft steps that this device can take in DRAFT_MILLISECONDS. */
-  #measure(stepMilliseconds) {
-    const steps = Math.round(DRAFT_MILLISECONDS / stepMilliseconds);
-    this.#draftSteps = Math.min(Math.max(steps, DRAFT_STEPS.min), DRAFT_STEPS.max);
+  fail(error) {
+    this.abort();
+    this.#finish('failed', error);
   }
 
-  #finish(index, run, picture) {
-    const slot = this.#slots[index];
-    if (!run.draft) slot.picture = picture;
-    if (run.settings === this.#wanted) slot.has = run.draft ? 'draft' : 'picture';
-    this.#callbacks.onPicture(index, picture, run.draft);
-    this.#fill();
-    if (this.#slots.every(({ has }) => has === 'picture')) this.#state = 'done';
-    this.#report();
+  #finish(state, error) {
+    this.#state = state;
+    this.drafting = false;
+    this.update(error);
   }
 
-  #fail(error) {
-    this.#abortRuns();
-    this.#state = 'failed';
-    this.#report(error);
-  }
-
-  #report(error) {
-    const { steps } = this.#wanted;
-    const shares = this.#slots.map(({ has, run, frames }) =>
-      has === 'picture' ? 1 : run && !run.draft ? frames.length / steps : 0);
-    this.#callbacks.onReport({
+  /** Reports how far the board is. */
+  update(error) {
+    if (this.working && this.slots.every(({ has }) => has === 'picture')) this.#state = 'done';
+    const shares = this.slots.map(({ has, run, steps }) => (has === 'picture' ? 1 : run && !run.draft ? steps : 0));
+    this.#callbacks.onReport?.({
       state: this.#state,
-      draft: this.#drafting,
-      draftSteps: this.#draftSteps,
-      progress: shares.reduce((sum, share) => sum + share, 0) / shares.length,
-      finished: this.#slots.filter(({ has }) => has === 'picture').length,
+      draft: this.drafting,
+      draftSteps: this.#studio.draftSteps,
+      progress: shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
+      finished: this.slots.filter(({ has }) => has === 'picture').length,
+      computed: this.#computed,
       milliseconds: performance.now() - this.#startedAt,
       error,
     });
+  }
+}
+
+export class Studio {
+  /** @type {Model | null} */
+  #model = null;
+  #workers = 1;
+  /** @type {Board[]} */
+  #boards = [];
+  #begun = 0;
+  #warm = false; // the model has made a picture
+
+  /** Steps of a draft: as many as this device can take in DRAFT_MILLISECONDS. */
+  draftSteps = DRAFT_STEPS.initial;
+
+  /** @param {Callbacks} callbacks @returns {Board} less important than all that were made before */
+  addBoard(callbacks) {
+    const board = new Board(this, callbacks);
+    this.#boards.push(board);
+    return board;
+  }
+
+  /**
+   * From now on pictures are those of this model; the boards are empty.
+   * @param {Model | null} model @param {number} [workers] that it may have
+   */
+  setModel(model, workers = 1) {
+    for (const board of this.#boards) board.clear();
+    this.#model = model;
+    this.#workers = workers;
+    this.draftSteps = DRAFT_STEPS.initial;
+    this.#warm = false;
+  }
+
+  /** To be called when a board wants other pictures: those of less important boards can wait. */
+  changed(board) {
+    const rank = this.#boards.indexOf(board);
+    this.#boards.forEach((other, index) => {
+      if (index > rank || (board.drafting && other !== board)) other.abort();
+    });
+    this.fill();
+  }
+
+  /** Gives work to every worker that has room. */
+  fill() {
+    if (!this.#model) return;
+    for (;;) {
+      const job = this.#next();
+      const running = this.#boards.reduce((sum, { slots }) => sum + slots.filter(({ run }) => run).length, 0);
+      if (!job || running >= this.#room()) return;
+      this.#start(...job);
+    }
+  }
+
+  /** Runs that may be under way: one alone until there is a first picture, so that it comes soon. */
+  #room() {
+    if (!this.#warm) return 1;
+    const drafting = this.#boards.some((board) => board.working && board.drafting);
+    return this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
+  }
+
+  /** @returns {[Board, Slot] | null} */
+  #next() {
+    for (const board of this.#boards) {
+      const slot = board.next();
+      if (slot) return [board, slot];
+      if (board.working && board.drafting) return null; // drafts under way are not to share their workers
+    }
+    return null;
+  }
+
+  async #start(board, slot) {
+    const model = this.#model;
+    const { key, request } = slot;
+    /** @type {Run} */
+    const run = { controller: new AbortController(), draft: board.drafting, key };
+    slot.run = run;
+    slot.begun = ++this.#begun;
+    const startedAt = performance.now();
+    const steps = run.draft ? Math.min(this.draftSteps, request.steps) : request.steps;
+    try {
+      const picture = await model.generate({ ...request, steps, signal: run.controller.signal, ...board.viewsOf(slot, run) });
+      if (slot.run !== run) return;
+      slot.run = null;
+      this.#warm = true;
+      if (run.draft) this.#measure((performance.now() - startedAt) / steps);
+      board.complete(slot, run, picture);
+    } catch (error) {
+      if (slot.run === run) board.fail(error);
+    }
+    this.fill();
+  }
+
+  #measure(stepMilliseconds) {
+    const steps = Math.round(DRAFT_MILLISECONDS / stepMilliseconds);
+    this.draftSteps = Math.min(Math.max(steps, DRAFT_STEPS.min), DRAFT_STEPS.max);
   }
 }

@@ -1,0 +1,337 @@
+// What the page offers beside its grid: sweep, comparison, words, films, own models, links, copies for later.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { load } from 'pocket-diffusion';
+import { modelPath } from '../native_pictures.mjs';
+import { decodePNG } from '../node/png_reader.mjs';
+import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { lettersModel } from './letters_model.mjs';
+import {
+  change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, textOf,
+} from './page_tools.mjs';
+import { serveSite } from './server.mjs';
+
+const tinyPath = new URL('../golden/tiny.gguf', import.meta.url);
+const HASH = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
+const FIRST = { label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim' };
+
+let doodles;
+let letters;
+before(async () => {
+  doodles = await load(modelPath);
+  letters = await load(await lettersModel());
+});
+after(() => {
+  doodles.close();
+  letters.close();
+});
+
+/** Pixels of one picture by Node. */
+const pixelsByNode = async (options, model = doodles) => Array.from((await model.generate(options)).pixels);
+
+/** The top left pixel of each square of `factor` pixels; all others must equal it. */
+function shrink({ width, height, channels, pixels }, factor) {
+  assert.equal(channels, 1);
+  const small = [];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const value = pixels[y * width + x];
+      if (y % factor === 0 && x % factor === 0) small.push(value);
+      else if (value !== pixels[(y - (y % factor)) * width + x - (x % factor)]) assert.fail(`no square at ${x}, ${y}`);
+    }
+  }
+  return small;
+}
+
+/** Frames of an animated picture, first channel, and how long each is shown, by the browser's own decoder. */
+const decodeAnimation = async (page, bytes) => {
+  const film = await page.evaluate(async (base64) => {
+    const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const decoder = new ImageDecoder({ type: 'image/png', data });
+    await decoder.tracks.ready;
+    const { frameCount, animated, repetitionCount } = decoder.tracks.selectedTrack;
+    const frames = [];
+    for (let frameIndex = 0; frameIndex < frameCount; frameIndex++) {
+      const { image } = await decoder.decode({ frameIndex });
+      const { duration } = image;
+      const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
+      const context = canvas.getContext('2d', { willReadFrequently: true });
+      context.drawImage(image, 0, 0);
+      const { data: rgba } = context.getImageData(0, 0, canvas.width, canvas.height);
+      image.close();
+      frames.push({ width: canvas.width, duration, pixels: btoa(Array.from({ length: rgba.length / 4 }, (_, index) => String.fromCharCode(rgba[index * 4])).join('')) });
+    }
+    return { animated, repetitionCount: String(repetitionCount), frames };
+  }, bytes.toString('base64'));
+  for (const frame of film.frames) frame.pixels = Buffer.from(frame.pixels, 'base64');
+  return film;
+};
+
+for (const name of BROWSERS) {
+  describe(`features of the page in ${name}`, () => {
+    let site;
+    let session;
+    let page;
+    let troubles;
+    before(async () => {
+      site = await serveSite();
+      session = await launch(name);
+      ({ page, troubles } = await openPage(session.browser, `${site.url}${HASH}`));
+      await settled(page);
+    });
+    after(async () => {
+      await session?.close();
+      await site?.close();
+    });
+
+    test('every class has a picture in the picker', async () => {
+      await page.waitForFunction(() => [...document.querySelectorAll('.class canvas')].every(({ width }) => width === 32));
+      const pictures = await pixelsOf(page, '.class canvas');
+      assert.equal(pictures.length, doodles.labels.length);
+      for (const [label, pixels] of pictures.entries()) {
+        assert.deepEqual(pixels, await pixelsByNode({ label, guidanceScale: 3, seed: 3, steps: 10 }));
+      }
+    });
+
+    test('the sweep shows one seed over all scales, and a click on one uses it', async () => {
+      await page.$eval('#sweep', (row) => row.scrollIntoView());
+      await page.waitForSelector('#sweep[data-state="done"]', { timeout: 30_000 });
+      const row = await pixelsOf(page, '#sweep canvas');
+      assert.equal(row.length, 11);
+      for (const guidanceScale of [0, 1, 10]) assert.deepEqual(row[guidanceScale], await pixelsByNode({ ...FIRST, guidanceScale }));
+      await change(page, () => page.click('#sweep button:nth-child(6)'));
+      assert.equal(await textOf(page, '#scale-value'), '5.0');
+      assert.deepEqual((await pixelsOfGrid(page))[0], row[5]);
+      assert.equal(await page.$eval('#sweep button:nth-child(6)', (button) => button.getAttribute('aria-pressed')), 'true');
+      await change(page, () => page.click('#recommended'));
+    });
+
+    test('a moment of the strip is shown large', async () => {
+      const large = async () => (await pixelsOf(page, '#big'))[0];
+      const finished = await large();
+      await page.click('#film-state .tile:nth-child(3)');
+      const [third] = await pixelsOf(page, '#film-state .tile:nth-child(3) canvas');
+      assert.deepEqual(await large(), third);
+      assert.match(await textOf(page, '#chosen-options'), /^step \d+ of 10 · t = \d+$/);
+      await page.click('#film-preview .tile:last-child');
+      assert.deepEqual(await large(), finished);
+      await page.click('#play');
+      assert.notDeepEqual(await large(), finished, 'from noise');
+      await page.waitForFunction((wanted) => {
+        const canvas = document.getElementById('big');
+        const { data } = canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+        return wanted.every((value, index) => data[index * 4] === value);
+      }, {}, finished);
+    });
+
+    test('saves the picture enlarged, a sheet, and a film that other programs can play', async () => {
+      await page.select('#size', '8');
+      const grid = await pixelsOfGrid(page);
+      await page.click('#save');
+      const picture = decodePNG(await downloaded(session.downloads, 'cat-s3-seed7.png'));
+      assert.equal(picture.width, 256);
+      assert.deepEqual(shrink(picture, 8), grid[0]);
+
+      await page.select('#size', '1');
+      await page.click('#save-sheet');
+      const sheet = decodePNG(await downloaded(session.downloads, 'cat-s3-seed7-sheet.png'));
+      assert.deepEqual([sheet.width, sheet.height], [3 * 32, 2 * 32]);
+      const fifth = Array.from({ length: 32 * 32 }, (_, index) => sheet.pixels[(32 + Math.floor(index / 32)) * 96 + 32 + (index % 32)]);
+      assert.deepEqual(fifth, grid[4]);
+
+      await page.select('#size', '8');
+      await page.click('#save-film');
+      const film = await decodeAnimation(page, await downloaded(session.downloads, 'cat-s3-seed7-film.png'));
+      assert.equal(film.animated, true);
+      assert.equal(film.repetitionCount, 'Infinity');
+      assert.equal(film.frames.length, 10);
+      const shrunk = film.frames.map(({ width, pixels }) => shrink({ width, height: width, channels: 1, pixels }, 8));
+      assert.deepEqual(shrunk.at(-1), grid[0]);
+      const strip = await pixelsOf(page, '#film-state canvas');
+      assert.deepEqual(shrunk[0], strip[0]);
+      assert.ok(film.frames.at(-1).duration > film.frames[0].duration, 'rests on the picture');
+    });
+
+    test('two settings side by side', async () => {
+      const a = await pixelsOfGrid(page);
+      await page.click('#pin');
+      assert.deepEqual(await pixelsOf(page, '#pinned-grid canvas'), a);
+      assert.equal(await textOf(page, '#side-text'), 'The same as A: change a setting.');
+      await change(page, () => page.click('#sweep button:nth-child(2)'));
+      const b = await pixelsOfGrid(page);
+      assert.deepEqual(b[0], await pixelsByNode({ ...FIRST, guidanceScale: 1 }));
+      assert.deepEqual(await pixelsOf(page, '#pinned-grid canvas'), a);
+      assert.match(await textOf(page, '#side-text'), /differs: scale/);
+      await change(page, () => page.click('#swap'));
+      assert.deepEqual(await pixelsOf(page, '#pinned-grid canvas'), b);
+      assert.deepEqual(await pixelsOfGrid(page), a);
+      await page.click('#unpin');
+      assert.equal(await page.$eval('#pinned', (section) => section.hidden), true);
+    });
+
+    test('more settings: every sampler and time grid, and what has no effect cannot be set', async () => {
+      await page.$eval('#more', (details) => (details.open = true));
+      const samplers = await page.$$eval('#sampler option', (options) => options.map(({ value }) => value));
+      assert.deepEqual(samplers, ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc']);
+      await page.waitForSelector('#option-grid');
+      await change(page, () => page.select('#option-grid', 'trailing'));
+      await change(page, () => setNumber(page, '#option-eta', 0.5));
+      await change(page, () => page.select('#option-away', 'dog'));
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ ...FIRST, timeGrid: 'trailing', eta: 0.5, negativeLabel: 'dog' }));
+      assert.match(await page.evaluate(() => location.hash), /&grid=trailing&eta=0.5&away=dog&model=/);
+      await change(page, () => page.select('#sampler', 'heun'));
+      assert.equal(await page.$eval('#option-eta', (input) => input.disabled), true);
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ ...FIRST, sampler: 'heun', timeGrid: 'trailing', negativeLabel: 'dog' }));
+      assert.equal(await page.$$eval('#film-state canvas', ([...all]) => all.filter(({ width }) => width > 1).length), 8);
+      await change(page, () => page.select('#sampler', 'ddim'));
+      await change(page, () => page.click('#reset'));
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode(FIRST));
+    });
+
+    test('figures are shown on request', async () => {
+      await page.click('#figures summary');
+      const text = await page.$$eval('#figure-list > *', (nodes) => nodes.map(({ textContent }) => textContent).join('|'));
+      assert.match(text, /^Parameters\|2.92 million\|Model file\|3.15 MB\|/);
+      assert.match(text, new RegExp(doodles.info.sha256));
+    });
+
+    test('the snippet for other pages carries the settings', async () => {
+      await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => (globalThis.copied = text) }, configurable: true }));
+      await page.click('#embed');
+      await page.waitForFunction(() => globalThis.copied);
+      assert.equal(await page.evaluate(() => copied),
+        `<script type="module" src="${site.url}pocket-diffusion.mjs"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
+        'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
+    });
+
+    test('a broken model is explained and changes nothing, an own model is used', async () => {
+      const before = await pixelsOfGrid(page);
+      await dropFile(page, Buffer.from('this is not a model, however long it may be'), 'broken.gguf');
+      await page.waitForSelector('#error:not([hidden])');
+      assert.equal(await textOf(page, '#error-text'), 'The model file is damaged or not one that this page can read.');
+      assert.match(await textOf(page, '#error-detail'), /^broken\.gguf: MAGIC: /);
+      assert.deepEqual(await pixelsOfGrid(page), before);
+      assert.equal(await stateOf(page), 'done');
+      await page.click('#dismiss');
+      await change(page, () => pickClass(page, 'house'));
+
+      await dropFile(page, await readFile(tinyPath), '<b>tiny</b>.gguf');
+      await page.waitForFunction(() => document.querySelectorAll('.class').length === 3 && location.hash.includes('label=circle'));
+      await settled(page);
+      const seed = Number(await page.$eval('#seed', (input) => input.value));
+      const tiny = await load(tinyPath);
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 3 }, tiny));
+      tiny.close();
+      assert.equal(await page.$eval('#model', (select) => select.selectedOptions[0].textContent), '<b>tiny</b>.gguf');
+      assert.match(await textOf(page, '#model-line'), /^Tiny test model · /);
+      assert.equal(await page.$eval('#error', (box) => box.hidden), true);
+    });
+
+    test('a word is set in letters of one seed and saved as one wide picture', async () => {
+      await dropFile(page, await lettersModel(), 'letters.gguf');
+      await page.waitForSelector('#word:not([hidden])');
+      await page.$eval('#word-text', (input) => input.select());
+      await page.type('#word-text', 'c bà');
+      await page.waitForSelector('#word[data-state="done"]');
+      assert.equal(await textOf(page, '#word-hint'), 'This model has no “à”.');
+      assert.equal(await page.$eval('#word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
+      const seed = Number(await page.$eval('#seed', (input) => input.value));
+      const expected = {};
+      for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 3 }, letters);
+      const row = await pixelsOf(page, '#word-row canvas');
+      assert.deepEqual([row[0], row[2]], [expected.C, expected.B]);
+      await page.select('#size', '1');
+      await page.click('#word-save');
+      const picture = decodePNG(await downloaded(session.downloads, `C-B-seed${seed}.png`));
+      assert.deepEqual([picture.width, picture.height], [48, 16]);
+      const column = (from) => Array.from({ length: 256 }, (_, index) => picture.pixels[Math.floor(index / 16) * 48 + from + (index % 16)]);
+      assert.deepEqual([column(0), column(32)], [expected.C, expected.B]);
+      assert.ok(column(16).every((value) => value === 255), 'a blank');
+      // Another seed, another style: all letters anew.
+      await change(page, () => setNumber(page, '#seed', 12));
+      await page.waitForSelector('#word[data-state="done"]');
+      assert.deepEqual((await pixelsOf(page, '#word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 3 }, letters));
+      assert.deepEqual(troubles, []);
+    });
+
+    test('a link made with another model says so, and is followed once that model is opened', async () => {
+      const hash = `#label=C&s=2&seed=5&steps=4&sampler=euler&count=1&model=${letters.info.sha256.slice(0, 12)}`;
+      const other = await openPage(session.browser, `${site.url}${hash}`);
+      await settled(other.page);
+      assert.match(await textOf(other.page, '#error-text'), /^This link was made with another model/);
+      assert.ok((await textOf(other.page, '#error-detail')).includes(`${letters.info.sha256.slice(0, 12)}…, of this one: ${doodles.info.sha256.slice(0, 12)}…`));
+      await dropFile(other.page, await lettersModel(), 'letters.gguf');
+      await other.page.waitForFunction((wanted) => location.hash === wanted, {}, hash);
+      await settled(other.page);
+      assert.deepEqual((await pixelsOfGrid(other.page))[0], await pixelsByNode({ label: 'C', guidanceScale: 2, seed: 5, steps: 4, sampler: 'euler' }, letters));
+      assert.equal(await other.page.$eval('#error', (box) => box.hidden), true);
+      await other.page.close();
+    });
+
+    test('with the network gone, the page opens from its copy', async () => {
+      const context = await session.browser.createBrowserContext();
+      const { page: visitor, troubles: found } = await openPage(context, `${site.url}${HASH}`);
+      await settled(visitor);
+      const pixels = await pixelsOfGrid(visitor);
+      await visitor.waitForFunction(async () => {
+        const [cache] = await caches.keys();
+        const kept = cache ? await (await caches.open(cache)).keys() : [];
+        return (await navigator.serviceWorker.getRegistration())?.active && kept.some(({ url }) => url.endsWith('.gguf'));
+      }, { timeout: 30_000, polling: 200 });
+      assert.equal(site.requests.filter((path) => path === 'index.mjs').length, 0, 'only what the page needs');
+      site.down = true;
+      try {
+        await visitor.reload();
+        await settled(visitor);
+        assert.deepEqual(await pixelsOfGrid(visitor), pixels);
+        assert.deepEqual(found, []);
+      } finally {
+        site.down = false;
+      }
+      await context.close();
+    });
+
+    test('works when the browser has no room for a copy', async () => {
+      const context = await session.browser.createBrowserContext();
+      const prepare = () => (Cache.prototype.put = () => Promise.reject(new DOMException('no room', 'QuotaExceededError')));
+      site.extra.set('service_worker.js', { type: 'text/javascript', body: `(${prepare})();\n${site.text('service_worker.js')}` });
+      const { page: visitor, troubles: found } = await openPage(context, `${site.url}${HASH}`);
+      await settled(visitor);
+      await visitor.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.active, { polling: 200 });
+      await visitor.reload();
+      await settled(visitor);
+      assert.ok(await visitor.evaluate(() => navigator.serviceWorker.controller !== null), 'under its control');
+      assert.deepEqual((await pixelsOfGrid(visitor))[0], await pixelsByNode(FIRST));
+      assert.deepEqual(found, []);
+      site.extra.delete('service_worker.js');
+      await context.close();
+    });
+  });
+}
+
+describe('the page in two browsers', () => {
+  test('a link from one gives the same pixels in the other', async () => {
+    const site = await serveSite();
+    const sessions = await Promise.all(BROWSERS.map(launch));
+    try {
+      const [{ page: from }, { page: to }] = await Promise.all(sessions.map(({ browser }) => openPage(browser, `${site.url}blank.html`)));
+      await from.goto(`${site.url}#label=flower&s=4.5&seed=99&steps=12&sampler=dpmpp-2m-sde&count=6&grid=karras&rescale=0.5&threshold=0.995&projection=1&parallel=0.3&low=100`);
+      await settled(from);
+      const link = await from.evaluate(() => location.href);
+      await to.goto(link);
+      await settled(to);
+      assert.equal(await to.evaluate(() => location.href), link);
+      const pixels = await pixelsOfGrid(from);
+      assert.deepEqual(await pixelsOfGrid(to), pixels);
+      assert.deepEqual(pixels[5], await pixelsByNode({
+        label: 'flower', guidanceScale: 4.5, seed: 104, steps: 12, sampler: 'dpmpp-2m-sde', timeGrid: 'karras', rescale: 0.5,
+        dynamicThreshold: 0.995, projection: true, keepParallel: 0.3, guidanceInterval: [100, 999],
+      }));
+    } finally {
+      await Promise.all(sessions.map((session) => session.close()));
+      await site.close();
+    }
+  });
+});

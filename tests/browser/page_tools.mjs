@@ -1,0 +1,60 @@
+// What the tests of the page share: looking at it, and acting on it as a visitor would.
+
+import { readFile, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { settled } from './browsers.mjs';
+
+/** Pixels of the canvases that `selector` finds, first channel. As one string each, for numbers travel slowly. */
+export async function pixelsOf(page, selector) {
+  const all = await page.$$eval(selector, (canvases) => canvases.map((canvas) => {
+    const { data } = canvas.getContext('2d', { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
+    return btoa(Array.from({ length: data.length / 4 }, (_, index) => String.fromCharCode(data[index * 4])).join(''));
+  }));
+  return all.map((text) => Array.from(Buffer.from(text, 'base64')));
+}
+
+export const pixelsOfGrid = (page) => pixelsOf(page, '#grid .tile canvas');
+export const textOf = (page, selector) => page.$eval(selector, (node) => node.textContent);
+export const stateOf = (page) => page.$eval('#page', (node) => node.dataset.state);
+export const waitForState = (page, state) => page.waitForSelector(`#page[data-state="${state}"]`, { timeout: 30_000 });
+
+export const pickClass = (page, name) => page.$$eval('#class-list label', (labels, wanted) =>
+  labels.find((label) => label.textContent === wanted).click(), name);
+
+export async function setNumber(page, selector, value) {
+  await page.$eval(selector, (input) => input.select());
+  await page.type(selector, String(value));
+  await page.keyboard.press('Enter');
+}
+
+/** Does something that changes the settings, and waits until the page has drawn what they ask for. */
+export async function change(page, action) {
+  const hash = await page.evaluate(() => location.hash);
+  await action();
+  await page.waitForFunction((before) => location.hash !== before, {}, hash);
+  await settled(page);
+}
+
+/** A file dropped onto the page. */
+export const dropFile = (page, bytes, name) => page.evaluate((base64, fileName) => {
+  const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([data], fileName));
+  for (const type of ['dragover', 'drop']) {
+    document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}, Buffer.from(bytes).toString('base64'), name);
+
+/** The bytes of the one file that is in the download folder once the browser has written all of it; the folder is emptied. */
+export async function downloaded(folder, file) {
+  for (let wait = 0; wait < 200; wait++) {
+    const names = await readdir(folder);
+    const bytes = names.length === 1 && names[0] === file ? await readFile(join(folder, file)) : [];
+    if (bytes.length > 0) {
+      await rm(join(folder, file));
+      return bytes;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`no ${file}, but ${await readdir(folder)}`);
+}

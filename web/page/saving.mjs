@@ -1,0 +1,54 @@
+// Files that the visitor takes away: pictures, sheets and films, as PNG.
+
+import { encodeAnimation, encodeStill } from './apng.mjs';
+import { compose, enlarge, usableFactor } from './sheet.mjs';
+
+/** @typedef {import('./paint.mjs').Image} Image */
+
+/** Pictures are offered as they are, and enlarged to about these many pixels. */
+const TARGET_SIZES = [256, 512];
+/** How long a film is, and how long it rests on the finished picture. */
+const FILM_MILLISECONDS = 1600;
+const REST_MILLISECONDS = 1400;
+/** Side by side on a sheet. */
+const COLUMNS = { 1: 1, 6: 3, 12: 4, 24: 6 };
+
+/** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. */
+export function sizeFactors({ width, height }) {
+  const side = Math.max(width, height);
+  return [...new Set([1, ...TARGET_SIZES.map((target) => Math.max(1, Math.round(target / side)))])];
+}
+
+/** Something that every file system takes. */
+export const fileName = (...parts) => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.png`;
+
+/** @param {import('../index.d.ts').Picture} picture @param {number} factor @returns {Promise<Blob>} */
+export async function pictureFile(picture, factor) {
+  if (factor === 1) return new Blob([await picture.toPNG()], { type: 'image/png' });
+  return encodeStill(enlarge(picture, usableFactor(factor, picture, 1, 1)));
+}
+
+/** All pictures of the grid on one sheet. @param {ReadonlyArray<Image>} pictures @returns {Promise<Blob>} */
+export function sheetFile(pictures, factor) {
+  const columns = COLUMNS[pictures.length];
+  const usable = usableFactor(factor, pictures[0], columns, Math.ceil(pictures.length / columns));
+  return encodeStill(compose(pictures.map((picture) => enlarge(picture, usable)), columns));
+}
+
+/** From x_T to the picture. @param {import('./film.mjs').Frame[]} frames @param {Image} picture @returns {Promise<Blob>} */
+export function filmFile(frames, picture, factor) {
+  const usable = usableFactor(factor, picture, 1, 1);
+  const milliseconds = Math.round(FILM_MILLISECONDS / frames.length);
+  return encodeAnimation([
+    ...frames.slice(0, -1).map(({ state }) => ({ image: enlarge(state, usable), milliseconds })),
+    { image: enlarge(picture, usable), milliseconds: REST_MILLISECONDS },
+  ]);
+}
+
+/** @param {Blob} blob @param {string} name */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  Object.assign(document.createElement('a'), { href: url, download: name }).click();
+  // The browser has taken the bytes over long before this.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,79 @@
+// Keeps a copy of the site in the browser, so that it opens without a network. scripts/build_site.mjs fills in what the
+// site consists of; VERSION is a hash of it: a new version is fetched as a whole beside the old one and takes over when
+// no page uses that any more. Every file is compared with its hash, so that the files of two versions never mix,
+// whatever the caches on the way hold.
+//
+// What cannot be kept, for example because the browser has no room, is asked from the network as if there were no copy.
+// A classic script: not every browser has module service workers.
+
+'use strict';
+
+const VERSION = '';
+/** Path relative to the site ('' is the page itself) -> SHA-256, lower-case hex. */
+const FILES = {};
+/** Paths that are kept only when they are first asked for: models other than the page's own. */
+const ON_DEMAND = [];
+
+const { scope } = self.registration;
+// Several sites may share an origin, and so the names of caches.
+const PREFIX = `pocket-diffusion ${scope} `;
+const CACHE = PREFIX + VERSION;
+
+const addressOf = (path) => new URL(path, scope).href;
+
+/** @returns {string | undefined} the path of a file of the site */
+function pathOf(address) {
+  const url = new URL(address);
+  url.search = url.hash = '';
+  if (!url.href.startsWith(scope)) return undefined;
+  const path = url.href.slice(scope.length);
+  if (path === 'index.html') return '';
+  return Object.hasOwn(FILES, path) ? path : undefined;
+}
+
+async function sha256(response) {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await response.arrayBuffer()));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Keeps a response if it is the file of this version. @returns {Promise<boolean>} */
+async function keep(path, response) {
+  if (!response.ok || response.redirected || (await sha256(response.clone())) !== FILES[path]) return false;
+  const cache = await caches.open(CACHE);
+  await cache.put(addressOf(path), response);
+  return true;
+}
+
+/** What this very visit has fetched is in the HTTP cache: the model is not downloaded twice. */
+async function fetchAndKeep(path) {
+  if (await keep(path, await fetch(addressOf(path), { cache: 'force-cache' }))) return;
+  await keep(path, await fetch(addressOf(path), { cache: 'reload' }));
+}
+
+self.addEventListener('install', (event) => {
+  const paths = Object.keys(FILES).filter((path) => !ON_DEMAND.includes(path));
+  event.waitUntil(Promise.allSettled(paths.map(fetchAndKeep)));
+});
+
+async function removeOldCopies() {
+  const names = await caches.keys();
+  await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
+}
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(removeOldCopies());
+});
+
+/** From the copy, or from the network and into the copy. */
+async function answer(event, path) {
+  const kept = await caches.open(CACHE).then((cache) => cache.match(addressOf(path))).catch(() => undefined);
+  if (kept) return kept;
+  const response = await fetch(event.request);
+  event.waitUntil(keep(path, response.clone()).catch(() => false));
+  return response;
+}
+
+self.addEventListener('fetch', (event) => {
+  const path = event.request.method === 'GET' ? pathOf(event.request.url) : undefined;
+  if (path !== undefined) event.respondWith(answer(event, path));
+});
