@@ -86,6 +86,10 @@ class General:
     source_url: str = ""
 
 
+SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc")
+TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """How a model is best sampled."""
