@@ -9,7 +9,7 @@ are what as many training pictures, and as many other held-out ones, score.
 
   --table guidance   every scale of --scales, and a contact sheet of each (the default)
   --table steps      every sampler of --samplers with every number of network calls of --calls, and the distance of
-                     the deterministic ones to their own result with all timesteps
+                     the deterministic ones to the result with as many calls as there are timesteps
   --table options    guidance intervals, rescale and dynamic thresholding, beside none of them
 
 Each table is written to --output as STEM-TABLE.json, .md and .png, the JSON after every row. Pictures and classifiers are
@@ -111,6 +111,8 @@ class Planned:
 def base_setting(arguments: argparse.Namespace, model: Model) -> Setting:
     """As the model recommends, but for what is given."""
     given = {name: value for name, value in vars(arguments).items() if name in Setting.__dataclass_fields__ and value is not None}
+    if given.get("guidance_interval") == ():
+        given["guidance_interval"] = None
     return dataclasses.replace(model.recommended, **given)
 
 
@@ -131,7 +133,8 @@ def guidance_rows(arguments: argparse.Namespace, base: Setting) -> Iterator[Plan
 def steps_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures, labels: list[int], seeds: list[int]) -> Iterator[Planned]:
     for sampler, grid in arguments.samplers:
         limit = None
-        whole = Setting.for_calls(_as_drawn(sampler, drawn.model), drawn.model.timesteps, guidance_scale=base.guidance_scale)
+        endless = sampler if arguments.limit == "own" else arguments.limit
+        whole = Setting.for_calls(_as_drawn(endless, drawn.model), drawn.model.timesteps, guidance_scale=base.guidance_scale)
         some = slice(0, arguments.distance_pictures)
         if sampler in DETERMINISTIC and arguments.distance_pictures:
             limit = drawn.draw(whole, labels[some], seeds[some], "engine", chunk=10).astype(np.float64)
@@ -153,7 +156,7 @@ def _as_drawn(sampler: str, model: Model) -> str:
 
 
 def options_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures) -> Iterator[Planned]:
-    settings = [dataclasses.replace(base, guidance_interval=None), dataclasses.replace(base, guidance_interval=None, guidance_scale=1.0)]
+    settings = [base, dataclasses.replace(base, guidance_interval=None), dataclasses.replace(base, guidance_interval=None, guidance_scale=1.0)]
     settings += [dataclasses.replace(base, guidance_interval=interval) for interval in arguments.intervals]
     settings += [dataclasses.replace(base, rescale=rescale) for rescale in arguments.rescales]
     settings += [dataclasses.replace(base, dynamic_threshold=threshold) for threshold in arguments.dynamic_thresholds]
@@ -172,6 +175,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "table": arguments.table,
         "pictures": judge.count,
         "distance_pictures": arguments.distance_pictures,
+        "limit": arguments.limit,
         "classifier_held_out_accuracy": judge.held_out_accuracy,
         "held_out_pictures": judge.held_out_count,
         "training_pictures_searched_for_copies": min(len(judge.dataset.train), arguments.copy_pictures),
@@ -190,9 +194,13 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             "steps": lambda: steps_rows(arguments, base, drawn, labels, seeds),
             "options": lambda: options_rows(arguments, base, drawn),
         }[arguments.table]
+        scores: dict[tuple[Setting, str], dict[str, Any]] = {}
         for planned in rows():
             pictures = drawn.draw(planned.setting, labels, seeds, planned.through)
-            measured = {**judge.score(pictures, labels), **planned.more(pictures)}
+            key = planned.setting, planned.through
+            if key not in scores:
+                scores[key] = judge.score(pictures, labels)
+            measured = {**scores[key], **planned.more(pictures)}
             result["rows"].append({"through": planned.through, "calls": planned.setting.calls, **dataclasses.asdict(planned.setting), **measured})
             report.print_row(f"{planned.setting}, {planned.through}", measured)
             write_text(stem.with_suffix(".json"), json.dumps(result, indent=2) + "\n")
@@ -233,6 +241,11 @@ def _interval(text: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _base_interval(text: str) -> tuple[int, int] | tuple[()]:
+    """`all` is not the same as an option that is not given, which means what the model recommends."""
+    return () if text == "all" else _interval(text)
+
+
 def _intervals(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(_interval(part) for part in text.split(",") if part)
 
@@ -261,7 +274,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     base.add_argument("--time-grid", choices=TIME_GRIDS)
     base.add_argument("--scale", type=float, dest="guidance_scale", metavar="S")
     base.add_argument("--eta", type=float)
-    base.add_argument("--guidance-interval", type=_interval, metavar="LOW-HIGH")
+    base.add_argument("--guidance-interval", type=_base_interval, metavar="LOW-HIGH|all")
 
     guidance = parser.add_argument_group("--table guidance")
     guidance.add_argument("--scales", type=_floats, default=(0, 1, 1.5, 2, 3, 4, 6, 8, 10), metavar="A,B,...", help="default: 0,1,1.5,2,3,4,6,8,10")
@@ -274,6 +287,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     steps.add_argument("--calls", type=_counts, default=(4, 6, 8, 10, 15, 20, 50), metavar="A,B,...",
                        help="times at which the network is evaluated; heun takes the odd number at or below (default: 4,6,8,10,15,20,50)")  # fmt: skip
     steps.add_argument("--distance-pictures", type=int, default=20, help="drawn with all timesteps too; 0: none (default: %(default)s)")
+    steps.add_argument("--limit", choices=("own", *DETERMINISTIC), default="own",
+                       help="whose result with all timesteps the distance is to: each sampler's own, or that of one (default: %(default)s)")  # fmt: skip
 
     options = parser.add_argument_group("--table options")
     options.add_argument("--intervals", type=_intervals, default=(), metavar="LOW-HIGH,...", help="guided timesteps to try")

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import matplotlib
+import numpy as np
 from PIL import Image
 
 from pictures import Setting
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
+from matplotlib.ticker import LogLocator  # noqa: E402
 
 COLUMNS = {
     "accuracy": "recognised", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall", "density": "density", "coverage": "coverage",
@@ -74,6 +76,10 @@ def _curves(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return {" = ".join(names[key]) + ("" if key[1] == "linear" else f", {key[1]}"): sorted(rows[key], key=lambda row: row["calls"]) for key in rows}
 
 
+def _limit_name(result: dict[str, Any]) -> str:
+    return "its own limit" if result["limit"] == "own" else f"the limit of {result['limit']}"
+
+
 def _steps_tables(result: dict[str, Any]) -> str:
     curves = _curves(result)
     asked = sorted({Setting.for_calls("heun", row["calls"] + 1).calls if row["sampler"] == "heun" else row["calls"] for row in result["rows"]})
@@ -92,7 +98,7 @@ def _steps_tables(result: dict[str, Any]) -> str:
         ("Fréchet distance:", table("frechet", lambda row: f"{row['frechet']:.2f}")),
         ("Recognised:", table("accuracy", lambda row: f"{row['accuracy']:.1%}")),
         (
-            f"Distance to the sampler's own result with as many calls as there are timesteps (root mean square of 8-bit values, {result['distance_pictures']} pictures):",
+            f"Distance to {_limit_name(result)}, the result with as many calls as there are timesteps (root mean square of 8-bit values, {result['distance_pictures']} pictures):",
             table("distance", lambda row: f"{row['distance']:.1f}"),
         ),
     ]
@@ -144,7 +150,7 @@ def _plot_guidance(result: dict[str, Any]) -> Any:
 def _plot_steps(result: dict[str, Any]) -> Any:
     """Over network calls: distance to the sampler's own limit, recognised, and Frechet distance."""
     figure, all_axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
-    titles = {"frechet": "Fréchet distance", "accuracy": "recognised", "distance": "distance to own limit, of 255"}
+    titles = {"frechet": "Fréchet distance", "accuracy": "recognised", "distance": f"distance to {_limit_name(result)}, of 255"}
     for axes, (column, title) in zip(all_axes, titles.items()):
         for (name, rows), marker in zip(_curves(result).items(), "osD^v<>Ppx*dhH"):
             known = [row for row in rows if column in row]
@@ -154,8 +160,14 @@ def _plot_steps(result: dict[str, Any]) -> Any:
         axes.set_xticks(counts, list(map(str, counts)))
         axes.minorticks_off()
     _floor_lines(all_axes[0], result, "frechet")
-    all_axes[0].set_yscale("log")
-    all_axes[2].set_yscale("log")
+    distances = [row["frechet"] for row in result["rows"]] + [row["frechet"] for row in result["floors"].values()]
+    all_axes[0].set_ylim(0.9 * min(distances), 1.6 * float(np.median(distances)))  # a solver that fails would flatten the rest
+    if any("distance" in row for row in result["rows"]):
+        all_axes[2].set_yscale("log")
+        all_axes[2].yaxis.set_major_formatter("{x:g}")
+        all_axes[2].yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        all_axes[2].yaxis.set_minor_formatter("{x:g}")
+        all_axes[2].tick_params(axis="y", which="minor", labelsize=7)
     all_axes[1].axhline(result["classifier_held_out_accuracy"], color="grey", linestyle=":")
     all_axes[0].legend(fontsize=7)
     return figure
