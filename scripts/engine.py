@@ -126,10 +126,10 @@ class Engine:
             ],
         )
 
-    def picture(self, generation: Generation) -> Future:
-        """Result: the pixels of the finished picture alone (uint8, flat)."""
+    def picture(self, options: dict[str, Any]) -> Future:
+        """Result: the pixels of the finished picture alone (uint8, flat). `options` are those of the JavaScript API."""
         return self._request(
-            {"op": "picture", "options": _options(generation)},
+            {"op": "picture", "options": options},
             lambda result: np.frombuffer(base64.b64decode(result["pixels"]), dtype=np.uint8),
         )
 

@@ -1,101 +1,42 @@
 #!/usr/bin/env python3
-"""Judges a model: accuracy, Frechet distance, precision and recall, copies; over guidance scale, steps and sampler.
+"""Judges a model: recognised by a classifier, Frechet distance, precision and recall, copies; over guidance and samplers.
 
   evaluate.py MODEL --data doodles.npz --invert --output build/evaluation/doodles
+  evaluate.py MODEL --data doodles.npz --invert --output build/evaluation/doodles --table steps
 
 MODEL is a checkpoint of train.py or an exported .gguf. Pictures are compared with held-out real ones; the floors
-are what as many training pictures, and as many other held-out ones, score. Writes evaluation.json, evaluation.md, plots and a contact sheet.
+are what as many training pictures, and as many other held-out ones, score.
+
+  --table guidance   every scale of --scales, and a contact sheet of each (the default)
+  --table steps      every sampler of --samplers with every number of network calls of --calls, and the distance of
+                     the deterministic ones to the result with as many calls as there are timesteps
+  --table options    guidance intervals, rescale and dynamic thresholding, beside none of them
+
+Each table is written to --output as STEM-TABLE.json, .md and .png, the JSON after every row. Pictures and classifiers are
+kept (--drawn, --cache): the same command goes on where it was interrupted, and other tables share what was drawn.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import io
 import json
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import data
-import export_gguf
-import matplotlib
+import evaluation_report as report
 import metrics
 import numpy as np
 import reference
-import torch
-from checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
-from engine import Engine, EngineError
-from model_file import read_model
-from reference import Generation
-from tqdm import tqdm
+from checkpoint import CheckpointError, MissingOptions
+from engine import EngineError
+from model_file import SAMPLERS, TIME_GRIDS
+from pictures import Model, Pictures, Setting, labels_and_seeds, write_text
 from train import sheet_image
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-BATCH = 50  # pictures that PyTorch samples at once
-COLUMNS = ("accuracy", "frechet", "precision", "recall", "density", "coverage", "nearer_than_tenth", "head_right", "glasses_whole", "palette")
-
-
-# ---- the model --------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network and what it takes to sample it, from either kind of file."""
-
-    unet: torch.nn.Module
-    alphas_cumprod: np.ndarray
-    objective: str
-    shape: tuple[int, int, int]  # of x_t
-    pixel_unshuffle: int
-    classes: tuple[str, ...]
-    size: tuple[int, int]  # width and height of the finished picture
-    channels: int
-
-    @classmethod
-    def read(cls, path: Path) -> "Model":
-        if path.suffix == ".gguf":
-            file = read_model(path)
-            meta = file.metadata
-            return cls(
-                reference.build_unet(file.unet, file.weights), file.alphas_cumprod, meta["diffusion.objective"], file.network_shape,
-                meta["image.pixel_unshuffle"], tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"],
-            )  # fmt: skip
-        checkpoint = read_checkpoint(path)
-        about = describe(checkpoint)
-        return cls(
-            reference.build_unet(about.unet, checkpoint.weights), about.alphas_cumprod, about.objective, about.network_shape,
-            about.pixel_unshuffle, about.class_names, (about.image_width, about.image_height), about.image_channels,
-        )  # fmt: skip
-
-    def sample(self, generation: Generation, labels: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-        """uint8 [N, H, W, C], by PyTorch."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        unet = self.unet.to(device, memory_format=torch.channels_last)
-        pictures = []
-        for start in tqdm(range(0, len(seeds), BATCH), desc=_name(generation), disable=None, leave=False):
-            part = slice(start, start + BATCH)
-            x = reference.sample(unet, self.alphas_cumprod, self.objective, self.shape, generation, labels[part], seeds[part])
-            pictures.extend(reference.to_pixels(each.cpu(), self.pixel_unshuffle) for each in x)
-        return np.stack(pictures)
-
-
-def sample_with_engine(path: Path, model: Model, generation: Generation, labels: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-    """uint8 [N, H, W, C], by the shipped WebAssembly under Node.js. `path` is a .gguf."""
-    with Engine() as engine:
-        engine.load(path).result()
-        answers = [engine.picture(dataclasses.replace(generation, label=label, seed=seed)) for label, seed in zip(labels, seeds)]
-        flat = [answer.result() for answer in tqdm(answers, desc=f"{_name(generation)}, engine", disable=None, leave=False)]
-    return np.stack(flat).reshape(-1, model.size[1], model.size[0], model.channels)
-
-
-def _name(generation: Generation) -> str:
-    eta = f", eta {generation.eta:g}" if generation.eta else ""
-    return f"{generation.sampler} {generation.steps}{eta}, scale {generation.guidance_scale:g}"
+DETERMINISTIC = ("ddim", "dpmpp-2m", "euler", "heun", "unipc")
+CHECKED = Setting("ddim", 20)  # drawn by PyTorch too where the reference does not have the default
 
 
 # ---- the judge --------------------------------------------------------------
@@ -113,7 +54,7 @@ class Judge:
         self.real = features[:count]  # in random order
         self._others = held_out[count : 2 * count], labels[count : 2 * count]
         training, _ = dataset.train.sample(min(len(dataset.train), copy_pictures))
-        self.copies = metrics.CopyTest.prepare(training, held_out[: max(count, 100)])
+        self.copies = metrics.CopyTest.prepare(training, held_out[: max(count, 100)]) if copy_pictures else None
         self.checks = metrics.CharacterChecks(dataset.train) if isinstance(dataset.train, data.CharacterSource) else None
 
     def floors(self) -> dict[str, dict[str, Any]]:
@@ -131,35 +72,17 @@ class Judge:
             "accuracy": float((predicted == np.asarray(labels)).mean()),
             "frechet": metrics.frechet_distance(features, self.real),
             **metrics.precision_recall(self.real, features),
-            **self.copies.score(pictures),
+            "spread": metrics.spread_within_classes(features, labels),
         }
+        if self.copies:
+            result.update(self.copies.score(pictures))
         if self.checks:
             result.update(self.checks.score(pictures, np.asarray(labels)))
         result["per_class"] = metrics.class_shares(predicted, labels, self.dataset.classes)
         return result
 
 
-def labels_and_seeds(classes: int, count: int, first_seed: int) -> tuple[list[int], list[int]]:
-    """The classes take turns; every picture has a seed of its own."""
-    return [i * classes // count if count < classes else i % classes for i in range(count)], list(range(first_seed, first_seed + count))
-
-
-def generations(arguments: argparse.Namespace) -> list[Generation]:
-    """Every scale at the default steps and sampler; then other steps and samplers at the default scale."""
-    base = Generation(label=0, seed=0, steps=arguments.steps[0], guidance_scale=arguments.scale)
-    chosen = [dataclasses.replace(base, guidance_scale=scale) for scale in sorted({*arguments.scales, arguments.scale})]
-    chosen += [dataclasses.replace(base, steps=steps) for steps in arguments.steps[1:]]
-    for sampler in arguments.samplers:
-        name, _, steps = sampler.partition(":")
-        kind = {"ddim": ("ddim", 0.0), "ddim-eta1": ("ddim", 1.0), "ddpm": ("ddpm", 0.0)}.get(name)
-        if kind is None or not steps.isdigit() or int(steps) < 1:
-            raise data.DataError(f"--samplers {sampler}: expected ddim, ddim-eta1 or ddpm, a colon, and steps")
-        chosen.append(dataclasses.replace(base, sampler=kind[0], eta=kind[1], steps=int(steps)))
-    return list(dict.fromkeys(chosen))
-
-
-def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
-    model = Model.read(arguments.model)
+def prepare_judge(arguments: argparse.Namespace, model: Model) -> Judge:
     if model.size[0] != model.size[1]:
         raise data.DataError(f"{arguments.model}: pictures of {model.size[0]} x {model.size[1]}; only squares can be compared")
     layout = data.Layout(model.size[0], model.channels, arguments.invert, arguments.fit, arguments.background)
@@ -170,141 +93,130 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         raise data.DataError(f"{arguments.data}: {len(dataset.held_out)} held-out pictures are too few to compare with (at least 20)")
     classifier = metrics.cached_classifier(dataset, arguments.cache, arguments.classifier_pictures)
     count = min(arguments.pictures, len(dataset.held_out), len(dataset.train))
-    judge = Judge(dataset, classifier, count, arguments.copy_pictures)
+    return Judge(dataset, classifier, count, arguments.copy_pictures if arguments.table == "guidance" else 0)
+
+
+# ---- the tables -------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """One row of a table, before it is measured."""
+
+    setting: Setting
+    through: str = "engine"
+    more: Callable[[np.ndarray], dict[str, Any]] = lambda pictures: {}  # measured beside what the judge says
+
+
+def base_setting(arguments: argparse.Namespace, model: Model) -> Setting:
+    """As the model recommends, but for what is given."""
+    given = {name: value for name, value in vars(arguments).items() if name in Setting.__dataclass_fields__ and value is not None}
+    if given.get("guidance_interval") == ():
+        given["guidance_interval"] = None
+    return dataclasses.replace(model.recommended, **given)
+
+
+def guidance_rows(arguments: argparse.Namespace, base: Setting) -> Iterator[Planned]:
+    """Every scale; with `--through both`, one setting by the engine and by PyTorch, from the same seeds."""
+    if arguments.through == "pytorch" and not base.in_reference:
+        raise data.DataError(f"--through pytorch: the reference has no {base}")
+    first = "pytorch" if arguments.through == "pytorch" else "engine"
+    for scale in sorted({*arguments.scales, base.guidance_scale}):
+        yield Planned(dataclasses.replace(base, guidance_scale=scale), first)
+    if arguments.through == "both":
+        checked = base if base.in_reference else dataclasses.replace(CHECKED, guidance_scale=base.guidance_scale)
+        if checked != base:
+            yield Planned(checked)
+        yield Planned(checked, "pytorch")
+
+
+def steps_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures, labels: list[int], seeds: list[int]) -> Iterator[Planned]:
+    some = slice(0, arguments.distance_pictures)
+    for sampler, grid in arguments.samplers:
+        limit = None
+        endless = sampler if arguments.limit == "own" else arguments.limit
+        whole = Setting.for_calls(_as_drawn(endless, drawn.model), drawn.model.timesteps, guidance_scale=base.guidance_scale)
+        if sampler in DETERMINISTIC and arguments.distance_pictures:
+            limit = drawn.draw(whole, labels[some], seeds[some], "engine", chunk=10).astype(np.float64)
+
+        def distance(pictures: np.ndarray, sampler: str = sampler, limit: np.ndarray | None = limit) -> dict[str, Any]:
+            """Root mean square of the differences of 8-bit values."""
+            apart = {} if limit is None else {"distance": float(np.sqrt(((pictures[some] - limit) ** 2).mean()))}
+            return {"name": sampler, **apart}
+
+        for calls in arguments.calls:
+            setting = Setting.for_calls(_as_drawn(sampler, drawn.model), calls, guidance_scale=base.guidance_scale, time_grid=grid)
+            yield Planned(setting, more=distance)
+
+
+def _as_drawn(sampler: str, model: Model) -> str:
+    """Where eps follows from the clipped x_0, Euler is DDIM, and its ancestral form DDPM (docs/sampling.md): drawn once."""
+    same = {"euler": "ddim", "euler-ancestral": "ddpm"} if model.objective != "pred_noise" else {}
+    return same.get(sampler, sampler)
+
+
+def options_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures) -> Iterator[Planned]:
+    settings = [base, dataclasses.replace(base, guidance_interval=None), dataclasses.replace(base, guidance_interval=None, guidance_scale=1.0)]
+    settings += [dataclasses.replace(base, guidance_interval=interval) for interval in arguments.intervals]
+    settings += [dataclasses.replace(base, rescale=rescale) for rescale in arguments.rescales]
+    settings += [dataclasses.replace(base, dynamic_threshold=threshold) for threshold in arguments.dynamic_thresholds]
+    for setting in dict.fromkeys(settings):
+        yield Planned(setting, more=lambda _, setting=setting: {"evaluations": drawn.evaluations(setting)})
+
+
+def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
+    model = Model.read(arguments.model)
+    base = base_setting(arguments, model)
+    judge = prepare_judge(arguments, model)
     print(f"classifier: {judge.held_out_accuracy:.2%} of {judge.held_out_count} held-out pictures right", flush=True)
-    floors = judge.floors()
-    for name, row in floors.items():
-        _print_row(f"real, {name}", row)
-    labels, seeds = labels_and_seeds(len(model.classes), count, arguments.seed)
-    rows: list[dict[str, Any]] = []
-    sheets: dict[str, np.ndarray] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for generation, through in _plan(arguments):
-            if through == "engine":
-                pictures = sample_with_engine(_engine_file(arguments, Path(folder)), model, generation, labels, seeds)
-            else:
-                pictures = model.sample(generation, labels, seeds)
-            rows.append({"through": through, **_settings(generation), **judge.score(pictures, labels)})
-            sheets[f"{through}-{_name(generation).replace(', ', '-').replace(' ', '')}"] = pictures
-            _print_row(f"{through}, {_name(generation)}", rows[-1])
     result = {
         "model": arguments.model.name,
         "data": arguments.data.name,
-        "pictures": count,
+        "table": arguments.table,
+        "pictures": judge.count,
+        "distance_pictures": arguments.distance_pictures,
+        "limit": arguments.limit,
         "classifier_held_out_accuracy": judge.held_out_accuracy,
         "held_out_pictures": judge.held_out_count,
-        "training_pictures_searched_for_copies": min(len(dataset.train), arguments.copy_pictures),
-        "default_scale": arguments.scale,
-        "floors": floors,
-        "rows": rows,
+        "training_pictures_searched_for_copies": min(len(judge.dataset.train), arguments.copy_pictures),
+        "default": dataclasses.asdict(base),
+        "objective": model.objective,
+        "floors": judge.floors(),
+        "rows": [],
     }
-    _write(arguments.output, result, sheets, labels)
+    for name, row in result["floors"].items():
+        report.print_row(f"real, {name}", row)
+    labels, seeds = labels_and_seeds(len(model.classes), judge.count, arguments.seed)
+    stem = arguments.output / f"{arguments.model.stem}-{arguments.table}"
+    with Pictures(model, arguments.drawn, arguments.processes) as drawn:
+        rows = {
+            "guidance": lambda: guidance_rows(arguments, base),
+            "steps": lambda: steps_rows(arguments, base, drawn, labels, seeds),
+            "options": lambda: options_rows(arguments, base, drawn),
+        }[arguments.table]
+        scores: dict[tuple[Setting, str], dict[str, Any]] = {}
+        for planned in rows():
+            pictures = drawn.draw(planned.setting, labels, seeds, planned.through)
+            key = planned.setting, planned.through
+            if key not in scores:
+                scores[key] = judge.score(pictures, labels)
+            measured = {**scores[key], **planned.more(pictures)}
+            result["rows"].append({"through": planned.through, "calls": planned.setting.calls, **dataclasses.asdict(planned.setting), **measured})
+            report.print_row(f"{planned.setting}, {planned.through}", measured)
+            write_text(stem.with_suffix(".json"), json.dumps(result, indent=2) + "\n")
+            if arguments.table == "guidance":
+                name = f"{planned.through}-{planned.setting}".replace(", ", "-").replace(" ", "")
+                sheet_image(pictures[np.argsort(labels, kind="stable")[:160]], 16).save(arguments.output / f"sheet-{name}.png")
+    write_text(stem.with_suffix(".md"), report.markdown(result))
+    report.plot(result, (arguments.images or arguments.output) / f"{stem.name}.png")
     return result
 
 
-def _plan(arguments: argparse.Namespace) -> Iterator[tuple[Generation, str]]:
-    """`both`: all through PyTorch, and the default settings through the engine as well, with the same seeds."""
-    for generation in generations(arguments):
-        if arguments.through != "engine":
-            yield generation, "pytorch"
-        if arguments.through == "engine" or (arguments.through == "both" and _is_default(generation, arguments)):
-            yield generation, "engine"
-
-
-def _is_default(generation: Generation, arguments: argparse.Namespace) -> bool:
-    return _settings(generation) == {"sampler": "ddim", "steps": arguments.steps[0], "eta": 0.0, "guidance_scale": arguments.scale}
-
-
-def _settings(generation: Generation) -> dict[str, Any]:
-    return {name: getattr(generation, name) for name in ("sampler", "steps", "eta", "guidance_scale")}
-
-
-def _engine_file(arguments: argparse.Namespace, folder: Path) -> Path:
-    """The model as the engine reads it; a checkpoint is exported first, as Q8_0."""
-    if arguments.model.suffix == ".gguf":
-        return arguments.model
-    path = folder / "model.gguf"
-    if not path.exists():
-        with contextlib.redirect_stdout(io.StringIO()):
-            code = export_gguf.main([str(arguments.model), str(path)])
-        if code != 0:
-            raise CheckpointError(f"{arguments.model}: could not be exported")
-    return path
-
-
-# ---- results ----------------------------------------------------------------
-
-
-def _print_row(name: str, row: dict[str, Any]) -> None:
-    print(f"{name:<36} " + "  ".join(f"{column} {row[column]:.3f}" for column in COLUMNS if column in row), flush=True)
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The tables for the model card."""
-    columns = [column for column in COLUMNS if column in result["rows"][0]]
-    headings = {
-        "accuracy": "recognised", "frechet": "Fréchet distance", "nearer_than_tenth": "nearer than tenth percentile",
-        "head_right": "head right", "glasses_whole": "glasses whole",
-    }  # fmt: skip
-    lines = [
-        f"{result['pictures']} pictures each. The classifier gets {result['classifier_held_out_accuracy']:.1%} of "
-        f"{result['held_out_pictures']:,} held-out pictures right. *Nearer than tenth percentile*: pictures nearer to one of "
-        f"{result['training_pictures_searched_for_copies']:,} training pictures than the nearest tenth of held-out ones.",
-        "",
-        "| | " + " | ".join(headings.get(column, column) for column in columns) + " |",
-        "|---|" + "---|" * len(columns),
-    ]
-    for name, row in result["floors"].items():
-        lines.append(f"| real, {name} (floor) | " + " | ".join(_cell(column, row) for column in columns) + " |")
-    for row in result["rows"]:
-        generation = Generation(label=0, seed=0, **{name: row[name] for name in ("sampler", "steps", "eta", "guidance_scale")})
-        lines.append(f"| {_name(generation)}, {row['through']} | " + " | ".join(_cell(column, row) for column in columns) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(column: str, row: dict[str, Any]) -> str:
-    if column not in row:
-        return ""
-    return f"{row[column]:.2f}" if column in ("frechet", "density") else f"{row[column]:.1%}"
-
-
-def plot(result: dict[str, Any], path: Path) -> None:
-    """Accuracy and recall, and the Frechet distance, over the guidance scale."""
-    through = result["rows"][0]["through"]
-    steps = next(row["steps"] for row in result["rows"] if row["guidance_scale"] == result["default_scale"])
-    sweep = [row for row in result["rows"] if (row["through"], row["sampler"], row["steps"], row["eta"]) == (through, "ddim", steps, 0.0)]
-    sweep.sort(key=lambda row: row["guidance_scale"])
-    scales = [row["guidance_scale"] for row in sweep]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    for column in ("accuracy", "precision", "recall", "coverage"):
-        left.plot(scales, [row[column] for row in sweep], marker="o", label=column)
-    left.axhline(result["classifier_held_out_accuracy"], color="grey", linestyle=":", label="accuracy, held-out real")
-    left.axvline(result["default_scale"], color="lightgrey", zorder=0)
-    left.set(xlabel="guidance scale", ylim=(0, 1.02))
-    left.legend(fontsize=8)
-    right.plot(scales, [row["frechet"] for row in sweep], marker="o", label="generated")
-    for (name, row), style in zip(result["floors"].items(), (":", "--")):
-        right.axhline(row["frechet"], color="grey", linestyle=style, label=f"real, {name} (floor)")
-    right.axvline(result["default_scale"], color="lightgrey", zorder=0)
-    right.set(xlabel="guidance scale", ylabel="Fréchet distance")
-    right.set_ylim(bottom=0)
-    right.legend(fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def _write(output: Path, result: dict[str, Any], sheets: dict[str, np.ndarray], labels: Sequence[int]) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "evaluation.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    (output / "evaluation.md").write_text(markdown(result), encoding="utf-8")
-    plot(result, output / "guidance.png")
-    order = np.argsort(labels, kind="stable")[:160]
-    for name, pictures in sheets.items():
-        sheet_image(pictures[order], 16).save(output / f"sheet-{name}.png")
+# ---- the command line -------------------------------------------------------
 
 
 def _floats(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    return tuple(float(part) for part in text.split(",") if part)
 
 
 def _counts(text: str) -> tuple[int, ...]:
@@ -312,6 +224,30 @@ def _counts(text: str) -> tuple[int, ...]:
     if min(values) < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
     return values
+
+
+def _samplers(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [(name, grid or "linear") for name, _, grid in (part.partition(":") for part in text.split(","))]
+    for name, grid in pairs:
+        if name not in SAMPLERS or grid not in TIME_GRIDS:
+            raise argparse.ArgumentTypeError(f"{name}:{grid}: expected one of {', '.join(SAMPLERS)}, a colon, and one of {', '.join(TIME_GRIDS)}")
+    return tuple(pairs)
+
+
+def _interval(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    if not (low.isdigit() and high.isdigit() and int(low) <= int(high)):
+        raise argparse.ArgumentTypeError(f"{text}: expected two timesteps, LOW-HIGH")
+    return int(low), int(high)
+
+
+def _base_interval(text: str) -> tuple[int, int] | tuple[()]:
+    """`all` is not the same as an option that is not given, which means what the model recommends."""
+    return () if text == "all" else _interval(text)
+
+
+def _intervals(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_interval(part) for part in text.split(",") if part)
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -322,18 +258,42 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--invert", action="store_true", help="as in training")
     parser.add_argument("--fit", choices=data.FITS, default="pad", help="as in training")
     parser.add_argument("--background", type=int, default=255, help="as in training")
+    parser.add_argument("--table", choices=("guidance", "steps", "options"), default="guidance", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("build/evaluation"), metavar="FOLDER", help="default: %(default)s")
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="of the plot (default: that of --output)")
+    parser.add_argument("--drawn", type=Path, default=Path("build/drawn"), metavar="FOLDER", help="of pictures that are kept (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=Path("build/classifiers"), metavar="FOLDER", help="of trained classifiers (default: %(default)s)")
     parser.add_argument("--pictures", type=int, default=1000, help="per setting, and of real ones to compare with (default: %(default)s)")
     parser.add_argument("--classifier-pictures", type=int, default=300000, help="seen by the classifier in training (default: %(default)s)")
-    parser.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies (default: %(default)s)")
-    parser.add_argument("--scale", type=float, default=3.0, help="the default guidance scale (default: %(default)s)")
-    parser.add_argument("--scales", type=_floats, default=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0), metavar="A,B,...", help="guidance scales to try")
-    parser.add_argument("--steps", type=_counts, default=(20, 10, 50), metavar="A,B,...", help="DDIM steps: the default one, and others to try")
-    parser.add_argument("--samplers", type=lambda text: tuple(filter(None, text.split(","))), default=("ddim-eta1:50", "ddpm:200"),
-                        metavar="NAME:STEPS,...", help="others to try: ddim, ddim-eta1, ddpm")  # fmt: skip
-    parser.add_argument("--through", choices=("pytorch", "engine", "both"), default="both", help="what samples (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture (default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=1, help="engines at work at the same time (default: %(default)s)")
+
+    base = parser.add_argument_group("how pictures are drawn where the table does not say (default: as the model recommends; a checkpoint: ddim, 20 steps, scale 3)")
+    base.add_argument("--sampler", choices=SAMPLERS)
+    base.add_argument("--steps", type=int)
+    base.add_argument("--time-grid", choices=TIME_GRIDS)
+    base.add_argument("--scale", type=float, dest="guidance_scale", metavar="S")
+    base.add_argument("--eta", type=float)
+    base.add_argument("--guidance-interval", type=_base_interval, metavar="LOW-HIGH|all")
+
+    guidance = parser.add_argument_group("--table guidance")
+    guidance.add_argument("--scales", type=_floats, default=(0, 1, 1.5, 2, 3, 4, 6, 8, 10), metavar="A,B,...", help="default: 0,1,1.5,2,3,4,6,8,10")
+    guidance.add_argument("--through", choices=("pytorch", "engine", "both"), default="both",
+                          help="what draws; both: the engine, and one setting also PyTorch with the same seeds (default: %(default)s)")  # fmt: skip
+    guidance.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies (default: %(default)s)")
+
+    steps = parser.add_argument_group("--table steps")
+    steps.add_argument("--samplers", type=_samplers, default=_samplers(",".join(SAMPLERS)), metavar="NAME[:GRID],...", help="default: all eight, linear")
+    steps.add_argument("--calls", type=_counts, default=(4, 6, 8, 10, 15, 20, 50), metavar="A,B,...",
+                       help="times at which the network is evaluated; heun takes the odd number at or below (default: 4,6,8,10,15,20,50)")  # fmt: skip
+    steps.add_argument("--distance-pictures", type=int, default=20, help="drawn with all timesteps too; 0: none (default: %(default)s)")
+    steps.add_argument("--limit", choices=("own", *DETERMINISTIC), default="own",
+                       help="whose result with all timesteps the distance is to: each sampler's own, or that of one (default: %(default)s)")  # fmt: skip
+
+    options = parser.add_argument_group("--table options")
+    options.add_argument("--intervals", type=_intervals, default=(), metavar="LOW-HIGH,...", help="guided timesteps to try")
+    options.add_argument("--rescales", type=_floats, default=(), metavar="A,B,...", help="0 .. 1")
+    options.add_argument("--dynamic-thresholds", type=_floats, default=(), metavar="A,B,...", help="percentiles, 0 .. 1")
     return parser.parse_args(arguments)
 
 

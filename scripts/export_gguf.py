@@ -16,7 +16,7 @@ from pathlib import Path
 
 import reference
 from checkpoint import OBJECTIVES, SCHEDULES, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
-from model_file import TYPES, General, Recommendation, StoredTensor, write_model
+from model_file import SAMPLERS, TIME_GRIDS, TYPES, General, Recommendation, StoredTensor, write_model
 
 
 def _positive(text: str) -> int:
@@ -43,6 +43,13 @@ def _scale(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text}: must lie in 0 .. 100")
     return value
+
+
+def _interval(text: str) -> tuple[int, int]:
+    low, separator, high = text.partition(",")
+    if not (separator and low.isdigit() and high.isdigit() and int(low) <= int(high)):
+        raise argparse.ArgumentTypeError(f"{text}: expected two timesteps, LOW,HIGH")
+    return int(low), int(high)
 
 
 def _class_names(text: str) -> tuple[str, ...]:
@@ -79,10 +86,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     facts.add_argument("--cond-drop-prob", type=_fraction, metavar="P", help="in training; informative (default: 0.5)")
 
     recommended = parser.add_argument_group("recommended sampling")
-    recommended.add_argument("--sampler", choices=("ddim", "ddpm"), default="ddim", help="default: %(default)s")
+    recommended.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: %(default)s")
     recommended.add_argument("--steps", type=_positive, help="default: 20, or T if that is less")
     recommended.add_argument("--guidance-scale", type=_scale, default=3.0, metavar="S", help="default: %(default)s")
     recommended.add_argument("--eta", type=_fraction, default=0.0, help="DDIM stochasticity (default: %(default)s)")
+    recommended.add_argument("--time-grid", choices=TIME_GRIDS, default="linear", help="default: %(default)s")
+    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH", help="guided timesteps, both included (default: all)")
 
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="JSON list of models in the same folder, where the file's entry is added or replaced")
     return parser.parse_args(arguments)
@@ -152,11 +161,15 @@ def export(arguments: argparse.Namespace) -> None:
     description = describe(checkpoint, options)
     if arguments.steps is not None and arguments.steps > description.timesteps:
         raise CheckpointError(f"--steps {arguments.steps}: the network was trained with {description.timesteps} timesteps")
+    if arguments.guidance_interval is not None and arguments.guidance_interval[1] >= description.timesteps:
+        raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {description.timesteps - 1}")
     recommended = Recommendation(
         sampler=arguments.sampler,
         steps=arguments.steps or min(20, description.timesteps),
         guidance_scale=arguments.guidance_scale,
         eta=arguments.eta,
+        time_grid=arguments.time_grid,
+        guidance_interval=arguments.guidance_interval,
     )
     general = General(
         name=arguments.name or arguments.output.stem,

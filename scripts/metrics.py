@@ -128,6 +128,19 @@ def precision_recall(real: np.ndarray, generated: np.ndarray) -> dict[str, float
     return {name: float(value) for name, value in found.items()}
 
 
+def spread_within_classes(features: np.ndarray, labels: Sequence[int] | np.ndarray) -> float:
+    """Mean distance of two different pictures of one class, over all such pairs: how much pictures differ from each other."""
+    labels = np.asarray(labels)
+    total, pairs = 0.0, 0
+    for label in np.unique(labels):
+        members = features[labels == label]
+        squares = (members**2).sum(axis=1)
+        apart = np.sqrt((squares[:, None] - 2 * members @ members.T + squares).clip(min=0))
+        np.fill_diagonal(apart, 0)  # not exactly 0 by the formula
+        total, pairs = total + apart.sum(), pairs + len(members) * (len(members) - 1)
+    return float(total / pairs) if pairs else 0.0
+
+
 # ---- copies -----------------------------------------------------------------
 
 

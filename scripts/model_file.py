@@ -86,6 +86,10 @@ class General:
     source_url: str = ""
 
 
+SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc")
+TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
+
+
 @dataclass(frozen=True)
 class Recommendation:
     """How a model is best sampled."""
@@ -94,6 +98,8 @@ class Recommendation:
     steps: int = 20
     guidance_scale: float = 3.0
     eta: float = 0.0
+    time_grid: str = "linear"
+    guidance_interval: tuple[int, int] | None = None  # guided timesteps, both included; None: all
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,11 @@ def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: Ge
     add("sampling.steps", recommended.steps, kinds.UINT32)
     add("sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
     add("sampling.eta", recommended.eta, kinds.FLOAT32)
+    # Left out where they say nothing, so that readers from before there were these keys take the file.
+    if recommended.time_grid != "linear":
+        add("sampling.time_grid", recommended.time_grid, kinds.STRING)
+    if recommended.guidance_interval is not None:
+        add("sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
 
 
 def write_model(

@@ -8,6 +8,8 @@
 //   {"id": 4, "op": "trace", "options": {...}}                           -> {"id": 4, "result": {"steps": [{"timestep": ...,
 //                                                                            "x": {"values": "...", "norm": ...}, ...}, ...]}}
 //   {"id": 5, "op": "picture", "options": {...}}                         -> {"id": 5, "result": {"pixels": "..."}}
+// Options are those of `generate`, but a time grid and a guidance interval that are not given are the reference's (linear,
+// all timesteps), whatever the model recommends.
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -22,6 +24,8 @@ function decodeFloats(text) {
   new Uint8Array(floats.buffer).set(bytes);
   return floats;
 }
+
+const complete = (options) => ({ timeGrid: 'linear', guidanceInterval: [0, model.info.timesteps - 1], ...options });
 
 const operations = {
   async load({ path }) {
@@ -44,12 +48,12 @@ const operations = {
       states.push(encode(state));
       timesteps.push(timestep);
     };
-    const picture = await model.generate({ ...options, state: true, preview: false, onStep });
+    const picture = await model.generate({ ...complete(options), state: true, preview: false, onStep });
     return { states, timesteps, pixels: encode(picture.pixels) };
   },
 
   async trace({ options }) {
-    const { trace } = await model.generate({ ...options, trace: true });
+    const { trace } = await model.generate({ ...complete(options), trace: true });
     const show = (plane) => plane && { values: encode(plane.values), norm: plane.norm, range: plane.range, pixels: encode(plane.pixels) };
     const steps = trace.map(({ timestep, ...planes }) => ({
       timestep, ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, show(plane)])),
@@ -58,7 +62,7 @@ const operations = {
   },
 
   async picture({ options }) {
-    return { pixels: encode((await model.generate(options)).pixels) };
+    return { pixels: encode((await model.generate(complete(options))).pixels) };
   },
 };
 

@@ -11,7 +11,7 @@ static const char *const known_keys[] = {
     "unet.learned_sinusoidal_dim", "unet.attn_dim_head", "unet.attn_heads", "image.width", "image.height",
     "image.channels", "image.pixel_unshuffle", "image.value_range", "class_names", "diffusion.timesteps",
     "diffusion.beta_schedule", "diffusion.alphas_cumprod", "diffusion.objective", "sampling.sampler",
-    "sampling.steps", "sampling.guidance_scale", "sampling.eta"};
+    "sampling.steps", "sampling.guidance_scale", "sampling.eta", "sampling.time_grid", "sampling.guidance_interval"};
 
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
@@ -143,12 +143,49 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
     return PD_OK;
 }
 
+/* Needs the timesteps. */
+static pd_status read_guidance_interval(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char key[] = PREFIX "sampling.guidance_interval";
+    config->guidance_first = 0;
+    config->guidance_last = config->timesteps - 1;
+    if (!pd_gguf_find(gguf, key)) return PD_OK;
+    const pd_gguf_value *interval = NULL;
+    PD_TRY(pd_gguf_get_array(gguf, key, PD_GGUF_UINT32, &interval, error));
+    if (interval->count != 2)
+        return pd_fail(error, PD_CONFIG, interval->offset, "%s has %u numbers, not 2", key, interval->count);
+    const int64_t first = pd_gguf_array_integer(interval, 0), last = pd_gguf_array_integer(interval, 1);
+    if (first > last || last >= config->timesteps)
+        return pd_fail(error, PD_CONFIG, interval->offset, "%s is [%d, %d]: not in order, or not within 0 and %d", key, first,
+                       last, (int64_t)config->timesteps - 1);
+    config->guidance_first = (int32_t)first;
+    config->guidance_last = (int32_t)last;
+    return PD_OK;
+}
+
+/* Needs the timesteps. */
+static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
+                                                         "euler", "euler-ancestral", "heun",     "unipc"};
+    static const char *const time_grids[PD_TIME_GRID_COUNT] = {"linear", "quadratic", "trailing", "karras"};
+    int32_t sampler = 0, time_grid = PD_TIME_GRID_LINEAR;
+    PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
+    config->sampler = (pd_sampler)sampler;
+    PD_TRY(read_int32(gguf, PREFIX "sampling.steps", 1, config->timesteps, &config->steps, error));
+    PD_TRY(read_float(gguf, PREFIX "sampling.guidance_scale", 0, (double)PD_MAX_GUIDANCE_SCALE, &config->guidance_scale,
+                      error));
+    PD_TRY(read_float(gguf, PREFIX "sampling.eta", 0, 1, &config->eta, error));
+    if (pd_gguf_find(gguf, PREFIX "sampling.time_grid"))
+        PD_TRY(read_choice(gguf, PREFIX "sampling.time_grid", time_grids, PD_TIME_GRID_COUNT, &time_grid, error));
+    config->time_grid = (pd_time_grid)time_grid;
+    return read_guidance_interval(gguf, config, error);
+}
+
 static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     static const char *const objectives[] = {"pred_noise", "pred_x0", "pred_v"};
-    static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
-                                                         "euler", "euler-ancestral", "heun",     "unipc"};
-    int32_t objective = 0, sampler = 0;
+    int32_t objective = 0;
 
     PD_TRY(read_int32(gguf, PREFIX "diffusion.timesteps", 1, PD_MAX_TIMESTEPS, &config->timesteps, error));
     PD_TRY(pd_gguf_get_string(gguf, PREFIX "diffusion.beta_schedule", &config->schedule_name, error));
@@ -173,13 +210,7 @@ static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *
     if (config->class_names->count != (uint64_t)config->class_count)
         return pd_fail(error, PD_CONFIG, config->class_names->offset, PREFIX "class_names has %u names for %d classes",
                        config->class_names->count, (int64_t)config->class_count);
-
-    PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
-    config->sampler = (pd_sampler)sampler;
-    PD_TRY(read_int32(gguf, PREFIX "sampling.steps", 1, config->timesteps, &config->steps, error));
-    PD_TRY(read_float(gguf, PREFIX "sampling.guidance_scale", 0, (double)PD_MAX_GUIDANCE_SCALE, &config->guidance_scale,
-                   error));
-    return read_float(gguf, PREFIX "sampling.eta", 0, 1, &config->eta, error);
+    return read_recommendations(gguf, config, error);
 }
 
 pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error)

@@ -22,6 +22,8 @@ typedef struct pd_config {
     pd_sampler sampler;
     int32_t steps;
     float guidance_scale, eta;
+    pd_time_grid time_grid;                /* linear if absent */
+    int32_t guidance_first, guidance_last; /* all timesteps if absent */
     pd_bytes schedule_name;
     pd_bytes name, description, license, author, source_url; /* empty if absent */
 } pd_config;

@@ -588,6 +588,9 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->recommended_steps = config->steps;
     info->recommended_guidance_scale = config->guidance_scale;
     info->recommended_eta = config->eta;
+    info->recommended_time_grid = config->time_grid;
+    info->recommended_guidance_first = config->guidance_first;
+    info->recommended_guidance_last = config->guidance_last;
     info->file_bytes = file_bytes;
     info->memory_bytes = model->arena.size + sizeof *model;
     info->parameter_count = 0;

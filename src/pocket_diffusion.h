@@ -158,6 +158,8 @@ typedef struct pd_model_info {
     int32_t recommended_steps;
     float recommended_guidance_scale;
     float recommended_eta;
+    pd_time_grid recommended_time_grid;
+    int32_t recommended_guidance_first, recommended_guidance_last; /* timesteps, both included */
     uint64_t parameter_count;
     uint64_t file_bytes;
     uint64_t memory_bytes;           /* held by the model now, workspace included */
@@ -214,7 +216,7 @@ typedef struct pd_options {
 } pd_options;
 
 /* Fills in the defaults: plain guidance with the model's recommended sampler,
- * steps, scale and eta. */
+ * steps, time grid, scale, interval and eta. */
 pd_status pd_options_init(const pd_model *model, pd_options *options);
 /* PD_OK, or what is wrong with the options for this model. */
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error);

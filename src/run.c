@@ -49,7 +49,9 @@ pd_status pd_options_init(const pd_model *model, pd_options *options)
                             .steps = model->info.recommended_steps,
                             .guidance_scale = model->info.recommended_guidance_scale,
                             .eta = model->info.recommended_eta,
-                            .guidance_last = model->info.timesteps - 1,
+                            .time_grid = (int32_t)model->info.recommended_time_grid,
+                            .guidance_first = model->info.recommended_guidance_first,
+                            .guidance_last = model->info.recommended_guidance_last,
                             .negative_label = PD_LABEL_NULL};
     return PD_OK;
 }

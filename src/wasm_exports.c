@@ -62,6 +62,9 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
     case 15: return (double)info->parameter_count;
     case 16: return (double)info->file_bytes;
     case 17: return (double)info->memory_bytes;
+    case 18: return info->recommended_time_grid;
+    case 19: return info->recommended_guidance_first;
+    case 20: return info->recommended_guidance_last;
     default: return (double)__builtin_nanf("");
     }
 }

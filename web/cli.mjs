@@ -436,7 +436,10 @@ async function info(source, { json }) {
     parameters: about.parameterCount,
     objective: about.objective,
     schedule: `${about.schedule}, ${about.timesteps} timesteps`,
-    recommended: `${recommended.sampler}, ${recommended.steps} steps, guidance scale ${recommended.guidanceScale}, eta ${recommended.eta}`,
+    recommended: [
+      recommended.sampler, `${recommended.steps} steps`, `time grid ${recommended.timeGrid}`, `guidance scale ${recommended.guidanceScale}`,
+      `guided at ${recommended.guidanceInterval.join(' to ')}`, `eta ${recommended.eta}`,
+    ].join(', '),
     file: `${about.fileBytes} bytes, SHA-256 ${about.sha256}`,
     memory: `${about.memoryBytes} bytes`,
     labels: labels.map((label, index) => `${index} ${label}`).join(', '),

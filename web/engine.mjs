@@ -22,7 +22,7 @@ export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
 const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
-  'parameterCount', 'fileBytes', 'memoryBytes',
+  'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /** What pd_wasm_options_set gets for each of its keys, from a RunRequest. */
@@ -143,7 +143,7 @@ export class Engine {
     MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, ...sizes } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, ...sizes } = numbers;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -159,6 +159,8 @@ export class Engine {
         steps,
         guidanceScale: shortestFloat32(guidanceScale),
         eta: shortestFloat32(eta),
+        timeGrid: TIME_GRIDS[timeGrid],
+        guidanceInterval: Object.freeze([guidanceFirst, guidanceLast]),
       },
     };
     return { info, labels };

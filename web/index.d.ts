@@ -84,7 +84,14 @@ export interface ModelInfo {
   readonly schedule: string;
   readonly timesteps: number;
   readonly alphasCumprod: Float64Array;
-  readonly recommended: { readonly sampler: SamplerName; readonly steps: number; readonly guidanceScale: number; readonly eta: number };
+  readonly recommended: {
+    readonly sampler: SamplerName;
+    readonly steps: number;
+    readonly guidanceScale: number;
+    readonly eta: number;
+    readonly timeGrid: TimeGridName;
+    readonly guidanceInterval: readonly [tLow: number, tHigh: number];
+  };
   readonly parameterCount: number;
   readonly fileBytes: number;
   readonly memoryBytes: number;
@@ -101,7 +108,7 @@ export interface GenerateOptions {
   guidanceWeight?: number;
   /**
    * [tLow, tHigh]: guide at these timesteps alone, both included; elsewhere the conditional prediction is used as it is, which
-   * halves the work of those steps. Default: all timesteps.
+   * halves the work of those steps. Default: as the model recommends, which may be all timesteps, [0, timesteps - 1].
    */
   guidanceInterval?: readonly [tLow: number, tHigh: number];
   /** How w changes from the first step to the last; its mean stays. Other than 'constant' needs s >= 1. */
@@ -126,7 +133,7 @@ export interface GenerateOptions {
   steps?: number;
   /** docs/sampling.md has the formulas. 'heun' makes two network calls a step, one in the last. */
   sampler?: SamplerName;
-  /** Which timesteps are visited. Default 'linear'. */
+  /** Which timesteps are visited. Default: as the model recommends. */
   timeGrid?: TimeGridName;
   /** DDIM stochasticity, 0 .. 1. */
   eta?: number;

@@ -144,9 +144,8 @@ function checkScale({ guidanceScale, guidanceWeight }, recommended) {
   return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
 }
 
-/** [tLow, tHigh]; all timesteps if undefined. */
+/** [tLow, tHigh] */
 function checkInterval(interval, timesteps) {
-  if (interval === undefined) return [0, timesteps - 1];
   const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
   if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers', interval);
   const [low, high] = interval;
@@ -176,12 +175,12 @@ function checkSampling(options, info, labels) {
   const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
   const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
   const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
-  const { timeGrid = 'linear', ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
+  const { timeGrid = recommended.timeGrid, guidanceInterval = recommended.guidanceInterval, ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
   const onStep = checkFunction('onStep', options.onStep);
   const { preview = Boolean(onStep) } = options;
   const resolved = {
     guidanceScale: checkScale(options, recommended),
-    guidanceInterval: checkInterval(options.guidanceInterval, timesteps),
+    guidanceInterval: checkInterval(guidanceInterval, timesteps),
     guidanceSchedule: checkChoice('guidanceSchedule', guidanceSchedule, GUIDANCE_SCHEDULES),
     negativeLabel: negativeLabel === null ? null : checkLabel(negativeLabel, labels, 'negativeLabel'),
     cfgPlusPlus: checkBoolean('cfgPlusPlus', cfgPlusPlus),

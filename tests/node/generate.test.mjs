@@ -25,7 +25,7 @@ test('the model describes itself', async () => {
     width: 16, height: 16, channels: 1, pixelUnshuffle: 2,
     networkWidth: 8, networkHeight: 8, networkChannels: 4, networkOutChannels: 4,
     timesteps: 100, parameterCount: 167500, fileBytes: tinyBytes.length, objective: 'pred_v',
-    recommended: { sampler: 'ddim', steps: 20, guidanceScale: 3, eta: 0 },
+    recommended: { sampler: 'ddim', steps: 20, guidanceScale: 3, eta: 0, timeGrid: 'linear', guidanceInterval: [0, 99] },
   });
   assert.equal(sha256, hash(tinyBytes));
   assert.ok(memoryBytes > 0);

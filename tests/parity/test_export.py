@@ -87,6 +87,7 @@ def test_metadata(tmp_path, state):
     texts = {"name": "Näme", "description": "d", "license": "MIT", "author": "a", "source-url": "https://example.org/"}
     options = [part for key, value in texts.items() for part in (f"--{key}", value)]
     recommended = ["--sampler", "ddpm", "--steps", "33", "--guidance-scale", "2.5", "--eta", "0.5"]
+    recommended += ["--time-grid", "karras", "--guidance-interval", "20,150"]
     exported = Exported(tmp_path, training_record(state), [*options, *recommended, "--type", "f32"])
     assert exported.code == 0
     fields = exported.fields
@@ -120,6 +121,8 @@ def test_metadata(tmp_path, state):
         "sampling.steps": 33,
         "sampling.guidance_scale": 2.5,
         "sampling.eta": 0.5,
+        "sampling.time_grid": "karras",
+        "sampling.guidance_interval": [20, 150],
     }
     ours = {key.removeprefix("pocket-diffusion."): value for key, value in fields.items() if key.startswith("pocket-diffusion.")}
     table = ours.pop("diffusion.alphas_cumprod")
@@ -130,13 +133,15 @@ def test_metadata(tmp_path, state):
 
 
 def test_types_of_metadata(tmp_path, state):
-    fields = Exported(tmp_path, training_record(state)).reader.fields
+    fields = Exported(tmp_path, training_record(state), ["--guidance-interval", "0,9"]).reader.fields
     kinds = gguf.GGUFValueType
     types = {key.removeprefix("pocket-diffusion."): tuple(field.types[:2]) for key, field in fields.items()}
     assert types["diffusion.alphas_cumprod"] == (kinds.ARRAY, kinds.FLOAT64)
     assert types["image.value_range"] == (kinds.ARRAY, kinds.FLOAT32)
     assert types["unet.dim_mults"] == (kinds.ARRAY, kinds.UINT32)
     assert types["class_names"] == (kinds.ARRAY, kinds.STRING)
+    assert types["sampling.guidance_interval"] == (kinds.ARRAY, kinds.UINT32)
+    assert "sampling.time_grid" not in types  # it would say what its absence says
     assert types["unet.dim"] == (kinds.UINT32,) and types["unet.cond_drop_prob"] == (kinds.FLOAT32,)
     assert types["unet.learned_sinusoidal_cond"] == (kinds.BOOL,)
 
@@ -555,5 +560,6 @@ def test_shipped_doodles(repository):
     path = repository / "weights" / "doodles.gguf"
     assert path.stat().st_size <= 3_200_000
     data = read_model(path).metadata
-    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["ddim", 20, 3.0, 0.0]
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 3.0, 0.0]
+    assert data["sampling.guidance_interval"] == [500, 999]
     assert data["class_names"] == ["airplane", "banana", "bird", "book", "cat", "clock", "dog", "flower", "house", "rainbow"]

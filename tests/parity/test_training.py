@@ -84,17 +84,17 @@ def test_from_a_folder_to_a_verified_file(folder, config, tmp_path, capsys):
     assert verify.main([str(run / "model.pt"), str(file), "--quick"]) == 0
     judged = [
         str(file), "--data", str(folder), "--output", str(tmp_path / "judged"), "--cache", str(tmp_path), "--pictures", "36",
-        "--classifier-pictures", "6000", "--scales", "1,2", "--scale", "2", "--steps", "10", "--samplers", "",
+        "--classifier-pictures", "6000", "--scales", "1,2", "--scale", "2", "--steps", "10", "--drawn", str(tmp_path / "drawn"),
     ]  # fmt: skip
     assert evaluate.main(judged) == 0
-    result = evaluate.json.loads((tmp_path / "judged" / "evaluation.json").read_text())
+    result = evaluate.json.loads((tmp_path / "judged" / "shapes-guidance.json").read_text())
     default = {row["through"]: row for row in result["rows"] if row["guidance_scale"] == 2}
     assert result["classifier_held_out_accuracy"] > 0.95
     assert default["pytorch"]["accuracy"] > 0.8  # what the classes are was learnt
     assert abs(default["pytorch"]["accuracy"] - default["engine"]["accuracy"]) <= 1 / 36
     assert default["engine"]["frechet"] == pytest.approx(default["pytorch"]["frechet"], rel=0.05)
-    assert "| ddim 10, scale 2, engine |" in (tmp_path / "judged" / "evaluation.md").read_text()
-    assert Image.open(tmp_path / "judged" / "guidance.png").size[0] > 500
+    assert "| ddim 10, scale 2, engine |" in (tmp_path / "judged" / "shapes-guidance.md").read_text()
+    assert Image.open(tmp_path / "judged" / "shapes-guidance.png").size[0] > 500
 
 
 # ---- kills ------------------------------------------------------------------

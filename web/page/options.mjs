@@ -27,7 +27,10 @@ const isDDPM = ({ sampler }) => sampler === 'ddpm';
 
 /** @type {ReadonlyArray<Option>} */
 export const OPTIONS = [
-  { name: 'timeGrid', key: 'grid', title: 'Time grid', kind: 'choice', choices: TIME_GRIDS, initial: () => 'linear' },
+  {
+    name: 'timeGrid', key: 'grid', title: 'Time grid', kind: 'choice', choices: TIME_GRIDS,
+    initial: ({ info }) => info.recommended.timeGrid,
+  },
   {
     name: 'eta', key: 'eta', title: 'Eta, noise added', kind: 'number', range: share, step: 0.05,
     initial: ({ info }) => info.recommended.eta, applies: ({ sampler }) => sampler === 'ddim', needs: 'DDIM',
@@ -45,10 +48,13 @@ export const OPTIONS = [
     name: 'guidanceSchedule', key: 'schedule', title: 'Guidance schedule', kind: 'choice', choices: GUIDANCE_SCHEDULES,
     initial: () => 'constant', applies: ({ guidanceScale }) => guidanceScale >= 1, needs: 'a scale of 1 or more',
   },
-  { name: 'guidanceLow', key: 'low', title: 'Guide from timestep', kind: 'whole', range: timestep, step: 1, initial: () => 0 },
+  {
+    name: 'guidanceLow', key: 'low', title: 'Guide from timestep', kind: 'whole', range: timestep, step: 1,
+    initial: ({ info }) => info.recommended.guidanceInterval[0],
+  },
   {
     name: 'guidanceHigh', key: 'high', title: 'Guide up to timestep', kind: 'whole', range: timestep, step: 1,
-    initial: ({ info }) => info.timesteps - 1,
+    initial: ({ info }) => info.recommended.guidanceInterval[1],
   },
   { name: 'rescale', key: 'rescale', title: 'Rescaled guidance', kind: 'number', range: share, step: 0.05, initial: () => 0 },
   {
