@@ -7,7 +7,7 @@
 // for pages that import them, and the service worker, which gets the list of what to keep and a hash of each file.
 
 import { createHash } from 'node:crypto';
-import { access, cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';

@@ -13,7 +13,7 @@ const LOADING = ['lazy', 'eager', 'click'];
 /** Of the largest side of a picture, and so of `width` and `height`. */
 const MAX_SIDE = 8192;
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 const short = (text) => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 

@@ -98,7 +98,7 @@ export function samplingOptions(settings) {
 }
 
 /** A finite number from text, NaN from anything else. */
-const parseNumber = (text) => (/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : NaN);
+const parseNumber = (text) => (/^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text.trim()) ? Number(text) : NaN);
 
 /**
  * The value that `text` stands for in a link or a form field.
