@@ -49,7 +49,7 @@ int main(int argc, char **argv)
     unsigned char *pixels = malloc(pixel_bytes);
 
     pd_options options;
-    pd_picture picture = {0, 0, 0};
+    pd_picture picture = {0, 0, 0, 0};
     pd_options_init(model, &options);
     int status = pixels ? 0 : 1;
     while (!status && scanf("%" SCNd32 " %" SCNu64 " %f %" SCNd32 " %" SCNd32 " %f", &picture.label, &picture.seed,
