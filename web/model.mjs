@@ -4,7 +4,9 @@ import { abortable, follow } from './async.mjs';
 import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
-import { checkGenerateManyOptions, checkGenerateOptions, checkPredictArguments, followingSeed } from './validate.mjs';
+import {
+  checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPredictArguments, followingSeed,
+} from './validate.mjs';
 
 class Picture {
   #module;
@@ -61,8 +63,9 @@ export class Model {
     const { chosen, count, resolved, signal, onStep, ...views } = checkGenerateManyOptions(options, this.info, this.labels);
     const total = chosen.length * count;
     const resolve = (index) => {
-      const label = chosen[Math.floor(index / count)];
-      return { label, labelName: this.labels[label], ...resolved, seed: followingSeed(resolved.seed, index % count) };
+      const chosenClass = chosen[Math.floor(index / count)];
+      const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
+      return { ...chosenClass, ...resolved, [counted]: followingSeed(resolved[counted], index % count) };
     };
     const left = new AbortController(); // ends what is under way when the loop does
     const stops = [follow(left, this.#closed.signal), follow(left, signal)];
@@ -81,6 +84,13 @@ export class Model {
     }
   }
 
+  async invert(options) {
+    const { resolved, signal, onStep, ...views } = checkInvertOptions(options, this.info, this.labels);
+    const run = await this.#call(signal, (combined) => this.#run([resolved], { inversion: true, ...views }, combined, onStep));
+    const noise = run.noise[0];
+    return { noise, options: Object.freeze({ ...resolved, image: null, noise: noise.slice() }) };
+  }
+
   async predict(x, t, label) {
     const checked = checkPredictArguments(x, t, label, this.info, this.labels);
     return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal }));
@@ -92,18 +102,23 @@ export class Model {
     this.#host.close();
   }
 
+  /** The pictures of one run; parameters as of #run. */
+  async #make(all, views, signal, onStep) {
+    const { pixels, stepTime } = await this.#run(all, { inversion: false, ...views }, signal, onStep);
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
+  }
+
   /**
    * One run.
-   * @param {object[]} all resolved options of its pictures, which differ in label and seed alone
-   * @param {{ preview: boolean, state: boolean }} views what events are to hold
+   * @param {object[]} all resolved options of its pictures, which differ in label and seeds alone
+   * @param {{ inversion: boolean, preview: boolean, state: boolean }} views which way, and what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */
-  async #make(all, views, signal, onStep) {
-    const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
-    const pictures = all.map(({ label, seed }) => ({ label, seed }));
-    const request = { pictures, ...shared, ...views };
-    const { pixels, stepTime } = await this.#host.generate(request, {
+  #run(all, views, signal, onStep) {
+    const { label: _label, labelName: _name, seed: _seed, variationSeed: _variationSeed, ...shared } = all[0];
+    const pictures = all.map(({ label, seed, variationSeed }) => ({ label, seed, variationSeed }));
+    return this.#host.generate({ pictures, ...shared, ...views }, {
       signal,
       onStep: onStep && (async (events) => {
         for (const [picture, event] of events.entries()) {
@@ -112,7 +127,6 @@ export class Model {
         }
       }),
     });
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

@@ -1,12 +1,15 @@
 // Checks of arguments. What is wrong becomes a TypeError (wrong type) or a RangeError (right type, wrong value) whose
 // message begins with the argument's name and whose `argument` property is that name.
 
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError } from './errors.mjs';
 import { isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
 const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
+const MAX_MIX = 8; // PD_MAX_MIX
+const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
+const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
 const MAX_WORKERS = 64;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
@@ -108,16 +111,16 @@ export function checkLabel(label, labels, argument = 'label') {
 }
 
 /** @returns {number | bigint} the seed as given; drawn at random if undefined */
-function checkSeed(seed) {
+function checkSeed(seed, argument = 'seed') {
   // mt19937 is seeded with the low 32 bits alone: more would say the same pictures in longer numbers.
   if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
   if (typeof seed === 'bigint') {
-    if (seed < 0n || seed > MAX_SEED) throw wrongValue('seed', `0 to ${MAX_SEED}`, seed);
+    if (seed < 0n || seed > MAX_SEED) throw wrongValue(argument, `0 to ${MAX_SEED}`, seed);
     return seed;
   }
-  if (typeof seed !== 'number') throw wrongType('seed', 'a number or a bigint', seed);
+  if (typeof seed !== 'number') throw wrongType(argument, 'a number or a bigint', seed);
   if (!(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw wrongValue('seed', 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
+    throw wrongValue(argument, 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
   }
   return seed + 0;
 }
@@ -128,11 +131,111 @@ export function followingSeed(seed, index) {
   return typeof seed === 'number' && sum <= Number.MAX_SAFE_INTEGER ? Number(sum) : sum;
 }
 
+// ---- editing and mixing
+
+const EDITING_KEYS = ['image', 'strength', 'mask', 'resample', 'noise', 'variationSeed', 'variationStrength'];
+
+/** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
+const DEFAULT_STRENGTH = 0.5;
+
+const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
+
+/** 8-bit pixels of the given size, or null; a copy. */
+function checkPixels(argument, value, { width, height, channels }) {
+  if (value === null) return null;
+  checkObject(argument, value);
+  const { pixels } = value;
+  const size = `${width} x ${height}`;
+  if (value.width !== width || value.height !== height) {
+    throw argumentError(RangeError, argument, `must be ${size} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
+  }
+  if ((value.channels ?? channels) !== channels) {
+    throw argumentError(RangeError, argument, `must have ${channels} channel${channels === 1 ? '' : 's'}, not ${show(value.channels)}`);
+  }
+  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
+    throw argumentError(TypeError, argument, `its pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
+  }
+  const length = width * height * channels;
+  if (pixels.length !== length) throw argumentError(RangeError, argument, `must have ${size} x ${channels} = ${length} bytes, not ${pixels.length}`);
+  return { width, height, channels, pixels: Uint8Array.from(pixels) };
+}
+
+function checkMask(value, { width, height }) {
+  const mask = checkPixels('mask', value, { width, height, channels: 1 });
+  const grey = mask?.pixels.findIndex((level) => level !== 0 && level !== 255) ?? -1;
+  if (grey < 0) return mask;
+  const place = `row ${Math.floor(grey / width)}, column ${grey % width}`;
+  throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
+}
+
+/** x_T in network space, or null; a copy. */
+function checkNoise(value, { networkChannels, networkHeight, networkWidth }) {
+  if (value === null) return null;
+  if (!isTyped(value, 'Float32Array')) throw wrongType('noise', 'a Float32Array', value);
+  const length = networkChannels * networkHeight * networkWidth;
+  if (value.length !== length) {
+    const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
+    throw argumentError(RangeError, 'noise', `must have ${length} numbers (${shape}), not ${value.length}`);
+  }
+  const wrong = value.findIndex((number) => !Number.isFinite(number));
+  if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${value[wrong]}`);
+  return value.slice();
+}
+
+/** @returns {{ label: number, weight: number }[] | null} */
+function checkMix(value, labels) {
+  if (value === null) return null;
+  if (!Array.isArray(value)) throw wrongType('classMix', 'an array of { label, weight }', value);
+  if (value.length < 2 || value.length > MAX_MIX) {
+    throw argumentError(RangeError, 'classMix', `must have 2 to ${MAX_MIX} classes, not ${value.length}`);
+  }
+  const mix = value.map((each) => {
+    checkKeys('classMix', each, ['label', 'weight']);
+    return {
+      label: checkLabel(each.label, labels, 'classMix'),
+      weight: checkNumber('classMix', each.weight, 0, MAX_MIX_WEIGHT),
+    };
+  });
+  // Weights are rounded to single precision: what is 0 there is 0.
+  if (mix.every(({ weight }) => Math.fround(weight) === 0)) throw argumentError(RangeError, 'classMix', 'must not have weights of 0 alone');
+  return mix;
+}
+
+/** The class or the mixture that a picture is to show. */
+function checkClass(label, classMix, labels) {
+  if (!classMix) {
+    const index = checkLabel(label, labels);
+    return { label: index, labelName: labels[index] };
+  }
+  if (label !== undefined && label !== null) throw argumentError(TypeError, 'label', 'cannot be given together with classMix');
+  return { label: null, labelName: classMix.map((each) => `${labels[each.label]}:${each.weight}`).join('+') };
+}
+
+function checkEditing(options, info) {
+  const { image = null, mask = null, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
+  const checkedImage = checkPixels('image', image, info);
+  const checkedMask = checkMask(mask, info);
+  const { strength = checkedImage && !checkedMask ? DEFAULT_STRENGTH : 1 } = options;
+  return {
+    image: checkedImage,
+    strength: checkNumber('strength', strength, 0, 1),
+    mask: checkedMask,
+    resample: checkWhole('resample', resample, 1, MAX_RESAMPLE),
+    noise: checkNoise(noise, info),
+    variationSeed: variationSeed === null ? null : checkSeed(variationSeed, 'variationSeed'),
+    variationStrength: checkNumber('variationStrength', variationStrength, 0, 1),
+  };
+}
+
 const SAMPLING_KEYS = [
   'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
   'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'signal',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'signal',
 ];
+const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
+  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', ...EDITING_KEYS].includes(key));
+/** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
+const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 
 /** s, from guidanceScale or from guidanceWeight = s - 1. */
 function checkScale({ guidanceScale, guidanceWeight }, recommended) {
@@ -161,6 +264,7 @@ function checkInterval(interval, timesteps) {
 /** Options that only some samplers and some kinds of guidance have. */
 function checkCombination(resolved) {
   const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
+  const { image, strength, mask, resample, variationSeed, variationStrength } = resolved;
   const refuse = (argument, message) => {
     throw argumentError(RangeError, argument, message);
   };
@@ -169,6 +273,11 @@ function checkCombination(resolved) {
   if (cfgPlusPlus && sampler !== 'ddim') refuse('cfgPlusPlus', 'is an option of the sampler "ddim" alone');
   if (cfgPlusPlus && (momentum !== 0 || normThreshold !== 0)) refuse('cfgPlusPlus', 'goes neither with momentum nor with normThreshold');
   if (guidanceSchedule !== 'constant' && guidanceScale < 1) refuse('guidanceSchedule', `needs a guidanceScale of 1 or more, not ${guidanceScale}`);
+  if (strength !== 1 && !image) refuse('strength', 'needs an image');
+  if (mask && !image) refuse('mask', 'needs an image');
+  if (resample > 1 && !mask) refuse('resample', 'needs a mask');
+  if (resample > 1 && MULTISTEP_SAMPLERS.includes(sampler)) refuse('resample', `goes not with the sampler "${sampler}", which continues from earlier steps`);
+  if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
 }
 
 /** Everything but the label. */
@@ -177,7 +286,7 @@ function checkSampling(options, info, labels) {
   const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
   const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
   const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
-  const { timeGrid = 'linear', ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
+  const { timeGrid = 'linear', ddpmMean = 'x0', ddpmVariance = 'posterior', classMix = null, mixMode = 'embedding' } = options;
   const onStep = checkFunction('onStep', options.onStep);
   const { preview = Boolean(onStep) } = options;
   const resolved = {
@@ -199,6 +308,9 @@ function checkSampling(options, info, labels) {
     ddpmMean: checkChoice('ddpmMean', ddpmMean, DDPM_MEANS),
     ddpmVariance: checkChoice('ddpmVariance', ddpmVariance, DDPM_VARIANCES),
     seed: checkSeed(options.seed),
+    classMix: checkMix(classMix, labels),
+    mixMode: checkChoice('mixMode', mixMode, MIX_MODES),
+    ...checkEditing(options, info),
   };
   checkCombination(resolved);
   return {
@@ -213,9 +325,17 @@ function checkSampling(options, info, labels) {
 /** @param {import('./index.d.ts').GenerateOptions} options */
 export function checkGenerateOptions(options, info, labels) {
   checkKeys('options', options, SAMPLING_KEYS);
-  const label = checkLabel(options.label, labels);
+  const shown = checkClass(options.label, checkMix(options.classMix ?? null, labels), labels);
   const { resolved, ...rest } = checkSampling(options, info, labels);
-  return { resolved: { label, labelName: labels[label], ...resolved }, ...rest };
+  return { resolved: { ...shown, ...resolved }, ...rest };
+}
+
+/** @param {import('./index.d.ts').InvertOptions} options */
+export function checkInvertOptions(options, info, labels) {
+  checkKeys('options', options, INVERTING_KEYS);
+  const { guidanceScale = options.guidanceWeight === undefined ? 1 : undefined } = options;
+  checkPixels('image', options.image ?? undefined, info); // required
+  return checkGenerateOptions({ ...options, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 }, info, labels);
 }
 
 /** @param {import('./index.d.ts').GenerateManyOptions} options */
@@ -223,11 +343,13 @@ export function checkGenerateManyOptions(options, info, labels) {
   checkKeys('options', options, [...SAMPLING_KEYS, 'count']);
   const list = Array.isArray(options.label) ? options.label : [options.label];
   if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
-  const chosen = list.map((label) => checkLabel(label, labels));
+  const classMix = checkMix(options.classMix ?? null, labels);
+  const chosen = list.map((label) => checkClass(label, classMix, labels));
   const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
   const { resolved, ...rest } = checkSampling(options, info, labels);
-  if (BigInt(resolved.seed) + BigInt(count) - 1n > MAX_SEED) {
-    throw argumentError(RangeError, 'seed', `the last of ${count} seeds would be over ${MAX_SEED}`);
+  const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
+  if (BigInt(resolved[counted]) + BigInt(count) - 1n > MAX_SEED) {
+    throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
   return { chosen, count, resolved, ...rest };
 }
@@ -235,7 +357,7 @@ export function checkGenerateManyOptions(options, info, labels) {
 /** @returns {{ x: Float32Array, t: number, label: number | null }} */
 export function checkPredictArguments(x, t, label, info, labels) {
   const { networkChannels, networkHeight, networkWidth, timesteps } = info;
-  if (Object.prototype.toString.call(x) !== '[object Float32Array]') throw wrongType('x', 'a Float32Array', x);
+  if (!isTyped(x, 'Float32Array')) throw wrongType('x', 'a Float32Array', x);
   const length = networkChannels * networkHeight * networkWidth;
   if (x.length !== length) {
     const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
@@ -282,7 +404,7 @@ export function checkImage(image) {
   const height = checkWhole('height', image.height, 1, MAX_PNG_SIDE);
   const channels = checkWhole('channels', image.channels, 1, 4);
   const { pixels } = image;
-  if (!['[object Uint8Array]', '[object Uint8ClampedArray]'].includes(Object.prototype.toString.call(pixels))) {
+  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
     throw wrongType('pixels', 'a Uint8Array or Uint8ClampedArray', pixels);
   }
   if (pixels.length !== width * height * channels) {
