@@ -8,8 +8,9 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
+import { readPNG } from './read_png.mjs';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
@@ -53,16 +54,40 @@ function parseLabels(text, labels) {
   return text.split(',').map((part) => parseLabel(part.trim(), labels));
 }
 
+/** NAME:WEIGHT,NAME:WEIGHT,... */
+function parseMix(text) {
+  return text.split(',').map((part) => {
+    const colon = part.lastIndexOf(':');
+    if (colon < 1) throw new InvalidArgumentError('not CLASS:WEIGHT with commas between.');
+    return { label: part.slice(0, colon).trim(), weight: parseNumber(part.slice(colon + 1).trim()) };
+  });
+}
+
+/** Mixtures of classes, and pictures and noises to start from. */
+function addEditingOptions(command) {
+  return command
+    .addOption(new Option('--mix <class:weight,...>', '2 to 8 classes with weights, instead of the label').argParser(parseMix).conflicts('label'))
+    .addOption(new Option('--mix-mode <name>', 'what of the classes is mixed').choices(MIX_MODES))
+    .option('--image <png>', 'start from this picture, of the size of the model\'s')
+    .option('--strength <number>', 'how much of the image is made anew, 0 to 1 (default: 0.5, with a mask 1)', parseNumber)
+    .option('--mask <png>', 'white: make anew, black: keep the image')
+    .option('--resample <number>', 'with a mask: how often each step is made', parseNumber)
+    .option('--variation-seed <number>', 'seed to move the first noise towards; counts up instead of the seed', parseSeed)
+    .option('--variation-strength <number>', 'how far, 0 to 1', parseNumber)
+    .option('--invert <png>', 'start from the noise that leads to this picture (DDIM inversion)')
+    .option('--invert-label <name>', 'class of that picture (default: the label)');
+}
+
 function makeProgram() {
   const program = new Command('pocket-diffusion')
     .description('Class-conditional image generation by diffusion with classifier-free guidance.')
     .version(version)
     .exitOverride();
-  program
+  const generating = program
     .command('generate')
     .description('Make pictures and write them as PNG.')
     .requiredOption('--model <file>', 'model: a path or a URL')
-    .requiredOption('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
+    .option('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
       [...(list ?? []), text])
     .option('--guidance-scale <number>', 'null + s (cond - null); 1 is the conditional model alone', parseNumber)
     .addOption(new Option('--guidance-weight <number>', 'w = s - 1, instead of the scale').argParser(parseNumber).conflicts('guidanceScale'))
@@ -82,7 +107,8 @@ function makeProgram() {
     .option('--eta <number>', 'stochasticity of ddim, 0 to 1', parseNumber)
     .addOption(new Option('--ddpm-mean <name>', 'what the mean of ddpm is made from').choices(DDPM_MEANS))
     .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
-    .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed)
+    .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed);
+  addEditingOptions(generating)
     .option('--count <number>', 'pictures of each class', parseNumber, 1)
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
     .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
@@ -168,10 +194,11 @@ function makeSheet(pictures, perClass, columns) {
   return sheet;
 }
 
-function separateName(output, { label, labelName, seed }) {
+function separateName(output, { label, labelName, seed, variationSeed, variationStrength }) {
   const { dir, name, ext } = path.parse(output);
   const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
-  return path.join(dir, `${name}-${label}-${safe}-${seed}${ext || '.png'}`);
+  const varied = variationStrength > 0 ? `-${variationSeed}` : '';
+  return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
 }
 
 /** @returns {{ image: object, file: string | null }[]} what to encode and where to put it */
@@ -185,7 +212,10 @@ function layOut(pictures, options) {
 
 // ---- commands
 
-function checkUsage({ output, json, separate, columns, count }) {
+function checkUsage({ output, json, separate, columns, count, label, mix, image, invert, invertLabel }) {
+  if (label === undefined && mix === undefined) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
+  if (invert !== undefined && image !== undefined) throw new UsageError('--invert and --image both say what to start from');
+  if (invertLabel !== undefined && invert === undefined) throw new UsageError('--invert-label: only with --invert');
   if (output === undefined && !json) throw new UsageError("required option '--output <file>' not specified");
   if (output === '') throw new UsageError('--output: empty name');
   if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
@@ -208,13 +238,37 @@ function startProgress(total) {
   return bar;
 }
 
+/** The noise of --invert. The label of the picture is its own, or the one that is asked for if that is one. */
+async function invert(model, file, label, { steps, timeGrid }) {
+  const labels = label === undefined ? [] : parseLabels(label, model.labels);
+  if (labels.length !== 1) throw new UsageError('--invert: needs one --invert-label');
+  const image = await readPNG('invert', file, model.info.channels);
+  return (await model.invert({ image, label: labels[0], steps, timeGrid, signal: stop.signal })).noise;
+}
+
+/** The files and classes of the options in the form that generateMany takes. */
+async function readEditing(model, { label, mix, image, mask, invert: inverted, invertLabel, ...sampling }) {
+  const { channels } = model.info;
+  const own = label?.length === 1 ? label[0] : undefined;
+  return {
+    label: label?.flatMap((text) => parseLabels(text, model.labels)),
+    classMix: mix?.map((each) => ({ ...each, label: parseLabel(each.label, model.labels) })),
+    image: image && await readPNG('image', image, channels),
+    mask: mask && await readPNG('mask', mask, 1),
+    noise: inverted && await invert(model, inverted, invertLabel ?? own, sampling),
+  };
+}
+
 async function generatePictures(model, options) {
-  const { model: _model, columns: _columns, separate: _separate, output: _output, json: _json, negativeLabel, ...sampling } = options;
+  const {
+    model: _model, columns: _columns, separate: _separate, output: _output, json: _json, negativeLabel,
+    mix: _mix, invert: _invert, invertLabel: _invertLabel, ...sampling
+  } = options;
   const pictures = [];
   let bar = null;
   const request = {
     ...sampling,
-    label: options.label.flatMap((text) => parseLabels(text, model.labels)),
+    ...await readEditing(model, options),
     negativeLabel: negativeLabel === undefined ? undefined : parseLabel(negativeLabel, model.labels),
     signal: stop.signal,
     preview: false,
@@ -236,6 +290,12 @@ const asJSON = (value) => JSON.stringify(value, (key, item) => {
   return ArrayBuffer.isView(item) ? Array.from(item) : item;
 }, 2);
 
+/** Options for --json: arrays of a picture or of noise by their hash. */
+async function describeOptions({ image, mask, noise, ...others }) {
+  const describe = async (each) => each && { width: each.width, height: each.height, channels: each.channels, pixelsSHA256: await sha256(each.pixels) };
+  return { ...others, image: await describe(image), mask: await describe(mask), noise: noise && { length: noise.length, SHA256: await sha256(noise) } };
+}
+
 async function generate(options) {
   checkUsage(options);
   const model = await load(options.model, { signal: stop.signal });
@@ -253,7 +313,9 @@ async function generate(options) {
   }
 
   if (options.json) {
-    const described = pictures.map(async ({ options: used, pixels }) => ({ ...used, pixelsSHA256: await sha256(pixels) }));
+    const described = pictures.map(async ({ options: used, pixels }) => ({
+      ...await describeOptions(used), pixelsSHA256: await sha256(pixels),
+    }));
     const written = outputs.map(async ({ image, file }) => ({
       file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
     }));

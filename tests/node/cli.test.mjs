@@ -117,7 +117,9 @@ test('--json: the options as used and hashes of the pixels', async () => {
     label: 1, labelName: 'square', guidanceScale: 3, guidanceInterval: [0, 99], guidanceSchedule: 'constant', negativeLabel: null,
     cfgPlusPlus: false, projection: false, keepParallel: 0, momentum: 0, normThreshold: 0, rescale: 0, dynamicThreshold: 0, steps: 2,
     sampler: 'ddim', timeGrid: 'linear', eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior',
-    seed: '18446744073709551615', pixelsSHA256: hash(pixels),
+    seed: '18446744073709551615', classMix: null, mixMode: 'embedding', image: null, strength: 1, mask: null,
+    resample: 1, noise: null, variationSeed: null, variationStrength: 0,
+    pixelsSHA256: hash(pixels),
   }]);
   assert.deepEqual(report.outputs, [{ file: output, width: 16, height: 16, channels: 1, pixelsSHA256: hash(pixels) }]);
   const without = JSON.parse(await succeeds(generate('--label', '1', '--count', '2', '--json')));
