@@ -66,8 +66,9 @@ static bool keeps_history(int32_t sampler)
 
 static pd_status check_inversion(const pd_options *options, pd_error *error)
 {
-    if (options->inversion != 0 && options->inversion != 1)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "inversion is %d, not 0 or 1", (int64_t)options->inversion);
+    if (options->inversion < 0 || options->inversion > PD_MAX_INVERSION)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "inversion is %d, not within 0 and %d", (int64_t)options->inversion,
+                       (int64_t)PD_MAX_INVERSION);
     if (!options->inversion) return PD_OK;
     if (!options->image) return refuse(error, "inversion: needs an image");
     if (options->sampler != PD_SAMPLER_DDIM || options->eta != 0.0f)

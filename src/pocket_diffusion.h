@@ -102,6 +102,7 @@ typedef struct pd_error {
 #define PD_MAX_MIX 8             /* classes in one mixture */
 #define PD_MAX_MIX_WEIGHT 1e6f
 #define PD_MAX_RESAMPLE 100
+#define PD_MAX_INVERSION 100
 
 /* ---- models ---------------------------------------------------------------- */
 
@@ -228,7 +229,7 @@ typedef struct pd_options {
     int32_t resample;         /* RePaint (Lugmayr et al. 2022): every step but the last is made this often, 1 .. PD_MAX_RESAMPLE;
                                * other than 1 needs a mask, and a sampler without memory of earlier steps */
     float variation_strength; /* in [0, 1]: x_T is this far on the arc from the noise of seed to that of variation_seed */
-    int32_t inversion;        /* 0 or 1: DDIM inversion, see below */
+    int32_t inversion;        /* DDIM inversion, see pd_run_start: iterations of each step, 1 .. PD_MAX_INVERSION; 0: none */
     /* Data, copied by pd_run_start, the same for all pictures of a run; NULL and 0: none. */
     const pd_class_weight *mix; /* 2 .. PD_MAX_MIX classes in the place of the pictures' labels, which are PD_LABEL_NULL
                                  * then; the weights are divided by their sum */
@@ -273,7 +274,9 @@ typedef struct pd_run pd_run;
  *
  * With `inversion` the run goes from the image to noise, which pd_run_state
  * gives at the end (DDIM inversion: Song et al. 2021, section 4.3; Dhariwal and
- * Nichol 2021, appendix F). Needs an image, PD_SAMPLER_DDIM and eta 0; goes with
+ * Nichol 2021, appendix F). Every step makes eps from the x that it starts from;
+ * further iterations make it from their own result, which is more exact (Pan et
+ * al. 2023). Needs an image, PD_SAMPLER_DDIM and eta 0; goes with
  * guidance, time_grid and mix, but with no other kind of editing, CFG++ or
  * threshold. Labels have their meaning, seeds none. */
 pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
@@ -286,7 +289,8 @@ pd_status pd_run_step(pd_run *run, pd_error *error);
 int32_t pd_run_steps_done(const pd_run *run);
 /* Network calls of the whole run: options.steps, with PD_SAMPLER_HEUN
  * 2 * options.steps - 1; with strength those of the steps that are made, which
- * may be none; with resampling `resample` times as many but for the last step. */
+ * may be none; with resampling `resample` times as many but for the last step; with
+ * inversion options.steps * options.inversion. */
 int32_t pd_run_steps_total(const pd_run *run);
 /* Timestep t that the next pd_run_step evaluates the network at, -1 when done. */
 int32_t pd_run_next_timestep(const pd_run *run);

@@ -25,7 +25,7 @@ struct pd_run {
     pd_guidance_process guidance;
     int32_t step; /* network calls made; with most solvers one a step */
     int32_t evaluation, pass; /* of the solver, and which time it is made: RePaint goes back */
-    int32_t resample;
+    int32_t resample; /* how often a step is made, of an inversion too */
     int32_t part_count; /* predictions that make up the conditional one */
     float part_weights[PD_MAX_MIX];
     bool has_mix;
@@ -183,7 +183,7 @@ static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
     run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets * (uint64_t)run->part_count * conditions);
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
-        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(run->solver.kind) * values);
+        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);
         float *running = PD_TAKE(arena, float, run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f ? values : 0);
         if (!run->pictures) continue;
         run->pictures[i].x = x;
@@ -295,7 +295,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
                               .steps = pd_edit_steps(options), .eta = (double)options->eta,
                               .mean = (pd_ddpm_mean)options->ddpm_mean,
                               .variance = (pd_ddpm_variance)options->ddpm_variance,
-                              .threshold = (double)options->threshold, .inversion = options->inversion == 1};
+                              .threshold = (double)options->threshold, .inversion = options->inversion != 0};
     plan.guidance = (pd_guidance_process){
         .guidance = {.scale = options->guidance_scale, .rescale = options->rescale,
                      .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
@@ -303,7 +303,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
         .first_time = options->guidance_first, .last_time = options->guidance_last,
         .momentum = options->momentum, .norm_threshold = options->norm_threshold,
         .renoise_with_null = options->cfg_plus_plus == 1};
-    plan.resample = options->resample;
+    plan.resample = options->inversion ? options->inversion : options->resample;
     plan_mix(&plan, options);
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
@@ -359,11 +359,12 @@ static call_plan plan_call(const pd_run *run)
     return plan;
 }
 
-/* RePaint (algorithm 1): the next pd_run_step makes the same step again. */
+/* RePaint (algorithm 1) and iterated inversion: the next pd_run_step makes the
+ * same step again. */
 static bool goes_back(const pd_run *run)
 {
     return run->pass + 1 < run->resample && pd_solver_completes_step(&run->solver, run->evaluation) &&
-           pd_solver_time(&run->solver, run->evaluation + 1) >= 0;
+           (run->solver.inversion || pd_solver_time(&run->solver, run->evaluation + 1) >= 0);
 }
 
 /* After a step: the kept pixels are replaced by the image at the noise level of
@@ -398,6 +399,8 @@ static bool advance(pd_run *run, int32_t index, const float *prediction, const f
         pd_random_normal(&picture->random, run->value_count, run->noise);
         noise = run->noise;
     }
+    if (run->solver.inversion && run->pass == 0)
+        memcpy(picture->history, picture->x, run->value_count * sizeof *picture->history);
     const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
                                      .null_prediction = run->guidance.renoise_with_null ? null : NULL};
     pd_solver_step(&run->solver, run->evaluation, run->value_count, &state, prediction, noise);
@@ -492,6 +495,7 @@ int32_t pd_run_steps_done(const pd_run *run) { return run ? run->step : 0; }
 int32_t pd_run_steps_total(const pd_run *run)
 {
     if (!run || run->solver.steps == 0) return 0;
+    if (run->solver.inversion) return run->solver.steps * run->resample;
     const int32_t last = pd_solver_evaluations(&run->solver) - 1; /* the evaluation that resampling does not repeat */
     return last * run->resample + 1;
 }

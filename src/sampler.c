@@ -133,9 +133,10 @@ bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation)
     return evaluation % pd_solver_evaluations_in_step(solver, evaluation) == pd_solver_evaluations_in_step(solver, evaluation) - 1;
 }
 
-int32_t pd_solver_history(pd_sampler kind)
+int32_t pd_solver_history(const pd_solver *solver)
 {
-    switch (kind) {
+    if (solver->inversion) return 1;
+    switch (solver->kind) {
     case PD_SAMPLER_DPMPP_2M:
     case PD_SAMPLER_DPMPP_2M_SDE: return 1;
     case PD_SAMPLER_HEUN: return 2;
@@ -197,7 +198,8 @@ static float raw_eps(const conversion *c, pd_objective objective, float x, float
     }
 }
 
-/* From the noise level alpha_from up to that of alpha_to. */
+/* From the noise level alpha_from, whose x is `history`, up to that of alpha_to, of
+ * whose x there is an estimate in x: `history` itself at first. */
 static void ddim_inversion_step(const pd_solver *solver, double alpha_from, double alpha_to, size_t count,
                                 const pd_solver_picture *picture, const float *prediction)
 {
@@ -205,10 +207,13 @@ static void ddim_inversion_step(const pd_solver *solver, double alpha_from, doub
     const double ratio = pd_sqrt(alpha_to / alpha_from);
     const float from_x = (float)ratio;
     const float from_eps = (float)(pd_sqrt(1.0 - alpha_to) - ratio * pd_sqrt(1.0 - alpha_from));
-    float *x = picture->x;
+    const float *start = picture->history;
+    float *x = picture->x, *x0 = picture->x0;
+    estimate_x0(solver, &c, count, x, prediction, x0);
     for (size_t i = 0; i < count; i++) {
-        picture->x0[i] = clipped_x0(&c, solver->objective, x[i], prediction[i]);
-        x[i] = from_x * x[i] + from_eps * raw_eps(&c, solver->objective, x[i], prediction[i]);
+        const float eps = solver->objective == PD_OBJECTIVE_NOISE ? prediction[i]
+                                                                  : (c.sqrt_recip * x[i] - x0[i]) / c.sqrt_recip_minus_1;
+        x[i] = from_x * start[i] + from_eps * eps;
     }
 }
 
@@ -397,7 +402,7 @@ void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, c
                     const float *prediction, const float *noise)
 {
     assert(pd_solver_step_draws_noise(solver, evaluation) == (noise != NULL));
-    assert(picture->history || pd_solver_history(solver->kind) == 0);
+    assert(picture->history || pd_solver_history(solver) == 0);
     const int32_t t = pd_solver_time(solver, evaluation), next = pd_solver_time(solver, evaluation + 1);
     const double alpha_t = pd_schedule_alpha_cumprod(&solver->schedule, t);
     if (solver->inversion) {

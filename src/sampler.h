@@ -27,7 +27,8 @@ typedef struct pd_solver {
 typedef struct pd_solver_picture {
     float *x;       /* x_t, replaced by the next one */
     float *x0;      /* receives the estimate of x_0, clipped or thresholded */
-    float *history; /* [pd_solver_history][count], kept from one evaluation to the next */
+    float *history; /* [pd_solver_history][count], kept from one evaluation to the next; for inversion the
+                     * caller puts x there before the first evaluation of a step */
     const float *null_prediction; /* DDIM with CFG++: what eps is derived from instead; otherwise NULL */
 } pd_solver_picture;
 
@@ -38,7 +39,7 @@ int32_t pd_solver_time(const pd_solver *solver, int32_t evaluation);
 int32_t pd_solver_evaluations_in_step(const pd_solver *solver, int32_t evaluation);
 bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation);
 /* Number of arrays that the solver keeps of earlier evaluations, 0 to 3. */
-int32_t pd_solver_history(pd_sampler kind);
+int32_t pd_solver_history(const pd_solver *solver);
 /* Does this evaluation consume one draw of noise from the generator? As in the
  * reference: DDIM every step but the last, also at eta 0; DDPM every step but
  * the one at t = 0. The other stochastic solvers: every step but the last. */
@@ -59,10 +60,12 @@ bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation);
  *   prediction itself, under x_0 and v it is derived from the clipped x_0 (as
  *   the reference does). With CFG++ (Chung et al. 2024, algorithm 2) eps comes
  *   from the null prediction.
- * DDIM inversion: the step from t to t_next solved for x_t, with eps evaluated at
- *   x_next and t instead of x_t and t (Song et al. 2021, section 4.3; Dhariwal and
- *   Nichol 2021, appendix F): x_t = alpha / alpha_next (x_next - sigma_next eps) +
- *   sigma eps. Nothing is clipped. The network is never evaluated at t = -1.
+ * DDIM inversion: the step of DDIM from t to t_next solved for x_t = alpha /
+ *   alpha_next (x_next - sigma_next eps) + sigma eps, where eps, derived as in
+ *   DDIM, is that of x_next and t instead of x_t and t (Song et al. 2021, section
+ *   4.3; Dhariwal and Nichol 2021, appendix F). Made again from its own result,
+ *   this is a fixed-point iteration (Pan et al. 2023). The network is never
+ *   evaluated at t = -1.
  * DDPM: Ho et al. 2020, on the time grid (respaced as in Nichol and Dhariwal
  *   2021, section 4), with alpha_t = abar / abar_next and beta_t = 1 - alpha_t.
  *   Mean from the clipped x_0 (eq. 7) or from eps, where nothing is clipped

@@ -75,7 +75,8 @@ function addEditingOptions(command) {
     .option('--variation-seed <number>', 'seed to move the first noise towards; counts up instead of the seed', parseSeed)
     .option('--variation-strength <number>', 'how far, 0 to 1', parseNumber)
     .option('--invert <png>', 'start from the noise that leads to this picture (DDIM inversion)')
-    .option('--invert-label <name>', 'class of that picture (default: the label)');
+    .option('--invert-label <name>', 'class of that picture (default: the label)')
+    .option('--invert-iterations <number>', 'network calls of each step of the inversion (default: 1)', parseNumber);
 }
 
 function makeProgram() {
@@ -212,10 +213,11 @@ function layOut(pictures, options) {
 
 // ---- commands
 
-function checkUsage({ output, json, separate, columns, count, label, mix, image, invert, invertLabel }) {
+function checkUsage({ output, json, separate, columns, count, label, mix, image, invert, invertLabel, invertIterations }) {
   if (label === undefined && mix === undefined) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
   if (invert !== undefined && image !== undefined) throw new UsageError('--invert and --image both say what to start from');
-  if (invertLabel !== undefined && invert === undefined) throw new UsageError('--invert-label: only with --invert');
+  if (invert === undefined && invertLabel !== undefined) throw new UsageError('--invert-label: only with --invert');
+  if (invert === undefined && invertIterations !== undefined) throw new UsageError('--invert-iterations: only with --invert');
   if (output === undefined && !json) throw new UsageError("required option '--output <file>' not specified");
   if (output === '') throw new UsageError('--output: empty name');
   if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
@@ -239,11 +241,11 @@ function startProgress(total) {
 }
 
 /** The noise of --invert. The label of the picture is its own, or the one that is asked for if that is one. */
-async function invert(model, file, label, { steps, timeGrid }) {
+async function invert(model, file, label, { steps, timeGrid, invertIterations }) {
   const labels = label === undefined ? [] : parseLabels(label, model.labels);
   if (labels.length !== 1) throw new UsageError('--invert: needs one --invert-label');
   const image = await readPNG('invert', file, model.info.channels);
-  return (await model.invert({ image, label: labels[0], steps, timeGrid, signal: stop.signal })).noise;
+  return (await model.invert({ image, label: labels[0], steps, timeGrid, iterations: invertIterations, signal: stop.signal })).noise;
 }
 
 /** The files and classes of the options in the form that generateMany takes. */
@@ -262,7 +264,7 @@ async function readEditing(model, { label, mix, image, mask, invert: inverted, i
 async function generatePictures(model, options) {
   const {
     model: _model, columns: _columns, separate: _separate, output: _output, json: _json, negativeLabel,
-    mix: _mix, invert: _invert, invertLabel: _invertLabel, ...sampling
+    mix: _mix, invert: _invert, invertLabel: _invertLabel, invertIterations: _invertIterations, ...sampling
   } = options;
   const pictures = [];
   let bar = null;

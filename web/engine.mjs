@@ -50,7 +50,7 @@ const OPTION_VALUES = [
   ({ strength }) => strength,
   ({ resample }) => resample,
   ({ variationStrength }) => variationStrength,
-  ({ inversion }) => Number(inversion),
+  ({ inversion }) => inversion,
 ];
 /** What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items. */
 const OPTION_DATA = [
@@ -117,7 +117,7 @@ function importsOf(module) {
 /**
  * @typedef {object} RunRequest 1 to 64 pictures (PD_MAX_PICTURES), every option resolved
  * @property {ReadonlyArray<{ label: number | null, seed: number | bigint, variationSeed: number | bigint | null }>} pictures
- * @property {boolean} inversion from `image` to noise, which is the state at the end
+ * @property {number} inversion above 0: from `image` to noise, which is the state at the end, in so many iterations a step
  * And the fields of ResolvedOptions (index.d.ts) but those of `pictures` and labelName.
  */
 

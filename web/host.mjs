@@ -94,7 +94,7 @@ export class ModelHost {
       this.#checkOpen(signal);
       const pixels = pictures.map((picture) => engine.finish(run, picture, width * height * channels));
       const values = networkChannels * networkHeight * networkWidth;
-      const noise = request.inversion ? pictures.map((picture) => engine.state(run, picture, values)) : [];
+      const noise = request.inversion > 0 ? pictures.map((picture) => engine.state(run, picture, values)) : [];
       return { pixels, noise, stepTime: time / Math.max(steps, 1) };
     } finally {
       engine.freeRun(run);

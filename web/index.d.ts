@@ -223,6 +223,8 @@ export interface InvertOptions extends Pick<GenerateOptions,
   'label' | 'classMix' | 'mixMode' | 'guidanceScale' | 'guidanceWeight' | 'guidanceInterval' | 'guidanceSchedule' | 'negativeLabel' |
   'projection' | 'keepParallel' | 'momentum' | 'normThreshold' | 'rescale' | 'steps' | 'timeGrid' | 'onStep' | 'preview' | 'state' | 'signal'> {
   image: Image;
+  /** Network calls of each step, 1 .. 100: those after the first make its result more exact. Default 1. */
+  iterations?: number;
 }
 
 export interface Inversion {

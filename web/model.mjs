@@ -85,8 +85,8 @@ export class Model {
   }
 
   async invert(options) {
-    const { resolved, signal, onStep, ...views } = checkInvertOptions(options, this.info, this.labels);
-    const run = await this.#call(signal, (combined) => this.#run([resolved], { inversion: true, ...views }, combined, onStep));
+    const { iterations, resolved, signal, onStep, ...views } = checkInvertOptions(options, this.info, this.labels);
+    const run = await this.#call(signal, (combined) => this.#run([resolved], { inversion: iterations, ...views }, combined, onStep));
     const noise = run.noise[0];
     return { noise, options: Object.freeze({ ...resolved, image: null, noise: noise.slice() }) };
   }
@@ -104,14 +104,14 @@ export class Model {
 
   /** The pictures of one run; parameters as of #run. */
   async #make(all, views, signal, onStep) {
-    const { pixels, stepTime } = await this.#run(all, { inversion: false, ...views }, signal, onStep);
+    const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, onStep);
     return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
   }
 
   /**
    * One run.
    * @param {object[]} all resolved options of its pictures, which differ in label and seeds alone
-   * @param {{ inversion: boolean, preview: boolean, state: boolean }} views which way, and what events are to hold
+   * @param {{ inversion: number, preview: boolean, state: boolean }} views which way, and what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */

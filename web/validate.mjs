@@ -10,6 +10,7 @@ const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
 const MAX_MIX = 8; // PD_MAX_MIX
 const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
 const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
+const MAX_INVERSION = 100; // PD_MAX_INVERSION
 const MAX_WORKERS = 64;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
@@ -332,10 +333,11 @@ export function checkGenerateOptions(options, info, labels) {
 
 /** @param {import('./index.d.ts').InvertOptions} options */
 export function checkInvertOptions(options, info, labels) {
-  checkKeys('options', options, INVERTING_KEYS);
-  const { guidanceScale = options.guidanceWeight === undefined ? 1 : undefined } = options;
+  checkKeys('options', options, [...INVERTING_KEYS, 'iterations']);
+  const { iterations = 1, guidanceScale = options.guidanceWeight === undefined ? 1 : undefined, ...others } = options;
   checkPixels('image', options.image ?? undefined, info); // required
-  return checkGenerateOptions({ ...options, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 }, info, labels);
+  const sampling = { ...others, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 };
+  return { ...checkGenerateOptions(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
 }
 
 /** @param {import('./index.d.ts').GenerateManyOptions} options */
