@@ -6,6 +6,9 @@
 //   {"id": 3, "op": "generate", "options": {...}}                        -> {"id": 3, "result": {"states": ["...", ...],
 //                                                                            "timesteps": [...], "pixels": "..."}}
 //   {"id": 4, "op": "picture", "options": {...}}                         -> {"id": 4, "result": {"pixels": "..."}}
+//   {"id": 5, "op": "invert", "options": {...}}                          -> {"id": 5, "result": {"states": ["...", ...],
+//                                                                            "timesteps": [...], "noise": "..."}}
+// Among options the pixels of image and mask are base64 of their bytes, and so is noise.
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -19,6 +22,22 @@ function decodeFloats(text) {
   const floats = new Float32Array(bytes.length / 4);
   new Uint8Array(floats.buffer).set(bytes);
   return floats;
+}
+
+function decodeOptions({ image, mask, noise, ...options }) {
+  const picture = (each) => each && { ...each, pixels: new Uint8Array(Buffer.from(each.pixels, 'base64')) };
+  return { ...options, image: picture(image), mask: picture(mask), noise: noise && decodeFloats(noise) };
+}
+
+/** make(options) with options that collect what there is to see of every step. */
+async function watch(options, make) {
+  const states = [];
+  const timesteps = [];
+  const onStep = ({ state, timestep }) => {
+    states.push(encode(state));
+    timesteps.push(timestep);
+  };
+  return { ...await make({ ...options, state: true, preview: false, onStep }), states, timesteps };
 }
 
 const operations = {
@@ -35,19 +54,15 @@ const operations = {
     return { prediction: encode(await model.predict(decodeFloats(x), t, label)) };
   },
 
-  async generate({ options }) {
-    const states = [];
-    const timesteps = [];
-    const onStep = ({ state, timestep }) => {
-      states.push(encode(state));
-      timesteps.push(timestep);
-    };
-    const picture = await model.generate({ ...options, state: true, preview: false, onStep });
-    return { states, timesteps, pixels: encode(picture.pixels) };
-  },
+  generate: ({ options }) => watch(decodeOptions(options), async (watched) => ({ pixels: encode((await model.generate(watched)).pixels) })),
 
   async picture({ options }) {
-    return { pixels: encode((await model.generate(options)).pixels) };
+    return { pixels: encode((await model.generate(decodeOptions(options))).pixels) };
+  },
+
+  invert({ options }) {
+    const { image, mask: _mask, noise: _noise, ...others } = decodeOptions(options);
+    return watch({ ...others, image }, async (watched) => ({ noise: encode((await model.invert(watched)).noise) }));
   },
 };
 
