@@ -103,7 +103,8 @@ pd_status pd_edit_check(const pd_model_info *info, const pd_options *options, pd
 
 int32_t pd_edit_steps(const pd_options *options)
 {
-    return (int32_t)((double)options->strength * (double)options->steps + 0.5);
+    /* The nearest float to 0.45 is below it; of ten steps it means 4.5 all the same. */
+    return (int32_t)((double)options->strength * (1.0 + 0x1p-23) * (double)options->steps + 0.5);
 }
 
 /* ---- noise -------------------------------------------------------------------- */

@@ -60,6 +60,16 @@ static void test_interpolation(void)
     CHECK(fabs((double)between[0] - 1.0) < 1e-6);
 }
 
+/* Decimal halves go up, although floats are nearly always beside them. */
+static void test_step_rounding(void)
+{
+    for (int32_t steps = 1; steps <= 10000; steps += steps < 50 ? 1 : 331)
+        for (int32_t per_mille = 0; per_mille <= 1000; per_mille++) {
+            const pd_options options = {.steps = steps, .strength = (float)(per_mille / 1000.0)};
+            CHECK(pd_edit_steps(&options) == (per_mille * steps + 500) / 1000);
+        }
+}
+
 static void test_diffusion(void)
 {
     const float x[3] = {1.0f, -0.5f, 0.0f}, noise[3] = {0.25f, 2.0f, -1.0f}, known[3] = {9.0f, 8.0f, 7.0f};
@@ -298,6 +308,7 @@ static void test_refusals(pd_model *model)
 int main(void)
 {
     test_interpolation();
+    test_step_rounding();
     test_diffusion();
     for (int i = 0; i < PIXELS; i++) {
         image[i] = (uint8_t)i; /* every level */
