@@ -141,24 +141,28 @@ const DEFAULT_STRENGTH = 0.5;
 
 const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
 
+function checkPixelArray(argument, pixels, { width, height, channels }) {
+  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
+    throw argumentError(TypeError, argument, `the pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
+  }
+  const length = width * height * channels;
+  if (pixels.length !== length) {
+    throw argumentError(RangeError, argument, `must have ${width} x ${height} x ${channels} = ${length} bytes, not ${pixels.length}`);
+  }
+}
+
 /** 8-bit pixels of the given size, or null; a copy. */
 function checkPixels(argument, value, { width, height, channels }) {
   if (value === null) return null;
   checkObject(argument, value);
-  const { pixels } = value;
-  const size = `${width} x ${height}`;
   if (value.width !== width || value.height !== height) {
-    throw argumentError(RangeError, argument, `must be ${size} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
+    throw argumentError(RangeError, argument, `must be ${width} x ${height} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
   }
   if ((value.channels ?? channels) !== channels) {
     throw argumentError(RangeError, argument, `must have ${channels} channel${channels === 1 ? '' : 's'}, not ${show(value.channels)}`);
   }
-  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
-    throw argumentError(TypeError, argument, `its pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
-  }
-  const length = width * height * channels;
-  if (pixels.length !== length) throw argumentError(RangeError, argument, `must have ${size} x ${channels} = ${length} bytes, not ${pixels.length}`);
-  return { width, height, channels, pixels: Uint8Array.from(pixels) };
+  checkPixelArray(argument, value.pixels, { width, height, channels });
+  return { width, height, channels, pixels: Uint8Array.from(value.pixels) };
 }
 
 function checkMask(value, { width, height }) {
@@ -169,16 +173,21 @@ function checkMask(value, { width, height }) {
   throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
 }
 
-/** x_T in network space, or null; a copy. */
-function checkNoise(value, { networkChannels, networkHeight, networkWidth }) {
-  if (value === null) return null;
-  if (!isTyped(value, 'Float32Array')) throw wrongType('noise', 'a Float32Array', value);
+/** An array in network space. */
+function checkPlanes(argument, value, { networkChannels, networkHeight, networkWidth }) {
+  if (!isTyped(value, 'Float32Array')) throw wrongType(argument, 'a Float32Array', value);
   const length = networkChannels * networkHeight * networkWidth;
   if (value.length !== length) {
     const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
-    throw argumentError(RangeError, 'noise', `must have ${length} numbers (${shape}), not ${value.length}`);
+    throw argumentError(RangeError, argument, `must have ${length} numbers (${shape}), not ${value.length}`);
   }
-  const wrong = value.findIndex((number) => !Number.isFinite(number));
+  return value;
+}
+
+/** x_T, or null; a copy. */
+function checkNoise(value, info) {
+  if (value === null) return null;
+  const wrong = checkPlanes('noise', value, info).findIndex((number) => !Number.isFinite(number));
   if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${value[wrong]}`);
   return value.slice();
 }
@@ -358,14 +367,7 @@ export function checkGenerateManyOptions(options, info, labels) {
 
 /** @returns {{ x: Float32Array, t: number, label: number | null }} */
 export function checkPredictArguments(x, t, label, info, labels) {
-  const { networkChannels, networkHeight, networkWidth, timesteps } = info;
-  if (!isTyped(x, 'Float32Array')) throw wrongType('x', 'a Float32Array', x);
-  const length = networkChannels * networkHeight * networkWidth;
-  if (x.length !== length) {
-    const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
-    throw argumentError(RangeError, 'x', `must have ${length} numbers (${shape}), not ${x.length}`);
-  }
-  return { x, t: checkWhole('t', t, 0, timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
+  return { x: checkPlanes('x', x, info), t: checkWhole('t', t, 0, info.timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
 }
 
 /** @param {import('./index.d.ts').ModelSource} source @param {import('./index.d.ts').LoadOptions} options */
@@ -405,14 +407,8 @@ export function checkImage(image) {
   const width = checkWhole('width', image.width, 1, MAX_PNG_SIDE);
   const height = checkWhole('height', image.height, 1, MAX_PNG_SIDE);
   const channels = checkWhole('channels', image.channels, 1, 4);
-  const { pixels } = image;
-  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
-    throw wrongType('pixels', 'a Uint8Array or Uint8ClampedArray', pixels);
-  }
-  if (pixels.length !== width * height * channels) {
-    throw argumentError(RangeError, 'pixels', `must have ${width} x ${height} x ${channels} = ${width * height * channels} bytes, not ${pixels.length}`);
-  }
-  return { width, height, channels, pixels };
+  checkPixelArray('pixels', image.pixels, { width, height, channels });
+  return { width, height, channels, pixels: image.pixels };
 }
 
 export function checkEncodeOptions(options) {

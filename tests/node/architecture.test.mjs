@@ -18,6 +18,7 @@ const ARROWS = {
   elementary: [],
   random: ['elementary'],
   guidance: ['pocket_diffusion', 'elementary'],
+  edit: [...BASE, 'elementary'],
   image: ['elementary'],
   kernels: ['elementary'],
   status: ['pocket_diffusion'],
@@ -29,7 +30,7 @@ const ARROWS = {
   config: [...FILE, 'schedule'],
   model: [...FILE, 'config', 'schedule', 'elementary', 'kernels'],
   unet: [...FILE, 'config', 'elementary', 'kernels', 'model'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'edit'],
   wasm_exports: [...BASE, 'memory'],
 };
 

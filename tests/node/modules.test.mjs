@@ -33,7 +33,7 @@ test('they are small', () => {
   const bare = (source) => source.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1').replace(/^\s+/gm, '');
   const sizes = [...files.values()].map((source) => gzipSync(bare(source), { level: 9 }).length);
   const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert.ok(total <= 20_000, `${total} bytes with gzip`);
+  assert.ok(total <= 21_000, `${total} bytes with gzip`);
 });
 
 test('they need neither unsafe-eval nor unsafe-inline', () => {
