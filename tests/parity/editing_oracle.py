@@ -51,13 +51,19 @@ def _first_noise(subject: Subject, options: Options) -> torch.Tensor:
 
 
 def _repaint(subject: Subject, options: Options, times: list[int], x: torch.Tensor, image: torch.Tensor) -> list[torch.Tensor]:
-    """Algorithm 1, on a grid of times; of DDIM and DDPM, as other solvers have no form for any single step here."""
+    """Algorithm 1, on a grid of times, with steps of DDIM and DDPM. Euler's are those of DDIM (where eps comes from the
+    clipped x_0) without a draw of noise, ancestral ones those of DDPM.
+    """
     table, keep, resample = subject.file.alphas_cumprod, keep_of(subject, options["mask"]), options.get("resample", 1)
     guidance = Guidance(subject, options, (len(times) - 1) * resample + 1)
-    states = []
+    sampler, states = options["sampler"], []
+    options = {**options, "sampler": {"euler": "ddim", "euler-ancestral": "ddpm"}.get(sampler, sampler)}
     for t, t_next in zip(times, [*times[1:], -1]):
         for u in range(resample if t_next >= 0 else 1):
+            before = torch.get_rng_state()
             x = sampling_oracle.ddim_or_ddpm_step(subject, options, guidance, x, t, t_next)
+            if sampler == "euler":
+                torch.set_rng_state(before)
             known = _diffuse(table[t_next], image, torch.randn(1, *x.shape)[0]) if t_next >= 0 else image
             x = torch.where(keep, known, x)
             if u + 1 < resample and t_next >= 0:
@@ -82,7 +88,7 @@ def trajectory(subject: Subject, options: Options) -> list[torch.Tensor]:
             x = _diffuse(table[times[0]], image, x)
         if mask is None:
             return sampling_oracle.solve(subject, options, times, x)
-        if options["sampler"] in ("ddim", "ddpm"):
+        if options["sampler"] in ("ddim", "ddpm") or options.get("resample", 1) > 1:
             return _repaint(subject, options, times, x, image)
         keep = keep_of(subject, mask)
 
