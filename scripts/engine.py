@@ -131,6 +131,22 @@ class Engine:
             lambda result: [_decode_floats(x).reshape(tuple(shape)) for x in (*result["states"], result["noise"])],
         )
 
+    def trace_with(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
+        """The steps of a run: dicts of the timestep and, by name, of planes: values [C, H, W], norm, range, pixels (uint8, flat);
+        None for those that were not made.
+        """
+
+        def read(plane: dict[str, Any]) -> dict[str, Any]:
+            pixels = np.frombuffer(base64.b64decode(plane["pixels"]), dtype=np.uint8)
+            return {**plane, "values": _decode_floats(plane["values"]).reshape(tuple(shape)), "pixels": pixels}
+
+        return self._request(
+            {"op": "trace", "options": _encode_options(options)},
+            lambda result: [
+                {name: read(item) if isinstance(item, dict) else item for name, item in step.items()} for step in result["steps"]
+            ],
+        )
+
     def picture(self, generation: Generation) -> Future:
         """Result: the pixels of the finished picture alone (uint8, flat)."""
         return self._request(

@@ -8,6 +8,8 @@
 //   {"id": 4, "op": "picture", "options": {...}}                         -> {"id": 4, "result": {"pixels": "..."}}
 //   {"id": 5, "op": "invert", "options": {...}}                          -> {"id": 5, "result": {"states": ["...", ...],
 //                                                                            "timesteps": [...], "noise": "..."}}
+//   {"id": 6, "op": "trace", "options": {...}}                           -> {"id": 6, "result": {"steps": [{"timestep": ...,
+//                                                                            "x": {"values": "...", "norm": ...}, ...}, ...]}}
 // Among options the pixels of image and mask are base64 of their bytes, and so is noise.
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
@@ -55,6 +57,15 @@ const operations = {
   },
 
   generate: ({ options }) => watch(decodeOptions(options), async (watched) => ({ pixels: encode((await model.generate(watched)).pixels) })),
+
+  async trace({ options }) {
+    const { trace } = await model.generate({ ...decodeOptions(options), trace: true });
+    const show = (plane) => plane && { values: encode(plane.values), norm: plane.norm, range: plane.range, pixels: encode(plane.pixels) };
+    const steps = trace.map(({ timestep, ...planes }) => ({
+      timestep, ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, show(plane)])),
+    }));
+    return { steps };
+  },
 
   async picture({ options }) {
     return { pixels: encode((await model.generate(decodeOptions(options))).pixels) };

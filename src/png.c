@@ -60,6 +60,8 @@ static void *bump_reallocate(const void *old, size_t old_size, size_t size)
 #define HASH_BUCKETS 16384u
 /* Signature, IHDR, IDAT without its data, IEND. */
 #define PNG_FRAME (8u + (12u + 13u) + 12u + 12u)
+#define BEFORE_TEXT (8u + (12u + 13u)) /* signature and IHDR */
+#define MAX_KEYWORD 79u
 
 static bool size_usable(int32_t width, int32_t height, int32_t channels)
 {
@@ -111,14 +113,92 @@ size_t pd_png_bound(int32_t width, int32_t height, int32_t channels)
     return arena_bytes(filtered) <= PD_MAX_MEMORY_BYTES ? (size_t)png_bytes(filtered) : 0;
 }
 
+/* ---- text --------------------------------------------------------------------- */
+
+/* Printable ASCII, spaces alone and inside only (PNG specification, 11.3.3.1). */
+static bool keyword_usable(const char *keyword)
+{
+    size_t length = 0;
+    for (; keyword[length]; length++) {
+        const char c = keyword[length];
+        const bool double_space = c == ' ' && (length == 0 || keyword[length - 1] == ' ');
+        if (length == MAX_KEYWORD || c < ' ' || c > '~' || double_space)
+            return false;
+    }
+    return length > 0 && keyword[length - 1] != ' ';
+}
+
+static bool text_usable(const char *text, size_t length)
+{
+    uint32_t code_point = 0;
+    for (size_t i = 0; i < length;) {
+        const uint32_t count = pd_utf8_decode(text + i, length - i, &code_point);
+        if (count == 0 || code_point == 0)
+            return false;
+        i += count;
+    }
+    return true;
+}
+
+static pd_status check_text(const pd_png_text *text, pd_error *error)
+{
+    if (!text->keyword || !text->text)
+        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "png text: %s is NULL", text->keyword ? "text" : "keyword");
+    if (!keyword_usable(text->keyword))
+        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "png text: the keyword is not 1 to %u printable characters",
+                       (uint64_t)MAX_KEYWORD);
+    if (text->length > PD_MAX_PNG_TEXT_BYTES)
+        return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "png text: %u bytes, at most %u are accepted", (uint64_t)text->length,
+                       (uint64_t)PD_MAX_PNG_TEXT_BYTES);
+    if (!text_usable(text->text, text->length))
+        return pd_fail(error, PD_STRING, PD_NO_OFFSET, "png text: not UTF-8 without NUL");
+    return PD_OK;
+}
+
+/* Compression flag and method, and the ends of keyword, language and translated keyword. */
+#define TEXT_FIELDS 5u
+
+size_t pd_png_text_bytes(const pd_png_text *text)
+{
+    if (!text || check_text(text, NULL) != PD_OK)
+        return 0;
+    return 12u + strlen(text->keyword) + TEXT_FIELDS + text->length;
+}
+
+static void write_big_endian(uint8_t *bytes, uint32_t value)
+{
+    for (int i = 0; i < 4; i++) bytes[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* An iTXt chunk (PNG specification, 11.3.3.4) of `size` bytes in all, uncompressed, in no particular language. */
+static void write_text_chunk(uint8_t *chunk, size_t size, const pd_png_text *text)
+{
+    const size_t keyword = strlen(text->keyword);
+    write_big_endian(chunk, (uint32_t)(size - 12));
+    memcpy(chunk + 4, "iTXt", 4);
+    memcpy(chunk + 8, text->keyword, keyword);
+    memset(chunk + 8 + keyword, 0, TEXT_FIELDS);
+    memcpy(chunk + 8 + keyword + TEXT_FIELDS, text->text, text->length);
+    write_big_endian(chunk + size - 4, stbiw__crc32(chunk + 4, (int)(size - 8)));
+}
+
+/* ---- files --------------------------------------------------------------------- */
+
 pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
                         size_t capacity, size_t *written, pd_error *error)
+{
+    return pd_png_encode_with_text(pixels, width, height, channels, NULL, png, capacity, written, error);
+}
+
+pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels,
+                                  const pd_png_text *text, uint8_t *png, size_t capacity, size_t *written, pd_error *error)
 {
     if (!pixels || !png || !written)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "png: %s is NULL", !pixels ? "pixels" : !png ? "png" : "written");
     if (!size_usable(width, height, channels))
         return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "png: %d x %d pixels of %d channels, not in 1 .. %d and 1 .. 4",
                        (int64_t)width, (int64_t)height, (int64_t)channels, (int64_t)MAX_SIDE);
+    PD_TRY(text ? check_text(text, error) : PD_OK);
     const uint64_t needed = arena_bytes(filtered_bytes(width, height, channels));
     if (needed > PD_MAX_MEMORY_BYTES)
         return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "png: %d x %d pixels of %d channels need %u bytes of memory",
@@ -134,12 +214,16 @@ pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, in
     current_arena = NULL;
 
     pd_status status = PD_OK;
-    if ((size_t)length > capacity) {
-        status = pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "png: %u bytes do not fit into %u", (uint64_t)length,
+    const size_t text_bytes = pd_png_text_bytes(text), total = (size_t)length + text_bytes;
+    if (total > capacity) {
+        status = pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "png: %u bytes do not fit into %u", (uint64_t)total,
                          (uint64_t)capacity);
     } else {
-        memcpy(png, file, (size_t)length);
-        *written = (size_t)length;
+        memcpy(png, file, BEFORE_TEXT);
+        if (text)
+            write_text_chunk(png + BEFORE_TEXT, text_bytes, text);
+        memcpy(png + BEFORE_TEXT + text_bytes, file + BEFORE_TEXT, (size_t)length - BEFORE_TEXT);
+        *written = total;
     }
     pd_release(arena.block);
     return status;

@@ -199,6 +199,11 @@ const char *pd_model_class_name(const pd_model *model, int32_t label);
 pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction,
                            pd_error *error);
 
+/* Network space to 8-bit pixels, interleaved rows: undoes the pixel unshuffle and
+ * maps -1 .. 1 to 0 .. 255, rounded. `x`: network_channels * network_height *
+ * network_width floats; `capacity`: width * height * channels bytes or more. */
+pd_status pd_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, size_t capacity, pd_error *error);
+
 /* ---- one generation ----------------------------------------------------------- */
 
 typedef struct pd_options {
@@ -296,6 +301,24 @@ int32_t pd_run_steps_total(const pd_run *run);
 int32_t pd_run_next_timestep(const pd_run *run);
 /* x_t of one picture (network space) into `state`, `capacity` floats. */
 pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t capacity, pd_error *error);
+
+/* What the last network call has left beside x_t, in network space. */
+typedef enum pd_plane {
+    PD_PLANE_X0 = 0,          /* the estimate of the picture that the solver used */
+    PD_PLANE_CONDITIONAL = 1, /* the network's output for the class of the picture */
+    PD_PLANE_NULL = 2,        /* its output for the null class, or for options.negative_label */
+    PD_PLANE_COUNT
+} pd_plane;
+
+/* From the next step on the run keeps both predictions as the network made
+ * them, before guidance: 8 more bytes for each value of each picture. */
+pd_status pd_run_keep_predictions(pd_run *run, pd_error *error);
+/* Whether there is one: none before the first step, no prediction that was not
+ * kept, or that the last call did not need (at s = 1 the null one). */
+bool pd_run_has_plane(const pd_run *run, int32_t plane);
+/* A pd_plane of one picture into `values`, `capacity` floats. PD_STATE where
+ * pd_run_has_plane is false. */
+pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, size_t capacity, pd_error *error);
 /* 8-bit pixels, interleaved rows, of the current x_0 estimate (before the
  * first step: of what the run starts from). Needs width * height * channels bytes. */
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
@@ -311,6 +334,25 @@ size_t pd_png_bound(int32_t width, int32_t height, int32_t channels);
  * sides 1 .. 8192. *written receives the length. */
 pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
                         size_t capacity, size_t *written, pd_error *error);
+
+#define PD_MAX_PNG_TEXT_BYTES (1u << 20)
+/* Keyword of the text that says how a picture was made (docs/recipe.md). */
+#define PD_RECIPE_KEYWORD "pocket-diffusion"
+
+/* Text that travels in a PNG file, in an iTXt chunk between header and pixels. */
+typedef struct pd_png_text {
+    const char *keyword; /* NUL-terminated, 1 .. 79 printable ASCII characters; spaces alone and inside only */
+    const char *text;    /* UTF-8 without NUL, `length` bytes */
+    size_t length;       /* 0 .. PD_MAX_PNG_TEXT_BYTES */
+} pd_png_text;
+
+/* Bytes that a text adds to a file; 0 for NULL and for a text that
+ * pd_png_encode_with_text refuses. */
+size_t pd_png_text_bytes(const pd_png_text *text);
+/* As pd_png_encode, which is the same with a `text` of NULL. Needs
+ * pd_png_bound + pd_png_text_bytes bytes at most. */
+pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels,
+                                  const pd_png_text *text, uint8_t *png, size_t capacity, size_t *written, pd_error *error);
 
 /* ---- memory ------------------------------------------------------------------------- */
 

@@ -40,6 +40,9 @@ struct pd_run {
     float *image;       /* [value_count] in network space, or NULL */
     uint8_t *keep;      /* [value_count], or NULL: nothing is kept */
     float *noise;       /* [value_count] */
+    pd_arena kept_arena;
+    float *kept; /* [2][picture_count][value_count]: predictions of the last call, if they are to be kept */
+    bool kept_is_there[2];
 };
 
 /* ---- options ------------------------------------------------------------------ */
@@ -329,6 +332,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
 void pd_run_free(pd_run *run)
 {
     if (!run) return;
+    if (run->kept) pd_arena_destroy(&run->kept_arena);
     pd_arena_destroy(&run->arena);
     pd_release(run);
 }
@@ -443,6 +447,21 @@ static void sum_parts(const pd_run *run, int32_t count, float *prediction)
     }
 }
 
+static float *kept_prediction(const pd_run *run, int32_t kind, int32_t picture)
+{
+    return run->kept + ((size_t)kind * (size_t)run->picture_count + (size_t)picture) * run->value_count;
+}
+
+/* What the network made for one picture, before guidance changes it. */
+static void keep_predictions(pd_run *run, int32_t picture, const float *conditional, const float *null)
+{
+    const float *const made[2] = {conditional, null};
+    for (int32_t kind = 0; kind < 2; kind++) {
+        run->kept_is_there[kind] = made[kind] != NULL;
+        for (size_t i = 0; made[kind] && i < run->value_count; i++) kept_prediction(run, kind, picture)[i] = made[kind][i];
+    }
+}
+
 /* One network call for `count` pictures from `first` on, and what follows from it.
  * False if a number is not finite. */
 static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
@@ -452,6 +471,7 @@ static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int
         float *guided = run->predictions + (size_t)i * run->value_count; /* the conditional one at first, if there is one */
         float *null = plan->null ? run->predictions + (size_t)((calls - 1) * count + i) * run->value_count : NULL;
         if (plan->conditional) sum_parts(run, count, guided);
+        if (run->kept) keep_predictions(run, first + i, plan->conditional ? guided : NULL, null);
         if (plan->null && plan->conditional)
             pd_guidance_shape_update(&run->guidance, run->value_count, guided, null, run->pictures[first + i].running);
         pd_guidance_apply(&plan->guidance, run->value_count, plan->conditional ? guided : NULL, null, guided);
@@ -529,6 +549,39 @@ pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t 
     return PD_OK;
 }
 
+pd_status pd_run_keep_predictions(pd_run *run, pd_error *error)
+{
+    if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
+    if (run->kept) return PD_OK;
+    const uint64_t values = 2 * (uint64_t)run->picture_count * run->value_count;
+    pd_arena measure;
+    pd_arena_measure(&measure);
+    PD_TAKE(&measure, float, values);
+    PD_TRY(pd_arena_create(&run->kept_arena, measure.used, error));
+    run->kept = PD_TAKE(&run->kept_arena, float, values);
+    assert(run->kept);
+    return PD_OK;
+}
+
+bool pd_run_has_plane(const pd_run *run, int32_t plane)
+{
+    if (!run || run->failed || run->step == 0) return false;
+    if (plane == PD_PLANE_X0) return true;
+    return (plane == PD_PLANE_CONDITIONAL || plane == PD_PLANE_NULL) && run->kept_is_there[plane - PD_PLANE_CONDITIONAL];
+}
+
+pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, size_t capacity, pd_error *error)
+{
+    PD_TRY(check_picture(run, picture, values, capacity, run ? run->value_count : 0, error));
+    if (plane < 0 || plane >= PD_PLANE_COUNT) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "no plane %d", (int64_t)plane);
+    if (!pd_run_has_plane(run, plane))
+        return pd_fail(error, PD_STATE, PD_NO_OFFSET, "the last network call has left no plane %d", (int64_t)plane);
+    const float *source = plane == PD_PLANE_X0 ? run->pictures[picture].x0
+                                               : kept_prediction(run, plane - PD_PLANE_CONDITIONAL, picture);
+    for (size_t i = 0; i < run->value_count; i++) values[i] = source[i];
+    return PD_OK;
+}
+
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
     PD_TRY(check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
@@ -547,6 +600,18 @@ pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, siz
                        (int64_t)pd_run_steps_total(run));
     const pd_model_info *info = &run->model->info;
     pd_image_to_pixels(run->pictures[picture].x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
+    return PD_OK;
+}
+
+pd_status pd_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, size_t capacity, pd_error *error)
+{
+    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
+    if (!x || !pixels) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or pixels is NULL");
+    const pd_model_info *info = &model->info;
+    if (capacity < pixel_bytes(info))
+        return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "the buffer holds %u, needed are %u", (uint64_t)capacity,
+                       (uint64_t)pixel_bytes(info));
+    pd_image_to_pixels(x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
     return PD_OK;
 }
 

@@ -194,6 +194,22 @@ PD_EXPORT(pd_wasm_run_state) int32_t pd_wasm_run_state(const pd_run *run, int32_
 {
     return (int32_t)pd_run_state(run, picture, state, capacity, &last_error);
 }
+PD_EXPORT(pd_wasm_run_keep_predictions) int32_t pd_wasm_run_keep_predictions(pd_run *run)
+{
+    return (int32_t)pd_run_keep_predictions(run, &last_error);
+}
+/* plane: a pd_plane */
+PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane) { return pd_run_has_plane(run, plane); }
+PD_EXPORT(pd_wasm_run_plane) int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values,
+                                                     uint32_t capacity)
+{
+    return (int32_t)pd_run_plane(run, picture, plane, values, capacity, &last_error);
+}
+PD_EXPORT(pd_wasm_model_to_pixels) int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels,
+                                                                   uint32_t capacity)
+{
+    return (int32_t)pd_model_to_pixels(model, x, pixels, capacity, &last_error);
+}
 PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels,
                                                            uint32_t capacity)
 {
@@ -206,15 +222,27 @@ PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int3
 }
 PD_EXPORT(pd_wasm_run_free) void pd_wasm_run_free(pd_run *run) { pd_run_free(run); }
 
-PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels)
+/* `recipe`: `length` bytes of UTF-8 for the file to carry; none if that is 0. */
+static pd_png_text recipe_text(const char *recipe, uint32_t length)
 {
-    return (uint32_t)pd_png_bound(width, height, channels);
+    return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length};
+}
+/* 0 for a picture that is refused. */
+PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe,
+                                                        uint32_t length)
+{
+    const pd_png_text text = recipe_text(recipe, length);
+    const size_t bound = pd_png_bound(width, height, channels);
+    return (uint32_t)(bound && length ? bound + pd_png_text_bytes(&text) : bound);
 }
 /* Bytes written, 0 on failure. */
 PD_EXPORT(pd_wasm_png_encode) uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height,
-                                                          int32_t channels, uint8_t *png, uint32_t capacity)
+                                                          int32_t channels, const char *recipe, uint32_t length, uint8_t *png,
+                                                          uint32_t capacity)
 {
+    const pd_png_text text = recipe_text(recipe, length);
     size_t written = 0;
-    return pd_png_encode(pixels, width, height, channels, png, capacity, &written, &last_error) == PD_OK ? (uint32_t)written
-                                                                                                         : 0;
+    const pd_status status = pd_png_encode_with_text(pixels, width, height, channels, length ? &text : NULL, png, capacity,
+                                                     &written, &last_error);
+    return status == PD_OK ? (uint32_t)written : 0;
 }

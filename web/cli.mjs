@@ -1,24 +1,28 @@
 #!/usr/bin/env node
-// Command line: `pocket-diffusion generate ...` and `pocket-diffusion info MODEL`.
+// Command line: `pocket-diffusion generate ...`, `sweep ...`, `recipe FILE` and `info MODEL`.
 //
 // Exit status: 0 done, 1 failed (one line on standard error), 2 wrong usage, 128 + n stopped by signal n.
 
-import { open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import path from 'node:path';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parseAxis } from './cli/axis.mjs';
+import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
+import { UsageError } from './cli/errors.mjs';
+import { drawFilm } from './cli/film.mjs';
+import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
 import { readPNG } from './read_png.mjs';
+import { checkGenerateOptions } from './validate.mjs';
 
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
 const SHEET_GAP = 2; // pixels between the pictures of a sheet
 const SHEET_COLUMNS = 8; // of one class, before the next row begins
-
-class UsageError extends Error {}
+const MOST_IN_FILM = 8; // pictures
 
 // Names come from files: nothing of them may steer a terminal.
 const printable = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
@@ -79,15 +83,12 @@ function addEditingOptions(command) {
     .option('--invert-iterations <number>', 'network calls of each step of the inversion (default: 1)', parseNumber);
 }
 
-function makeProgram() {
-  const program = new Command('pocket-diffusion')
-    .description('Class-conditional image generation by diffusion with classifier-free guidance.')
-    .version(version)
-    .exitOverride();
-  const generating = program
-    .command('generate')
-    .description('Make pictures and write them as PNG.')
+/** What generate and sweep have in common. */
+function addSampling(command) {
+  command
     .requiredOption('--model <file>', 'model: a path or a URL')
+    .option('--from <file>', 'a PNG made here, or a recipe in JSON: its options, where no others are given')
+    .option('--any-model', 'use the recipe with a model that it was not made for')
     .option('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
       [...(list ?? []), text])
     .option('--guidance-scale <number>', 'null + s (cond - null); 1 is the conditional model alone', parseNumber)
@@ -95,8 +96,11 @@ function makeProgram() {
     .option('--guidance-interval <low,high>', 'guide at timesteps low to high alone', parseInterval)
     .addOption(new Option('--guidance-schedule <name>', 'of the weight over the steps').choices(GUIDANCE_SCHEDULES))
     .option('--negative-label <name>', 'class name or number to guide away from, instead of the null class')
+    .option('--no-negative-label', 'the null class, whatever the recipe says')
     .option('--cfg-plus-plus', 'renoise with the null prediction (ddim)')
+    .option('--no-cfg-plus-plus', 'do not, whatever the recipe says')
     .option('--projection', 'remove the part of the guidance that is parallel to the conditional prediction')
+    .option('--no-projection', 'do not, whatever the recipe says')
     .option('--keep-parallel <number>', 'share of that part kept, 0 to 1', parseNumber)
     .option('--momentum <number>', 'of the guidance update, -1 to 1', parseNumber)
     .option('--norm-threshold <number>', 'longest guidance update; 0: any', parseNumber)
@@ -109,14 +113,40 @@ function makeProgram() {
     .addOption(new Option('--ddpm-mean <name>', 'what the mean of ddpm is made from').choices(DDPM_MEANS))
     .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
     .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed);
-  addEditingOptions(generating)
-    .option('--count <number>', 'pictures of each class', parseNumber, 1)
+  return addEditingOptions(command);
+}
+
+function makeProgram() {
+  const program = new Command('pocket-diffusion')
+    .description('Class-conditional image generation by diffusion with classifier-free guidance.')
+    .version(version)
+    .exitOverride();
+  addSampling(program.command('generate'))
+    .description('Make pictures and write them as PNG.')
+    .option('--count <number>', 'pictures of each class (default: 1)', parseNumber)
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
     .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
-    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json')
+    .option('--film <file>', 'PNG of the way: x_t, the x_0 estimate and what guidance adds, for up to 20 steps')
+    .option('--preview <file>', 'PNG of the x_0 estimate of the one picture, written anew after every step')
+    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json or --film')
+    .option('--no-recipe', 'write no recipe into the files')
     .option('--json', 'print the options as used and hashes of the pixels')
     .addHelpText('after', '\nWhat is not given is as the model recommends. Several pictures make a sheet, one row or more per class.')
     .action(generate);
+  addSampling(program.command('sweep'))
+    .description('Make a sheet of pictures that differ in one or two options, with labelled axes.')
+    .option('--rows <axis>', 'option and its values: seed=1..4, label=cat,dog')
+    .option('--columns <axis>', 'option and its values: guidance-scale=0,1,3,8; semicolons go between values with commas')
+    .option('--zoom <number>', 'how much the pictures are enlarged', parseNumber)
+    .requiredOption('--output <file>', 'PNG to write, - for standard output')
+    .option('--no-recipe', 'write no recipe into the file')
+    .addHelpText('after', '\nWithout --seed all pictures share one that is drawn at random.')
+    .action(sweep);
+  program
+    .command('recipe')
+    .description('Print the recipe of a PNG as JSON.')
+    .argument('<file>', 'a PNG made here')
+    .action(async (file) => writeOut(`${asJSON(await readRecipeFile(file))}\n`));
   program
     .command('info')
     .description('Describe a model.')
@@ -143,34 +173,6 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 // ---- output
 
-/** Whole or not at all: written beside its place, then moved there. Devices and pipes are written to directly. */
-async function writeWhole(file, bytes) {
-  const existing = await stat(file).catch(() => null);
-  if (existing && !existing.isFile()) {
-    await writeFile(file, bytes);
-    return;
-  }
-  const target = existing ? await realpath(file) : file; // a link stays a link
-  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.${process.pid}.tmp`);
-  try {
-    const handle = await open(temporary, 'wx', existing?.mode ?? 0o666);
-    try {
-      await handle.writeFile(bytes);
-    } finally {
-      await handle.close();
-    }
-    stop.signal.throwIfAborted();
-    await rename(temporary, target);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-const writeOut = (data) => new Promise((resolve, reject) => {
-  process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
-});
-
 async function sha256(bytes) {
   return Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
 }
@@ -181,16 +183,11 @@ function makeSheet(pictures, perClass, columns) {
   const rowsPerClass = Math.ceil(perClass / columns);
   const rows = rowsPerClass * (pictures.length / perClass);
   const used = Math.min(columns, perClass);
-  const sheet = { width: used * (width + SHEET_GAP) - SHEET_GAP, height: rows * (height + SHEET_GAP) - SHEET_GAP, channels };
-  sheet.pixels = new Uint8Array(sheet.width * sheet.height * channels).fill(255);
+  const sheet = new Canvas(used * (width + SHEET_GAP) - SHEET_GAP, rows * (height + SHEET_GAP) - SHEET_GAP, channels);
   pictures.forEach((picture, index) => {
     const within = index % perClass;
     const row = Math.floor(index / perClass) * rowsPerClass + Math.floor(within / columns);
-    const left = (within % columns) * (width + SHEET_GAP);
-    for (let y = 0; y < height; y++) {
-      const target = (row * (height + SHEET_GAP) + y) * sheet.width + left;
-      sheet.pixels.set(picture.pixels.subarray(y * width * channels, (y + 1) * width * channels), target * channels);
-    }
+    sheet.draw(picture, (within % columns) * (width + SHEET_GAP), row * (height + SHEET_GAP));
   });
   return sheet;
 }
@@ -202,95 +199,192 @@ function separateName(output, { label, labelName, seed, variationSeed, variation
   return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
 }
 
-/** @returns {{ image: object, file: string | null }[]} what to encode and where to put it */
+/** Pictures in a row of a sheet. */
+const columnsOf = (pictures, { count, columns }) =>
+  columns ?? (pictures.length === count ? Math.min(count, SHEET_COLUMNS) : count);
+
+/** Of one picture, or of all of them together. */
+function recipeOf(pictures, options) {
+  const { recipe } = pictures[0];
+  if (pictures.length === 1) return recipe;
+  const { count } = options;
+  const labels = pictures.filter((_, index) => index % count === 0).map((picture) => picture.options.label);
+  const shown = labels[0] === null ? {} : { labels }; // the options have the mixture
+  return { ...recipe, sheet: { ...shown, count, columns: columnsOf(pictures, options) } };
+}
+
+/** @returns {{ image: object, recipe: object, file: string | null }[]} what to encode and where to put it */
 function layOut(pictures, options) {
   const { output = null, count } = options;
-  if (options.separate) return pictures.map((image) => ({ image, file: output && separateName(output, image.options) }));
-  const oneClass = pictures.length === count;
-  const columns = options.columns ?? (oneClass ? Math.min(count, SHEET_COLUMNS) : count);
-  return [{ image: pictures.length === 1 ? pictures[0] : makeSheet(pictures, count, columns), file: output }];
+  if (options.separate) {
+    return pictures.map((image) => ({ image, recipe: image.recipe, file: output && separateName(output, image.options) }));
+  }
+  const image = pictures.length === 1 ? pictures[0] : makeSheet(pictures, count, columnsOf(pictures, options));
+  return [{ image, recipe: recipeOf(pictures, options), file: output }];
+}
+
+/** A PNG, with its recipe unless that is null, where the user wants it. */
+async function writePNG(file, { width, height, channels, pixels }, recipe) {
+  const png = await encodePNG({ width, height, channels, pixels }, recipe ? { recipe } : {});
+  stop.signal.throwIfAborted();
+  if (file === '-') await writeOut(png);
+  else await writeWhole(file, png, stop.signal);
 }
 
 // ---- commands
 
-function checkUsage({ output, json, separate, columns, count, label, mix, image, invert, invertLabel, invertIterations }) {
-  if (label === undefined && mix === undefined) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
+/** Of generate and of sweep. */
+function checkEditingUsage({ image, invert, invertLabel, invertIterations }) {
   if (invert !== undefined && image !== undefined) throw new UsageError('--invert and --image both say what to start from');
   if (invert === undefined && invertLabel !== undefined) throw new UsageError('--invert-label: only with --invert');
   if (invert === undefined && invertIterations !== undefined) throw new UsageError('--invert-iterations: only with --invert');
-  if (output === undefined && !json) throw new UsageError("required option '--output <file>' not specified");
-  if (output === '') throw new UsageError('--output: empty name');
+}
+
+function checkUsage({ output, json, film, separate, columns, count, preview }) {
+  if (output === undefined && !json && !film) throw new UsageError("required option '--output <file>' not specified");
+  checkOutput(output);
+  for (const [name, file] of Object.entries({ film, preview })) {
+    if (file === '' || file === '-') throw new UsageError(`--${name}: must be the name of a file`);
+  }
   if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
   if (output === '-' && separate) throw new UsageError('--separate writes several files: --output must be a name');
+  checkCounts({ count, columns });
+}
+
+function checkOutput(output) {
+  if (output === '') throw new UsageError('--output: empty name');
   if (output === '-' && process.stdout.isTTY) throw new UsageError('a PNG cannot be shown on a terminal: --output must be a name');
-  for (const [name, value] of Object.entries({ count, columns })) {
+}
+
+function checkCounts(counts) {
+  for (const [name, value] of Object.entries(counts)) {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
       throw new UsageError(`--${name}: must be a whole number, 1 or more`);
     }
   }
 }
 
-function startProgress(total) {
+/** @returns {Promise<{ recipe?: object, sheet: object }>} of --from; a sheet's own fields apart */
+async function readFrom({ from }) {
+  if (from === undefined) return { sheet: {} };
+  const { sheet, ...recipe } = await readRecipeFile(from);
+  return { recipe, sheet: typeof sheet === 'object' && sheet !== null ? sheet : {} };
+}
+
+function startProgress(total, format) {
   if (!process.stderr.isTTY) return null;
   const bar = new cliProgress.SingleBar(
-    { format: '{bar} {percentage}% | picture {picture} of {pictures} | {eta_formatted} left', clearOnComplete: true },
+    { format: `{bar} {percentage}% | ${format} | {eta_formatted} left`, clearOnComplete: true },
     cliProgress.Presets.shades_classic,
   );
-  bar.start(total.steps * total.pictures, 0, { picture: 1, pictures: total.pictures });
+  bar.start(total, 0, { picture: 1 });
   return bar;
 }
 
-/** The noise of --invert. The label of the picture is its own, or the one that is asked for if that is one. */
-async function invert(model, file, label, { steps, timeGrid, invertIterations }) {
-  const labels = label === undefined ? [] : parseLabels(label, model.labels);
-  if (labels.length !== 1) throw new UsageError('--invert: needs one --invert-label');
-  const image = await readPNG('invert', file, model.info.channels);
-  return (await model.invert({ image, label: labels[0], steps, timeGrid, iterations: invertIterations, signal: stop.signal })).noise;
+/** Options of a command that say nothing about how a picture is made. */
+const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'preview', 'recipe', 'output', 'json'];
+/** Those that readEditing makes other options of. */
+const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
+
+function checkLabelGiven({ label, mix }, recipe) {
+  if (!label && !mix && !recipe) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
 }
 
-/** The files and classes of the options in the form that generateMany takes. */
-async function readEditing(model, { label, mix, image, mask, invert: inverted, invertLabel, ...sampling }) {
+/** The noise of --invert. The picture's label is its own, or the one that is asked for if that is one, as are the steps. */
+async function invert(model, file, label, { steps, timeGrid, invertIterations }, recorded) {
+  const labels = label === undefined ? [recorded.label ?? undefined] : parseLabels(label, model.labels);
+  if (labels.length !== 1 || labels[0] === undefined) throw new UsageError('--invert: needs one --invert-label');
+  const image = await readPNG('invert', file, model.info.channels);
+  const sampling = { steps: steps ?? recorded.steps, timeGrid: timeGrid ?? recorded.timeGrid };
+  return (await model.invert({ image, label: labels[0], ...sampling, iterations: invertIterations, signal: stop.signal })).noise;
+}
+
+const readMix = (mix, labels) => mix.map(({ label, weight }) => ({ label: parseLabel(label, labels), weight }));
+
+/** The mixture, the pictures and the noise in the form that the library takes. */
+async function readEditing(model, { label, mix, image, mask, invert: inverted, invertLabel, ...sampling }, recorded = {}) {
   const { channels } = model.info;
   const own = label?.length === 1 ? label[0] : undefined;
   return {
-    label: label?.flatMap((text) => parseLabels(text, model.labels)),
-    classMix: mix?.map((each) => ({ ...each, label: parseLabel(each.label, model.labels) })),
+    classMix: mix && readMix(mix, model.labels),
     image: image && await readPNG('image', image, channels),
     mask: mask && await readPNG('mask', mask, 1),
-    noise: inverted && await invert(model, inverted, invertLabel ?? own, sampling),
+    noise: inverted && await invert(model, inverted, invertLabel ?? own, sampling, recorded),
   };
 }
 
-async function generatePictures(model, options) {
-  const {
-    model: _model, columns: _columns, separate: _separate, output: _output, json: _json, negativeLabel,
-    mix: _mix, invert: _invert, invertLabel: _invertLabel, invertIterations: _invertIterations, ...sampling
-  } = options;
+/** What the library is asked for. */
+async function requestOf(options, recipe, model) {
+  const { labels } = model;
+  const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => ![...OWN_OPTIONS, ...READ_OPTIONS].includes(name)));
+  const { label, negativeLabel } = sampling;
+  if (label) sampling.label = label.flatMap((text) => parseLabels(text, labels));
+  if (negativeLabel === false) sampling.negativeLabel = null;
+  else if (negativeLabel !== undefined) sampling.negativeLabel = parseLabel(negativeLabel, labels);
+  return { ...sampling, ...await readEditing(model, options, recipe?.options), recipe, signal: stop.signal };
+}
+
+/** What of a run can be shown while it is under way. */
+function checkShown({ film, preview, count }, { label }) {
+  const pictures = (Array.isArray(label) ? label.length : 1) * count;
+  if (preview && pictures > 1) throw new UsageError('--preview shows one picture, not several');
+  if (film && pictures > MOST_IN_FILM) throw new UsageError(`--film shows at most ${MOST_IN_FILM} pictures, not ${pictures}`);
+}
+
+async function generatePictures(model, request, onPreview) {
   const pictures = [];
   let bar = null;
-  const request = {
-    ...sampling,
-    ...await readEditing(model, options),
-    negativeLabel: negativeLabel === undefined ? undefined : parseLabel(negativeLabel, model.labels),
-    signal: stop.signal,
-    preview: false,
-    onStep(event) {
-      bar ??= startProgress({ steps: event.steps, pictures: event.count });
-      bar?.increment(1, { picture: event.index + 1 }); // pictures advance together
-    },
+  const onStep = async ({ steps, index, count, preview }) => {
+    bar ??= startProgress(steps * count, `picture {picture} of ${count}`);
+    bar?.increment(1, { picture: index + 1 }); // pictures advance together
+    if (preview) await onPreview(preview);
   };
   try {
-    for await (const picture of model.generateMany(request)) pictures.push(picture);
+    for await (const picture of model.generateMany({ ...request, onStep })) pictures.push(picture);
   } finally {
     bar?.stop();
   }
   return pictures;
 }
 
+/** Without characters that could steer a terminal. */
 const asJSON = (value) => JSON.stringify(value, (key, item) => {
   if (typeof item === 'bigint') return String(item);
   return ArrayBuffer.isView(item) ? Array.from(item) : item;
-}, 2);
+}, 2).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+async function generate(given) {
+  checkUsage(given);
+  checkEditingUsage(given);
+  const { recipe, sheet } = await readFrom(given);
+  if (sheet.rows || typeof sheet.columns === 'string') throw new UsageError('--from: the recipe of a sweep, which the command sweep makes again');
+  checkLabelGiven(given, recipe);
+  const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
+  checkCounts({ count: options.count, columns: options.columns });
+
+  const model = await load(options.model, { signal: stop.signal });
+  const { film, preview, count } = options;
+  const views = { trace: film !== undefined, preview: preview !== undefined };
+  const labels = given.mix ? undefined : sheet.labels;
+  const call = { label: labels, ...await requestOf(options, recipe, model), count, ...views };
+  checkShown(options, call);
+  const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
+  model.close();
+  if (film && pictures[0].trace.length === 0) throw new UsageError('--film: at this strength no step is made');
+
+  const outputs = layOut(pictures, options);
+  for (const { image, recipe: made, file } of outputs) {
+    if (file) await writePNG(file, image, options.recipe ? made : null);
+  }
+  if (film) {
+    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options));
+    await writePNG(film, image, options.recipe ? recipeOf(pictures, options) : null);
+  }
+
+  const { name, sha256: modelHash } = model.info;
+  if (options.json) await reportJSON({ name, sha256: modelHash }, pictures, outputs);
+  else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`);
+}
 
 /** Options for --json: arrays of a picture or of noise by their hash. */
 async function describeOptions({ image, mask, noise, ...others }) {
@@ -298,37 +392,98 @@ async function describeOptions({ image, mask, noise, ...others }) {
   return { ...others, image: await describe(image), mask: await describe(mask), noise: noise && { length: noise.length, SHA256: await sha256(noise) } };
 }
 
-async function generate(options) {
-  checkUsage(options);
-  const model = await load(options.model, { signal: stop.signal });
-  const pictures = await generatePictures(model, options);
-  const { name, sha256: modelHash } = model.info;
-  model.close();
+async function reportJSON(model, pictures, outputs) {
+  const described = pictures.map(async ({ options, pixels }) => ({ ...await describeOptions(options), pixelsSHA256: await sha256(pixels) }));
+  const written = outputs.map(async ({ image, file }) => ({
+    file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
+  }));
+  await writeOut(`${asJSON({ model, pictures: await Promise.all(described), outputs: await Promise.all(written) })}\n`);
+}
 
-  const outputs = layOut(pictures, options);
-  for (const { image, file } of outputs) {
-    if (!file) continue;
-    const png = await encodePNG({ width: image.width, height: image.height, channels: image.channels, pixels: image.pixels });
-    stop.signal.throwIfAborted();
-    if (file === '-') await writeOut(png);
-    else await writeWhole(file, png);
+async function reportLine(pictures, where) {
+  const { guidanceScale, steps, sampler, seed } = pictures[0].options;
+  const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
+  const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
+  await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
+}
+
+/** What the pictures of a sweep have in common, on one line. */
+function titleOf({ name }, { labelName, seed, guidanceScale, steps, sampler }, varied = []) {
+  const parts = {
+    label: labelName, seed: `seed ${seed}`, guidanceScale: `guidance scale ${guidanceScale}`,
+    steps: `${steps} step${steps === 1 ? '' : 's'}`, sampler,
+  };
+  for (const key of varied) delete parts[{ guidanceWeight: 'guidanceScale', classMix: 'label' }[key] ?? key];
+  return printable([name, ...Object.values(parts)].filter(Boolean).join(', '));
+}
+
+const NO_AXIS = { key: null, name: '', texts: [''], values: [undefined] };
+
+/** @returns {{ rows: object, columns: object }} axes as parseAxis makes them */
+function axesOf({ rows, columns }, sheet, command, labels) {
+  const options = command.options.filter((option) =>
+    option.long === '--mix' || (!option.negate && ![...OWN_OPTIONS, ...READ_OPTIONS, 'anyModel'].includes(option.attributeName())));
+  const parse = (text, flag) => (text === undefined ? NO_AXIS : parseAxis(text, flag, options, (label) => parseLabel(label, labels)));
+  const kept = (text) => (typeof text === 'string' ? text : undefined); // a sheet of generate has a number
+  const axes = { rows: parse(rows ?? kept(sheet.rows), '--rows'), columns: parse(columns ?? kept(sheet.columns), '--columns') };
+  if (!axes.rows.key && !axes.columns.key) throw new UsageError('--rows or --columns: one of them must be given');
+  if (axes.rows.key === axes.columns.key) throw new UsageError(`--rows and --columns are both ${axes.rows.name}`);
+  return axes;
+}
+
+/** One picture after the other. @param {(picture: object, index: number) => void} use */
+async function makeCells(model, requests, use) {
+  const bar = startProgress(requests.length, `picture {picture} of ${requests.length}`);
+  try {
+    for (const [index, request] of requests.entries()) {
+      use(await model.generate({
+        ...request, preview: false, onStep: ({ step, steps }) => bar?.update(index + step / steps, { picture: index + 1 }),
+      }), index);
+    }
+  } finally {
+    bar?.stop();
   }
+}
 
-  if (options.json) {
-    const described = pictures.map(async ({ options: used, pixels }) => ({
-      ...await describeOptions(used), pixelsSHA256: await sha256(pixels),
-    }));
-    const written = outputs.map(async ({ image, file }) => ({
-      file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
-    }));
-    const report = { model: { name, sha256: modelHash }, pictures: await Promise.all(described), outputs: await Promise.all(written) };
-    await writeOut(`${asJSON(report)}\n`);
-  } else if (options.output !== '-') {
-    const { guidanceScale, steps, sampler, seed } = pictures[0].options;
-    const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
-    const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
-    const where = outputs.length === 1 ? outputs[0].file : `${outputs.length} files`;
-    await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
+/** One request for each cell, row by row. All are checked: a mistake in the last must not cost the others' time. */
+async function requestsOf(given, recipe, { rows, columns }, model) {
+  const isAxis = (key) => rows.key === key || columns.key === key;
+  if (!isAxis('label') && !isAxis('classMix')) checkLabelGiven(given, recipe);
+  const base = await requestOf(given, recipe, model);
+  if (base.label?.length > 1) throw new UsageError('--label: one class, or several as --rows or --columns');
+  if (base.label) [base.label] = base.label;
+  if (!recipe && !isAxis('seed')) base.seed ??= crypto.getRandomValues(new Uint32Array(1))[0];
+  const withAxis = ({ key }, value) => (key ? { [key]: value } : {});
+  const requests = rows.values.flatMap((row) =>
+    columns.values.map((column) => ({ ...base, ...withAxis(rows, row), ...withAxis(columns, column) })));
+  const [{ resolved }] = requests.map((request) => checkGenerateOptions(request, model.info, model.labels));
+  return { requests, first: resolved };
+}
+
+async function sweep(given, command) {
+  checkOutput(given.output);
+  checkEditingUsage(given);
+  const { recipe, sheet } = await readFrom(given);
+  checkCounts({ zoom: given.zoom ?? sheet.zoom });
+  const model = await load(given.model, { signal: stop.signal });
+  const zoom = given.zoom ?? sheet.zoom ?? zoomFor(model.info);
+  const { rows, columns } = axesOf(given, sheet, command, model.labels);
+  const axes = Object.entries({ rows, columns }).filter(([, { key }]) => key);
+  const { requests, first } = await requestsOf(given, recipe, { rows, columns }, model);
+
+  const text = ({ name, texts }) => ({ name, values: texts.map(printable) });
+  const title = titleOf(model.info, first, axes.map(([, { key }]) => key));
+  const table = new Table(model.info, { title, zoom, rows: text(rows), columns: text(columns) });
+  let made;
+  await makeCells(model, requests, (picture, index) => {
+    made ??= picture.recipe;
+    table.put(picture, Math.floor(index / columns.values.length), index % columns.values.length);
+  });
+  model.close();
+  const typed = Object.fromEntries(axes.map(([name, axis]) => [name, axis.text]));
+  await writePNG(given.output, table.image, given.recipe ? { ...made, sheet: { ...typed, zoom } } : null);
+  if (given.output !== '-') {
+    await writeOut(`${printable(`${given.output}: ${rows.values.length} x ${columns.values.length} pictures: ${title}`)}\n`);
   }
 }
 

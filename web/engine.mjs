@@ -60,6 +60,9 @@ const OPTION_DATA = [
   ({ noise }) => noise && { values: noise, per: 1 },
 ];
 
+/** In the order of pd_plane. */
+const PLANES = ['x0', 'conditional', 'null'];
+
 const PICTURE_BYTES = 24; // pd_picture: int32 label, uint32 0, uint64 seed, uint64 variation_seed
 const MIX_BYTES = 8; // pd_class_weight: int32 label, float weight
 const WASI_NOT_SUPPORTED = 52; // errno "nosys"
@@ -237,6 +240,25 @@ export class Engine {
     return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, picture, address, length));
   }
 
+  /** From now on conditional and null predictions can be seen. */
+  keepPredictions(run) {
+    this.#status('pd_wasm_run_keep_predictions', run);
+  }
+
+  /** @param {'x0' | 'conditional' | 'null'} name @returns {Float32Array | null} null if the last step made no such thing */
+  plane(run, picture, name, length) {
+    const plane = PLANES.indexOf(name);
+    if (!this.#call('pd_wasm_run_has_plane', run, plane)) return null;
+    return this.#readFloats(length, (address) => this.#status('pd_wasm_run_plane', run, picture, plane, address, length));
+  }
+
+  /** @param {Float32Array} x network space @returns {Uint8Array} its pixels, `length` bytes */
+  toPixels(model, x, length) {
+    const bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+    return this.#withBytes(bytes, (input) => this.#readBytes(length, (output) =>
+      this.#status('pd_wasm_model_to_pixels', model, input, output, length)));
+  }
+
   /** @returns {Uint8Array} pixels of the current x_0 estimate of a picture, `length` bytes */
   preview(run, picture, length) {
     return this.#readBytes(length, (address) => this.#status('pd_wasm_run_preview', run, picture, address, length));
@@ -252,16 +274,24 @@ export class Engine {
     if (!this.#dead) this.#call('pd_wasm_run_free', run);
   }
 
-  /** @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image @returns {Uint8Array} */
-  encodePNG({ width, height, channels, pixels }) {
-    const bound = this.#call('pd_wasm_png_bound', width, height, channels) >>> 0;
-    if (bound === 0) {
-      throw new PocketDiffusionError('BUFFER', `no PNG of ${width} x ${height} pixels with ${channels} channels`, { status: 27 });
-    }
-    return this.#withBytes(pixels, (input) => this.#withBlock(bound, (output) => {
-      const written = this.#address('pd_wasm_png_encode', input, width, height, channels, output, bound);
-      return new Uint8Array(this.#exports.memory.buffer, output, written).slice();
-    }));
+  /**
+   * @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image
+   * @param {string} recipe text for the file to carry, or ''
+   * @returns {Uint8Array}
+   */
+  encodePNG({ width, height, channels, pixels }, recipe) {
+    const text = new TextEncoder().encode(recipe);
+    return this.#withBytes(text, (textAddress) => {
+      const bound = this.#call('pd_wasm_png_bound', width, height, channels, textAddress, text.length) >>> 0;
+      if (bound === 0) {
+        throw new PocketDiffusionError('BUFFER', `no PNG of ${width} x ${height} pixels with ${channels} channels`, { status: 27 });
+      }
+      return this.#withBytes(pixels, (input) => this.#withBlock(bound, (output) => {
+        const written = this.#address(
+          'pd_wasm_png_encode', input, width, height, channels, textAddress, text.length, output, bound);
+        return new Uint8Array(this.#exports.memory.buffer, output, written).slice();
+      }));
+    });
   }
 
   // ---- calls

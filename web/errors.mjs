@@ -24,3 +24,11 @@ export function argumentError(ErrorType, argument, message) {
   error.argument = argument;
   return error;
 }
+
+/** A value in an error message: short, and on one line. */
+export function show(value) {
+  if (typeof value === 'bigint') return `${value}n`.slice(0, 40);
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (value === null || ['number', 'boolean', 'undefined'].includes(typeof value)) return String(value);
+  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+}

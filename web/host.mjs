@@ -3,6 +3,7 @@
 import { abortable, nextTask } from './async.mjs';
 import { Engine, NULL_LABEL } from './engine.mjs';
 import { closedError } from './errors.mjs';
+import { seePlane, subtract } from './trace.mjs';
 
 export class ModelHost {
   #module;
@@ -64,7 +65,7 @@ export class ModelHost {
 
   /**
    * Makes the pictures of a request together. Runs that are under way at the same time take turns, step by step.
-   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean }} request
+   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean, trace: boolean }} request
    * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks] onStep gets one
    *   StepEvent per picture; the next step waits for it
    * @returns {Promise<{ pixels: Uint8Array[], noise: Float32Array[], stepTime: number }>} noise: of an inversion, otherwise
@@ -78,16 +79,19 @@ export class ModelHost {
     const run = engine.startRun(model, request);
     let time = 0;
     try {
+      if (request.trace) engine.keepPredictions(run);
       const steps = engine.stepCount(run);
       for (let step = 1; step <= steps; step++) {
         await nextTask();
         this.#checkOpen(signal);
+        const inputs = request.trace && pictures.map((picture) => this.#state(engine, run, picture));
         const start = performance.now();
         const timestep = engine.step(run);
         time += performance.now() - start;
         if (!onStep) continue;
         const events = pictures.map((picture) => ({
           step, steps, timestep, ...this.#look(engine, run, picture, request),
+          ...(inputs && { trace: this.#trace(engine, model, run, picture, timestep, inputs[picture]) }),
         }));
         await abortable(Promise.resolve(onStep(events)), signal);
       }
@@ -103,11 +107,27 @@ export class ModelHost {
 
   /** What a StepEvent shows of a picture. */
   #look(engine, run, picture, { preview, state }) {
-    const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
+    const { width, height, channels } = this.#info;
     const look = {};
     if (preview) look.preview = { width, height, channels, pixels: engine.preview(run, picture, width * height * channels) };
-    if (state) look.state = engine.state(run, picture, networkChannels * networkHeight * networkWidth);
+    if (state) look.state = this.#state(engine, run, picture);
     return look;
+  }
+
+  #state(engine, run, picture) {
+    const { networkWidth, networkHeight, networkChannels } = this.#info;
+    return engine.state(run, picture, networkChannels * networkHeight * networkWidth);
+  }
+
+  /** A TraceStep: x is what the network was given. */
+  #trace(engine, model, run, picture, timestep, x) {
+    const { width, height, channels } = this.#info;
+    const toPixels = (values) => engine.toPixels(model, values, width * height * channels);
+    const [x0, conditional, unconditional] = ['x0', 'conditional', 'null'].map((name) => engine.plane(run, picture, name, x.length));
+    const difference = conditional && unconditional && subtract(conditional, unconditional);
+    const planes = { conditional, null: unconditional, difference };
+    const seen = Object.entries(planes).map(([name, values]) => [name, values && seePlane(values, toPixels)]);
+    return { timestep, x: seePlane(x, toPixels, 1), x0: seePlane(x0, toPixels, 1), ...Object.fromEntries(seen) };
   }
 
   #checkOpen(signal) {

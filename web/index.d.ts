@@ -78,7 +78,7 @@ export interface ClassWeight {
 }
 
 export interface GenerateOptions {
-  /** Class name or number 0 .. labels.length - 1. Required, unless classMix is given. */
+  /** Class name or number 0 .. labels.length - 1. Required without classMix or a recipe. */
   label?: string | number | null;
   /** 2 .. 8 classes with weights, in the place of `label`. */
   classMix?: ReadonlyArray<ClassWeight> | null;
@@ -154,8 +154,35 @@ export interface GenerateOptions {
   preview?: boolean;
   /** Put x_t into every StepEvent. Default false. */
   state?: boolean;
+  /**
+   * Show what happens: a TraceStep in every StepEvent, and all of them in the picture's `trace`, of 24 bytes and more for
+   * each value of x_t. Default false.
+   */
+  trace?: boolean;
   /** Takes effect within one network call; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Whose options are used where no others are given. */
+  recipe?: Recipe;
+  /** Use the recipe with a model that it was not made for: the class is found by its name. Default false. */
+  anyModel?: boolean;
+}
+
+/** Of these options the recipe has those that are not given. An image, a mask or noise must be handed over again. */
+export type WithRecipe<Options> = Partial<Options> & { recipe: Recipe };
+
+/**
+ * How a picture was made, as JSON: docs/recipe.md has the schema. The same recipe makes the same bytes with the same
+ * model.
+ */
+export interface Recipe {
+  readonly format: 1;
+  /** Of this package. */
+  readonly version: string;
+  readonly model: { readonly name: string; readonly sha256: string };
+  /** ResolvedOptions, in which a bigint is a string of digits, and bytes are { sha256 }. */
+  readonly options: { readonly [name: string]: unknown };
+  /** Of a sheet of pictures, which the command line makes. */
+  readonly sheet?: { readonly [name: string]: unknown };
 }
 
 export interface StepEvent {
@@ -168,6 +195,35 @@ export interface StepEvent {
   readonly preview?: { readonly width: number; readonly height: number; readonly channels: number; readonly pixels: Uint8Array };
   /** x after this step, planar [networkChannels][networkHeight][networkWidth]. */
   readonly state?: Float32Array;
+  readonly trace?: TraceStep;
+}
+
+/** A tensor in network space, and how it looks. */
+export interface Plane {
+  /** Planar [networkChannels][networkHeight][networkWidth]. */
+  readonly values: Float32Array;
+  /** Euclidean norm of the values. */
+  readonly norm: number;
+  /** The value -range is black in the picture, 0 grey, +range white, anything beyond as range itself. */
+  readonly range: number;
+  /** Interleaved rows of the size of the finished picture. */
+  readonly pixels: Uint8Array;
+}
+
+/** One network call. */
+export interface TraceStep {
+  /** t at which the network was evaluated. */
+  readonly timestep: number;
+  /** x_t, which the network was given. Range 1. */
+  readonly x: Plane;
+  /** The estimate of the picture that followed from it. Range 1. */
+  readonly x0: Plane;
+  /** What the network predicts (by its objective) for the class; null if it was not asked (s = 0). Range: largest magnitude. */
+  readonly conditional: Plane | null;
+  /** For the null class or `negativeLabel`; null where nothing is guided (s = 1, outside the interval). */
+  readonly null: Plane | null;
+  /** conditional - null, of which guidance adds s - 1 times to the conditional prediction; null unless there are both. */
+  readonly difference: Plane | null;
 }
 
 /** Every option as it was used. */
@@ -212,8 +268,11 @@ export interface Picture {
   /** Interleaved rows, height * width * channels bytes. */
   readonly pixels: Uint8Array;
   readonly options: ResolvedOptions;
-  /** PNG file, encoded by the C core. */
-  toPNG(): Promise<Uint8Array>;
+  readonly recipe: Recipe;
+  /** One for each network call, if the option `trace` was true. */
+  readonly trace?: ReadonlyArray<TraceStep>;
+  /** PNG file, encoded by the C core. It carries the recipe, unless `recipe` is false. */
+  toPNG(options?: { recipe?: boolean }): Promise<Uint8Array>;
   /** RGBA bytes for ImageData. */
   toRGBA(): Uint8ClampedArray;
 }
@@ -235,7 +294,7 @@ export interface Inversion {
 }
 
 export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'onStep'> {
-  /** One or several; with several, `count` pictures of each, label by label. Required, unless classMix is given. */
+  /** One or several; with several, `count` pictures of each, label by label. Required without classMix or a recipe. */
   label?: string | number | null | ReadonlyArray<string | number>;
   /**
    * Pictures per label; seeds are seed, seed + 1, ... (the same for every label). With a variationStrength above 0 the
@@ -256,12 +315,13 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'on
 export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
-  generate(options: GenerateOptions): Promise<Picture>;
+  /** A recipe of another model is refused with code MODEL. */
+  generate(options: GenerateOptions | WithRecipe<GenerateOptions> | Recipe): Promise<Picture>;
   /**
    * Pictures in order, each as soon as it and those before it are finished. The work goes on between them, a few pictures
    * ahead of the reader at most. Leaving the loop stops it.
    */
-  generateMany(options: GenerateManyOptions): AsyncGenerator<Picture, void, void>;
+  generateMany(options: GenerateManyOptions | WithRecipe<GenerateManyOptions> | Recipe): AsyncGenerator<Picture, void, void>;
   /**
    * The noise from which sampler 'ddim' with eta 0 makes this picture again, nearly (docs/sampling.md has the errors). With
    * another label, generate makes the same drawing of another class. guidanceScale is 1 unless given: inversion is less
@@ -284,7 +344,8 @@ export class PocketDiffusionError extends Error {
    * Of loading: 'NETWORK' (no connection, HTTP status, download broke off), 'FILE' (cannot be read), 'WASM' (the
    * module is missing or unusable), 'UNSUPPORTED' (no WebAssembly or no SIMD in this JavaScript engine), 'WORKER' (the
    * worker could not be started, or died while it had this call; the next call gets another one). 'TRAP': the
-   * WebAssembly instance failed; the next call gets a fresh one.
+   * WebAssembly instance failed; the next call gets a fresh one. Of recipes: 'RECIPE' (unreadable), 'MODEL' (made for
+   * another model).
    */
   readonly code: string;
   /** Number of the status in pocket_diffusion.h, or -1 for errors outside the core. */
@@ -298,6 +359,11 @@ export function load(source: ModelSource, options?: LoadOptions): Promise<Model>
 /** Encodes interleaved 8-bit rows (channels 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; sides 1 .. 8192) as PNG with the C core. */
 export function encodePNG(
   image: { width: number; height: number; channels: number; pixels: Uint8Array | Uint8ClampedArray },
-  options?: Pick<LoadOptions, 'wasm'>,
+  options?: Pick<LoadOptions, 'wasm'> & { recipe?: Recipe },
 ): Promise<Uint8Array>;
+/**
+ * The recipe that a PNG carries, null if it has none. What is no whole PNG, and a recipe that is damaged or not
+ * understood, is refused with code RECIPE. The options in it are checked by generate alone.
+ */
+export function readRecipe(png: Uint8Array): Recipe | null;
 export const version: string;

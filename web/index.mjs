@@ -1,25 +1,19 @@
 // Class-conditional image generation by diffusion with classifier-free guidance. Documented in index.d.ts.
 
 import { abortable, follow } from './async.mjs';
+import { sha256 } from './digest.mjs';
 import { PocketDiffusionError } from './errors.mjs';
 import { ModelHost } from './host.mjs';
 import { Model } from './model.mjs';
 import { encode } from './png.mjs';
 import { ModelPool } from './pool.mjs';
+import { readRecipe } from './recipe.mjs';
 import { readSource } from './source.mjs';
 import { checkEncodeOptions, checkImage, checkLoadArguments } from './validate.mjs';
+import { version } from './version.mjs';
 import { compile } from './wasm.mjs';
 
-export { PocketDiffusionError };
-
-export const version = '0.1.0';
-
-/** Lower-case hex, '' on pages without crypto.subtle (those that were not served over HTTPS or from localhost). */
-async function sha256(bytes) {
-  if (!globalThis.crypto?.subtle) return '';
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+export { PocketDiffusionError, readRecipe, version };
 
 /** Workers that a model may have unless the caller says otherwise: one per core, as long as the memory is no burden. */
 const MOST_WORKERS = 4;
@@ -75,5 +69,6 @@ export async function load(source, options = {}) {
 
 export async function encodePNG(image, options = {}) {
   const checked = checkImage(image);
-  return encode(checked, checkEncodeOptions(options).wasm);
+  const { wasm, recipe } = checkEncodeOptions(options);
+  return encode(checked, wasm, recipe);
 }

@@ -4,24 +4,27 @@ import { abortable, follow } from './async.mjs';
 import { makeInBatches } from './batches.mjs';
 import { closedError } from './errors.mjs';
 import { encode } from './png.mjs';
+import { checkInputs, makeRecipe } from './recipe.mjs';
 import {
-  checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPredictArguments, followingSeed,
+  checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
 } from './validate.mjs';
 
 class Picture {
   #module;
 
-  constructor(module, { width, height, channels }, pixels, options) {
+  constructor(module, { width, height, channels }, pixels, options, recipe, trace) {
     this.#module = module;
     this.width = width;
     this.height = height;
     this.channels = channels;
     this.pixels = pixels;
     this.options = Object.freeze(options);
+    this.recipe = Object.freeze(recipe);
+    if (trace) this.trace = trace;
   }
 
-  async toPNG() {
-    return encode(this, this.#module);
+  async toPNG(options = {}) {
+    return encode(this, this.#module, checkPNGOptions(options).recipe ? this.recipe : null);
   }
 
   toRGBA() {
@@ -54,13 +57,16 @@ export class Model {
   }
 
   async generate(options) {
-    const { resolved, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    const { resolved, inputs, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const { pictures } = await this.#call(signal, (combined) => this.#make([resolved], views, combined, onStep));
     return pictures[0];
   }
 
   async *generateMany(options) {
-    const { chosen, count, resolved, signal, onStep, ...views } = checkGenerateManyOptions(options, this.info, this.labels);
+    const { chosen, count, resolved, inputs, signal, onStep, ...views } =
+      checkGenerateManyOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
     const total = chosen.length * count;
     const resolve = (index) => {
       const chosenClass = chosen[Math.floor(index / count)];
@@ -104,14 +110,20 @@ export class Model {
 
   /** The pictures of one run; parameters as of #run. */
   async #make(all, views, signal, onStep) {
-    const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, onStep);
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options)), stepTime };
+    const traces = views.trace ? all.map(() => []) : [];
+    const keep = async (event, picture) => {
+      traces[picture].push(event.trace);
+      await onStep?.(event, picture);
+    };
+    const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, views.trace ? keep : onStep);
+    const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
   }
 
   /**
    * One run.
    * @param {object[]} all resolved options of its pictures, which differ in label and seeds alone
-   * @param {{ inversion: number, preview: boolean, state: boolean }} views which way, and what events are to hold
+   * @param {{ inversion: number, preview: boolean, state: boolean, trace: boolean }} views which way, and what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */

@@ -17,8 +17,9 @@ async function engineOf(module) {
 /**
  * @param {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} image
  * @param {import('./index.d.ts').LoadOptions['wasm']} wasm
+ * @param {import('./index.d.ts').Recipe | null} recipe for the file to carry
  * @returns {Promise<Uint8Array>} a PNG file
  */
-export async function encode(image, wasm) {
-  return (await engineOf(await compile(wasm))).encodePNG(image);
+export async function encode(image, wasm, recipe) {
+  return (await engineOf(await compile(wasm))).encodePNG(image, recipe ? JSON.stringify(recipe) : '');
 }

@@ -2,7 +2,8 @@
 // message begins with the argument's name and whose `argument` property is that name.
 
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
-import { argumentError } from './errors.mjs';
+import { argumentError, show } from './errors.mjs';
+import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
@@ -14,14 +15,6 @@ const MAX_INVERSION = 100; // PD_MAX_INVERSION
 const MAX_WORKERS = 64;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
-
-/** A value in an error message: short, and on one line. */
-function show(value) {
-  if (typeof value === 'bigint') return `${value}n`.slice(0, 40);
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (value === null || ['number', 'boolean', 'undefined'].includes(typeof value)) return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
-}
 
 const wrongType = (argument, wanted, value) => argumentError(TypeError, argument, `must be ${wanted}, not ${show(value)}`);
 const wrongValue = (argument, wanted, value) => argumentError(RangeError, argument, `must be ${wanted}, not ${show(value)}`);
@@ -240,10 +233,15 @@ function checkEditing(options, info) {
 const SAMPLING_KEYS = [
   'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
   'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'signal',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'trace',
+  'signal', 'recipe', 'anyModel',
 ];
+/** Those that say nothing about the picture. */
+const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
+const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
 const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
-  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', ...EDITING_KEYS].includes(key));
+  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', 'trace', 'recipe', 'anyModel',
+  ...EDITING_KEYS].includes(key));
 /** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
 const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 
@@ -328,13 +326,13 @@ function checkSampling(options, info, labels) {
     onStep,
     preview: checkBoolean('preview', preview),
     state: checkBoolean('state', state),
+    trace: checkBoolean('trace', options.trace ?? false),
     signal: checkSignal('signal', options.signal),
   };
 }
 
-/** @param {import('./index.d.ts').GenerateOptions} options */
-export function checkGenerateOptions(options, info, labels) {
-  checkKeys('options', options, SAMPLING_KEYS);
+/** One picture's options, recipes apart. */
+function checkPicture(options, info, labels) {
   const shown = checkClass(options.label, checkMix(options.classMix ?? null, labels), labels);
   const { resolved, ...rest } = checkSampling(options, info, labels);
   return { resolved: { ...shown, ...resolved }, ...rest };
@@ -346,12 +344,29 @@ export function checkInvertOptions(options, info, labels) {
   const { iterations = 1, guidanceScale = options.guidanceWeight === undefined ? 1 : undefined, ...others } = options;
   checkPixels('image', options.image ?? undefined, info); // required
   const sampling = { ...others, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 };
-  return { ...checkGenerateOptions(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
+  return { ...checkPicture(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
 }
 
-/** @param {import('./index.d.ts').GenerateManyOptions} options */
-export function checkGenerateManyOptions(options, info, labels) {
-  checkKeys('options', options, [...SAMPLING_KEYS, 'count']);
+/** Options with those of their recipe, if they have one or are one. */
+function unfold(given, extraKeys, info, labels) {
+  const options = isRecipe(given) ? { recipe: given } : given;
+  checkKeys('options', options, [...SAMPLING_KEYS, ...extraKeys]);
+  if (options.anyModel !== undefined) {
+    checkBoolean('anyModel', options.anyModel);
+    if (options.recipe === undefined) throw argumentError(TypeError, 'anyModel', 'is an option of recipes alone');
+  }
+  return withRecipe(options, info, labels, (recorded) => checkKeys('recipe', recorded, RECIPE_KEYS));
+}
+
+/** @param {import('./index.d.ts').GenerateOptions | import('./index.d.ts').Recipe} given */
+export function checkGenerateOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, [], info, labels);
+  return { inputs, ...checkPicture(options, info, labels) };
+}
+
+/** @param {import('./index.d.ts').GenerateManyOptions | import('./index.d.ts').Recipe} given */
+export function checkGenerateManyOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, ['count'], info, labels);
   const list = Array.isArray(options.label) ? options.label : [options.label];
   if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
   const classMix = checkMix(options.classMix ?? null, labels);
@@ -362,7 +377,7 @@ export function checkGenerateManyOptions(options, info, labels) {
   if (BigInt(resolved[counted]) + BigInt(count) - 1n > MAX_SEED) {
     throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
-  return { chosen, count, resolved, ...rest };
+  return { chosen, count, resolved, inputs, ...rest };
 }
 
 /** @returns {{ x: Float32Array, t: number, label: number | null }} */
@@ -412,6 +427,11 @@ export function checkImage(image) {
 }
 
 export function checkEncodeOptions(options) {
-  checkKeys('options', options, ['wasm']);
-  return { wasm: checkWasm(options.wasm) };
+  checkKeys('options', options, ['wasm', 'recipe']);
+  return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
+}
+
+export function checkPNGOptions(options) {
+  checkKeys('options', options, ['recipe']);
+  return { recipe: checkBoolean('recipe', options.recipe ?? true) };
 }

@@ -2,6 +2,7 @@
 
 import { ModelHost } from './host.mjs';
 import { isRequest, makeMessage, packError } from './protocol.mjs';
+import { buffersOfTrace } from './trace.mjs';
 
 let port = globalThis; // where messages come from and go to
 let host = null;
@@ -25,7 +26,7 @@ const operations = {
   async generate({ id, request, steps }, call) {
     const onStep = (events) => new Promise((resolve) => {
       call.proceed = resolve;
-      const transfer = events.flatMap(({ preview, state }) => buffersOf(preview?.pixels, state));
+      const transfer = events.flatMap(({ preview, state, trace }) => [...buffersOf(preview?.pixels, state), ...buffersOfTrace(trace)]);
       port.postMessage(makeMessage('step', id, { events }), transfer);
     });
     const value = await host.generate(request, { signal: call.controller.signal, onStep: steps ? onStep : undefined });

@@ -239,6 +239,57 @@ static void test_nonfinite(pd_model *model)
     CHECK(memcmp(first, second, PIXELS) == 0);
 }
 
+/* What a run shows of its last call is what pd_model_predict makes of x_t; nothing is kept unless asked for. */
+static void test_planes(pd_model *model)
+{
+    static float x[VALUES], values[VALUES], prediction[VALUES];
+    static uint8_t pixels[PIXELS], traced[PIXELS], plain[2 * PIXELS];
+    const pd_picture pictures[] = {{1, 0, 5, 0}, {2, 0, 6, 0}};
+    const int32_t labels[] = {1, 2};
+    pd_options options;
+    pd_run *run;
+    pd_error error;
+    CHECK(pd_options_init(model, &options) == PD_OK);
+    options.steps = 3;
+    options.momentum = -0.5f; /* changes the null prediction after it was made */
+    generate(model, &options, pictures, 2, plain);
+    CHECK(pd_run_start(model, &options, pictures, 2, &run, NULL) == PD_OK);
+    CHECK(!pd_run_has_plane(run, PD_PLANE_X0) && pd_run_plane(run, 0, PD_PLANE_X0, values, VALUES, &error) == PD_STATE);
+    CHECK(pd_run_step(run, NULL) == PD_OK);
+    CHECK(pd_run_has_plane(run, PD_PLANE_X0) && !pd_run_has_plane(run, PD_PLANE_NULL));
+    CHECK(pd_run_plane(run, 0, PD_PLANE_NULL, values, VALUES, &error) == PD_STATE && error.status == PD_STATE);
+    CHECK(pd_run_keep_predictions(run, NULL) == PD_OK && pd_run_keep_predictions(run, NULL) == PD_OK);
+    CHECK(!pd_run_has_plane(run, PD_PLANE_CONDITIONAL)); /* of the call before */
+    while (pd_run_next_timestep(run) >= 0) {
+        const int32_t t = pd_run_next_timestep(run);
+        CHECK(pd_run_state(run, 1, x, VALUES, NULL) == PD_OK && pd_run_step(run, NULL) == PD_OK);
+        CHECK(pd_run_plane(run, 1, PD_PLANE_CONDITIONAL, values, VALUES, NULL) == PD_OK);
+        CHECK(pd_model_predict(model, x, t, labels[1], prediction, NULL) == PD_OK);
+        CHECK(memcmp(values, prediction, sizeof values) == 0);
+        CHECK(pd_run_plane(run, 1, PD_PLANE_NULL, values, VALUES, NULL) == PD_OK);
+        CHECK(pd_model_predict(model, x, t, PD_LABEL_NULL, prediction, NULL) == PD_OK);
+        CHECK(memcmp(values, prediction, sizeof values) == 0);
+        CHECK(pd_run_plane(run, 1, PD_PLANE_X0, values, VALUES, NULL) == PD_OK);
+        CHECK(pd_run_preview(run, 1, pixels, PIXELS, NULL) == PD_OK);
+        CHECK(pd_model_to_pixels(model, values, traced, PIXELS, NULL) == PD_OK && memcmp(pixels, traced, PIXELS) == 0);
+    }
+    for (int32_t i = 0; i < 2; i++) {
+        CHECK(pd_run_finish(run, i, pixels, PIXELS, NULL) == PD_OK && memcmp(pixels, plain + i * PIXELS, PIXELS) == 0);
+        CHECK(!pd_run_has_plane(run, i == 0 ? -1 : PD_PLANE_COUNT));
+    }
+    CHECK(pd_run_plane(run, 2, PD_PLANE_X0, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_run_plane(run, 0, PD_PLANE_COUNT, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_run_plane(run, 0, -1, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_run_plane(run, 0, PD_PLANE_X0, values, VALUES - 1, NULL) == PD_BUFFER);
+    CHECK(pd_run_plane(run, 0, PD_PLANE_X0, NULL, VALUES, NULL) == PD_ARG);
+    CHECK(pd_run_plane(NULL, 0, PD_PLANE_X0, values, VALUES, NULL) == PD_ARG && !pd_run_has_plane(NULL, PD_PLANE_X0));
+    CHECK(pd_run_keep_predictions(NULL, &error) == PD_ARG && error.status == PD_ARG);
+    CHECK(pd_model_to_pixels(model, values, pixels, PIXELS - 1, NULL) == PD_BUFFER);
+    CHECK(pd_model_to_pixels(NULL, values, pixels, PIXELS, NULL) == PD_ARG);
+    CHECK(pd_model_to_pixels(model, NULL, pixels, PIXELS, NULL) == PD_ARG);
+    pd_run_free(run);
+}
+
 static void test_info(const pd_model *model)
 {
     const pd_model_info *info = pd_model_get_info(model);
@@ -275,6 +326,7 @@ int main(void)
             test_independence(model);
             test_refusals(model);
             test_nonfinite(model);
+            test_planes(model);
         }
         pd_model_free(model);
     }

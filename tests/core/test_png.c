@@ -199,11 +199,72 @@ static void test_refusals(void)
     CHECK(pd_png_encode(pixels, 2, 2, 1, png, sizeof png, &written, &error) == PD_OK && written < sizeof png);
 }
 
+static pd_status encode_text(const char *keyword, const char *content, size_t length, uint8_t *png, size_t capacity, size_t *written)
+{
+    static const uint8_t pixels[] = {1, 2, 3, 4};
+    const pd_png_text text = {keyword, content, length};
+    pd_error error = {PD_OK, 0, ""};
+    const pd_status status = pd_png_encode_with_text(pixels, 2, 2, 1, &text, png, capacity, written, &error);
+    CHECK(error.status == status && (status == PD_OK) == (error.message[0] == '\0'));
+    CHECK((pd_png_text_bytes(&text) > 0) == (status == PD_OK || status == PD_BUFFER));
+    return status;
+}
+
+/* One iTXt chunk after the header, and the rest of the file as without it. */
+static void check_text(const char *keyword, const char *content, size_t length)
+{
+    const uint8_t pixels[] = {1, 2, 3, 4};
+    uint8_t plain[256];
+    size_t plain_size = 0, size = 0;
+    CHECK(pd_png_encode(pixels, 2, 2, 1, plain, sizeof plain, &plain_size, NULL) == PD_OK);
+    const size_t name = strlen(keyword), chunk = 12 + name + 5 + length;
+    CHECK(pd_png_text_bytes(&(pd_png_text){keyword, content, length}) == chunk);
+    uint8_t *png = malloc(plain_size + chunk); /* exact, for the sanitizer */
+    CHECK(encode_text(keyword, content, length, png, plain_size + chunk - 1, &size) == PD_BUFFER && size == 0);
+    CHECK(encode_text(keyword, content, length, png, plain_size + chunk, &size) == PD_OK && size == plain_size + chunk);
+    CHECK(memcmp(png, plain, 33) == 0 && memcmp(png + 33 + chunk, plain + 33, plain_size - 33) == 0);
+    const uint8_t *found = png + 33;
+    CHECK(big_endian(found) == chunk - 12 && memcmp(found + 4, "iTXt", 4) == 0);
+    CHECK(memcmp(found + 8, keyword, name) == 0 && memcmp(found + 8 + name, "\0\0\0\0\0", 5) == 0);
+    CHECK(memcmp(found + 13 + name, content, length) == 0);
+    CHECK(big_endian(found + chunk - 4) == crc32_of(found + 4, chunk - 8));
+    free(png);
+}
+
+static void test_text(void)
+{
+    const char *const json = "{\"label\": \"Gr\xc3\xbc\xc3\x9f, \xe7\x8c\xab, \xf0\x9f\x90\x88\"}";
+    check_text(PD_RECIPE_KEYWORD, json, strlen(json));
+    check_text("a", "", 0);
+    char keyword[81] = "";
+    memset(keyword, 'k', 79);
+    check_text(keyword, "x", 1);
+    char *longest = malloc(PD_MAX_PNG_TEXT_BYTES + 1);
+    memset(longest, 'y', PD_MAX_PNG_TEXT_BYTES + 1);
+    check_text("two words", longest, PD_MAX_PNG_TEXT_BYTES);
+
+    uint8_t png[256];
+    size_t written = 77;
+    CHECK(encode_text("k", longest, PD_MAX_PNG_TEXT_BYTES + 1, png, sizeof png, &written) == PD_TOO_BIG);
+    free(longest);
+    keyword[79] = 'k';
+    const char *const keywords[] = {"", " k", "k ", " ", "a  b", "a\nb", "\x7f", "\xc3\xbc", keyword};
+    for (size_t n = 0; n < sizeof keywords / sizeof *keywords; n++)
+        CHECK(encode_text(keywords[n], "x", 1, png, sizeof png, &written) == PD_ARG);
+    CHECK(encode_text(NULL, "x", 1, png, sizeof png, &written) == PD_ARG);
+    CHECK(encode_text("k", NULL, 0, png, sizeof png, &written) == PD_ARG);
+    CHECK(encode_text("k", "a\0b", 3, png, sizeof png, &written) == PD_STRING);
+    CHECK(encode_text("k", "\xc3", 1, png, sizeof png, &written) == PD_STRING);
+    CHECK(encode_text("k", "\xed\xa0\x80", 3, png, sizeof png, &written) == PD_STRING);
+    CHECK(pd_png_text_bytes(NULL) == 0 && written == 77 && blocks == 0);
+}
+
 int main(void)
 {
     const pd_allocator allocator = {allocate, release, NULL};
     pd_set_allocator(&allocator);
     test_refusals();
+    test_text();
     test_small_sizes();
     test_sizes();
     CHECK(blocks == 0 && most_asked < PD_MAX_MEMORY_BYTES);

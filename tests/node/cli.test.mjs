@@ -5,7 +5,7 @@ import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, sy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { encodePNG, load, version } from 'pocket-diffusion';
+import { encodePNG, load, readRecipe, version } from 'pocket-diffusion';
 import { doodlesPath, hash, root, tinyBytes, tinyPath, withServer } from './helpers.mjs';
 import { decodePNG } from './png_reader.mjs';
 
@@ -47,7 +47,7 @@ async function failsWith(expectedStatus, running, pattern) {
 
 test('--version and --help', async () => {
   assert.equal(String(await succeeds(run(['--version']))), `${version}\n`);
-  assert.match(String(await succeeds(run(['--help']))), /generate.*\n.*info/);
+  assert.match(String(await succeeds(run(['--help']))), /generate[^]*\n {2}sweep[^]*\n {2}recipe.*\n {2}info/);
   const help = String(await succeeds(run(['generate', '--help'])));
   for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json',
     'mix', 'mix-mode', 'image', 'strength', 'mask', 'resample', 'variation-seed', 'variation-strength', 'invert', 'invert-label', 'invert-iterations']) {
@@ -233,6 +233,147 @@ test('every option of sampling reaches the engine', async () => {
   assert.notEqual((await pixels(...strong, '--dynamic-threshold', '0.9')).pixelsSHA256, (await pixels(...strong)).pixelsSHA256);
   assert.deepEqual(await pixels('--guidance-weight', '2'), await pixels('--guidance-scale', '3'));
   await failsWith(2, generate('--label', '0', '--guidance-weight', '2', '--guidance-scale', '3', '--json'), /guidance-weight/);
+});
+
+test('--from makes the same bytes again: pictures, sheets, films, recipes in JSON; options override', async () => {
+  const from = (...args) => run(['generate', '--model', tinyPath, ...args]);
+  const bytes = (name) => readFileSync(inFolder(name));
+  await succeeds(generate('--label', 'square', '--seed', '4', '--projection', '--negative-label', '0', '--output', 'first.png', '--film', 'film.png'));
+  await succeeds(from('--from', 'first.png', '--output', 'again.png', '--film', 'film-again.png'));
+  assert.deepEqual(bytes('again.png'), bytes('first.png'));
+  assert.deepEqual(bytes('film-again.png'), bytes('film.png'));
+  writeFileSync(inFolder('recipe.json'), await succeeds(run(['recipe', 'first.png'])));
+  assert.deepEqual(new Uint8Array(await succeeds(from('--from', 'recipe.json', '--output', '-'))), new Uint8Array(bytes('first.png')));
+
+  const args = ['--label', 'square,circle', '--count', '3', '--columns', '2', '--seed', '18446744073709551600'];
+  await succeeds(generate(...args, '--output', 'sheet.png'));
+  assert.deepEqual(new Uint8Array(await succeeds(from('--from', 'sheet.png', '--output', '-'))), new Uint8Array(bytes('sheet.png')));
+  await succeeds(generate('--label', '0', '--count', '2', '--seed', '1', '--separate', '--output', 'apart.png'));
+  await succeeds(from('--from', 'apart-0-circle-2.png', '--output', 'two.png'));
+  assert.deepEqual(bytes('two.png'), bytes('apart-0-circle-2.png'));
+
+  const changed = ['--label', '2', '--guidance-weight', '4', '--no-projection', '--no-negative-label'];
+  const [{ options }] = [readRecipe(await succeeds(from('--from', 'first.png', ...changed, '--output', '-')))];
+  assert.deepEqual(options, { ...readRecipe(bytes('first.png')).options, label: 2, labelName: 'triangle', guidanceScale: 5, projection: false, negativeLabel: null });
+  assert.equal(readRecipe(await succeeds(from('--from', 'first.png', '--no-recipe', '--output', '-'))), null);
+});
+
+test('--from with a mixture, a variation, pictures and inversion', async () => {
+  const [image, mask] = [await writePNG('image.png', slope), await writePNG('mask.png', disc)];
+  const from = (file, ...args) => run(['generate', '--model', tinyPath, '--from', file, '--output', '-', ...args]);
+  const inputs = ['--image', image.file, '--mask', mask.file];
+  const inversion = ['--invert', image.file, '--invert-iterations', '2'];
+  for (const [args, again] of [
+    [['--mix', 'square:2,0:1', '--count', '2'], []],
+    [['--label', '0,1', '--variation-seed', '18446744073709551000', '--variation-strength', '0.5', '--count', '2'], []],
+    [['--label', '0', ...inputs, '--strength', '0.7'], inputs],
+    [['--label', '0', ...inversion], inversion],
+  ]) {
+    const first = await succeeds(generate('--seed', '4', ...args, '--output', 'edited.png').then((result) => ({ ...result, stdout: readFileSync(inFolder('edited.png')) })));
+    assert.deepEqual(await succeeds(from('edited.png', ...again)), first, args.join(' '));
+  }
+  await failsWith(2, from('edited.png'), /noise: the recipe was made with one/);
+  await failsWith(2, from('edited.png', '--invert', mask.file), /noise: is not the one/);
+  const mixed = readRecipe(await succeeds(from('edited.png', '--mix', '1:1,2:1', ...inversion, '--invert-label', '0')));
+  assert.deepEqual([mixed.options.label, mixed.options.classMix[1]], [null, { label: 2, weight: 1 }]);
+});
+
+test('sweep of mixtures, strengths and variations of a picture', async () => {
+  const image = await writePNG('image.png', slope);
+  const sweep = (...args) => run(['sweep', '--model', tinyPath, '--steps', '2', '--seed', '6', ...args]);
+  await succeeds(sweep('--image', image.file, '--rows', 'mix=0:1,1:0;0:1,1:1', '--columns', 'strength=0.5,1', '--output', 'mixes.png'));
+  await succeeds(run(['sweep', '--model', tinyPath, '--from', 'mixes.png', '--image', image.file, '--output', 'again.png']));
+  assert.deepEqual(readFileSync(inFolder('again.png')), readFileSync(inFolder('mixes.png')));
+  await succeeds(sweep('--label', '0', '--variation-seed', '3', '--rows', 'variation-strength=0,0.5', '--output', 'variations.png'));
+  await failsWith(2, sweep('--label', '0', '--rows', 'mix=0:1,1:1', '--output', 'never.png'), /label: cannot be given together/);
+  await failsWith(2, sweep('--label', '0', '--rows', 'image=a.png', '--output', 'never.png'), /no option "image"/);
+  await failsWith(2, sweep('--rows', 'mix=0:1,9:1', '--output', 'never.png'), /classMix/);
+  await failsWith(2, generate('--label', '0', '--image', image.file, '--strength', '0', '--film', 'never.png'), /no step/);
+});
+
+test('--from: what cannot be used', async () => {
+  const from = (file, ...args) => run(['generate', '--model', tinyPath, '--from', file, '--output', 'never.png', ...args]);
+  await succeeds(generate('--label', '0', '--seed', '1', '--output', 'good.png'));
+  const good = readFileSync(inFolder('good.png'));
+  const recipe = readRecipe(good);
+  const written = (name, content) => {
+    writeFileSync(inFolder(name), content);
+    return name;
+  };
+  const json = (value) => written('given.json', JSON.stringify(value));
+  await failsWith(1, from('missing.png'), /missing\.png/);
+  await failsWith(1, from(written('cut.png', good.subarray(0, -20))), /RECIPE/);
+  await failsWith(1, from(written('other.json', '{')), /other\.json: neither a PNG nor a recipe/);
+  await succeeds(generate('--label', '0', '--no-recipe', '--output', 'without.png'));
+  await failsWith(1, from('without.png'), /without\.png: this PNG holds no recipe/);
+  await failsWith(2, from(json({ ...recipe, format: 9 })), /recipe: has format 9/);
+  await failsWith(2, from(json({ ...recipe, options: { ...recipe.options, eat: 1 } })), /unknown option "eat"/);
+  await failsWith(2, from(json({ ...recipe, sheet: { labels: 'x', count: -1 } })), /--count/);
+  await failsWith(2, from(json({ ...recipe, sheet: { labels: [7] } })), /label/);
+  await failsWith(2, from(json({ ...recipe, sheet: { rows: 'seed=1' } })), /sweep/);
+  const other = json({ ...recipe, model: { ...recipe.model, sha256: '0'.repeat(64) } });
+  await failsWith(1, from(other), /Tiny test model.*MODEL/);
+  await succeeds(run(['generate', '--model', tinyPath, '--from', other, '--any-model', '--output', 'any.png']));
+  assert.deepEqual(readFileSync(inFolder('any.png')), good);
+  await failsWith(2, generate('--label', '0', '--any-model', '--output', 'never.png'), /anyModel/);
+});
+
+test('sweep: every cell is the picture that generate makes, and --from makes the sheet again', async () => {
+  const args = ['sweep', '--model', tinyPath, '--label', 'square', '--steps', '2', '--seed', '6'];
+  await succeeds(run([...args, '--rows', 'label=circle;2', '--columns', 'guidance-scale=1,3,5', '--zoom', '1', '--output', 'sweep.png']));
+  const sheet = decodePNG(readFileSync(inFolder('sweep.png')));
+  const model = await load(tinyPath);
+  const at = (left, top) => Array.from({ length: 256 }, (_, index) => sheet.pixels[(top + Math.floor(index / 16)) * sheet.width + left + (index % 16)]);
+  const pictures = [];
+  for (const label of [0, 2]) {
+    for (const guidanceScale of [1, 3, 5]) pictures.push(Array.from((await model.generate({ label, guidanceScale, steps: 2, seed: 6 })).pixels));
+  }
+  // Wherever the layout puts them: in order, at equal distances.
+  const places = [];
+  for (let top = 0; top + 16 <= sheet.height; top++) {
+    for (let left = 0; left + 16 <= sheet.width; left++) {
+      const index = pictures.findIndex((picture) => picture.every((value, k) => k > 31 || value === sheet.pixels[(top + (k >> 4)) * sheet.width + left + (k & 15)]));
+      if (index >= 0 && at(left, top).every((value, k) => value === pictures[index][k])) places.push([index, left, top]);
+    }
+  }
+  assert.deepEqual(places.map(([index]) => index), [0, 1, 2, 3, 4, 5]);
+  assert.equal(new Set(places.map(([, , top]) => top)).size, 2);
+  assert.equal(new Set(places.map(([, left]) => left)).size, 3);
+  const { sheet: kept } = readRecipe(readFileSync(inFolder('sweep.png')));
+  assert.deepEqual(kept, { rows: 'label=circle;2', columns: 'guidance-scale=1,3,5', zoom: 1 });
+  await succeeds(run(['sweep', '--model', tinyPath, '--from', 'sweep.png', '--output', 'sweep-again.png']));
+  assert.deepEqual(readFileSync(inFolder('sweep-again.png')), readFileSync(inFolder('sweep.png')));
+});
+
+test('sweep: one axis, ranges, switches, names; wrong axes before any work', async () => {
+  const sweep = (...args) => run(['sweep', '--model', tinyPath, '--label', '0', '--steps', '1', '--seed', '1', '--output', 'axis.png', ...args]);
+  for (const axis of ['seed=1..3', 'steps=1,2', 'sampler=ddim,heun', 'time-grid=karras', 'projection=true,false', 'guidance-interval=0,50;10,99',
+    'negative-label=square,2', 'guidance-weight=0,1.5']) {
+    assert.match(String(await succeeds(sweep('--columns', axis))), /axis\.png: 1 x \d pictures/);
+  }
+  writeFileSync(inFolder('axis.png'), 'untouched');
+  for (const [axes, pattern] of [
+    [[], /--rows or --columns/], [['--rows', 'sede=1'], /no option "sede"/], [['--rows', 'seed'], /seed=VALUE/], [['--rows', 'steps=1,x'], /steps=x/],
+    [['--rows', 'steps=1,101'], /steps/], [['--rows', 'sampler=plms'], /plms/], [['--rows', 'seed=5..1'], /range/], [['--rows', 'seed=0..5000'], /range/],
+    [['--rows', 'projection=1'], /true or false/], [['--rows', 'label=circle,cube'], /cube/], [['--rows', 'model=x'], /no option/],
+    [['--rows', 'seed=1', '--columns', 'seed=2'], /both seed/], [['--columns', 'seed=1..900'], /pixels, more than 8192/],
+    [['--rows', 'seed=1', '--zoom', '0.5'], /--zoom/], [['--rows', 'guidance-weight=1', '--guidance-scale', '2'], /guidanceWeight/],
+  ]) await failsWith(2, sweep(...axes), pattern);
+  assert.equal(readFileSync(inFolder('axis.png'), 'utf8'), 'untouched');
+});
+
+test('--film and --preview', async () => {
+  await succeeds(generate('--label', '0', '--seed', '1', '--film', 'strip.png', '--preview', 'preview.png', '--output', 'shown.png'));
+  assert.deepEqual(decodePNG(readFileSync(inFolder('preview.png'))), decodePNG(readFileSync(inFolder('shown.png'))), 'the last estimate');
+  const guided = decodePNG(readFileSync(inFolder('strip.png')));
+  await succeeds(generate('--label', '0', '--seed', '1', '--guidance-scale', '1', '--film', 'strip.png'));
+  const unguided = decodePNG(readFileSync(inFolder('strip.png')));
+  assert.equal(guided.height - unguided.height, 6 * 16 + 4, 'without guidance there is no difference to show');
+  const many = String(await succeeds(generate('--label', '0', '--count', '2', '--steps', '30', '--film', 'strip.png')));
+  assert.match(many, /^strip\.png: circle: 2 pictures/);
+  await failsWith(2, generate('--label', '0', '--film', '-'), /--film/);
+  await failsWith(2, generate('--label', '0,1,2', '--count', '3', '--film', 'strip.png'), /--film/);
+  await failsWith(2, generate('--label', '0', '--count', '2', '--preview', 'preview.png', '--output', 'shown.png'), /--preview/);
 });
 
 test('wrong usage: status 2', async () => {

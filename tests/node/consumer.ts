@@ -1,10 +1,10 @@
 // What an application in TypeScript writes; tests/node/types.test.mjs compiles it, nothing runs it. The lines after a
 // "@ts-expect-error" must not compile.
 import {
-  PocketDiffusionError, encodePNG, load, version,
+  PocketDiffusionError, encodePNG, load, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type ResolvedOptions, type SamplerName, type StepEvent, type TimeGridName,
+  type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -52,6 +52,25 @@ export async function sheet(model: Model): Promise<Uint8Array[]> {
     files.push(await encodePNG({ width, height, channels, pixels }));
   }
   return files;
+}
+
+export async function again(model: Model, png: Uint8Array): Promise<Picture[]> {
+  const recipe: Recipe | null = readRecipe(png);
+  if (!recipe) return [];
+  const changed: WithRecipe<GenerateOptions> = { recipe, anyModel: true, guidanceScale: 5 };
+  const picture = await model.generate(recipe);
+  await encodePNG(picture, { recipe: picture.recipe });
+  await picture.toPNG({ recipe: false });
+  for await (const each of model.generateMany({ recipe, count: 2 })) console.log(each.options);
+  return [picture, await model.generate(changed)];
+}
+
+export async function watch(model: Model): Promise<number[]> {
+  const { trace = [] } = await model.generate({ label: 0, trace: true, onStep: ({ trace: step }) => console.log(step?.timestep) });
+  return trace.map((step: TraceStep) => {
+    const plane: Plane | null = step.difference;
+    return plane ? plane.norm / step.x.norm + plane.values[0]! + plane.pixels[0]! + plane.range : 0;
+  });
 }
 
 export async function guided(model: Model, x: Float32Array): Promise<Float32Array> {

@@ -6,6 +6,7 @@
 import copy
 import ctypes
 import dataclasses
+import math
 import warnings
 from pathlib import Path
 from typing import Any, Iterator
@@ -21,7 +22,7 @@ import sampling_oracle
 from engine import Engine, EngineError
 from reference import Generation
 from test_parity import EPS, V, X0, make_model, network
-from verify import PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
+from verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 
 SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
 HEUN_BEYOND_THE_LIMIT = (6, "karras")  # on the noise objective
@@ -191,6 +192,77 @@ def test_weight_is_scale_minus_one(engine: Engine, subject: Subject):
         assert all(torch.equal(a, b) for a, b in zip(*(states for states, _, _ in results)))
     with pytest.raises(EngineError, match="guidanceWeight"):
         engine.generate_with(subject.file.network_shape, {**base, "guidanceWeight": 1, "guidanceScale": 2}).result()
+
+
+def planes_in_pytorch(subject: Subject, step: dict[str, Any], options: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What follows from our x_t: predictions of the reference's network, and x_0 from our own predictions (a difference of
+    the predictions' last bits comes back in x_0 sigma / alpha times as large).
+    """
+    x, t = step["x"]["values"], step["timestep"]
+    with torch.no_grad():
+        conditional, null = (reference.forward(subject.unet, x, t, label) for label in (options["label"], options.get("negativeLabel")))
+    planes = {"conditional": conditional, "null": null, "difference": conditional - null}
+    ours = [step[name]["values"].double() for name in ("conditional", "null") if step[name] is not None]
+    guided = ours[-1] + options["guidanceScale"] * (ours[0] - ours[-1])
+    abar = subject.file.alphas_cumprod[t]
+    raw = sampling_oracle.raw_x0(subject.file.metadata["diffusion.objective"], abar, x.double(), guided)
+    planes["x0"] = sampling_oracle.estimate_x0(options, raw).float()
+    return {name: plane for name, plane in planes.items() if step[name] is not None}
+
+
+def check_plane(subject: Subject, name: str, plane: dict[str, Any], expected: torch.Tensor, limit: float) -> None:
+    values = plane["values"]
+    error = float((values - expected).abs().max())
+    errors[f"trace: {name}"] = max(errors.get(f"trace: {name}", 0.0), error)
+    assert error <= limit, name
+    apart = abs(plane["norm"] - float(torch.linalg.vector_norm(expected.double())))
+    errors[f"trace: norm of {name}"] = max(errors.get(f"trace: norm of {name}", 0.0), apart)
+    assert apart <= limit * math.sqrt(values.numel()), name
+    assert plane["range"] == (1 if name in ("x", "x0") else float(values.abs().max()))
+    shades = subject.pixels(values / plane["range"]).reshape(-1).astype(int)
+    assert np.abs(plane["pixels"].astype(int) - shades).max() <= 1, name
+
+
+def check_trace(engine: Engine, subject: Subject, **options: Any) -> list[dict[str, Any]]:
+    """Every plane, norm and picture of every step: x_t against the oracle's own run, the rest against PyTorch at our x_t."""
+    options = {"label": 1, "seed": 5, "sampler": "ddim", "steps": 6, "eta": 0.0, "guidanceScale": 3.0, **options}
+    steps = engine.trace_with(subject.file.network_shape, options).result()
+    generator = torch.Generator().manual_seed(options["seed"])
+    noise = torch.randn(1, *subject.file.network_shape, generator=generator)[0]
+    expected = [noise, *sampling_oracle.trajectory(subject, options)]
+    times = sampling_oracle.time_grid(subject.file.alphas_cumprod, options["steps"], options.get("timeGrid", "linear"))
+    calls = times if options["sampler"] != "heun" else times[:1] + [t for t in times[1:] for _ in range(2)]
+    assert [step["timestep"] for step in steps] == calls and len(expected) == len(calls) + 1
+    for step, x in zip(steps, expected):
+        check_plane(subject, "x", step["x"], x, STATE_TOLERANCE)
+        planes = planes_in_pytorch(subject, step, options)
+        if options.get("momentum"):
+            del planes["x0"]
+        largest = max(float(plane.abs().max()) for plane in planes.values())
+        for name, plane in planes.items():
+            share = FORWARD_TOLERANCE * largest
+            limits = {"x0": STATE_TOLERANCE, "difference": 2 * share}
+            check_plane(subject, name, step[name], plane, limits.get(name, share))
+    return steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", *SOLVERS])
+def test_trace(engine: Engine, subject: Subject, sampler: str):
+    grid = {"steps": 15, "timeGrid": "karras"} if sampler == "heun" else {}
+    steps = check_trace(engine, subject, sampler=sampler, **grid)
+    assert all(step[name] is not None for step in steps for name in ("conditional", "null", "difference"))
+
+
+def test_trace_without_one_of_the_predictions(engine: Engine, subject: Subject):
+    at_one = check_trace(engine, subject, guidanceScale=1.0)
+    assert all(step["null"] is None and step["difference"] is None and step["conditional"] is not None for step in at_one)
+    at_zero = check_trace(engine, subject, guidanceScale=0.0)
+    assert all(step["conditional"] is None and step["difference"] is None and step["null"] is not None for step in at_zero)
+    guided = check_trace(engine, subject, guidanceInterval=[100, 250], negativeLabel=0)
+    assert all((step["null"] is not None) == (100 <= step["timestep"] <= 250) for step in guided)
+    # Momentum changes the update after the predictions were made.
+    check_trace(engine, subject, momentum=-0.5, normThreshold=2.5, projection=True, rescale=0.5)
 
 
 def test_pixels_of_all_runs():

@@ -1,0 +1,119 @@
+// Sheets of pictures with text on them.
+
+import Font from 'simple-bitmap-font';
+import { UsageError } from './errors.mjs';
+
+/** Sides that PNG encoding accepts. */
+const MAX_SIDE = 8192;
+
+const font = new Font();
+const FACE = 8; // pixels, wide and high
+
+/** Eight rows of eight pixels for each character, the lowest bit on the left. What the face does not have is a question mark. */
+const glyphsOf = (text) => Array.from(text.normalize('NFC'), (character) => {
+  const index = font.getIndexForLetter(character);
+  return font.font8x8_allChars[index > 0 ? index : font.getIndexForLetter('?')];
+});
+
+export class Canvas {
+  /** A white picture. */
+  constructor(width, height, channels) {
+    if (Math.max(width, height) > MAX_SIDE) {
+      throw new UsageError(`the sheet would have ${width} x ${height} pixels, more than ${MAX_SIDE}: ask for fewer pictures, or smaller ones`);
+    }
+    Object.assign(this, { width, height, channels, pixels: new Uint8Array(width * height * channels).fill(255) });
+  }
+
+  /** An image of as many channels, every pixel of it a square of `zoom` pixels. */
+  draw(image, left, top, zoom = 1) {
+    const { channels } = this;
+    for (let y = 0; y < image.height * zoom; y++) {
+      const row = Math.floor(y / zoom) * image.width;
+      for (let x = 0; x < image.width * zoom; x++) {
+        const source = (row + Math.floor(x / zoom)) * channels;
+        const target = ((top + y) * this.width + left + x) * channels;
+        for (let c = 0; c < channels; c++) this.pixels[target + c] = image.pixels[source + c];
+      }
+    }
+  }
+
+  /** Black text on one line. */
+  write(text, left, top) {
+    const colours = this.channels === 4 ? 3 : this.channels;
+    glyphsOf(text).forEach((rows, index) => {
+      for (let y = 0; y < FACE; y++) {
+        for (let x = 0; x < FACE; x++) {
+          if (!((rows[y] >> x) & 1)) continue;
+          const target = ((top + y) * this.width + left + index * FACE + x) * this.channels;
+          this.pixels.fill(0, target, target + colours);
+        }
+      }
+    });
+  }
+}
+
+const MOST_CHARACTERS = 160; // of a title; names in models may be longer
+const clip = (text, most = MOST_CHARACTERS) => (text.length > most ? `${text.slice(0, most - 3)}...` : text);
+const clipAxis = ({ name, values }) => ({ name, values: values.map((value) => clip(value, MOST_CHARACTERS / 4)) });
+
+const widthOf = (text) => glyphsOf(text).length * FACE;
+const widest = (texts) => Math.max(0, ...texts.map(widthOf));
+
+const MARGIN = 8;
+const GAP = 4;
+const LINE = FACE + GAP;
+
+/**
+ * A table of pictures: title, names and values of both axes, pictures. The layout is made before there are pictures, so
+ * that a sheet that is too large costs no time.
+ */
+export class Table {
+  #canvas;
+  #zoom;
+  #left; // of the first column
+  #top; // of the first row
+  #step; // from one column to the next
+
+  /**
+   * @param {{ width: number, height: number, channels: number }} size of every picture
+   * @param {{ title: string, zoom: number, rows: { name: string, values: string[] }, columns: { name: string, values: string[] } }} texts
+   */
+  constructor({ width, height, channels }, texts) {
+    const { zoom } = texts;
+    const [title, rows, columns] = [clip(texts.title), clipAxis(texts.rows), clipAxis(texts.columns)];
+    this.#zoom = zoom;
+    this.height = height * zoom;
+    const gutter = widest([rows.name, ...rows.values]);
+    this.#left = MARGIN + gutter + (gutter ? 2 * GAP : 0);
+    this.#step = Math.max(width * zoom + GAP, widest(columns.values) + FACE);
+    const lines = [title, columns.name, columns.values.some(Boolean) || rows.name].filter(Boolean).length;
+    this.#top = MARGIN + lines * LINE + GAP;
+    const right = this.#left + Math.max((columns.values.length - 1) * this.#step + Math.max(width * zoom, widthOf(columns.values.at(-1))), widthOf(columns.name));
+    const whole = Math.max(right, MARGIN + widthOf(title)) + MARGIN;
+    this.#canvas = new Canvas(whole, this.#top + rows.values.length * (this.height + GAP) - GAP + MARGIN, channels);
+    this.#write({ title, rows, columns });
+  }
+
+  #write({ title, rows, columns }) {
+    const canvas = this.#canvas;
+    canvas.write(title, MARGIN, MARGIN);
+    const above = this.#top - LINE - GAP / 2;
+    if (columns.name) canvas.write(columns.name, this.#left, above - LINE);
+    canvas.write(rows.name, MARGIN, above);
+    columns.values.forEach((text, column) => canvas.write(text, this.#left + column * this.#step, above));
+    rows.values.forEach((text, row) =>
+      canvas.write(text, MARGIN, this.#top + row * (this.height + GAP) + Math.max(0, Math.floor((this.height - FACE) / 2))));
+  }
+
+  /** @param {{ pixels: Uint8Array, width: number, height: number }} picture */
+  put(picture, row, column) {
+    this.#canvas.draw(picture, this.#left + column * this.#step, this.#top + row * (this.height + GAP), this.#zoom);
+  }
+
+  get image() {
+    return this.#canvas;
+  }
+}
+
+/** How much small pictures are enlarged unless the caller says otherwise. */
+export const zoomFor = ({ width, height }) => Math.max(1, Math.round(96 / Math.max(width, height)));
