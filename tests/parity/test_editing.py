@@ -111,6 +111,7 @@ def test_inpainting(engine: Engine, subject: Subject, image: np.ndarray, mask: n
         assert (picture[mask == 255] != image[mask == 255]).mean() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "euler", "euler-ancestral"])
 def test_resampling(engine: Engine, subject: Subject, image: np.ndarray, mask: np.ndarray, sampler: str):
     """RePaint, algorithm 1."""
@@ -131,6 +132,7 @@ def test_noise(engine: Engine, subject: Subject):
     check(engine, subject, "noise given", noise=noise, variationSeed=9, variationStrength=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["embedding", "prediction"])
 def test_class_mixing(engine: Engine, subject: Subject, mode: str):
     for options in (
