@@ -30,6 +30,20 @@ def _decode_floats(text: str) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(base64.b64decode(text), dtype="<f4").astype(np.float32))
 
 
+def _encode_bytes(pixels: np.ndarray) -> dict[str, Any]:
+    """uint8 [H, W] or [H, W, C], as image or mask."""
+    height, width, channels = (*pixels.shape, 1)[:3]
+    return {"width": width, "height": height, "channels": channels, "pixels": base64.b64encode(pixels.tobytes()).decode()}
+
+
+def _encode_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Arrays (uint8 image and mask, float32 noise) as the worker reads them."""
+    arrays = {name: _encode_bytes(options[name]) for name in ("image", "mask") if options.get(name) is not None}
+    if options.get("noise") is not None:
+        arrays["noise"] = _encode(options["noise"])
+    return {**options, **arrays}
+
+
 def _options(generation: Generation) -> dict[str, Any]:
     """In the words of `generate` in web/index.d.ts."""
     return {
@@ -102,12 +116,19 @@ class Engine:
     def generate_with(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
         """The same with any options of the JavaScript API."""
         return self._request(
-            {"op": "generate", "options": options},
+            {"op": "generate", "options": _encode_options(options)},
             lambda result: (
                 [_decode_floats(state).reshape(tuple(shape)) for state in result["states"]],
                 result["timesteps"],
                 np.frombuffer(base64.b64decode(result["pixels"]), dtype=np.uint8),
             ),
+        )
+
+    def invert(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
+        """Result: x after every step and the noise, all [C, H, W]."""
+        return self._request(
+            {"op": "invert", "options": _encode_options(options)},
+            lambda result: [_decode_floats(x).reshape(tuple(shape)) for x in (*result["states"], result["noise"])],
         )
 
     def trace_with(self, shape: Sequence[int], options: dict[str, Any]) -> Future:
@@ -120,7 +141,7 @@ class Engine:
             return {**plane, "values": _decode_floats(plane["values"]).reshape(tuple(shape)), "pixels": pixels}
 
         return self._request(
-            {"op": "trace", "options": options},
+            {"op": "trace", "options": _encode_options(options)},
             lambda result: [
                 {name: read(item) if isinstance(item, dict) else item for name, item in step.items()} for step in result["steps"]
             ],

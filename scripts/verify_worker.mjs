@@ -5,11 +5,13 @@
 //   {"id": 2, "op": "predict", "x": "...", "t": 10, "label": 3 or null}  -> {"id": 2, "result": {"prediction": "..."}}
 //   {"id": 3, "op": "generate", "options": {...}}                        -> {"id": 3, "result": {"states": ["...", ...],
 //                                                                            "timesteps": [...], "pixels": "..."}}
-//   {"id": 4, "op": "trace", "options": {...}}                           -> {"id": 4, "result": {"steps": [{"timestep": ...,
+//   {"id": 4, "op": "picture", "options": {...}}                         -> {"id": 4, "result": {"pixels": "..."}}
+//   {"id": 5, "op": "invert", "options": {...}}                          -> {"id": 5, "result": {"states": ["...", ...],
+//                                                                            "timesteps": [...], "noise": "..."}}
+//   {"id": 6, "op": "trace", "options": {...}}                           -> {"id": 6, "result": {"steps": [{"timestep": ...,
 //                                                                            "x": {"values": "...", "norm": ...}, ...}, ...]}}
-//   {"id": 5, "op": "picture", "options": {...}}                         -> {"id": 5, "result": {"pixels": "..."}}
 // Options are those of `generate`, but a time grid and a guidance interval that are not given are the reference's (linear,
-// all timesteps), whatever the model recommends.
+// all timesteps), whatever the model recommends; the pixels of image and mask are base64 of their bytes, and so is noise.
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -25,7 +27,23 @@ function decodeFloats(text) {
   return floats;
 }
 
-const complete = (options) => ({ timeGrid: 'linear', guidanceInterval: [0, model.info.timesteps - 1], ...options });
+/** Options as `generate` takes them. */
+function decodeOptions({ image, mask, noise, ...options }) {
+  const picture = (each) => each && { ...each, pixels: new Uint8Array(Buffer.from(each.pixels, 'base64')) };
+  const inputs = { image: picture(image), mask: picture(mask), noise: noise && decodeFloats(noise) };
+  return { timeGrid: 'linear', guidanceInterval: [0, model.info.timesteps - 1], ...options, ...inputs };
+}
+
+/** make(options) with options that collect what there is to see of every step. */
+async function watch(options, make) {
+  const states = [];
+  const timesteps = [];
+  const onStep = ({ state, timestep }) => {
+    states.push(encode(state));
+    timesteps.push(timestep);
+  };
+  return { ...await make({ ...options, state: true, preview: false, onStep }), states, timesteps };
+}
 
 const operations = {
   async load({ path }) {
@@ -41,19 +59,10 @@ const operations = {
     return { prediction: encode(await model.predict(decodeFloats(x), t, label)) };
   },
 
-  async generate({ options }) {
-    const states = [];
-    const timesteps = [];
-    const onStep = ({ state, timestep }) => {
-      states.push(encode(state));
-      timesteps.push(timestep);
-    };
-    const picture = await model.generate({ ...complete(options), state: true, preview: false, onStep });
-    return { states, timesteps, pixels: encode(picture.pixels) };
-  },
+  generate: ({ options }) => watch(decodeOptions(options), async (watched) => ({ pixels: encode((await model.generate(watched)).pixels) })),
 
   async trace({ options }) {
-    const { trace } = await model.generate({ ...complete(options), trace: true });
+    const { trace } = await model.generate({ ...decodeOptions(options), trace: true });
     const show = (plane) => plane && { values: encode(plane.values), norm: plane.norm, range: plane.range, pixels: encode(plane.pixels) };
     const steps = trace.map(({ timestep, ...planes }) => ({
       timestep, ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, show(plane)])),
@@ -62,7 +71,12 @@ const operations = {
   },
 
   async picture({ options }) {
-    return { pixels: encode((await model.generate(complete(options))).pixels) };
+    return { pixels: encode((await model.generate(decodeOptions(options))).pixels) };
+  },
+
+  invert({ options }) {
+    const { image, mask: _mask, noise: _noise, ...others } = decodeOptions(options);
+    return watch({ ...others, image }, async (watched) => ({ noise: encode((await model.invert(watched)).noise) }));
   },
 };
 

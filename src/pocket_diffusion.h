@@ -99,6 +99,10 @@ typedef struct pd_error {
 #define PD_MAX_PICTURES 64       /* in one run */
 #define PD_MAX_GUIDANCE_SCALE 100.0f
 #define PD_MAX_NORM_THRESHOLD 1e6f
+#define PD_MAX_MIX 8             /* classes in one mixture */
+#define PD_MAX_MIX_WEIGHT 1e6f
+#define PD_MAX_RESAMPLE 100
+#define PD_MAX_INVERSION 100
 
 /* ---- models ---------------------------------------------------------------- */
 
@@ -137,6 +141,18 @@ typedef enum pd_guidance_schedule {
     PD_GUIDANCE_COSINE = 2, /* (1 - cos(pi p)) w */
     PD_GUIDANCE_SCHEDULE_COUNT
 } pd_guidance_schedule;
+
+/* What of several classes is mixed. */
+typedef enum pd_mix_mode {
+    PD_MIX_EMBEDDING = 0,  /* their embeddings, before the class MLP: one network call as with one class */
+    PD_MIX_PREDICTION = 1, /* their predictions: one network call for each class (Liu et al. 2022) */
+    PD_MIX_COUNT
+} pd_mix_mode;
+
+typedef struct pd_class_weight {
+    int32_t label;
+    float weight; /* in [0, PD_MAX_MIX_WEIGHT] */
+} pd_class_weight;
 
 typedef struct pd_model pd_model;
 
@@ -213,6 +229,24 @@ typedef struct pd_options {
     int32_t guidance_last;  /* (Kynkaanniemi et al. 2024); elsewhere the conditional prediction is used alone */
     int32_t guidance_schedule; /* a pd_guidance_schedule; other than 0 needs a guidance scale of 1 or more */
     int32_t negative_label; /* class to guide away from, or PD_LABEL_NULL: the null class */
+    int32_t mix_mode;         /* a pd_mix_mode */
+    float strength;           /* SDEdit (Meng et al. 2022), in [0, 1]: the last round(strength * steps) steps of the grid are
+                               * made, from the image with the noise of the first of them; 0 returns the image. Other
+                               * than 1 needs an image */
+    int32_t resample;         /* RePaint (Lugmayr et al. 2022): every step but the last is made this often, 1 .. PD_MAX_RESAMPLE;
+                               * other than 1 needs a mask, and a sampler without memory of earlier steps */
+    float variation_strength; /* in [0, 1]: x_T is this far on the arc from the noise of seed to that of variation_seed */
+    int32_t inversion;        /* DDIM inversion, see pd_run_start: iterations of each step, 1 .. PD_MAX_INVERSION; 0: none */
+    /* Data, copied by pd_run_start, the same for all pictures of a run; NULL and 0: none. */
+    const pd_class_weight *mix; /* 2 .. PD_MAX_MIX classes in the place of the pictures' labels, which are PD_LABEL_NULL
+                                 * then; the weights are divided by their sum */
+    int32_t mix_size;
+    const uint8_t *image;     /* 8-bit pixels, interleaved rows: width * height * channels */
+    size_t image_size;
+    const uint8_t *mask;      /* rows of width * height: 255 make anew, 0 keep. Needs an image; kept pixels come back exactly */
+    size_t mask_size;
+    const float *noise;       /* x_T in network space, instead of that of seed */
+    size_t noise_size;
 } pd_options;
 
 /* Fills in the defaults: plain guidance with the model's recommended sampler,
@@ -222,19 +256,39 @@ pd_status pd_options_init(const pd_model *model, pd_options *options);
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error);
 
 /* What differs between the pictures of one run. Noise equals that of
- * torch.manual_seed(seed) followed by torch.randn(1, C, H, W) on the CPU. */
+ * torch.manual_seed(seed) followed by torch.randn(1, C, H, W) on the CPU. The
+ * generator of seed draws, in this order: x_T, also where pd_options.noise
+ * replaces it; then in every step the noise of the sampler, with a mask that of
+ * the kept pixels, and with resampling that of the way back. */
 typedef struct pd_picture {
     int32_t label;
     uint32_t reserved; /* 0 */
     uint64_t seed;
+    uint64_t variation_seed; /* without effect at variation_strength 0 */
 } pd_picture;
 
 typedef struct pd_run pd_run;
 
 /* Begins a run of 1 .. PD_MAX_PICTURES pictures that advance together. A
  * picture's pixels do not depend on the others of its run. The model keeps what
- * the first network calls of the last runs predicted: a run that begins like one
- * of these, with the same seeds and classes, has one call less to make. */
+ * the first network calls of the last runs predicted: a run without editing that
+ * begins like one of these, with the same seeds and classes, has one call less
+ * to make.
+ *
+ * Where a run starts (abar at the first time of the steps that are made):
+ *   x_T                                          without an image, and with a mask at strength 1
+ *   sqrt(abar) image + sqrt(1 - abar) x_T        with an image (SDEdit)
+ * With a mask the kept pixels are replaced after every step by the image with the
+ * noise of the next time, and after the last one by the image itself (RePaint,
+ * algorithm 1, with `resample` as its U).
+ *
+ * With `inversion` the run goes from the image to noise, which pd_run_state
+ * gives at the end (DDIM inversion: Song et al. 2021, section 4.3; Dhariwal and
+ * Nichol 2021, appendix F). Every step makes eps from the x that it starts from;
+ * further iterations make it from their own result, which is more exact (Pan et
+ * al. 2023). Needs an image, PD_SAMPLER_DDIM and eta 0; goes with
+ * guidance, time_grid and mix, but with no other kind of editing, CFG++ or
+ * threshold. Labels have their meaning, seeds none. */
 pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
                        pd_run **run, pd_error *error);
 /* One batched network call and what follows from it: a step of the reverse
@@ -244,7 +298,9 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
 pd_status pd_run_step(pd_run *run, pd_error *error);
 int32_t pd_run_steps_done(const pd_run *run);
 /* Network calls of the whole run: options.steps, with PD_SAMPLER_HEUN
- * 2 * options.steps - 1. */
+ * 2 * options.steps - 1; with strength those of the steps that are made, which
+ * may be none; with resampling `resample` times as many but for the last step; with
+ * inversion options.steps * options.inversion. */
 int32_t pd_run_steps_total(const pd_run *run);
 /* Timestep t that the next pd_run_step evaluates the network at, -1 when done. */
 int32_t pd_run_next_timestep(const pd_run *run);
@@ -269,9 +325,9 @@ bool pd_run_has_plane(const pd_run *run, int32_t plane);
  * pd_run_has_plane is false. */
 pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, size_t capacity, pd_error *error);
 /* 8-bit pixels, interleaved rows, of the current x_0 estimate (before the
- * first step: of the noise). Needs width * height * channels bytes. */
+ * first step: of what the run starts from). Needs width * height * channels bytes. */
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
-/* The finished picture; PD_STATE before the last step. */
+/* The finished picture, with inversion the noise as one; PD_STATE before the last step. */
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
 void pd_run_free(pd_run *run); /* NULL is allowed; may be called at any time */
 

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "edit.h"
 #include "guidance.h"
 #include "image.h"
 #include "model.h"
@@ -13,7 +14,7 @@
 typedef struct run_picture {
     float *x, *x0;            /* network space */
     pd_start_key key;         /* of its conditional prediction at x_T */
-    float *class_condition;   /* of its label */
+    const float *conditions;  /* [part_count][condition_count], of its class */
     float *history; /* of the solver */
     float *running; /* guidance update with momentum */
     pd_random random;
@@ -24,15 +25,24 @@ struct pd_run {
     pd_arena arena;
     pd_solver solver;
     pd_guidance_process guidance;
-    int32_t negative_label;
     int32_t step; /* network calls made; with most solvers one a step */
+    int32_t evaluation, pass; /* of the solver, and which time it is made: RePaint goes back */
+    int32_t resample; /* how often a step is made, of an inversion too */
+    int32_t part_count; /* predictions that make up the conditional one */
+    float part_weights[PD_MAX_MIX];
+    bool has_mix;
+    bool starts_from_noise; /* that of the seed alone, towards one class: the first call may be known */
+    int32_t negative_label;
     bool failed; /* non-finite values: nothing more can be made of it */
     size_t value_count; /* of one picture in network space */
     int32_t picture_count;
     run_picture *pictures;
     int32_t *times;
+    float *class_conditions; /* [picture_count or, if they share a mixture, 1][part_count][condition_count] */
     float *null_condition, *time_condition;
-    float *predictions; /* [max_images][value_count] */
+    float *predictions; /* [batch_size][value_count] */
+    float *image;       /* [value_count] in network space, or NULL */
+    uint8_t *keep;      /* [value_count], or NULL: nothing is kept */
     float *noise;       /* [value_count] */
     pd_arena kept_arena;
     float *kept; /* [2][picture_count][value_count]: predictions of the last call, if they are to be kept */
@@ -52,7 +62,9 @@ pd_status pd_options_init(const pd_model *model, pd_options *options)
                             .time_grid = (int32_t)model->info.recommended_time_grid,
                             .guidance_first = model->info.recommended_guidance_first,
                             .guidance_last = model->info.recommended_guidance_last,
-                            .negative_label = PD_LABEL_NULL};
+                            .negative_label = PD_LABEL_NULL,
+                            .strength = 1.0f,
+                            .resample = 1};
     return PD_OK;
 }
 
@@ -125,7 +137,8 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
     PD_TRY(check_range(error, PD_OPTION, "keep_parallel", options->keep_parallel, 1.0f));
     if (options->projection != 0 && options->projection != 1)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "projection is %d, not 0 or 1", (int64_t)options->projection);
-    return check_process(&model->info, options, error);
+    PD_TRY(check_process(&model->info, options, error));
+    return pd_edit_check(&model->info, options, error);
 }
 
 /* ---- start -------------------------------------------------------------------- */
@@ -143,14 +156,18 @@ static pd_status check_can_be_sampled(const pd_model *model, pd_error *error)
     return PD_OK;
 }
 
-static pd_status check_pictures(const pd_model *model, const pd_picture *pictures, int32_t count, pd_error *error)
+static pd_status check_pictures(const pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
+                                pd_error *error)
 {
     if (!pictures) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "pictures is NULL");
     if (count < 1 || count > PD_MAX_PICTURES)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "%d pictures in one run, not 1 to %d", (int64_t)count,
                        (int64_t)PD_MAX_PICTURES);
     for (int32_t i = 0; i < count; i++) {
-        if (pictures[i].label < 0 || pictures[i].label >= model->info.class_count)
+        if (options->mix) {
+            if (pictures[i].label != PD_LABEL_NULL)
+                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: a picture of a mix has none", (int64_t)pictures[i].label);
+        } else if (pictures[i].label < 0 || pictures[i].label >= model->info.class_count)
             return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)pictures[i].label,
                            (int64_t)model->info.class_count - 1);
         if (pictures[i].reserved)
@@ -159,45 +176,119 @@ static pd_status check_pictures(const pd_model *model, const pd_picture *picture
     return PD_OK;
 }
 
+/* Predictions in one network call of a picture. */
+static int32_t batch_size(const pd_run *run)
+{
+    const int32_t most = run->model->unet.max_images, needed = run->part_count + 1;
+    return most > needed ? most : needed;
+}
+
 /* Runs twice, to measure and to place. */
-static void place_run(pd_arena *arena, pd_run *run)
+static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
 {
     const uint64_t values = run->value_count, conditions = (uint64_t)run->model->unet.condition_count;
+    const int32_t condition_sets = run->has_mix ? 1 : run->picture_count;
     run->pictures = PD_TAKE(arena, run_picture, run->picture_count);
+    run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets * (uint64_t)run->part_count * conditions);
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
-        float *condition = PD_TAKE(arena, float, conditions);
-        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(run->solver.kind) * values);
+        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);
         float *running = PD_TAKE(arena, float, run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f ? values : 0);
         if (!run->pictures) continue;
         run->pictures[i].x = x;
         run->pictures[i].x0 = x0;
-        run->pictures[i].class_condition = condition;
         run->pictures[i].history = history;
         run->pictures[i].running = running;
     }
-    run->times = PD_TAKE(arena, int32_t, run->solver.steps + 1);
+    run->times = PD_TAKE(arena, int32_t, options->steps + 1);
     run->null_condition = PD_TAKE(arena, float, conditions);
     run->time_condition = PD_TAKE(arena, float, conditions);
-    run->predictions = PD_TAKE(arena, float, (uint64_t)run->model->unet.max_images * values);
+    run->predictions = PD_TAKE(arena, float, (uint64_t)batch_size(run) * values);
     run->noise = PD_TAKE(arena, float, values);
+    float *image = PD_TAKE(arena, float, options->image ? values : 0);
+    uint8_t *keep = PD_TAKE(arena, uint8_t, options->mask ? values : 0);
+    run->image = options->image ? image : NULL;
+    run->keep = options->mask ? keep : NULL;
 }
 
-static void begin(pd_run *run, pd_time_grid grid, const pd_picture *pictures)
+/* The weights divided by their sum. */
+static void normalise_mix(const pd_options *options, pd_class_weight *mix)
+{
+    double sum = 0.0;
+    for (int32_t i = 0; i < options->mix_size; i++) sum += (double)options->mix[i].weight;
+    for (int32_t i = 0; i < options->mix_size; i++)
+        mix[i] = (pd_class_weight){options->mix[i].label, (float)((double)options->mix[i].weight / sum)};
+}
+
+static void plan_mix(pd_run *run, const pd_options *options)
+{
+    run->has_mix = options->mix != NULL;
+    run->part_count = 1;
+    run->part_weights[0] = 1.0f;
+    if (!run->has_mix || options->mix_mode == PD_MIX_EMBEDDING) return;
+    pd_class_weight mix[PD_MAX_MIX];
+    normalise_mix(options, mix);
+    run->part_count = 0;
+    for (int32_t i = 0; i < options->mix_size; i++)
+        if (mix[i].weight != 0.0f) run->part_weights[run->part_count++] = mix[i].weight;
+}
+
+static void embed_classes(pd_run *run, const pd_options *options, const pd_picture *pictures)
 {
     const pd_unet *unet = &run->model->unet;
-    pd_schedule_times(&run->solver.schedule, grid, run->solver.steps, run->times);
-    run->solver.times = run->times;
-    pd_unet_embed_class(unet, run->negative_label, run->null_condition);
-    const bool shapes_update = run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f;
+    const size_t conditions = (size_t)unet->condition_count;
+    float *condition = run->class_conditions;
+    pd_class_weight mix[PD_MAX_MIX];
+    normalise_mix(options, mix);
     for (int32_t i = 0; i < run->picture_count; i++) {
-        run_picture *picture = &run->pictures[i];
-        pd_unet_embed_class(unet, pictures[i].label, picture->class_condition);
-        picture->key = (pd_start_key){.seed = pictures[i].seed, .label = pictures[i].label, .t = run->times[0]};
-        pd_random_seed(&picture->random, pictures[i].seed);
-        pd_random_normal(&picture->random, run->value_count, picture->x);
-        for (size_t k = 0; shapes_update && k < run->value_count; k++) picture->running[k] = 0.0f;
+        run->pictures[i].conditions = run->class_conditions + (run->has_mix ? 0 : (size_t)i * conditions);
+        if (!run->has_mix) pd_unet_embed_class(unet, pictures[i].label, run->class_conditions + (size_t)i * conditions);
     }
+    if (run->has_mix && options->mix_mode == PD_MIX_EMBEDDING)
+        pd_unet_embed_mix(unet, mix, options->mix_size, condition);
+    for (int32_t i = 0; run->has_mix && options->mix_mode == PD_MIX_PREDICTION && i < options->mix_size; i++) {
+        if (mix[i].weight == 0.0f) continue;
+        pd_unet_embed_class(unet, mix[i].label, condition);
+        condition += conditions;
+    }
+}
+
+/* x of a picture before the first step. */
+static void begin_picture(pd_run *run, const pd_options *options, const pd_picture *request, run_picture *picture)
+{
+    const size_t count = run->value_count;
+    pd_random_seed(&picture->random, request->seed);
+    pd_random_normal(&picture->random, count, picture->x);
+    if (run->starts_from_noise)
+        picture->key = (pd_start_key){.seed = request->seed, .label = request->label, .t = run->solver.times[0]};
+    if (options->noise) memcpy(picture->x, options->noise, count * sizeof *picture->x);
+    if (options->variation_strength != 0.0f) {
+        pd_random other;
+        pd_random_seed(&other, request->variation_seed);
+        pd_random_normal(&other, count, run->noise);
+        pd_edit_interpolate(count, picture->x, run->noise, (double)options->variation_strength, picture->x);
+    }
+    if (run->solver.inversion || (run->image && run->solver.steps == 0)) {
+        memcpy(picture->x, run->image, count * sizeof *picture->x);
+    } else if (run->image && !(run->keep && run->solver.steps == options->steps)) {
+        const double abar = pd_schedule_alpha_cumprod(&run->solver.schedule, run->solver.times[0]);
+        pd_edit_diffuse(abar, count, run->image, picture->x, picture->x);
+    }
+}
+
+static void begin(pd_run *run, const pd_options *options, const pd_picture *pictures)
+{
+    const pd_unet *unet = &run->model->unet;
+    const pd_model_info *info = &run->model->info;
+    pd_schedule_times(&run->solver.schedule, (pd_time_grid)options->time_grid, options->steps, run->times);
+    run->solver.times = run->times + (options->steps - run->solver.steps);
+    if (run->image)
+        pd_image_from_pixels(options->image, info->width, info->height, info->channels, info->pixel_unshuffle, run->image);
+    if (run->keep)
+        pd_image_mask_to_keep(options->mask, info->width, info->height, info->channels, info->pixel_unshuffle, run->keep);
+    pd_unet_embed_class(unet, options->negative_label, run->null_condition);
+    embed_classes(run, options, pictures);
+    for (int32_t i = 0; i < run->picture_count; i++) begin_picture(run, options, &pictures[i], &run->pictures[i]);
 }
 
 pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
@@ -207,15 +298,15 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     *run = NULL;
     PD_TRY(pd_options_check(model, options, error));
     PD_TRY(check_can_be_sampled(model, error));
-    PD_TRY(check_pictures(model, pictures, count, error));
+    PD_TRY(check_pictures(model, options, pictures, count, error));
 
     pd_run plan = {.model = model, .picture_count = count};
     plan.solver = (pd_solver){.kind = (pd_sampler)options->sampler, .objective = model->info.objective,
                               .schedule = {model->info.timesteps, model->info.alphas_cumprod},
-                              .steps = options->steps, .eta = (double)options->eta,
+                              .steps = pd_edit_steps(options), .eta = (double)options->eta,
                               .mean = (pd_ddpm_mean)options->ddpm_mean,
                               .variance = (pd_ddpm_variance)options->ddpm_variance,
-                              .threshold = (double)options->threshold};
+                              .threshold = (double)options->threshold, .inversion = options->inversion != 0};
     plan.guidance = (pd_guidance_process){
         .guidance = {.scale = options->guidance_scale, .rescale = options->rescale,
                      .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
@@ -223,13 +314,16 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
         .first_time = options->guidance_first, .last_time = options->guidance_last,
         .momentum = options->momentum, .norm_threshold = options->norm_threshold,
         .renoise_with_null = options->cfg_plus_plus == 1};
+    plan.resample = options->inversion ? options->inversion : options->resample;
+    plan_mix(&plan, options);
     plan.negative_label = options->negative_label;
+    plan.starts_from_noise = !options->image && !options->noise && !options->mix && options->variation_strength == 0.0f;
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
 
     pd_arena measure;
     pd_arena_measure(&measure);
-    place_run(&measure, &plan);
+    place_run(&measure, &plan, options);
     pd_run *started = pd_allocate(sizeof *started);
     if (!started) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a run");
     const pd_status status = pd_arena_create(&plan.arena, measure.used, error);
@@ -237,10 +331,10 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
         pd_release(started);
         return status;
     }
-    place_run(&plan.arena, &plan);
+    place_run(&plan.arena, &plan, options);
     assert(!plan.arena.overflow);
     *started = plan;
-    begin(started, (pd_time_grid)options->time_grid, pictures);
+    begin(started, options, pictures);
     *run = started;
     return PD_OK;
 }
@@ -271,26 +365,129 @@ typedef struct call_plan {
 
 static call_plan plan_call(const pd_run *run)
 {
-    const int32_t t = pd_solver_time(&run->solver, run->step);
-    call_plan plan = {.guidance = pd_guidance_at(&run->guidance, run->step, pd_solver_evaluations(&run->solver), t)};
+    const int32_t t = pd_solver_time(&run->solver, run->evaluation);
+    call_plan plan = {.guidance = pd_guidance_at(&run->guidance, run->step, pd_run_steps_total(run), t)};
     plan.conditional = pd_guidance_process_needs_conditional(&run->guidance, &plan.guidance);
     plan.null = pd_guidance_process_needs_null(&run->guidance, &plan.guidance, t);
     if (plan.null && run->guidance.renoise_with_null) plan.conditional = true; /* the guided one overwrites it, not null */
     return plan;
 }
 
+/* RePaint (algorithm 1) and iterated inversion: the next pd_run_step makes the
+ * same step again. */
+static bool goes_back(const pd_run *run)
+{
+    return run->pass + 1 < run->resample && pd_solver_completes_step(&run->solver, run->evaluation) &&
+           (run->solver.inversion || pd_solver_time(&run->solver, run->evaluation + 1) >= 0);
+}
+
+/* After a step: the kept pixels are replaced by the image at the noise level of
+ * `next`, and with resampling x goes back to the beginning of the step. */
+static void edit_picture(pd_run *run, run_picture *picture)
+{
+    const pd_solver *solver = &run->solver;
+    const size_t count = run->value_count;
+    if (!run->keep || !pd_solver_completes_step(solver, run->evaluation)) return;
+    const int32_t next = pd_solver_time(solver, run->evaluation + 1);
+    const double abar_next = pd_schedule_alpha_cumprod(&solver->schedule, next);
+    const float *known = run->image;
+    if (next >= 0) {
+        pd_random_normal(&picture->random, count, run->noise);
+        pd_edit_diffuse(abar_next, count, run->image, run->noise, run->noise);
+        known = run->noise;
+    }
+    pd_edit_restore(count, run->keep, known, picture->x);
+    pd_edit_restore(count, run->keep, run->image, picture->x0);
+    if (!goes_back(run)) return;
+    const int32_t first = run->evaluation + 1 - pd_solver_evaluations_in_step(solver, run->evaluation);
+    const double abar = pd_schedule_alpha_cumprod(&solver->schedule, pd_solver_time(solver, first));
+    pd_random_normal(&picture->random, count, run->noise);
+    pd_edit_diffuse(abar / abar_next, count, picture->x, run->noise, picture->x);
+}
+
 static bool advance(pd_run *run, int32_t index, const float *prediction, const float *null)
 {
     run_picture *picture = &run->pictures[index];
     const float *noise = NULL;
-    if (pd_solver_step_draws_noise(&run->solver, run->step)) {
+    if (pd_solver_step_draws_noise(&run->solver, run->evaluation)) {
         pd_random_normal(&picture->random, run->value_count, run->noise);
         noise = run->noise;
     }
+    if (run->solver.inversion && run->pass == 0)
+        memcpy(picture->history, picture->x, run->value_count * sizeof *picture->history);
     const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
                                      .null_prediction = run->guidance.renoise_with_null ? null : NULL};
-    pd_solver_step(&run->solver, run->step, run->value_count, &state, prediction, noise);
-    return all_finite(prediction, run->value_count) && all_finite(picture->x, run->value_count);
+    pd_solver_step(&run->solver, run->evaluation, run->value_count, &state, prediction, noise);
+    if (!all_finite(prediction, run->value_count) || !all_finite(picture->x, run->value_count)) return false;
+    edit_picture(run, picture);
+    return true;
+}
+
+/* Network calls of the pictures, as images of a batch. */
+typedef struct batch {
+    int32_t images;
+    const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
+    float *predictions[PD_MAX_PICTURES];
+    pd_start_key keys[PD_MAX_PICTURES]; /* at x_T */
+} batch;
+
+/* Evaluates the network, at x_T only for what the cache does not know. */
+static void evaluate(pd_run *run, batch *all)
+{
+    pd_start_cache *cache = &run->model->start_cache;
+    const bool is_start = run->starts_from_noise && run->step == 0;
+    batch missing = {0};
+    for (int32_t i = 0; i < all->images; i++) {
+        const float *known = is_start ? pd_start_cache_find(cache, all->keys[i]) : NULL;
+        if (known) {
+            memcpy(all->predictions[i], known, sizeof(float) * run->value_count);
+            continue;
+        }
+        missing.x[missing.images] = all->x[i];
+        missing.conditions[missing.images] = all->conditions[i];
+        missing.keys[missing.images] = all->keys[i];
+        missing.predictions[missing.images++] = all->predictions[i];
+    }
+    if (missing.images == 0) return;
+    pd_unet_forward(&run->model->unet, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
+    for (int32_t i = 0; is_start && i < missing.images; i++)
+        if (!pd_start_cache_find(cache, missing.keys[i])) /* a picture may be twice in a run */
+            pd_start_cache_keep(cache, missing.keys[i], missing.predictions[i]);
+}
+
+/* The predictions of `count` pictures from `first` on: [call][picture][value_count],
+ * the parts of the conditional one first, the null one last, as far as the plan
+ * has them. Returns the calls of a picture. */
+static int32_t predict_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
+{
+    const pd_unet *unet = &run->model->unet;
+    const int32_t parts = plan->conditional ? run->part_count : 0, calls = parts + (plan->null ? 1 : 0);
+    for (int32_t from = 0; from < calls * count; from += unet->max_images) {
+        const int32_t left = calls * count - from;
+        batch all = {.images = left < unet->max_images ? left : unet->max_images};
+        for (int32_t k = 0; k < all.images; k++) {
+            const int32_t part = (from + k) / count;
+            const run_picture *picture = &run->pictures[first + (from + k) % count];
+            all.x[k] = picture->x;
+            all.conditions[k] = part < parts ? picture->conditions + (size_t)part * (size_t)unet->condition_count : run->null_condition;
+            all.predictions[k] = run->predictions + (size_t)(from + k) * run->value_count;
+            all.keys[k] = picture->key;
+            if (part >= parts) all.keys[k].label = run->negative_label;
+        }
+        evaluate(run, &all);
+    }
+    return calls;
+}
+
+/* The weighted sum of the parts, in the place of the first of them. */
+static void sum_parts(const pd_run *run, int32_t count, float *prediction)
+{
+    for (int32_t part = 0; run->part_count > 1 && part < run->part_count; part++) {
+        const float *from = prediction + (size_t)part * (size_t)count * run->value_count;
+        const float weight = run->part_weights[part];
+        for (size_t k = 0; k < run->value_count; k++)
+            prediction[k] = part == 0 ? weight * from[k] : prediction[k] + weight * from[k];
+    }
 }
 
 static float *kept_prediction(const pd_run *run, int32_t kind, int32_t picture)
@@ -308,57 +505,15 @@ static void keep_predictions(pd_run *run, int32_t picture, const float *conditio
     }
 }
 
-/* The predictions that a network call makes, as images of a batch. */
-typedef struct batch {
-    int32_t images;
-    const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
-    float *predictions[PD_MAX_PICTURES];
-    pd_start_key keys[PD_MAX_PICTURES]; /* at x_T */
-} batch;
-
-/* Evaluates the network, at x_T only for what the cache does not know. */
-static void evaluate(pd_run *run, batch *all)
-{
-    pd_start_cache *cache = &run->model->start_cache;
-    batch missing = {0};
-    for (int32_t i = 0; i < all->images; i++) {
-        const float *known = run->step == 0 ? pd_start_cache_find(cache, all->keys[i]) : NULL;
-        if (known) {
-            memcpy(all->predictions[i], known, sizeof(float) * run->value_count);
-            continue;
-        }
-        missing.x[missing.images] = all->x[i];
-        missing.conditions[missing.images] = all->conditions[i];
-        missing.keys[missing.images] = all->keys[i];
-        missing.predictions[missing.images++] = all->predictions[i];
-    }
-    if (missing.images == 0) return;
-    pd_unet_forward(&run->model->unet, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
-    for (int32_t i = 0; run->step == 0 && i < missing.images; i++)
-        if (!pd_start_cache_find(cache, missing.keys[i])) /* a picture may be twice in a run */
-            pd_start_cache_keep(cache, missing.keys[i], missing.predictions[i]);
-}
-
-/* One batched network call for `count` pictures from `first` on, and what follows
- * from it. False if a number is not finite. */
+/* One network call for `count` pictures from `first` on, and what follows from it.
+ * False if a number is not finite. */
 static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
 {
-    batch all = {0};
-    for (int32_t half = 0; half < 2; half++) {
-        if (half == 0 ? !plan->conditional : !plan->null) continue;
-        for (int32_t i = 0; i < count; i++, all.images++) {
-            const run_picture *picture = &run->pictures[first + i];
-            all.x[all.images] = picture->x;
-            all.conditions[all.images] = half == 0 ? picture->class_condition : run->null_condition;
-            all.predictions[all.images] = run->predictions + (size_t)all.images * run->value_count;
-            all.keys[all.images] = picture->key;
-            if (half == 1) all.keys[all.images].label = run->negative_label;
-        }
-    }
-    evaluate(run, &all);
+    const int32_t calls = predict_group(run, plan, first, count);
     for (int32_t i = 0; i < count; i++) {
-        float *guided = all.predictions[i]; /* the conditional one at first, if there is one */
-        float *null = plan->null ? all.predictions[all.images - count + i] : NULL;
+        float *guided = run->predictions + (size_t)i * run->value_count; /* the conditional one at first, if there is one */
+        float *null = plan->null ? run->predictions + (size_t)((calls - 1) * count + i) * run->value_count : NULL;
+        if (plan->conditional) sum_parts(run, count, guided);
         if (run->kept) keep_predictions(run, first + i, plan->conditional ? guided : NULL, null);
         if (plan->null && plan->conditional)
             pd_guidance_shape_update(&run->guidance, run->value_count, guided, null, run->pictures[first + i].running);
@@ -372,12 +527,13 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     if (run->failed) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "this run has failed before");
-    const int32_t total = pd_solver_evaluations(&run->solver);
+    const int32_t total = pd_run_steps_total(run);
     if (run->step == total) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "all %d steps have been made", (int64_t)total);
 
     const call_plan plan = plan_call(run);
-    const int32_t t = pd_solver_time(&run->solver, run->step);
-    const int32_t group = plan.conditional && plan.null ? run->model->unet.max_images / 2 : run->model->unet.max_images;
+    const int32_t t = pd_solver_time(&run->solver, run->evaluation);
+    const int32_t calls = (plan.conditional ? run->part_count : 0) + (plan.null ? 1 : 0);
+    const int32_t group = batch_size(run) / calls;
     pd_unet_embed_time(&run->model->unet, t, run->time_condition);
     for (int32_t first = 0; first < run->picture_count; first += group) {
         const int32_t left = run->picture_count - first, count = left < group ? left : group;
@@ -388,12 +544,25 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
         }
     }
     run->step++;
+    if (goes_back(run)) {
+        run->evaluation -= pd_solver_evaluations_in_step(&run->solver, run->evaluation) - 1;
+        run->pass++;
+    } else {
+        if (pd_solver_completes_step(&run->solver, run->evaluation)) run->pass = 0;
+        run->evaluation++;
+    }
     return PD_OK;
 }
 
 int32_t pd_run_steps_done(const pd_run *run) { return run ? run->step : 0; }
-int32_t pd_run_steps_total(const pd_run *run) { return run ? pd_solver_evaluations(&run->solver) : 0; }
-int32_t pd_run_next_timestep(const pd_run *run) { return run ? pd_solver_time(&run->solver, run->step) : -1; }
+int32_t pd_run_steps_total(const pd_run *run)
+{
+    if (!run || run->solver.steps == 0) return 0;
+    if (run->solver.inversion) return run->solver.steps * run->resample;
+    const int32_t last = pd_solver_evaluations(&run->solver) - 1; /* the evaluation that resampling does not repeat */
+    return last * run->resample + 1;
+}
+int32_t pd_run_next_timestep(const pd_run *run) { return run ? pd_solver_time(&run->solver, run->evaluation) : -1; }
 
 /* ---- results ------------------------------------------------------------------ */
 
@@ -469,9 +638,9 @@ pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, si
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
     PD_TRY(check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
-    if (run->step < pd_solver_evaluations(&run->solver))
+    if (run->step < pd_run_steps_total(run))
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only %d of %d steps have been made", (int64_t)run->step,
-                       (int64_t)pd_solver_evaluations(&run->solver));
+                       (int64_t)pd_run_steps_total(run));
     const pd_model_info *info = &run->model->info;
     pd_image_to_pixels(run->pictures[picture].x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
     return PD_OK;

@@ -112,19 +112,31 @@ static void estimate_x0(const pd_solver *solver, const conversion *c, size_t cou
 
 int32_t pd_solver_evaluations(const pd_solver *solver)
 {
-    return solver->kind == PD_SAMPLER_HEUN ? 2 * solver->steps - 1 : solver->steps;
+    return solver->kind == PD_SAMPLER_HEUN && solver->steps > 0 ? 2 * solver->steps - 1 : solver->steps;
 }
 
 int32_t pd_solver_time(const pd_solver *solver, int32_t evaluation)
 {
     assert(evaluation >= 0 && evaluation <= pd_solver_evaluations(solver));
+    if (solver->inversion) return evaluation < solver->steps ? solver->times[solver->steps - 1 - evaluation] : -1;
     /* Heun's second evaluation of a step is at the time the next step begins at. */
     return solver->times[solver->kind == PD_SAMPLER_HEUN ? (evaluation + 1) / 2 : evaluation];
 }
 
-int32_t pd_solver_history(pd_sampler kind)
+int32_t pd_solver_evaluations_in_step(const pd_solver *solver, int32_t evaluation)
 {
-    switch (kind) {
+    return solver->kind == PD_SAMPLER_HEUN && evaluation + 1 < pd_solver_evaluations(solver) ? 2 : 1;
+}
+
+bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation)
+{
+    return evaluation % pd_solver_evaluations_in_step(solver, evaluation) == pd_solver_evaluations_in_step(solver, evaluation) - 1;
+}
+
+int32_t pd_solver_history(const pd_solver *solver)
+{
+    if (solver->inversion) return 1;
+    switch (solver->kind) {
     case PD_SAMPLER_DPMPP_2M:
     case PD_SAMPLER_DPMPP_2M_SDE: return 1;
     case PD_SAMPLER_HEUN: return 2;
@@ -136,6 +148,7 @@ int32_t pd_solver_history(pd_sampler kind)
 bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation)
 {
     assert(evaluation >= 0 && evaluation < pd_solver_evaluations(solver));
+    if (solver->inversion) return false;
     switch (solver->kind) {
     case PD_SAMPLER_DDIM:
     case PD_SAMPLER_DDPM:
@@ -182,6 +195,25 @@ static float raw_eps(const conversion *c, pd_objective objective, float x, float
         return c->sqrt_alpha * prediction + c->sqrt_one_minus_alpha * x;
     default:
         return prediction;
+    }
+}
+
+/* From the noise level alpha_from, whose x is `history`, up to that of alpha_to, of
+ * whose x there is an estimate in x: `history` itself at first. */
+static void ddim_inversion_step(const pd_solver *solver, double alpha_from, double alpha_to, size_t count,
+                                const pd_solver_picture *picture, const float *prediction)
+{
+    const conversion c = conversion_at(alpha_to);
+    const double ratio = pd_sqrt(alpha_to / alpha_from);
+    const float from_x = (float)ratio;
+    const float from_eps = (float)(pd_sqrt(1.0 - alpha_to) - ratio * pd_sqrt(1.0 - alpha_from));
+    const float *start = picture->history;
+    float *x = picture->x, *x0 = picture->x0;
+    estimate_x0(solver, &c, count, x, prediction, x0);
+    for (size_t i = 0; i < count; i++) {
+        const float eps = solver->objective == PD_OBJECTIVE_NOISE ? prediction[i]
+                                                                  : (c.sqrt_recip * x[i] - x0[i]) / c.sqrt_recip_minus_1;
+        x[i] = from_x * start[i] + from_eps * eps;
     }
 }
 
@@ -370,9 +402,14 @@ void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, c
                     const float *prediction, const float *noise)
 {
     assert(pd_solver_step_draws_noise(solver, evaluation) == (noise != NULL));
-    assert(picture->history || pd_solver_history(solver->kind) == 0);
+    assert(picture->history || pd_solver_history(solver) == 0);
     const int32_t t = pd_solver_time(solver, evaluation), next = pd_solver_time(solver, evaluation + 1);
     const double alpha_t = pd_schedule_alpha_cumprod(&solver->schedule, t);
+    if (solver->inversion) {
+        const int32_t from = solver->times[solver->steps - evaluation];
+        ddim_inversion_step(solver, pd_schedule_alpha_cumprod(&solver->schedule, from), alpha_t, count, picture, prediction);
+        return;
+    }
     const double alpha_next = pd_schedule_alpha_cumprod(&solver->schedule, next);
     if (solver->kind == PD_SAMPLER_DDPM) {
         ddpm_step(solver, alpha_t, alpha_next, count, picture, prediction, noise);

@@ -20,21 +20,26 @@ typedef struct pd_solver {
     pd_ddpm_mean mean;         /* DDPM */
     pd_ddpm_variance variance; /* DDPM */
     double threshold; /* percentile of dynamic thresholding in (0, 1], or 0: clip */
+    bool inversion;   /* DDIM from x_0 to x_T, over the same times */
 } pd_solver;
 
 /* What a solver works on, of one picture: arrays of `count` floats, not owned. */
 typedef struct pd_solver_picture {
     float *x;       /* x_t, replaced by the next one */
     float *x0;      /* receives the estimate of x_0, clipped or thresholded */
-    float *history; /* [pd_solver_history][count], kept from one evaluation to the next */
+    float *history; /* [pd_solver_history][count], kept from one evaluation to the next; for inversion the
+                     * caller puts x there before the first evaluation of a step */
     const float *null_prediction; /* DDIM with CFG++: what eps is derived from instead; otherwise NULL */
 } pd_solver_picture;
 
 int32_t pd_solver_evaluations(const pd_solver *solver);
 /* t of an evaluation; -1 for the one after the last. */
 int32_t pd_solver_time(const pd_solver *solver, int32_t evaluation);
+/* Evaluations of the step that this one belongs to, 1 or 2, and whether it is the last of them. */
+int32_t pd_solver_evaluations_in_step(const pd_solver *solver, int32_t evaluation);
+bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation);
 /* Number of arrays that the solver keeps of earlier evaluations, 0 to 3. */
-int32_t pd_solver_history(pd_sampler kind);
+int32_t pd_solver_history(const pd_solver *solver);
 /* Does this evaluation consume one draw of noise from the generator? As in the
  * reference: DDIM every step but the last, also at eta 0; DDPM every step but
  * the one at t = 0. The other stochastic solvers: every step but the last. */
@@ -55,6 +60,12 @@ bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation);
  *   prediction itself, under x_0 and v it is derived from the clipped x_0 (as
  *   the reference does). With CFG++ (Chung et al. 2024, algorithm 2) eps comes
  *   from the null prediction.
+ * DDIM inversion: the step of DDIM from t to t_next solved for x_t = alpha /
+ *   alpha_next (x_next - sigma_next eps) + sigma eps, where eps, derived as in
+ *   DDIM, is that of x_next and t instead of x_t and t (Song et al. 2021, section
+ *   4.3; Dhariwal and Nichol 2021, appendix F). Made again from its own result,
+ *   this is a fixed-point iteration (Pan et al. 2023). The network is never
+ *   evaluated at t = -1.
  * DDPM: Ho et al. 2020, on the time grid (respaced as in Nichol and Dhariwal
  *   2021, section 4), with alpha_t = abar / abar_next and beta_t = 1 - alpha_t.
  *   Mean from the clipped x_0 (eq. 7) or from eps, where nothing is clipped

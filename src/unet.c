@@ -63,6 +63,23 @@ void pd_unet_embed_class(const pd_unet *unet, int32_t label, float *condition)
     pd_unet_each_resnet(unet, project_class, &p);
 }
 
+void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float *condition)
+{
+    const size_t dim = (size_t)unet->config.dim;
+    float *mixed = unet->workspace.hidden_2;
+    bool first = true;
+    for (int32_t i = 0; i < count; i++) {
+        assert(mix[i].label >= 0 && mix[i].label < unet->config.class_count);
+        const float *row = unet->class_table + (size_t)mix[i].label * dim, weight = mix[i].weight;
+        if (weight == 0.0f) continue;
+        for (size_t k = 0; k < dim; k++) mixed[k] = first ? weight * row[k] : mixed[k] + weight * row[k];
+        first = false;
+    }
+    projection p = {unet, mixed, condition};
+    embedding_mlp(unet, &unet->class_mlp_1, &unet->class_mlp_2, mixed, mixed);
+    pd_unet_each_resnet(unet, project_class, &p);
+}
+
 /* SinusoidalPosEmb of the reference (Vaswani et al. 2017, section 3.5), with
  * its float32 roundings: t times the frequency is rounded before the sine. */
 static void sinusoidal_features(int32_t t, int32_t dim, float *features)

@@ -13,6 +13,9 @@
 /* The class's share of every block's [1 + scale | shift], condition_count
  * floats. label may be PD_LABEL_NULL. */
 void pd_unet_embed_class(const pd_unet *unet, int32_t label, float *condition);
+/* The share of a mixture of class embeddings, with weights that sum to 1; those
+ * with weight 0 are left out. */
+void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float *condition);
 /* The timestep's share. */
 void pd_unet_embed_time(const pd_unet *unet, int32_t t, float *condition);
 

@@ -110,69 +110,75 @@ PD_EXPORT(pd_wasm_options_create) pd_options *pd_wasm_options_create(const pd_mo
 
 static bool is_int32(double value) { return value >= -2147483648.0 && value <= 2147483647.0 && value == (double)(int32_t)value; }
 
-/* Keys: 0 sampler, 1 steps, 2 guidance scale, 3 eta, 4 rescale, 5 keep_parallel,
- * 6 projection, 7 time_grid, 8 ddpm_mean, 9 ddpm_variance, 10 threshold,
- * 11 momentum, 12 norm_threshold, 13 cfg_plus_plus, 14 guidance_first,
- * 15 guidance_last, 16 guidance_schedule, 17 negative_label. Only the type is
- * checked here, the range by pd_wasm_run_start. */
+/* The numbers of pd_options by key. */
+typedef struct option_field {
+    const char *name;
+    uint32_t offset;
+    bool whole; /* int32_t, otherwise float */
+} option_field;
+
+#define WHOLE(name) {#name, offsetof(pd_options, name), true}
+#define REAL(name) {#name, offsetof(pd_options, name), false}
+static const option_field option_fields[] = {
+    WHOLE(sampler), WHOLE(steps), REAL(guidance_scale), REAL(eta), REAL(rescale), REAL(keep_parallel), WHOLE(projection),
+    WHOLE(time_grid), WHOLE(ddpm_mean), WHOLE(ddpm_variance), REAL(threshold), REAL(momentum), REAL(norm_threshold),
+    WHOLE(cfg_plus_plus), WHOLE(guidance_first), WHOLE(guidance_last), WHOLE(guidance_schedule), WHOLE(negative_label),
+    WHOLE(mix_mode), REAL(strength), WHOLE(resample), REAL(variation_strength), WHOLE(inversion),
+};
+#define OPTION_COUNT ((int32_t)(sizeof option_fields / sizeof *option_fields))
+
+/* Only the type is checked here, the range by pd_wasm_run_start. */
 PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, int32_t key, double value)
 {
-    static const char *const names[] = {"sampler", "steps", "guidance scale", "eta", "rescale", "keep_parallel", "projection",
-                                        "time_grid", "ddpm_mean", "ddpm_variance", "threshold", "momentum", "norm_threshold",
-                                        "cfg_plus_plus", "guidance_first", "guidance_last", "guidance_schedule",
-                                        "negative_label"};
-    const bool whole = key < 2 || (key >= 6 && key <= 9) || key >= 13;
-    if (key < 0 || key > 17) return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
-    if (whole && !is_int32(value))
-        return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "%s: %g is not a whole number", names[key], value);
-    switch (key) {
-    case 0: options->sampler = (int32_t)value; break;
-    case 1: options->steps = (int32_t)value; break;
-    case 2: options->guidance_scale = (float)value; break;
-    case 3: options->eta = (float)value; break;
-    case 4: options->rescale = (float)value; break;
-    case 5: options->keep_parallel = (float)value; break;
-    case 6: options->projection = (int32_t)value; break;
-    case 7: options->time_grid = (int32_t)value; break;
-    case 8: options->ddpm_mean = (int32_t)value; break;
-    case 9: options->ddpm_variance = (int32_t)value; break;
-    case 10: options->threshold = (float)value; break;
-    case 11: options->momentum = (float)value; break;
-    case 12: options->norm_threshold = (float)value; break;
-    case 13: options->cfg_plus_plus = (int32_t)value; break;
-    case 14: options->guidance_first = (int32_t)value; break;
-    case 15: options->guidance_last = (int32_t)value; break;
-    case 16: options->guidance_schedule = (int32_t)value; break;
-    default: options->negative_label = (int32_t)value; break;
+    if (key < 0 || key >= OPTION_COUNT) return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
+    const option_field *field = &option_fields[key];
+    void *target = (char *)options + field->offset;
+    if (!field->whole) {
+        *(float *)target = (float)value;
+        return PD_OK;
     }
+    if (!is_int32(value))
+        return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "%s: %g is not a whole number", field->name, value);
+    *(int32_t *)target = (int32_t)value;
     return PD_OK;
 }
+/* NaN for an unknown key. */
 PD_EXPORT(pd_wasm_options_get) double pd_wasm_options_get(const pd_options *options, int32_t key)
 {
+    if (key < 0 || key >= OPTION_COUNT) return (double)__builtin_nanf("");
+    const void *source = (const char *)options + option_fields[key].offset;
+    return option_fields[key].whole ? (double)*(const int32_t *)source : (double)*(const float *)source;
+}
+
+/* Data of a run, which must stay until pd_wasm_run_start has copied it. Keys: 0
+ * mix (records of 8 bytes: int32 label, float32 weight), 1 image (bytes), 2 mask
+ * (bytes), 3 noise (float32). `size`: records, bytes or numbers. */
+PD_EXPORT(pd_wasm_options_set_data) int32_t pd_wasm_options_set_data(pd_options *options, int32_t key, const void *data,
+                                                                     uint32_t size)
+{
     switch (key) {
-    case 0: return options->sampler;
-    case 1: return options->steps;
-    case 2: return (double)options->guidance_scale;
-    case 3: return (double)options->eta;
-    case 4: return (double)options->rescale;
-    case 5: return (double)options->keep_parallel;
-    case 6: return options->projection;
-    case 7: return options->time_grid;
-    case 8: return options->ddpm_mean;
-    case 9: return options->ddpm_variance;
-    case 10: return (double)options->threshold;
-    case 11: return (double)options->momentum;
-    case 12: return (double)options->norm_threshold;
-    case 13: return options->cfg_plus_plus;
-    case 14: return options->guidance_first;
-    case 15: return options->guidance_last;
-    case 16: return options->guidance_schedule;
-    case 17: return options->negative_label;
-    default: return (double)__builtin_nanf("");
+    case 0:
+        options->mix = data;
+        options->mix_size = (int32_t)size;
+        return PD_OK;
+    case 1:
+        options->image = data;
+        options->image_size = size;
+        return PD_OK;
+    case 2:
+        options->mask = data;
+        options->mask_size = size;
+        return PD_OK;
+    case 3:
+        options->noise = data;
+        options->noise_size = size;
+        return PD_OK;
+    default: return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no data %d", (int64_t)key);
     }
 }
 
-/* pictures: `count` records of 16 bytes: int32 label, uint32 0, uint64 seed. */
+/* pictures: `count` records of 24 bytes: int32 label, uint32 0, uint64 seed,
+ * uint64 variation_seed. */
 PD_EXPORT(pd_wasm_run_start) pd_run *pd_wasm_run_start(pd_model *model, const pd_options *options,
                                                        const pd_picture *pictures, int32_t count)
 {

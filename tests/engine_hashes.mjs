@@ -10,7 +10,10 @@ export async function engineHashes() {
   const models = {};
   for (const [name, path] of Object.entries(modelPaths)) models[name] = await load(path);
   const hashes = [];
-  for (const request of requests) hashes.push(pixelHash((await models[request.model].generate(optionsOf(request))).pixels));
+  for (const request of requests) {
+    const model = models[request.model];
+    hashes.push(pixelHash((await model.generate(optionsOf(request, model.info))).pixels));
+  }
   for (const model of Object.values(models)) model.close();
   return hashes;
 }

@@ -19,9 +19,19 @@ export const isBuilt = (build) => existsSync(program(build));
  */
 export const requests = JSON.parse(readFileSync(path('picture_requests.json'), 'utf8'));
 
-/** The options of a request for generate(). Runs in pages, too: it must not use anything of this module. */
-export function optionsOf({ model: _model, ...options }) {
-  return typeof options.seed === 'string' ? { ...options, seed: BigInt(options.seed) } : options;
+/**
+ * The options of a request for generate(). `image` and `mask` ask for those of native_pictures.c, `mixLabel` and `mixWeight`
+ * for a mixture. Runs in pages, too: it must not use anything of this module.
+ */
+export function optionsOf({ model: _model, image, mask, mixLabel, mixWeight, label, ...options }, { width, height, channels }) {
+  const make = (planes, value) => ({ width, height, pixels: Uint8Array.from({ length: width * height * planes }, (_, place) => value(place)) });
+  return {
+    ...options,
+    ...(mixLabel === undefined ? { label } : { classMix: [{ label, weight: 1 }, { label: mixLabel, weight: mixWeight }] }),
+    ...(image && { image: make(channels, (place) => (place * 37) % 256) }),
+    ...(mask && { mask: make(1, (place) => (place < width * height / 2 ? 255 : 0)) }),
+    ...(typeof options.seed === 'string' && { seed: BigInt(options.seed) }),
+  };
 }
 
 const index = (...names) => (value) => names.indexOf(value);
@@ -35,6 +45,9 @@ const FIELDS = {
   ddpmMean: ['ddpm_mean', index('x0', 'noise')],
   ddpmVariance: ['ddpm_variance', index('posterior', 'beta')],
   guidanceSchedule: ['guidance_schedule', index('constant', 'linear', 'cosine')],
+  mixMode: ['mix_mode', index('embedding', 'prediction')], mixLabel: 'mix_label', mixWeight: 'mix_weight',
+  strength: 'strength', resample: 'resample', image: ['image', Number], mask: ['mask', Number],
+  variationSeed: 'variation_seed', variationStrength: 'variation_strength',
 };
 
 function lineOf({ model: _model, guidanceInterval, ...options }) {

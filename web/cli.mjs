@@ -12,8 +12,9 @@ import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
 import { UsageError } from './cli/errors.mjs';
 import { drawFilm } from './cli/film.mjs';
 import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
+import { readPNG } from './read_png.mjs';
 import { checkGenerateOptions } from './validate.mjs';
 
 const FAILED = 1;
@@ -58,9 +59,34 @@ function parseLabels(text, labels) {
   return text.split(',').map((part) => parseLabel(part.trim(), labels));
 }
 
+/** NAME:WEIGHT,NAME:WEIGHT,... */
+function parseMix(text) {
+  return text.split(',').map((part) => {
+    const colon = part.lastIndexOf(':');
+    if (colon < 1) throw new InvalidArgumentError('not CLASS:WEIGHT with commas between.');
+    return { label: part.slice(0, colon).trim(), weight: parseNumber(part.slice(colon + 1).trim()) };
+  });
+}
+
+/** Mixtures of classes, and pictures and noises to start from. */
+function addEditingOptions(command) {
+  return command
+    .addOption(new Option('--mix <class:weight,...>', '2 to 8 classes with weights, instead of the label').argParser(parseMix).conflicts('label'))
+    .addOption(new Option('--mix-mode <name>', 'what of the classes is mixed').choices(MIX_MODES))
+    .option('--image <png>', 'start from this picture, of the size of the model\'s')
+    .option('--strength <number>', 'how much of the image is made anew, 0 to 1 (default: 0.5, with a mask 1)', parseNumber)
+    .option('--mask <png>', 'white: make anew, black: keep the image')
+    .option('--resample <number>', 'with a mask: how often each step is made', parseNumber)
+    .option('--variation-seed <number>', 'seed to move the first noise towards; counts up instead of the seed', parseSeed)
+    .option('--variation-strength <number>', 'how far, 0 to 1', parseNumber)
+    .option('--invert <png>', 'start from the noise that leads to this picture (DDIM inversion)')
+    .option('--invert-label <name>', 'class of that picture (default: the label)')
+    .option('--invert-iterations <number>', 'network calls of each step of the inversion (default: 1)', parseNumber);
+}
+
 /** What generate and sweep have in common. */
 function addSampling(command) {
-  return command
+  command
     .requiredOption('--model <file>', 'model: a path or a URL')
     .option('--from <file>', 'a PNG made here, or a recipe in JSON: its options, where no others are given')
     .option('--any-model', 'use the recipe with a model that it was not made for')
@@ -88,6 +114,7 @@ function addSampling(command) {
     .addOption(new Option('--ddpm-mean <name>', 'what the mean of ddpm is made from').choices(DDPM_MEANS))
     .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
     .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed);
+  return addEditingOptions(command);
 }
 
 function makeProgram() {
@@ -166,10 +193,11 @@ function makeSheet(pictures, perClass, columns) {
   return sheet;
 }
 
-function separateName(output, { label, labelName, seed }) {
+function separateName(output, { label, labelName, seed, variationSeed, variationStrength }) {
   const { dir, name, ext } = path.parse(output);
   const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
-  return path.join(dir, `${name}-${label}-${safe}-${seed}${ext || '.png'}`);
+  const varied = variationStrength > 0 ? `-${variationSeed}` : '';
+  return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
 }
 
 /** Pictures in a row of a sheet. */
@@ -182,7 +210,8 @@ function recipeOf(pictures, options) {
   if (pictures.length === 1) return recipe;
   const { count } = options;
   const labels = pictures.filter((_, index) => index % count === 0).map((picture) => picture.options.label);
-  return { ...recipe, sheet: { labels, count, columns: columnsOf(pictures, options) } };
+  const shown = labels[0] === null ? {} : { labels }; // the options have the mixture
+  return { ...recipe, sheet: { ...shown, count, columns: columnsOf(pictures, options) } };
 }
 
 /** @returns {{ image: object, recipe: object, file: string | null }[]} what to encode and where to put it */
@@ -204,6 +233,13 @@ async function writePNG(file, { width, height, channels, pixels }, recipe) {
 }
 
 // ---- commands
+
+/** Of generate and of sweep. */
+function checkEditingUsage({ image, invert, invertLabel, invertIterations }) {
+  if (invert !== undefined && image !== undefined) throw new UsageError('--invert and --image both say what to start from');
+  if (invert === undefined && invertLabel !== undefined) throw new UsageError('--invert-label: only with --invert');
+  if (invert === undefined && invertIterations !== undefined) throw new UsageError('--invert-iterations: only with --invert');
+}
 
 function checkUsage({ output, json, film, separate, columns, count, preview }) {
   if (output === undefined && !json && !film) throw new UsageError("required option '--output <file>' not specified");
@@ -248,19 +284,45 @@ function startProgress(total, format) {
 
 /** Options of a command that say nothing about how a picture is made. */
 const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'preview', 'recipe', 'output', 'json'];
+/** Those that readEditing makes other options of. */
+const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
 
-function checkLabelGiven({ label }, recipe) {
-  if (!label && !recipe) throw new UsageError("required option '--label <name>' not specified");
+function checkLabelGiven({ label, mix }, recipe) {
+  if (!label && !mix && !recipe) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
+}
+
+/** The noise of --invert. The picture's label is its own, or the one that is asked for if that is one, as are the steps. */
+async function invert(model, file, label, { steps, timeGrid, invertIterations }, recorded) {
+  const labels = label === undefined ? [recorded.label ?? undefined] : parseLabels(label, model.labels);
+  if (labels.length !== 1 || labels[0] === undefined) throw new UsageError('--invert: needs one --invert-label');
+  const image = await readPNG('invert', file, model.info.channels);
+  const sampling = { steps: steps ?? recorded.steps, timeGrid: timeGrid ?? recorded.timeGrid };
+  return (await model.invert({ image, label: labels[0], ...sampling, iterations: invertIterations, signal: stop.signal })).noise;
+}
+
+const readMix = (mix, labels) => mix.map(({ label, weight }) => ({ label: parseLabel(label, labels), weight }));
+
+/** The mixture, the pictures and the noise in the form that the library takes. */
+async function readEditing(model, { label, mix, image, mask, invert: inverted, invertLabel, ...sampling }, recorded = {}) {
+  const { channels } = model.info;
+  const own = label?.length === 1 ? label[0] : undefined;
+  return {
+    classMix: mix && readMix(mix, model.labels),
+    image: image && await readPNG('image', image, channels),
+    mask: mask && await readPNG('mask', mask, 1),
+    noise: inverted && await invert(model, inverted, invertLabel ?? own, sampling, recorded),
+  };
 }
 
 /** What the library is asked for. */
-function requestOf(options, recipe, labels) {
-  const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => !OWN_OPTIONS.includes(name)));
+async function requestOf(options, recipe, model) {
+  const { labels } = model;
+  const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => ![...OWN_OPTIONS, ...READ_OPTIONS].includes(name)));
   const { label, negativeLabel } = sampling;
   if (label) sampling.label = label.flatMap((text) => parseLabels(text, labels));
   if (negativeLabel === false) sampling.negativeLabel = null;
   else if (negativeLabel !== undefined) sampling.negativeLabel = parseLabel(negativeLabel, labels);
-  return { ...sampling, recipe, signal: stop.signal };
+  return { ...sampling, ...await readEditing(model, options, recipe?.options), recipe, signal: stop.signal };
 }
 
 /** What of a run can be shown while it is under way. */
@@ -294,6 +356,7 @@ const asJSON = (value) => JSON.stringify(value, (key, item) => {
 
 async function generate(given) {
   checkUsage(given);
+  checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
   if (sheet.rows || typeof sheet.columns === 'string') throw new UsageError('--from: the recipe of a sweep, which the command sweep makes again');
   checkLabelGiven(given, recipe);
@@ -303,10 +366,12 @@ async function generate(given) {
   const model = await load(options.model, { signal: stop.signal });
   const { film, preview, count } = options;
   const views = { trace: film !== undefined, preview: preview !== undefined };
-  const call = { label: sheet.labels, ...requestOf(options, recipe, model.labels), count, ...views };
+  const labels = given.mix ? undefined : sheet.labels;
+  const call = { label: labels, ...await requestOf(options, recipe, model), count, ...views };
   checkShown(options, call);
   const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
   model.close();
+  if (film && pictures[0].trace.length === 0) throw new UsageError('--film: at this strength no step is made');
 
   const outputs = layOut(pictures, options);
   for (const { image, recipe: made, file } of outputs) {
@@ -322,8 +387,14 @@ async function generate(given) {
   else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`);
 }
 
+/** Options for --json: arrays of a picture or of noise by their hash. */
+async function describeOptions({ image, mask, noise, ...others }) {
+  const describe = async (each) => each && { width: each.width, height: each.height, channels: each.channels, pixelsSHA256: await sha256(each.pixels) };
+  return { ...others, image: await describe(image), mask: await describe(mask), noise: noise && { length: noise.length, SHA256: await sha256(noise) } };
+}
+
 async function reportJSON(model, pictures, outputs) {
-  const described = pictures.map(async ({ options, pixels }) => ({ ...options, pixelsSHA256: await sha256(pixels) }));
+  const described = pictures.map(async ({ options, pixels }) => ({ ...await describeOptions(options), pixelsSHA256: await sha256(pixels) }));
   const written = outputs.map(async ({ image, file }) => ({
     file, width: image.width, height: image.height, channels: image.channels, pixelsSHA256: await sha256(image.pixels),
   }));
@@ -343,7 +414,7 @@ function titleOf({ name }, { labelName, seed, guidanceScale, steps, sampler }, v
     label: labelName, seed: `seed ${seed}`, guidanceScale: `guidance scale ${guidanceScale}`,
     steps: `${steps} step${steps === 1 ? '' : 's'}`, sampler,
   };
-  for (const key of varied) delete parts[key === 'guidanceWeight' ? 'guidanceScale' : key];
+  for (const key of varied) delete parts[{ guidanceWeight: 'guidanceScale', classMix: 'label' }[key] ?? key];
   return printable([name, ...Object.values(parts)].filter(Boolean).join(', '));
 }
 
@@ -352,7 +423,7 @@ const NO_AXIS = { key: null, name: '', texts: [''], values: [undefined] };
 /** @returns {{ rows: object, columns: object }} axes as parseAxis makes them */
 function axesOf({ rows, columns }, sheet, command, labels) {
   const options = command.options.filter((option) =>
-    !option.negate && ![...OWN_OPTIONS, 'anyModel'].includes(option.attributeName()));
+    option.long === '--mix' || (!option.negate && ![...OWN_OPTIONS, ...READ_OPTIONS, 'anyModel'].includes(option.attributeName())));
   const parse = (text, flag) => (text === undefined ? NO_AXIS : parseAxis(text, flag, options, (label) => parseLabel(label, labels)));
   const kept = (text) => (typeof text === 'string' ? text : undefined); // a sheet of generate has a number
   const axes = { rows: parse(rows ?? kept(sheet.rows), '--rows'), columns: parse(columns ?? kept(sheet.columns), '--columns') };
@@ -376,29 +447,30 @@ async function makeCells(model, requests, use) {
 }
 
 /** One request for each cell, row by row. All are checked: a mistake in the last must not cost the others' time. */
-function requestsOf(given, recipe, { rows, columns }, { info, labels }) {
+async function requestsOf(given, recipe, { rows, columns }, model) {
   const isAxis = (key) => rows.key === key || columns.key === key;
-  if (!isAxis('label')) checkLabelGiven(given, recipe);
-  const base = requestOf(given, recipe, labels);
+  if (!isAxis('label') && !isAxis('classMix')) checkLabelGiven(given, recipe);
+  const base = await requestOf(given, recipe, model);
   if (base.label?.length > 1) throw new UsageError('--label: one class, or several as --rows or --columns');
   if (base.label) [base.label] = base.label;
   if (!recipe && !isAxis('seed')) base.seed ??= crypto.getRandomValues(new Uint32Array(1))[0];
   const withAxis = ({ key }, value) => (key ? { [key]: value } : {});
   const requests = rows.values.flatMap((row) =>
     columns.values.map((column) => ({ ...base, ...withAxis(rows, row), ...withAxis(columns, column) })));
-  const [{ resolved }] = requests.map((request) => checkGenerateOptions(request, info, labels));
+  const [{ resolved }] = requests.map((request) => checkGenerateOptions(request, model.info, model.labels));
   return { requests, first: resolved };
 }
 
 async function sweep(given, command) {
   checkOutput(given.output);
+  checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
   checkCounts({ zoom: given.zoom ?? sheet.zoom });
   const model = await load(given.model, { signal: stop.signal });
   const zoom = given.zoom ?? sheet.zoom ?? zoomFor(model.info);
   const { rows, columns } = axesOf(given, sheet, command, model.labels);
   const axes = Object.entries({ rows, columns }).filter(([, { key }]) => key);
-  const { requests, first } = requestsOf(given, recipe, { rows, columns }, model);
+  const { requests, first } = await requestsOf(given, recipe, { rows, columns }, model);
 
   const text = ({ name, texts }) => ({ name, values: texts.map(printable) });
   const title = titleOf(model.info, first, axes.map(([, { key }]) => key));

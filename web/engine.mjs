@@ -17,6 +17,7 @@ export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
 export const DDPM_MEANS = ['x0', 'noise'];
 export const DDPM_VARIANCES = ['posterior', 'beta'];
 export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
+export const MIX_MODES = ['embedding', 'prediction'];
 
 // Keys of pd_wasm_model_number, pd_wasm_model_text and pd_wasm_options_set, in their order.
 const MODEL_NUMBERS = [
@@ -45,12 +46,25 @@ const OPTION_VALUES = [
   ({ guidanceInterval }) => guidanceInterval[1],
   ({ guidanceSchedule }) => GUIDANCE_SCHEDULES.indexOf(guidanceSchedule),
   ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
+  ({ mixMode }) => MIX_MODES.indexOf(mixMode),
+  ({ strength }) => strength,
+  ({ resample }) => resample,
+  ({ variationStrength }) => variationStrength,
+  ({ inversion }) => inversion,
+];
+/** What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items. */
+const OPTION_DATA = [
+  ({ classMix }) => classMix && { values: packMix(classMix), per: MIX_BYTES },
+  ({ image }) => image && { values: image.pixels, per: 1 },
+  ({ mask }) => mask && { values: mask.pixels, per: 1 },
+  ({ noise }) => noise && { values: noise, per: 1 },
 ];
 
 /** In the order of pd_plane. */
 const PLANES = ['x0', 'conditional', 'null'];
 
-const PICTURE_BYTES = 16; // pd_picture: int32 label, uint32 0, uint64 seed
+const PICTURE_BYTES = 24; // pd_picture: int32 label, uint32 0, uint64 seed, uint64 variation_seed
+const MIX_BYTES = 8; // pd_class_weight: int32 label, float weight
 const WASI_NOT_SUPPORTED = 52; // errno "nosys"
 
 /** The shortest decimal number that is `value` in single precision: 2.7 rather than 2.700000047683716. */
@@ -60,6 +74,27 @@ function shortestFloat32(value) {
     if (Math.fround(candidate) === value) return candidate;
   }
   return value;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
+
+function packMix(mix) {
+  const records = new DataView(new ArrayBuffer(MIX_BYTES * mix.length));
+  mix.forEach(({ label, weight }, index) => {
+    records.setInt32(MIX_BYTES * index, label, true);
+    records.setFloat32(MIX_BYTES * index + 4, weight, true);
+  });
+  return bytesOf(records);
+}
+
+function packPictures(pictures) {
+  const records = new DataView(new ArrayBuffer(PICTURE_BYTES * pictures.length));
+  pictures.forEach(({ label, seed, variationSeed }, index) => {
+    records.setInt32(PICTURE_BYTES * index, label ?? NULL_LABEL, true);
+    records.setBigUint64(PICTURE_BYTES * index + 8, BigInt(seed), true);
+    records.setBigUint64(PICTURE_BYTES * index + 16, BigInt(variationSeed ?? 0), true);
+  });
+  return bytesOf(records);
 }
 
 function importsOf(module) {
@@ -84,8 +119,10 @@ function importsOf(module) {
 
 /**
  * 1 to 64 pictures (PD_MAX_PICTURES), every option resolved.
- * @typedef {Omit<import('./index.d.ts').ResolvedOptions, 'label' | 'labelName' | 'seed'> &
- *   { pictures: ReadonlyArray<{ label: number, seed: number | bigint }> }} RunRequest
+ * @typedef {Omit<import('./index.d.ts').ResolvedOptions, 'label' | 'labelName' | 'seed' | 'variationSeed'> & {
+ *   pictures: ReadonlyArray<{ label: number | null, seed: number | bigint, variationSeed: number | bigint | null }>,
+ *   inversion: number }} RunRequest
+ *   inversion: above 0, from `image` to noise, which is the state at the end, in so many iterations a step
  */
 
 export class Engine {
@@ -172,26 +209,25 @@ export class Engine {
    * @param {number} length floats of a prediction @returns {Float32Array}
    */
   predict(model, x, t, label, length) {
-    const bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
-    return this.#withBytes(bytes, (input) => this.#readFloats(length, (output) =>
+    return this.#withBytes(bytesOf(x), (input) => this.#readFloats(length, (output) =>
       this.#status('pd_wasm_model_predict', model, input, t, label, output)));
   }
 
   /** @param {number} model @param {RunRequest} request @returns {number} handle of a run */
   startRun(model, request) {
     const options = this.#address('pd_wasm_options_create', model);
+    const blocks = [options]; // the core copies what is in them
+    const store = (bytes) => blocks[blocks.push(this.#store(bytes)) - 1];
     try {
       OPTION_VALUES.forEach((value, key) => this.#status('pd_wasm_options_set', options, key, value(request)));
-      const { pictures } = request;
-      const records = new DataView(new ArrayBuffer(PICTURE_BYTES * pictures.length));
-      pictures.forEach(({ label, seed }, index) => {
-        records.setInt32(PICTURE_BYTES * index, label, true);
-        records.setBigUint64(PICTURE_BYTES * index + 8, BigInt(seed), true);
+      OPTION_DATA.forEach((dataOf, key) => {
+        const data = dataOf(request);
+        if (data) this.#status('pd_wasm_options_set_data', options, key, store(bytesOf(data.values)), data.values.length / data.per);
       });
-      return this.#withBytes(new Uint8Array(records.buffer), (address) =>
-        this.#address('pd_wasm_run_start', model, options, address, pictures.length));
+      const { pictures } = request;
+      return this.#address('pd_wasm_run_start', model, options, store(packPictures(pictures)), pictures.length);
     } finally {
-      this.#release(options);
+      for (const block of blocks) this.#release(block);
     }
   }
 
@@ -309,6 +345,13 @@ export class Engine {
 
   #release(address) {
     if (!this.#dead) this.#call('pd_wasm_release', address);
+  }
+
+  /** @returns {number} address of a copy of `bytes`, to be released */
+  #store(bytes) {
+    const address = this.#address('pd_wasm_allocate', Math.max(bytes.length, 1));
+    new Uint8Array(this.#exports.memory.buffer, address, bytes.length).set(bytes);
+    return address;
   }
 
   /** use(address) with a block of `size` bytes that is released afterwards. */

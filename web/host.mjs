@@ -76,12 +76,13 @@ export class ModelHost {
    * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean, trace: boolean }} request
    * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks] onStep gets one
    *   StepEvent per picture; the next step waits for it
-   * @returns {Promise<{ pixels: Uint8Array[], stepTime: number }>} stepTime: milliseconds of a step, on average
+   * @returns {Promise<{ pixels: Uint8Array[], noise: Float32Array[], stepTime: number }>} noise: of an inversion, otherwise
+   *   empty; stepTime: milliseconds of a step, on average
    */
   async generate(request, { signal, onStep } = {}) {
     const { engine, model } = await this.#ready();
     this.#checkOpen(signal);
-    const { width, height, channels } = this.#info;
+    const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
     const pictures = request.pictures.map((_, index) => index);
     const run = engine.startRun(model, request);
     let time = 0;
@@ -104,7 +105,9 @@ export class ModelHost {
       }
       this.#checkOpen(signal);
       const pixels = pictures.map((picture) => engine.finish(run, picture, width * height * channels));
-      return { pixels, stepTime: time / steps };
+      const values = networkChannels * networkHeight * networkWidth;
+      const noise = request.inversion > 0 ? pictures.map((picture) => engine.state(run, picture, values)) : [];
+      return { pixels, noise, stepTime: time / Math.max(steps, 1) };
     } finally {
       engine.freeRun(run);
     }

@@ -62,6 +62,7 @@ export interface ManifestEntry {
 export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc';
 export type TimeGridName = 'linear' | 'quadratic' | 'trailing' | 'karras';
 export type GuidanceScheduleName = 'constant' | 'linear' | 'cosine';
+export type MixModeName = 'embedding' | 'prediction';
 export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
 
 export interface ModelInfo {
@@ -99,9 +100,31 @@ export interface ModelInfo {
   readonly sha256: string;
 }
 
+/** 8-bit interleaved rows, of the size of the model's pictures. A Picture is one. */
+export interface Image {
+  readonly width: number;
+  readonly height: number;
+  /** Default: as many as the model's pictures have. */
+  readonly channels?: number;
+  readonly pixels: Uint8Array | Uint8ClampedArray;
+}
+
+export interface ClassWeight {
+  readonly label: string | number;
+  /** 0 .. 1e6; the weights of a mixture are divided by their sum. */
+  readonly weight: number;
+}
+
 export interface GenerateOptions {
-  /** Class name or number 0 .. labels.length - 1. Required without a recipe. */
-  label: string | number;
+  /** Class name or number 0 .. labels.length - 1. Required without classMix or a recipe. */
+  label?: string | number | null;
+  /** 2 .. 8 classes with weights, in the place of `label`. */
+  classMix?: ReadonlyArray<ClassWeight> | null;
+  /**
+   * What is mixed: the embeddings of the classes, at the price of one class (default), or their predictions, with a network
+   * call for each.
+   */
+  mixMode?: MixModeName;
   /** s: null + s (cond - null); 1 is the conditional model alone, 0 the unconditional one. 0 .. 100. */
   guidanceScale?: number;
   /** w = s - 1, by the guidance paper's name; -1 .. 99. Not together with guidanceScale. */
@@ -143,6 +166,26 @@ export interface GenerateOptions {
   ddpmVariance?: 'posterior' | 'beta';
   /** Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Default: drawn at random and reported in `options`. */
   seed?: number | bigint;
+  /** Start from this picture instead of from noise alone (SDEdit). */
+  image?: Image | null;
+  /**
+   * Of the image, 0 .. 1: the last round(strength * steps) steps are made. 0 gives the image back byte for byte; 1 makes
+   * every step, from noise that holds as much of the image as its time has. Default 0.5, with a mask 1.
+   */
+  strength?: number;
+  /**
+   * One byte a pixel: 255 make anew, 0 keep; other values are refused. Needs an image, whose kept pixels come back exactly
+   * (RePaint). At strength 1 the start is noise alone.
+   */
+  mask?: Image | null;
+  /** With a mask: how often each step but the last is made, 1 .. 100. Default 1. Not with 'dpmpp-2m', 'dpmpp-2m-sde', 'unipc'. */
+  resample?: number;
+  /** x_T, planar [networkChannels][networkHeight][networkWidth], instead of the seed's; the seed's generator goes on as if it had drawn it. */
+  noise?: Float32Array | null;
+  /** Another seed, towards whose noise x_T is moved on the arc between the two; noise drawn later is that of `seed`. */
+  variationSeed?: number | bigint | null;
+  /** How far, 0 .. 1; 0 is the noise of `seed`, 1 that of `variationSeed`. Default 0. */
+  variationStrength?: number;
   /** Called after every step. The picture's next step waits for it if it returns a promise. */
   onStep?: (step: StepEvent) => void | Promise<void>;
   /** Put the current x_0 estimate into every StepEvent. Default: true if onStep is given. */
@@ -183,7 +226,7 @@ export interface Recipe {
 export interface StepEvent {
   /** 1 .. steps */
   readonly step: number;
-  /** Network calls of the run: the option `steps`, with 'heun' 2 * steps - 1. */
+  /** Network calls of the run: the steps that are made, with 'heun' and `resample` more (docs/sampling.md). */
   readonly steps: number;
   /** t at which the network was evaluated. */
   readonly timestep: number;
@@ -223,8 +266,19 @@ export interface TraceStep {
 
 /** Every option as it was used. */
 export interface ResolvedOptions {
-  readonly label: number;
+  /** null with classMix. */
+  readonly label: number | null;
+  /** Of a mixture 'cat:0.7+dog:0.3'. */
   readonly labelName: string;
+  readonly classMix: ReadonlyArray<ClassWeight> | null;
+  readonly mixMode: MixModeName;
+  readonly image: Image | null;
+  readonly strength: number;
+  readonly mask: Image | null;
+  readonly resample: number;
+  readonly noise: Float32Array | null;
+  readonly variationSeed: number | bigint | null;
+  readonly variationStrength: number;
   readonly guidanceScale: number;
   readonly guidanceInterval: readonly [tLow: number, tHigh: number];
   readonly guidanceSchedule: GuidanceScheduleName;
@@ -261,10 +315,29 @@ export interface Picture {
   toRGBA(): Uint8ClampedArray;
 }
 
+/** Of DDIM inversion: those of GenerateOptions that have a meaning for it, and the picture. */
+export interface InvertOptions extends Pick<GenerateOptions,
+  'label' | 'classMix' | 'mixMode' | 'guidanceScale' | 'guidanceWeight' | 'guidanceInterval' | 'guidanceSchedule' | 'negativeLabel' |
+  'projection' | 'keepParallel' | 'momentum' | 'normThreshold' | 'rescale' | 'steps' | 'timeGrid' | 'onStep' | 'preview' | 'state' | 'signal'> {
+  image: Image;
+  /** Network calls of each step, 1 .. 100: those after the first make its result more exact. Default 1. */
+  iterations?: number;
+}
+
+export interface Inversion {
+  /** x_T, for the option `noise` of generate. */
+  readonly noise: Float32Array;
+  /** With these (noise among them), generate makes the picture again, as nearly as inversion goes. */
+  readonly options: ResolvedOptions;
+}
+
 export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'onStep'> {
-  /** One or several; with several, `count` pictures of each, label by label. Required without a recipe. */
-  label: string | number | ReadonlyArray<string | number>;
-  /** Pictures per label; seeds are seed, seed + 1, ... (the same for every label). Default 1. */
+  /** One or several; with several, `count` pictures of each, label by label. Required without classMix or a recipe. */
+  label?: string | number | null | ReadonlyArray<string | number>;
+  /**
+   * Pictures per label; seeds are seed, seed + 1, ... (the same for every label). With a variationStrength above 0 the
+   * variationSeed counts up instead. Default 1.
+   */
   count?: number;
   /**
    * Called after every step of every picture, with its place in the order. The steps of one picture come in order; those
@@ -287,6 +360,12 @@ export interface Model {
    * ahead of the reader at most. Leaving the loop stops it.
    */
   generateMany(options: GenerateManyOptions | WithRecipe<GenerateManyOptions> | Recipe): AsyncGenerator<Picture, void, void>;
+  /**
+   * The noise from which sampler 'ddim' with eta 0 makes this picture again, nearly (docs/sampling.md has the errors). With
+   * another label, generate makes the same drawing of another class. guidanceScale is 1 unless given: inversion is less
+   * exact with more.
+   */
+  invert(options: InvertOptions): Promise<Inversion>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
   /** Frees the memory; pending calls reject with code CLOSED. May be called twice. */

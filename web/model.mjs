@@ -7,7 +7,7 @@ import { encode } from './png.mjs';
 import { checkInputs, makeRecipe } from './recipe.mjs';
 import { toRGBA } from './rgba.mjs';
 import {
-  checkGenerateManyOptions, checkGenerateOptions, checkPNGOptions, checkPredictArguments, followingSeed,
+  checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
 } from './validate.mjs';
 
 class Picture {
@@ -63,8 +63,9 @@ export class Model {
     if (inputs.length > 0) await checkInputs(inputs, resolved);
     const total = chosen.length * count;
     const resolve = (index) => {
-      const label = chosen[Math.floor(index / count)];
-      return { label, labelName: this.labels[label], ...resolved, seed: followingSeed(resolved.seed, index % count) };
+      const chosenClass = chosen[Math.floor(index / count)];
+      const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
+      return { ...chosenClass, ...resolved, [counted]: followingSeed(resolved[counted], index % count) };
     };
     const left = new AbortController(); // ends what is under way when the loop does
     const stops = [follow(left, this.#closed.signal), follow(left, signal)];
@@ -83,6 +84,13 @@ export class Model {
     }
   }
 
+  async invert(options) {
+    const { iterations, resolved, signal, onStep, ...views } = checkInvertOptions(options, this.info, this.labels);
+    const run = await this.#call(signal, (combined) => this.#run([resolved], { inversion: iterations, ...views }, combined, onStep));
+    const noise = run.noise[0];
+    return { noise, options: Object.freeze({ ...resolved, image: null, noise: noise.slice() }) };
+  }
+
   async predict(x, t, label) {
     const checked = checkPredictArguments(x, t, label, this.info, this.labels);
     return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal }));
@@ -94,31 +102,37 @@ export class Model {
     this.#host.close();
   }
 
+  /** The pictures of one run; parameters as of #run. */
+  async #make(all, views, signal, onStep) {
+    const traces = views.trace ? all.map(() => []) : [];
+    const keep = async (event, picture) => {
+      traces[picture].push(event.trace);
+      await onStep?.(event, picture);
+    };
+    const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, views.trace ? keep : onStep);
+    const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
+  }
+
   /**
    * One run.
-   * @param {object[]} all resolved options of its pictures, which differ in label and seed alone
-   * @param {{ preview: boolean, state: boolean, trace: boolean }} views what events are to hold
+   * @param {object[]} all resolved options of its pictures, which differ in label and seeds alone
+   * @param {{ inversion: number, preview: boolean, state: boolean, trace: boolean }} views which way, and what events are to hold
    * @param {AbortSignal} signal
    * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
    */
-  async #make(all, views, signal, onStep) {
-    const { label: _label, labelName: _name, seed: _seed, ...shared } = all[0];
-    const pictures = all.map(({ label, seed }) => ({ label, seed }));
-    const request = { pictures, ...shared, ...views };
-    /** @type {object[][]} */
-    const traces = views.trace ? all.map(() => []) : [];
-    const { pixels, stepTime } = await this.#host.generate(request, {
+  #run(all, views, signal, onStep) {
+    const { label: _label, labelName: _name, seed: _seed, variationSeed: _variationSeed, ...shared } = all[0];
+    const pictures = all.map(({ label, seed, variationSeed }) => ({ label, seed, variationSeed }));
+    return this.#host.generate({ pictures, ...shared, ...views }, {
       signal,
-      onStep: !(onStep || views.trace) ? undefined : (async (events) => {
+      onStep: !onStep ? undefined : (async (events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();
-          traces[picture]?.push(event.trace);
-          await onStep?.(event, picture);
+          await onStep(event, picture);
         }
       }),
     });
-    const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
   }
 
   /** work(signal), ended at once by the caller's signal and by close(). */

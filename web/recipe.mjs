@@ -149,9 +149,11 @@ function optionsOf({ model, options }, info, labels, anyModel) {
     throw new PocketDiffusionError('MODEL', `the recipe is for the model ${theirs}, not for ${ours}; anyModel makes another picture with this one`);
   }
   const { labelName, ...usable } = options;
-  // In another model the class of this name may have another number.
-  if (!same && labelName !== labels[usable.label]) usable.label = labelName;
-  if (typeof usable.seed === 'string' && /^\d{1,20}$/.test(usable.seed)) usable.seed = BigInt(usable.seed);
+  // In another model the class of this name may have another number; a mixture has no label.
+  if (!same && usable.label !== null && labelName !== labels[usable.label]) usable.label = labelName;
+  for (const key of ['seed', 'variationSeed']) {
+    if (typeof usable[key] === 'string' && /^\d{1,20}$/.test(usable[key])) usable[key] = BigInt(usable[key]);
+  }
   return usable;
 }
 
@@ -175,6 +177,8 @@ export function withRecipe({ recipe, anyModel = false, ...own }, info, labels, c
     throw argumentError(TypeError, name, 'the recipe was made with one, of which it has the SHA-256 alone: give it again');
   }
   if (own.guidanceWeight !== undefined) delete recorded.guidanceScale; // two names of one option
+  if (own.classMix) delete recorded.label; // and two of what is shown
+  else if (own.label !== undefined && own.label !== null) delete recorded.classMix;
   const named = Object.entries(own).filter(([, value]) => value !== undefined);
   return { options: { ...recorded, ...Object.fromEntries(named) }, inputs };
 }

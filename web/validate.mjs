@@ -1,13 +1,17 @@
 // Checks of arguments. What is wrong becomes a TypeError (wrong type) or a RangeError (right type, wrong value) whose
 // message begins with the argument's name and whose `argument` property is that name.
 
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError, show } from './errors.mjs';
 import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
 const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
 const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
+const MAX_MIX = 8; // PD_MAX_MIX
+const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
+const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
+const MAX_INVERSION = 100; // PD_MAX_INVERSION
 const MAX_WORKERS = 64;
 const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
 const WORKER_TIMEOUT = 60_000;
@@ -104,16 +108,16 @@ export function checkLabel(label, labels, argument = 'label') {
 }
 
 /** @returns {number | bigint} the seed as given; drawn at random if undefined */
-function checkSeed(seed) {
+function checkSeed(seed, argument = 'seed') {
   // mt19937 is seeded with the low 32 bits alone: more would say the same pictures in longer numbers.
   if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
   if (typeof seed === 'bigint') {
-    if (seed < 0n || seed > MAX_SEED) throw wrongValue('seed', `0 to ${MAX_SEED}`, seed);
+    if (seed < 0n || seed > MAX_SEED) throw wrongValue(argument, `0 to ${MAX_SEED}`, seed);
     return seed;
   }
-  if (typeof seed !== 'number') throw wrongType('seed', 'a number or a bigint', seed);
+  if (typeof seed !== 'number') throw wrongType(argument, 'a number or a bigint', seed);
   if (!(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw wrongValue('seed', 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
+    throw wrongValue(argument, 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
   }
   return seed + 0;
 }
@@ -124,14 +128,125 @@ export function followingSeed(seed, index) {
   return typeof seed === 'number' && sum <= Number.MAX_SAFE_INTEGER ? Number(sum) : sum;
 }
 
+// ---- editing and mixing
+
+const EDITING_KEYS = ['image', 'strength', 'mask', 'resample', 'noise', 'variationSeed', 'variationStrength'];
+
+/** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
+const DEFAULT_STRENGTH = 0.5;
+
+const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
+
+function checkPixelArray(argument, pixels, { width, height, channels }) {
+  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
+    throw argumentError(TypeError, argument, `the pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
+  }
+  const length = width * height * channels;
+  if (pixels.length !== length) {
+    throw argumentError(RangeError, argument, `must have ${width} x ${height} x ${channels} = ${length} bytes, not ${pixels.length}`);
+  }
+}
+
+/** 8-bit pixels of the given size, or null; a copy. */
+function checkPixels(argument, value, { width, height, channels }) {
+  if (value === null) return null;
+  checkObject(argument, value);
+  if (value.width !== width || value.height !== height) {
+    throw argumentError(RangeError, argument, `must be ${width} x ${height} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
+  }
+  if ((value.channels ?? channels) !== channels) {
+    throw argumentError(RangeError, argument, `must have ${channels} channel${channels === 1 ? '' : 's'}, not ${show(value.channels)}`);
+  }
+  checkPixelArray(argument, value.pixels, { width, height, channels });
+  return { width, height, channels, pixels: Uint8Array.from(value.pixels) };
+}
+
+function checkMask(value, { width, height }) {
+  const mask = checkPixels('mask', value, { width, height, channels: 1 });
+  const grey = mask?.pixels.findIndex((level) => level !== 0 && level !== 255) ?? -1;
+  if (grey < 0) return mask;
+  const place = `row ${Math.floor(grey / width)}, column ${grey % width}`;
+  throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
+}
+
+/** An array in network space. */
+function checkPlanes(argument, value, { networkChannels, networkHeight, networkWidth }) {
+  if (!isTyped(value, 'Float32Array')) throw wrongType(argument, 'a Float32Array', value);
+  const length = networkChannels * networkHeight * networkWidth;
+  if (value.length !== length) {
+    const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
+    throw argumentError(RangeError, argument, `must have ${length} numbers (${shape}), not ${value.length}`);
+  }
+  return value;
+}
+
+/** x_T, or null; a copy. */
+function checkNoise(value, info) {
+  if (value === null) return null;
+  const wrong = checkPlanes('noise', value, info).findIndex((number) => !Number.isFinite(number));
+  if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${value[wrong]}`);
+  return value.slice();
+}
+
+/** @returns {{ label: number, weight: number }[] | null} */
+function checkMix(value, labels) {
+  if (value === null) return null;
+  if (!Array.isArray(value)) throw wrongType('classMix', 'an array of { label, weight }', value);
+  if (value.length < 2 || value.length > MAX_MIX) {
+    throw argumentError(RangeError, 'classMix', `must have 2 to ${MAX_MIX} classes, not ${value.length}`);
+  }
+  const mix = value.map((each) => {
+    checkKeys('classMix', each, ['label', 'weight']);
+    return {
+      label: checkLabel(each.label, labels, 'classMix'),
+      weight: checkNumber('classMix', each.weight, 0, MAX_MIX_WEIGHT),
+    };
+  });
+  // Weights are rounded to single precision: what is 0 there is 0.
+  if (mix.every(({ weight }) => Math.fround(weight) === 0)) throw argumentError(RangeError, 'classMix', 'must not have weights of 0 alone');
+  return mix;
+}
+
+/** The class or the mixture that a picture is to show. */
+function checkClass(label, classMix, labels) {
+  if (!classMix) {
+    const index = checkLabel(label, labels);
+    return { label: index, labelName: labels[index] };
+  }
+  if (label !== undefined && label !== null) throw argumentError(TypeError, 'label', 'cannot be given together with classMix');
+  return { label: null, labelName: classMix.map((each) => `${labels[each.label]}:${each.weight}`).join('+') };
+}
+
+function checkEditing(options, info) {
+  const { image = null, mask = null, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
+  const checkedImage = checkPixels('image', image, info);
+  const checkedMask = checkMask(mask, info);
+  const { strength = checkedImage && !checkedMask ? DEFAULT_STRENGTH : 1 } = options;
+  return {
+    image: checkedImage,
+    strength: checkNumber('strength', strength, 0, 1),
+    mask: checkedMask,
+    resample: checkWhole('resample', resample, 1, MAX_RESAMPLE),
+    noise: checkNoise(noise, info),
+    variationSeed: variationSeed === null ? null : checkSeed(variationSeed, 'variationSeed'),
+    variationStrength: checkNumber('variationStrength', variationStrength, 0, 1),
+  };
+}
+
 const SAMPLING_KEYS = [
   'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
   'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'trace',
+  'signal', 'recipe', 'anyModel',
 ];
 /** Those that say nothing about the picture. */
 const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
 const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
+const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
+  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', 'trace', 'recipe', 'anyModel',
+  ...EDITING_KEYS].includes(key));
+/** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
+const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 
 /** s, from guidanceScale or from guidanceWeight = s - 1. */
 function checkScale({ guidanceScale, guidanceWeight }, recommended) {
@@ -159,6 +274,7 @@ function checkInterval(interval, timesteps) {
 /** Options that only some samplers and some kinds of guidance have. */
 function checkCombination(resolved) {
   const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
+  const { image, strength, mask, resample, variationSeed, variationStrength } = resolved;
   const refuse = (argument, message) => {
     throw argumentError(RangeError, argument, message);
   };
@@ -167,6 +283,11 @@ function checkCombination(resolved) {
   if (cfgPlusPlus && sampler !== 'ddim') refuse('cfgPlusPlus', 'is an option of the sampler "ddim" alone');
   if (cfgPlusPlus && (momentum !== 0 || normThreshold !== 0)) refuse('cfgPlusPlus', 'goes neither with momentum nor with normThreshold');
   if (guidanceSchedule !== 'constant' && guidanceScale < 1) refuse('guidanceSchedule', `needs a guidanceScale of 1 or more, not ${guidanceScale}`);
+  if (strength !== 1 && !image) refuse('strength', 'needs an image');
+  if (mask && !image) refuse('mask', 'needs an image');
+  if (resample > 1 && !mask) refuse('resample', 'needs a mask');
+  if (resample > 1 && MULTISTEP_SAMPLERS.includes(sampler)) refuse('resample', `goes not with the sampler "${sampler}", which continues from earlier steps`);
+  if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
 }
 
 /** Everything but the label. */
@@ -176,6 +297,7 @@ function checkSampling(options, info, labels) {
   const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
   const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
   const { timeGrid = recommended.timeGrid, guidanceInterval = recommended.guidanceInterval, ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
+  const { classMix = null, mixMode = 'embedding' } = options;
   const onStep = checkFunction('onStep', options.onStep);
   const { preview = Boolean(onStep) } = options;
   const resolved = {
@@ -197,6 +319,9 @@ function checkSampling(options, info, labels) {
     ddpmMean: checkChoice('ddpmMean', ddpmMean, DDPM_MEANS),
     ddpmVariance: checkChoice('ddpmVariance', ddpmVariance, DDPM_VARIANCES),
     seed: checkSeed(options.seed),
+    classMix: checkMix(classMix, labels),
+    mixMode: checkChoice('mixMode', mixMode, MIX_MODES),
+    ...checkEditing(options, info),
   };
   checkCombination(resolved);
   return {
@@ -207,6 +332,22 @@ function checkSampling(options, info, labels) {
     trace: checkBoolean('trace', options.trace ?? false),
     signal: checkSignal('signal', options.signal),
   };
+}
+
+/** One picture's options, recipes apart. */
+function checkPicture(options, info, labels) {
+  const shown = checkClass(options.label, checkMix(options.classMix ?? null, labels), labels);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
+  return { resolved: { ...shown, ...resolved }, ...rest };
+}
+
+/** @param {import('./index.d.ts').InvertOptions} options */
+export function checkInvertOptions(options, info, labels) {
+  checkKeys('options', options, [...INVERTING_KEYS, 'iterations']);
+  const { iterations = 1, guidanceScale = options.guidanceWeight === undefined ? 1 : undefined, ...others } = options;
+  checkPixels('image', options.image ?? undefined, info); // required
+  const sampling = { ...others, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 };
+  return { ...checkPicture(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
 }
 
 /** Options with those of their recipe, if they have one or are one. */
@@ -223,9 +364,7 @@ function unfold(given, extraKeys, info, labels) {
 /** @param {import('./index.d.ts').GenerateOptions | import('./index.d.ts').Recipe} given */
 export function checkGenerateOptions(given, info, labels) {
   const { options, inputs } = unfold(given, [], info, labels);
-  const label = checkLabel(options.label, labels);
-  const { resolved, ...rest } = checkSampling(options, info, labels);
-  return { resolved: { label, labelName: labels[label], ...resolved }, inputs, ...rest };
+  return { inputs, ...checkPicture(options, info, labels) };
 }
 
 /** @param {import('./index.d.ts').GenerateManyOptions | import('./index.d.ts').Recipe} given */
@@ -233,25 +372,20 @@ export function checkGenerateManyOptions(given, info, labels) {
   const { options, inputs } = unfold(given, ['count'], info, labels);
   const list = Array.isArray(options.label) ? options.label : [options.label];
   if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
-  const chosen = list.map((label) => checkLabel(label, labels));
+  const classMix = checkMix(options.classMix ?? null, labels);
+  const chosen = list.map((label) => checkClass(label, classMix, labels));
   const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
   const { resolved, ...rest } = checkSampling(options, info, labels);
-  if (BigInt(resolved.seed) + BigInt(count) - 1n > MAX_SEED) {
-    throw argumentError(RangeError, 'seed', `the last of ${count} seeds would be over ${MAX_SEED}`);
+  const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
+  if (BigInt(resolved[counted]) + BigInt(count) - 1n > MAX_SEED) {
+    throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
   return { chosen, count, resolved, inputs, ...rest };
 }
 
 /** @returns {{ x: Float32Array, t: number, label: number | null }} */
 export function checkPredictArguments(x, t, label, info, labels) {
-  const { networkChannels, networkHeight, networkWidth, timesteps } = info;
-  if (Object.prototype.toString.call(x) !== '[object Float32Array]') throw wrongType('x', 'a Float32Array', x);
-  const length = networkChannels * networkHeight * networkWidth;
-  if (x.length !== length) {
-    const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
-    throw argumentError(RangeError, 'x', `must have ${length} numbers (${shape}), not ${x.length}`);
-  }
-  return { x, t: checkWhole('t', t, 0, timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
+  return { x: checkPlanes('x', x, info), t: checkWhole('t', t, 0, info.timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
 }
 
 const LOAD_KEYS = [
@@ -328,14 +462,8 @@ export function checkImage(image) {
   const width = checkWhole('width', image.width, 1, MAX_PNG_SIDE);
   const height = checkWhole('height', image.height, 1, MAX_PNG_SIDE);
   const channels = checkWhole('channels', image.channels, 1, 4);
-  const { pixels } = image;
-  if (!['[object Uint8Array]', '[object Uint8ClampedArray]'].includes(Object.prototype.toString.call(pixels))) {
-    throw wrongType('pixels', 'a Uint8Array or Uint8ClampedArray', pixels);
-  }
-  if (pixels.length !== width * height * channels) {
-    throw argumentError(RangeError, 'pixels', `must have ${width} x ${height} x ${channels} = ${width * height * channels} bytes, not ${pixels.length}`);
-  }
-  return { width, height, channels, pixels };
+  checkPixelArray('pixels', image.pixels, { width, height, channels });
+  return { width, height, channels, pixels: image.pixels };
 }
 
 /** Images of one shape, at least one. */

@@ -45,7 +45,7 @@ const operations = {
       port.postMessage(makeMessage('step', id, { events }), transfer);
     });
     const value = await host.generate(request, { signal: call.controller.signal, onStep: steps ? onStep : undefined });
-    return { value, transfer: buffersOf(...value.pixels) };
+    return { value, transfer: buffersOf(...value.pixels, ...value.noise) };
   },
 };
 

@@ -70,8 +70,8 @@ export class Core {
     const options = exports.pd_wasm_options_create(this.#model);
     const values = { sampler: 0, steps, guidanceScale, eta: 0 };
     for (const [name, key] of Object.entries(OPTIONS)) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
-    const records = new DataView(new ArrayBuffer(16 * pictures)); // pd_picture
-    for (let i = 0; i < pictures; i++) records.setBigUint64(16 * i + 8, BigInt(this.#seed++), true);
+    const records = new DataView(new ArrayBuffer(24 * pictures)); // pd_picture
+    for (let i = 0; i < pictures; i++) records.setBigUint64(24 * i + 8, BigInt(this.#seed++), true);
     const address = store(exports, records);
     const run = exports.pd_wasm_run_start(this.#model, options, address, pictures);
     if (run === 0) this.#fail();

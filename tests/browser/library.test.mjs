@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { modelPath, modelPaths, nativeHashes, requests } from '../native_pictures.mjs';
+import { modelPath, modelPaths, nativeHashes, optionsOf, requests } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
@@ -30,6 +30,7 @@ for (const name of BROWSERS) {
     let troubles;
     before(async () => {
       site = await serveSite();
+      site.extra.set('request_options.mjs', { type: 'text/javascript', body: `export ${optionsOf}` });
       for (const [model, path] of Object.entries(modelPaths)) {
         if (path !== modelPath) site.extra.set(`${model}.gguf`, { type: 'application/octet-stream', body: readFileSync(path) });
       }
@@ -61,9 +62,10 @@ for (const name of BROWSERS) {
         const models = {};
         for (const name of names) models[name] = name === 'doodles' ? model : await load(new URL(`${name}.gguf`, location.href));
         const found = [];
-        for (const { model: name, ...options } of all) {
-          if (typeof options.seed === 'string') options.seed = BigInt(options.seed);
-          found.push(await pixelHash(await models[name].generate(options)));
+        const { optionsOf } = await import(new URL('request_options.mjs', location.href).href);
+        for (const request of all) {
+          const asked = models[request.model];
+          found.push(await pixelHash(await asked.generate(optionsOf(request, asked.info))));
         }
         return found;
       }, requests, Object.keys(modelPaths));

@@ -28,7 +28,7 @@ typedef struct work {
 static pd_status do_run(work *w, pd_error *error)
 {
     pd_options options;
-    const pd_picture picture = {1, 0, 42};
+    const pd_picture picture = {1, 0, 42, 0};
     pd_run *run = (pd_run *)w; /* not NULL: must be set to it */
     CHECK(pd_options_init(w->model, &options) == PD_OK);
     options.sampler = w->sampler;

@@ -78,7 +78,7 @@ static void test_trajectories(pd_model *model)
     int different = 0, far = 0;
     for (int32_t left = take_int(); left > 0; left--) {
         pd_options options;
-        pd_picture picture = {0, 0, 0};
+        pd_picture picture = {0, 0, 0, 0};
         pd_run *run = NULL;
         CHECK(pd_options_init(model, &options) == PD_OK);
         picture.label = take_int();
@@ -160,7 +160,7 @@ static void test_repeated_start(const unsigned char *bytes, size_t size)
         options.negative_label = turn == 4 ? 1 : PD_LABEL_NULL;
         options.momentum = turn == 4 ? -0.5f : 0.0f;
         for (int32_t i = 0; i < COUNT; i++) /* some as before, some new, one twice */
-            pictures[i] = (pd_picture){i % 3, 0, (uint64_t)(i % (COUNT - 1) + turn / 2 * 2)};
+            pictures[i] = (pd_picture){i % 3, 0, (uint64_t)(i % (COUNT - 1) + turn / 2 * 2), 0};
         follow(fresh, &options, pictures, COUNT, expected);
         follow(used, &options, pictures, COUNT, states);
         CHECK(memcmp(states, expected, sizeof states) == 0);
@@ -180,7 +180,7 @@ static void test_independence(pd_model *model)
     pd_run *abandoned = NULL;
     CHECK(pd_options_init(model, &options) == PD_OK);
     options.steps = 3;
-    for (int32_t i = 0; i < COUNT; i++) pictures[i] = (pd_picture){i % 3, 0, (uint64_t)i * 77u};
+    for (int32_t i = 0; i < COUNT; i++) pictures[i] = (pd_picture){i % 3, 0, (uint64_t)i * 77u, 0};
     generate(model, &options, pictures, COUNT, together);
     CHECK(pd_run_start(model, &options, pictures, 2, &abandoned, NULL) == PD_OK);
     CHECK(pd_run_step(abandoned, NULL) == PD_OK);
@@ -196,7 +196,7 @@ static void test_refusals(pd_model *model)
     pd_options good, bad;
     pd_error error;
     pd_run *run = NULL;
-    const pd_picture picture = {0, 0, 0};
+    const pd_picture picture = {0, 0, 0, 0};
     CHECK(pd_options_init(model, &good) == PD_OK);
 #define REFUSED(field, value, expected)                                              \
     do {                                                                             \
@@ -238,7 +238,7 @@ static void test_refusals(pd_model *model)
 #undef REFUSED
     const int32_t bad_labels[] = {-1, 3, INT32_MIN, PD_LABEL_NULL};
     for (int i = 0; i < 4; i++) {
-        const pd_picture wrong = {bad_labels[i], 0, 0};
+        const pd_picture wrong = {bad_labels[i], 0, 0, 0};
         CHECK(pd_run_start(model, &good, &wrong, 1, &run, &error) == PD_LABEL);
     }
     CHECK(pd_run_start(NULL, &good, &picture, 1, &run, NULL) == PD_ARG);
@@ -271,7 +271,7 @@ static void test_nonfinite(pd_model *model)
     for (int i = 0; i < VALUES; i++) x[i] = i == 9 ? INFINITY : 0.5f;
     CHECK(pd_model_predict(model, x, 3, 0, prediction, NULL) == PD_OK);
     pd_options options;
-    const pd_picture picture = {1, 0, 5};
+    const pd_picture picture = {1, 0, 5, 0};
     static uint8_t first[PIXELS], second[PIXELS];
     CHECK(pd_options_init(model, &options) == PD_OK);
     options.steps = 2;
@@ -286,7 +286,7 @@ static void test_planes(pd_model *model)
 {
     static float x[VALUES], values[VALUES], prediction[VALUES];
     static uint8_t pixels[PIXELS], traced[PIXELS], plain[2 * PIXELS];
-    const pd_picture pictures[] = {{1, 0, 5}, {2, 0, 6}};
+    const pd_picture pictures[] = {{1, 0, 5, 0}, {2, 0, 6, 0}};
     const int32_t labels[] = {1, 2};
     pd_options options;
     pd_run *run;

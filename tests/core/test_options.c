@@ -22,7 +22,7 @@ static void generate(const pd_options *options, float state[VALUES], uint8_t pix
 {
     pd_run *run = NULL;
     pd_error error = {0};
-    CHECK(pd_run_start(model, options, &(pd_picture){1, 0, 7}, 1, &run, &error) == PD_OK);
+    CHECK(pd_run_start(model, options, &(pd_picture){1, 0, 7, 0}, 1, &run, &error) == PD_OK);
     if (!run) fprintf(stderr, "%s\n", error.message);
     while (pd_run_steps_done(run) < pd_run_steps_total(run)) {
         CHECK(pd_run_step(run, &error) == PD_OK);
@@ -82,7 +82,7 @@ static void test_arguments(void)
     float x[VALUES] = {0};
     uint8_t pixels[PIXELS];
     CHECK(pd_options_init(NULL, &options) == PD_ARG && pd_options_init(model, NULL) == PD_ARG);
-    CHECK(pd_run_start(model, &options, &(pd_picture){0, 1, 0}, 1, &run, NULL) == PD_ARG && !run); /* reserved */
+    CHECK(pd_run_start(model, &options, &(pd_picture){0, 1, 0, 0}, 1, &run, NULL) == PD_ARG && !run); /* reserved */
     pd_model *none = model;
     CHECK(pd_model_load(NULL, 100, &none, NULL) == PD_ARG && !none);
     CHECK(pd_model_load("GGUF", 4, NULL, NULL) == PD_ARG);
@@ -94,7 +94,7 @@ static void test_arguments(void)
     CHECK(pd_run_state(NULL, 0, x, VALUES, NULL) == PD_ARG);
     CHECK(pd_run_preview(NULL, 0, pixels, PIXELS, NULL) == PD_ARG);
     CHECK(pd_run_finish(NULL, 0, pixels, PIXELS, NULL) == PD_ARG);
-    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, NULL) == PD_OK);
+    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0, 0}, 1, &run, NULL) == PD_OK);
     CHECK(pd_run_state(run, -1, x, VALUES, NULL) == PD_ARG);
     CHECK(pd_run_state(run, 1, x, VALUES, NULL) == PD_ARG);
     CHECK(pd_run_state(run, 0, x, VALUES - 1, NULL) == PD_BUFFER);
@@ -195,7 +195,7 @@ static void test_kept_predictions(void)
         pd_options options = defaults();
         pd_run *run = NULL;
         options.guidance_scale = (float)scale;
-        CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, NULL) == PD_OK);
+        CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0, 0}, 1, &run, NULL) == PD_OK);
         CHECK(pd_run_keep_predictions(run, NULL) == PD_OK && pd_run_step(run, NULL) == PD_OK);
         CHECK(pd_run_has_plane(run, PD_PLANE_CONDITIONAL) == (scale == 1));
         CHECK(pd_run_has_plane(run, PD_PLANE_NULL) == (scale == 0));

@@ -81,7 +81,7 @@ static void expect_sampled(const char *name, int32_t channels)
     uint8_t pixels[256];
     CHECK(info->channels == channels && pd_options_init(model, &options) == PD_OK);
     options.steps = 1;
-    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, &error) == PD_OK);
+    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0, 0}, 1, &run, &error) == PD_OK);
     CHECK(pd_run_step(run, &error) == PD_OK);
     CHECK(pd_run_finish(run, 0, pixels, sizeof pixels, &error) == PD_OK);
     pd_run_free(run);
@@ -95,7 +95,7 @@ static void expect_not_sampled(const char *name, const char *word)
     pd_options options;
     pd_run *run = NULL;
     CHECK(pd_options_init(model, &options) == PD_OK);
-    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, &error) == PD_CONFIG && !run);
+    CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0, 0}, 1, &run, &error) == PD_CONFIG && !run);
     CHECK(strstr(error.message, word));
     pd_model_free(model);
 }
@@ -116,7 +116,7 @@ static void test_overflow(void)
         options.ddpm_mean = where == BIAS ? PD_DDPM_MEAN_NOISE : PD_DDPM_MEAN_X0;
         options.guidance_scale = where == BIAS ? 1.0f : 3.0f;
         options.steps = 1;
-        CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0}, 1, &run, &error) == PD_OK);
+        CHECK(pd_run_start(model, &options, &(pd_picture){0, 0, 0, 0}, 1, &run, &error) == PD_OK);
         CHECK(pd_run_step(run, &error) == PD_NONFINITE && strstr(error.message, "step 1"));
         CHECK(pd_run_step(run, &error) == PD_STATE && !pd_run_has_plane(run, PD_PLANE_X0));
         CHECK(pd_run_preview(run, 0, pixels, sizeof pixels, &error) == PD_STATE);

@@ -18,6 +18,7 @@ const ARROWS = {
   elementary: [],
   random: ['elementary'],
   guidance: ['pocket_diffusion', 'elementary'],
+  edit: [...BASE, 'elementary'],
   image: ['elementary'],
   kernels: ['elementary'],
   status: ['pocket_diffusion'],
@@ -30,7 +31,7 @@ const ARROWS = {
   config: [...FILE, 'schedule'],
   model: [...FILE, 'config', 'schedule', 'elementary', 'kernels', 'start_cache'],
   unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'start_cache'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'start_cache'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'start_cache', 'edit'],
   wasm_exports: [...BASE, 'memory'],
 };
 

@@ -5,7 +5,7 @@ import { lstatSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, sy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { load, readRecipe, version } from 'pocket-diffusion';
+import { encodePNG, load, readRecipe, version } from 'pocket-diffusion';
 import { doodlesPath, hash, root, tinyBytes, tinyPath, withServer } from './helpers.mjs';
 import { decodePNG } from './png_reader.mjs';
 
@@ -49,7 +49,8 @@ test('--version and --help', async () => {
   assert.equal(String(await succeeds(run(['--version']))), `${version}\n`);
   assert.match(String(await succeeds(run(['--help']))), /generate[^]*\n {2}sweep[^]*\n {2}recipe.*\n {2}info/);
   const help = String(await succeeds(run(['generate', '--help'])));
-  for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json']) {
+  for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json',
+    'mix', 'mix-mode', 'image', 'strength', 'mask', 'resample', 'variation-seed', 'variation-strength', 'invert', 'invert-label', 'invert-iterations']) {
     assert.match(help, new RegExp(`--${option}\\b`));
   }
 });
@@ -64,6 +65,68 @@ test('one picture to a file, the same as from the library', async () => {
     label: 'square', guidanceScale: 2.5, projection: true, rescale: 0.5, steps: 2, sampler: 'ddim', eta: 0.5, seed: 9,
   });
   assert.deepEqual(decodePNG(readFileSync(output)), { width: 16, height: 16, channels: 1, pixels });
+});
+
+/** Writes a PNG of 16 x 16 pixels, levelOf(row, column) in each of its channels. */
+async function writePNG(name, levelOf, channels = 1, side = 16) {
+  const pixels = Uint8Array.from({ length: side * side * channels }, (_, i) => {
+    const pixel = Math.floor(i / channels);
+    return levelOf(Math.floor(pixel / side), pixel % side, i % channels);
+  });
+  const image = { width: side, height: side, channels, pixels };
+  writeFileSync(inFolder(name), await encodePNG(image));
+  return { ...image, file: inFolder(name) };
+}
+const slope = (row, column) => 16 * row + column;
+const disc = (row, column) => (Math.hypot(row - 7, column - 8) < 5 ? 255 : 0);
+
+test('mixtures, pictures, masks, variations and inversion, the same as from the library', async () => {
+  const [image, mask] = [await writePNG('image.png', slope), await writePNG('mask.png', disc)];
+  const model = await load(tinyPath);
+  const inverted = { image, label: 'circle', steps: 2, iterations: 3 };
+  const { noise } = await model.invert(inverted);
+  for (const [args, options] of [
+    [['--label', '1', '--image', image.file, '--strength', '0.5'], { label: 1, image, strength: 0.5 }],
+    [['--label', '1', '--image', image.file, '--mask', mask.file, '--resample', '2'], { label: 1, image, mask, resample: 2 }],
+    [['--label', '1', '--variation-seed', '3', '--variation-strength', '0.25'], { label: 1, variationSeed: 3, variationStrength: 0.25 }],
+    [['--mix', 'square:0.7, 2:0.3', '--mix-mode', 'prediction'], { classMix: [{ label: 1, weight: 0.7 }, { label: 2, weight: 0.3 }], mixMode: 'prediction' }],
+    [['--label', '1', '--invert', image.file, '--invert-label', 'circle', '--invert-iterations', '3'], { label: 1, noise }],
+  ]) {
+    const png = await succeeds(generate(...args, '--seed', '4', '--output', '-'));
+    assert.deepEqual(decodePNG(png).pixels, (await model.generate({ ...options, seed: 4, steps: 2 })).pixels, args.join(' '));
+  }
+  const strength0 = decodePNG(await succeeds(generate('--label', '0', '--image', image.file, '--strength', '0', '--output', '-')));
+  assert.deepEqual(strength0.pixels, image.pixels);
+  const [described] = JSON.parse(await succeeds(generate('--label', '0', '--image', image.file, '--json'))).pictures;
+  assert.deepEqual(described.image, { width: 16, height: 16, channels: 1, pixelsSHA256: hash(image.pixels) });
+});
+
+test('colours that are grey will do; other files are refused by the name of the option', async () => {
+  const grey = await writePNG('rgb.png', slope, 3);
+  await succeeds(generate('--label', '0', '--image', grey.file, '--output', '-'));
+  const colour = await writePNG('colour.png', (row, column, channel) => 60 * channel, 3);
+  const clear = await writePNG('clear.png', (row, column, channel) => (channel === 3 ? row : 9), 4);
+  const small = await writePNG('small.png', slope, 1, 8);
+  writeFileSync(inFolder('broken.png'), readFileSync(grey.file).subarray(0, 60));
+  const image = (file) => generate('--label', '0', '--image', file, '--output', inFolder('refused.png'));
+  await failsWith(2, image(colour.file), /image: .*colour\.png: has colours/);
+  await failsWith(2, image(clear.file), /image: .*clear\.png: is transparent/);
+  await failsWith(2, image(small.file), /image: must be 16 x 16 pixels.*not 8 x 8/);
+  await failsWith(2, image(inFolder('broken.png')), /image: .*broken\.png: not a usable PNG/);
+  await failsWith(2, image(inFolder('nowhere.png')), /image: .*nowhere\.png: cannot be read \(ENOENT\)/);
+  await failsWith(2, generate('--label', '0', '--image', grey.file, '--mask', grey.file, '--output', '-'), /mask: must hold 255/);
+  assert.ok(!readdirSync(folder).includes('refused.png'));
+});
+
+test('wrong combinations of editing options', async () => {
+  await failsWith(2, generate('--output', '-'), /--label.*--mix/);
+  await failsWith(2, generate('--label', '0', '--mix', '0:1,1:1', '--output', '-'), /--mix.*--label/);
+  await failsWith(2, generate('--mix', 'circle', '--output', '-'), /CLASS:WEIGHT/);
+  await failsWith(2, generate('--mix', 'circle:1,cube:1', '--output', '-'), /classMix: no class "cube"/);
+  await failsWith(2, generate('--label', '0', '--invert', 'a.png', '--image', 'b.png', '--output', '-'), /--invert and --image/);
+  await failsWith(2, generate('--label', '0', '--invert-label', '1', '--output', '-'), /--invert-label/);
+  await failsWith(2, generate('--mix', '0:1,1:1', '--invert', 'a.png', '--output', '-'), /--invert-label/);
+  await failsWith(2, generate('--label', '0', '--strength', '0.5', '--output', '-'), /strength: needs an image/);
 });
 
 test('to standard output', async () => {
@@ -117,7 +180,9 @@ test('--json: the options as used and hashes of the pixels', async () => {
     label: 1, labelName: 'square', guidanceScale: 3, guidanceInterval: [0, 99], guidanceSchedule: 'constant', negativeLabel: null,
     cfgPlusPlus: false, projection: false, keepParallel: 0, momentum: 0, normThreshold: 0, rescale: 0, dynamicThreshold: 0, steps: 2,
     sampler: 'ddim', timeGrid: 'linear', eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior',
-    seed: '18446744073709551615', pixelsSHA256: hash(pixels),
+    seed: '18446744073709551615', classMix: null, mixMode: 'embedding', image: null, strength: 1, mask: null,
+    resample: 1, noise: null, variationSeed: null, variationStrength: 0,
+    pixelsSHA256: hash(pixels),
   }]);
   assert.deepEqual(report.outputs, [{ file: output, width: 16, height: 16, channels: 1, pixelsSHA256: hash(pixels) }]);
   const without = JSON.parse(await succeeds(generate('--label', '1', '--count', '2', '--json')));
@@ -191,6 +256,39 @@ test('--from makes the same bytes again: pictures, sheets, films, recipes in JSO
   const [{ options }] = [readRecipe(await succeeds(from('--from', 'first.png', ...changed, '--output', '-')))];
   assert.deepEqual(options, { ...readRecipe(bytes('first.png')).options, label: 2, labelName: 'triangle', guidanceScale: 5, projection: false, negativeLabel: null });
   assert.equal(readRecipe(await succeeds(from('--from', 'first.png', '--no-recipe', '--output', '-'))), null);
+});
+
+test('--from with a mixture, a variation, pictures and inversion', async () => {
+  const [image, mask] = [await writePNG('image.png', slope), await writePNG('mask.png', disc)];
+  const from = (file, ...args) => run(['generate', '--model', tinyPath, '--from', file, '--output', '-', ...args]);
+  const inputs = ['--image', image.file, '--mask', mask.file];
+  const inversion = ['--invert', image.file, '--invert-iterations', '2'];
+  for (const [args, again] of [
+    [['--mix', 'square:2,0:1', '--count', '2'], []],
+    [['--label', '0,1', '--variation-seed', '18446744073709551000', '--variation-strength', '0.5', '--count', '2'], []],
+    [['--label', '0', ...inputs, '--strength', '0.7'], inputs],
+    [['--label', '0', ...inversion], inversion],
+  ]) {
+    const first = await succeeds(generate('--seed', '4', ...args, '--output', 'edited.png').then((result) => ({ ...result, stdout: readFileSync(inFolder('edited.png')) })));
+    assert.deepEqual(await succeeds(from('edited.png', ...again)), first, args.join(' '));
+  }
+  await failsWith(2, from('edited.png'), /noise: the recipe was made with one/);
+  await failsWith(2, from('edited.png', '--invert', mask.file), /noise: is not the one/);
+  const mixed = readRecipe(await succeeds(from('edited.png', '--mix', '1:1,2:1', ...inversion, '--invert-label', '0')));
+  assert.deepEqual([mixed.options.label, mixed.options.classMix[1]], [null, { label: 2, weight: 1 }]);
+});
+
+test('sweep of mixtures, strengths and variations of a picture', async () => {
+  const image = await writePNG('image.png', slope);
+  const sweep = (...args) => run(['sweep', '--model', tinyPath, '--steps', '2', '--seed', '6', ...args]);
+  await succeeds(sweep('--image', image.file, '--rows', 'mix=0:1,1:0;0:1,1:1', '--columns', 'strength=0.5,1', '--output', 'mixes.png'));
+  await succeeds(run(['sweep', '--model', tinyPath, '--from', 'mixes.png', '--image', image.file, '--output', 'again.png']));
+  assert.deepEqual(readFileSync(inFolder('again.png')), readFileSync(inFolder('mixes.png')));
+  await succeeds(sweep('--label', '0', '--variation-seed', '3', '--rows', 'variation-strength=0,0.5', '--output', 'variations.png'));
+  await failsWith(2, sweep('--label', '0', '--rows', 'mix=0:1,1:1', '--output', 'never.png'), /label: cannot be given together/);
+  await failsWith(2, sweep('--label', '0', '--rows', 'image=a.png', '--output', 'never.png'), /no option "image"/);
+  await failsWith(2, sweep('--rows', 'mix=0:1,9:1', '--output', 'never.png'), /classMix/);
+  await failsWith(2, generate('--label', '0', '--image', image.file, '--strength', '0', '--film', 'never.png'), /no step/);
 });
 
 test('--from: what cannot be used', async () => {

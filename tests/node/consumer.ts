@@ -2,6 +2,7 @@
 // "@ts-expect-error" must not compile.
 import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
+  type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
   type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
 } from 'pocket-diffusion';
@@ -85,14 +86,32 @@ export async function guided(model: Model, x: Float32Array): Promise<Float32Arra
   return conditional.map((value, i) => 3 * value - 2 * unconditional[i]!);
 }
 
+export async function edit(model: Model, image: Image, mask: Image): Promise<Picture[]> {
+  const mixMode: MixModeName = 'prediction';
+  const classMix: ClassWeight[] = [{ label: 'cat', weight: 0.7 }, { label: 6, weight: 0.3 }];
+  const request: InvertOptions = { image, label: 'cat', steps: 50, guidanceScale: 1 };
+  const { noise, options }: Inversion = await model.invert(request);
+  const painted = await model.generate({ label: 'cat', image, mask, strength: 0.8, resample: 5, sampler: 'ddpm' });
+  return [
+    painted,
+    await model.generate({ classMix, mixMode, variationSeed: 3n, variationStrength: 0.1 }),
+    await model.generate({ label: 'dog', noise, steps: options.steps }),
+    await model.generate({ label: 'dog', image: painted, strength: 0.3 }),
+  ];
+}
+
 export function explain(error: unknown): string {
   if (error instanceof PocketDiffusionError) return `${error.code} ${error.status} ${error.offset}`;
   return String(error);
 }
 
 export async function wrong(model: Model): Promise<void> {
-  // @ts-expect-error the label is required
-  await model.generate({ seed: 1 });
+  // @ts-expect-error options are required
+  await model.generate();
+  // @ts-expect-error a mixture names its weights
+  await model.generate({ classMix: ['cat', 'dog'] });
+  // @ts-expect-error inversion is of an image
+  await model.invert({ label: 0 });
   // @ts-expect-error one picture has one label
   await model.generate({ label: [0, 1] });
   // @ts-expect-error no such sampler

@@ -45,7 +45,8 @@ test('a picture carries its size, its pixels and every option', async () => {
     label: 2, labelName: 'triangle', guidanceScale: 3, guidanceInterval: [0, 99], guidanceSchedule: 'constant',
     negativeLabel: null, cfgPlusPlus: false, projection: false, keepParallel: 0, momentum: 0, normThreshold: 0, rescale: 0,
     dynamicThreshold: 0, steps: 20, sampler: 'ddim', timeGrid: 'linear', eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior',
-    seed: 2n ** 64n - 1n,
+    seed: 2n ** 64n - 1n, classMix: null, mixMode: 'embedding', image: null, strength: 1, mask: null,
+    resample: 1, noise: null, variationSeed: null, variationStrength: 0,
   });
   assert.deepEqual((await model.generate({
     label: picture.options.labelName, seed: picture.options.seed, steps: 20,

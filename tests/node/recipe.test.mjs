@@ -129,6 +129,39 @@ test('bytes among the options are recorded by their SHA-256, and must be the sam
   await assert.rejects(checkInputs(inputs, { ...options, image: { ...image, pixels: Uint8Array.of(1, 3) } }), { name: 'RangeError', argument: 'image' });
 });
 
+test('mixtures, variations and inputs come back through JSON', async () => {
+  const again = async (made, inputs = {}) => {
+    const recipe = JSON.parse(JSON.stringify(readRecipe(await made.toPNG())));
+    assert.deepEqual(await (await model.generate({ recipe, ...inputs })).toPNG(), await made.toPNG());
+    return recipe;
+  };
+  const { label: _label, ...others } = OPTIONS;
+  const mixed = await model.generate({ ...others, classMix: [{ label: 'square', weight: 0.25 }, { label: 2, weight: 1 }], mixMode: 'prediction' });
+  const mixRecipe = await again(mixed);
+  assert.equal(mixRecipe.options.label, null);
+  await again(await model.generate({ ...OPTIONS, variationSeed: 2n ** 60n, variationStrength: 0.25 }));
+
+  const image = { width: 16, height: 16, pixels: Uint8Array.from({ length: 256 }, (_, index) => index) };
+  const mask = { width: 16, height: 16, pixels: image.pixels.map((level) => (level > 99 ? 255 : 0)) };
+  const noise = Float32Array.from({ length: 256 }, (_, index) => Math.sin(index * index));
+  const painted = await model.generate({ ...OPTIONS, image, mask, strength: 0.8, resample: 2 });
+  const { options } = await again(painted, { image, mask });
+  assert.deepEqual(options.image, { width: 16, height: 16, channels: 1, pixels: { sha256: hash(image.pixels) } });
+  await again(await model.generate({ ...OPTIONS, noise }), { noise });
+  await assert.rejects(model.generate({ recipe: painted.recipe, image }), { name: 'TypeError', argument: 'mask' });
+  const other = { ...image, pixels: image.pixels.map((level) => level ^ 1) };
+  await assert.rejects(model.generate({ recipe: painted.recipe, image: other, mask }), { name: 'RangeError', argument: 'image' });
+
+  const single = await model.generate({ recipe: mixRecipe, label: 'square' });
+  assert.deepEqual([single.options.label, single.options.classMix], [1, null]);
+  assert.deepEqual(single.pixels, picture.pixels);
+  const { classMix } = mixRecipe.options;
+  const remixed = await model.generate({ recipe: picture.recipe, classMix, mixMode: 'prediction' });
+  assert.deepEqual(remixed.pixels, mixed.pixels);
+  const elsewhere = { ...mixRecipe, model: { name: 'Other', sha256: '0'.repeat(64) } };
+  assert.deepEqual((await model.generate({ recipe: elsewhere, anyModel: true })).pixels, mixed.pixels);
+});
+
 test('readRecipe refuses what is damaged, cut off, compressed, twice there or too large', () => {
   const refused = (bytes, pattern) => assert.throws(() => readRecipe(bytes), (error) => {
     assert.match(error.message, pattern);

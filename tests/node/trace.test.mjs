@@ -86,3 +86,25 @@ test('workers, several pictures together and pixel unshuffle: the same traces', 
 test('wrong types are refused', async () => {
   await assert.rejects(model.generate({ ...OPTIONS, trace: 1 }), { name: 'TypeError', argument: 'trace' });
 });
+
+test('with editing: every call of RePaint, none at strength 0, a mixture of predictions as their sum', async () => {
+  const pixels = Uint8Array.from({ length: 256 }, (_, index) => index);
+  const image = { width: 16, height: 16, pixels };
+  const mask = { width: 16, height: 16, pixels: pixels.map((index) => (index % 16 > 4 ? 255 : 0)) };
+  const states = [];
+  const options = { ...OPTIONS, image, mask, resample: 3, trace: true, state: true, onStep: ({ state }) => states.push(state) };
+  const { trace } = await model.generate(options);
+  assert.equal(trace.length, 10);
+  assert.deepEqual(trace.slice(1).map(({ x }) => x.values), states.slice(0, -1));
+  for (const { x, timestep, conditional } of trace) assert.deepEqual(conditional.values, await model.predict(x.values, timestep, 1));
+  for (const { x0 } of trace) assert.ok(mask.pixels.every((level, index) => level === 255 || x0.pixels[index] === pixels[index]));
+
+  assert.deepEqual((await model.generate({ ...OPTIONS, image, strength: 0, trace: true })).trace, []);
+
+  const classMix = [{ label: 0, weight: 3 }, { label: 2, weight: 1 }];
+  const mixed = await model.generate({ ...OPTIONS, label: undefined, classMix, mixMode: 'prediction', trace: true });
+  for (const { x, timestep, conditional } of mixed.trace) {
+    const [first, second] = [await model.predict(x.values, timestep, 0), await model.predict(x.values, timestep, 2)];
+    conditional.values.forEach((value, i) => assert.ok(Math.abs(value - (0.75 * first[i] + 0.25 * second[i])) < 1e-5));
+  }
+});

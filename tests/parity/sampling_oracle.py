@@ -5,8 +5,9 @@ every other solver by the scheduler of the same name in `diffusers`. Options hav
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -25,6 +26,8 @@ from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_eule
 from verify import Subject
 
 Options = dict[str, Any]
+# What becomes of x after a step that leads to the given time.
+Edit = Callable[[torch.Tensor, int], torch.Tensor]
 
 
 # ---- time grids -------------------------------------------------------------
@@ -58,6 +61,16 @@ def time_grid(abar: np.ndarray, steps: int, grid: str) -> list[int]:
 # ---- guidance ---------------------------------------------------------------
 
 
+def with_mixed_class(unet: torch.nn.Module, mix: list[dict[str, Any]]) -> torch.nn.Module:
+    """The network with one more class, the last, whose embedding is the weighted mean of some others."""
+    table = unet.classes_emb.weight
+    total = sum(each["weight"] for each in mix)
+    row = sum(each["weight"] / total * table[each["label"]] for each in mix)
+    mixed = copy.deepcopy(unet)
+    mixed.classes_emb = torch.nn.Embedding.from_pretrained(torch.cat([table, row[None]]))
+    return mixed
+
+
 class Guidance:
     """Guided predictions of one run."""
 
@@ -66,6 +79,9 @@ class Guidance:
         self.index = 0
         momentum = options.get("momentum", 0)
         self.buffer = MomentumBuffer(momentum) if momentum else None
+        self.mix = options.get("classMix")
+        self.by_prediction = options.get("mixMode") == "prediction"
+        self.mixed = with_mixed_class(self.unet, self.mix) if self.mix and not self.by_prediction else None
 
     def _scale(self, t: int) -> float:
         low, high = self.options.get("guidanceInterval", (0, 10**9))
@@ -76,11 +92,19 @@ class Guidance:
         factor = {"constant": 1.0, "linear": 2 * p, "cosine": 1 - math.cos(math.pi * p)}
         return 1 + factor[self.options.get("guidanceSchedule", "constant")] * (scale - 1)
 
+    def _conditional(self, x: torch.Tensor, t: int) -> torch.Tensor:
+        if not self.mix:
+            return reference.forward(self.unet, x, t, self.options["label"])
+        if self.mixed is not None:
+            return reference.forward(self.mixed, x, t, self.mixed.classes_emb.num_embeddings - 1)
+        total = sum(each["weight"] for each in self.mix)
+        return sum(each["weight"] / total * reference.forward(self.unet, x, t, each["label"]) for each in self.mix)
+
     def __call__(self, x: torch.Tensor, t: int) -> torch.Tensor:
         """x: [C, H, W], float32. One call for each network evaluation, in order."""
         options, scale = self.options, self._scale(t)
         self.index += 1
-        conditional = reference.forward(self.unet, x, t, options["label"])[None]
+        conditional = self._conditional(x, t)[None]
         if scale == 1.0:
             return conditional[0]
         null = reference.forward(self.unet, x, t, options.get("negativeLabel"))[None]
@@ -155,7 +179,9 @@ def _in_double() -> Iterator[None]:
         yield
 
 
-def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: torch.Tensor) -> list[torch.Tensor]:
+def _by_scheduler(
+    subject: Subject, options: Options, times: list[int], noise: torch.Tensor, edit: Edit | None = None
+) -> list[torch.Tensor]:
     abar, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     sampler = options["sampler"]
     level = [math.sqrt((1 - abar[t]) / abar[t]) for t in times] + [0.0]
@@ -171,34 +197,49 @@ def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: t
         output = (x - x0) / math.sqrt((1 - abar[t]) / abar[t]) if in_sigma_space else x0
         with _in_double():
             x = scheduler.step(output[None], scheduler.timesteps[i], x[None], return_dict=False)[0][0]
-        states.append((x / amplitude[i + 1]).float())
+        ours = x / amplitude[i + 1]
+        ends_step = i + 1 == len(visited) or sampler != "heun" or i % 2 == 1
+        if edit and ends_step:
+            ours = edit(ours.float(), ([*visited, -1])[i + 1]).double()
+            x = ours * amplitude[i + 1]
+        states.append(ours.float())
     return states
 
 
-def _ddim_or_ddpm(subject: Subject, options: Options, times: list[int], x: torch.Tensor) -> list[torch.Tensor]:
-    """DDIM as the reference has it, DDPM as Ho et al. 2020, section 3, has it: both over the visited times."""
+def ddim_or_ddpm_step(
+    subject: Subject, options: Options, guidance: Guidance, x: torch.Tensor, t: int, t_next: int
+) -> torch.Tensor:
+    """DDIM as the reference has it, DDPM as Ho et al. 2020, section 3, has it, from t to any earlier time."""
     table, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
-    guidance = Guidance(subject, options, len(times))
-    states = []
+    abar, abar_next = float(table[t]), float(table[t_next]) if t_next >= 0 else 1.0
+    alpha, beta = abar / abar_next, 1 - abar / abar_next
+    prediction = guidance(x, t)
+    raw = raw_x0(objective, abar, x, prediction)
+    x0 = estimate_x0(options, raw)
+    z = torch.randn(1, *x.shape)[0] if t_next >= 0 else torch.zeros_like(x)
+    if options["sampler"] == "ddim":
+        eps = prediction if objective == "pred_noise" else (x - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
+        sigma = options.get("eta", 0.0) * math.sqrt((1 - abar_next) / (1 - abar) * (1 - alpha))
+        return math.sqrt(abar_next) * x0 + math.sqrt(max(1 - abar_next - sigma**2, 0)) * eps + sigma * z if t_next >= 0 else x0
+    if options.get("ddpmMean") == "noise":
+        eps = (x - math.sqrt(abar) * raw) / math.sqrt(1 - abar) if objective != "pred_noise" else prediction
+        mean = (x - beta / math.sqrt(1 - abar) * eps) / math.sqrt(alpha)
+    else:
+        mean = (math.sqrt(abar_next) * beta * x0 + math.sqrt(alpha) * (1 - abar_next) * x) / (1 - abar)
+    posterior = beta * (1 - abar_next) / (1 - abar)
+    return mean + math.sqrt(beta if options.get("ddpmVariance") == "beta" else posterior) * z
+
+
+def solve(
+    subject: Subject, options: Options, times: list[int], x: torch.Tensor, edit: Edit | None = None
+) -> list[torch.Tensor]:
+    """x after every network evaluation, each [C, H, W], from x at the first of these times."""
+    if options["sampler"] not in ("ddim", "ddpm"):
+        return _by_scheduler(subject, options, times, x, edit)
+    guidance, states = Guidance(subject, options, len(times)), []
     for t, t_next in zip(times, [*times[1:], -1]):
-        abar, abar_next = float(table[t]), float(table[t_next]) if t_next >= 0 else 1.0
-        alpha, beta = abar / abar_next, 1 - abar / abar_next
-        prediction = guidance(x, t)
-        raw = raw_x0(objective, abar, x, prediction)
-        x0 = estimate_x0(options, raw)
-        z = torch.randn(1, *x.shape)[0] if t_next >= 0 else torch.zeros_like(x)
-        if options["sampler"] == "ddim":
-            eps = prediction if objective == "pred_noise" else (x - math.sqrt(abar) * x0) / math.sqrt(1 - abar)
-            sigma = options.get("eta", 0.0) * math.sqrt((1 - abar_next) / (1 - abar) * (1 - alpha))
-            x = math.sqrt(abar_next) * x0 + math.sqrt(max(1 - abar_next - sigma**2, 0)) * eps + sigma * z if t_next >= 0 else x0
-        else:
-            if options.get("ddpmMean") == "noise":
-                eps = (x - math.sqrt(abar) * raw) / math.sqrt(1 - abar) if objective != "pred_noise" else prediction
-                mean = (x - beta / math.sqrt(1 - abar) * eps) / math.sqrt(alpha)
-            else:
-                mean = (math.sqrt(abar_next) * beta * x0 + math.sqrt(alpha) * (1 - abar_next) * x) / (1 - abar)
-            posterior = beta * (1 - abar_next) / (1 - abar)
-            x = mean + math.sqrt(beta if options.get("ddpmVariance") == "beta" else posterior) * z
+        x = ddim_or_ddpm_step(subject, options, guidance, x, t, t_next)
+        x = edit(x, t_next) if edit else x
         states.append(x)
     return states
 
@@ -206,8 +247,6 @@ def _ddim_or_ddpm(subject: Subject, options: Options, times: list[int], x: torch
 def trajectory(subject: Subject, options: Options) -> list[torch.Tensor]:
     """x after every network evaluation, each [C, H, W]. Noise as torch.manual_seed(seed) draws it."""
     times = time_grid(subject.file.alphas_cumprod, options["steps"], options.get("timeGrid", "linear"))
-    solve = _ddim_or_ddpm if options["sampler"] in ("ddim", "ddpm") else _by_scheduler
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(options["seed"])
-        noise = torch.randn(1, *subject.file.network_shape)[0]
-        return solve(subject, options, times, noise)
+        return solve(subject, options, times, torch.randn(1, *subject.file.network_shape)[0])

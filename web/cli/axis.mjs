@@ -4,9 +4,9 @@ import { UsageError } from './errors.mjs';
 
 const MOST_VALUES = 1000;
 
-/** Values with commas between, or with semicolons if they hold commas themselves; 1..4 is 1, 2, 3, 4. */
-function split(text) {
-  return text.split(text.includes(';') ? ';' : ',').flatMap((part) => {
+/** Values with commas between, or with semicolons if they hold commas themselves, as mixtures do; 1..4 is 1, 2, 3, 4. */
+function split(text, haveCommas) {
+  return text.split(haveCommas || text.includes(';') ? ';' : ',').flatMap((part) => {
     const value = part.trim();
     const range = /^(\d{1,15})\.\.(\d{1,15})$/.exec(value);
     if (!range) return [value];
@@ -16,9 +16,14 @@ function split(text) {
   });
 }
 
-/** As commander does it for an argument. */
+/** Options that the library knows by another name. */
+const KEYS = { mix: 'classMix' };
+
+/** As commander does it for an argument, with classes as the library takes them. */
 function parseValue(option, text, labels) {
-  if (option.attributeName() === 'label') return labels(text);
+  const name = option.attributeName();
+  if (name === 'label' || name === 'negativeLabel') return labels(text);
+  if (name === 'mix') return option.parseArg(text).map(({ label, weight }) => ({ label: labels(label), weight }));
   if (!option.required) { // a switch
     if (text !== 'true' && text !== 'false') throw new UsageError('must be true or false');
     return text === 'true';
@@ -36,15 +41,15 @@ export function parseAxis(text, flag, options, labels) {
   const name = text.split('=', 1)[0].trim();
   const option = options.find(({ long }) => long === `--${name}`);
   if (!option) throw new UsageError(`${flag}: no option ${JSON.stringify(name)}; one of ${options.map(({ long }) => long.slice(2)).join(', ')}`);
-  const texts = text.includes('=') ? split(text.slice(text.indexOf('=') + 1)) : [];
+  const texts = text.includes('=') ? split(text.slice(text.indexOf('=') + 1), name === 'mix') : [];
   if (texts.length === 0 || texts.length > MOST_VALUES) throw new UsageError(`${flag}: must be ${name}=VALUE,VALUE,... with 1 to ${MOST_VALUES} values`);
   const values = texts.map((value) => {
     try {
-      const parsed = parseValue(option, value, labels);
-      return option.attributeName() === 'negativeLabel' ? labels(parsed) : parsed;
+      return parseValue(option, value, labels);
     } catch (error) {
       throw new UsageError(`${flag}: ${name}=${value}: ${error.message}`);
     }
   });
-  return { text, key: option.attributeName(), name, texts, values };
+  const attribute = option.attributeName();
+  return { text, key: KEYS[attribute] ?? attribute, name, texts, values };
 }
