@@ -77,7 +77,7 @@ async function start() {
   const digits = linkedModel(location.hash);
   if (digits && !isOneFile()) await offerModels();
   const linked = listed.find(({ sha256 }) => sha256.startsWith(digits));
-  await open(digits && linked ? `weights/${linked.file}` : page.dataset.model);
+  await open(digits && linked ? linked.path : page.dataset.model);
 }
 
 /**
@@ -177,7 +177,7 @@ async function offerModels() {
 function showModelChoice(source = element('model').current) {
   const select = element('model');
   select.current = source;
-  const paths = new Map(listed.map(({ name, file }) => [`weights/${file}`, name]));
+  const paths = new Map(listed.map(({ name, path }) => [path, name]));
   if (source instanceof File) paths.set('', source.name);
   select.replaceChildren(...[...paths].map(([value, textContent]) => Object.assign(document.createElement('option'), { value, textContent })));
   select.value = typeof source === 'string' ? source : '';
@@ -485,7 +485,7 @@ function openLink() {
   if (!classes) return;
   const digits = linkedModel(location.hash);
   const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(model) && sha256.startsWith(digits));
-  if (linked) return void open(`weights/${linked.file}`);
+  if (linked) return void open(linked.path);
   controls.settings = { ...controls.settings, ...parseLink().settings };
   show(controls.settings);
   reportLink();

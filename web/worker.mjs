@@ -9,18 +9,24 @@ import { buffersOfTrace } from './trace.mjs';
 let port = globalThis; // where messages come from and go to
 let host = null;
 const calls = new Map(); // id -> { controller, proceed }
+let watched = Promise.resolve(); // from then on the page learns of this worker's end
 
 /**
  * Browsers take a lock back when a worker ends, whatever ended it: whoever waits for it learns of that. They have locks
  * in secure contexts alone; the page learns here whether there is one, and its name, which no other worker has.
+ * @returns {Promise<void>} when that is known
  */
 function holdLock() {
   const name = `pocket-diffusion ${performance.timeOrigin} ${Math.random()}`;
-  globalThis.navigator?.locks?.request(name, { ifAvailable: true }, (lock) => {
-    if (!lock) return undefined;
-    port.postMessage(makeMessage('alive', 0, { lock: name }));
-    return new Promise(() => {});
-  }).catch(() => {}); // not in a page without an origin of its own
+  return new Promise((resolve) => {
+    const request = globalThis.navigator?.locks?.request(name, { ifAvailable: true }, (lock) => {
+      if (lock) port.postMessage(makeMessage('alive', 0, { lock: name }));
+      resolve();
+      return lock ? new Promise(() => {}) : undefined;
+    });
+    if (request) request.catch(() => resolve()); // not in a page without an origin of its own
+    else resolve();
+  });
 }
 
 const buffersOf = (...arrays) => arrays.filter(Boolean).map((array) => array.buffer);
@@ -30,6 +36,7 @@ const operations = {
     const opened = new ModelHost();
     const value = await opened.open(module, bytes, { keepBytes: false });
     host = opened;
+    await watched;
     return { value };
   },
 
@@ -73,7 +80,7 @@ function receive({ data: message }) {
 
 if (typeof globalThis.postMessage === 'function') {
   port.addEventListener('message', receive);
-  holdLock();
+  watched = holdLock();
 } else {
   // A thread of Node.js; messages wait there until somebody listens.
   importBuiltin('worker_threads').then(({ parentPort }) => {

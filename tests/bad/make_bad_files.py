@@ -295,6 +295,24 @@ def configuration() -> None:
         bad(f"config.{name}", "CONFIG", key(name).value, (key(name).value + 8, 1, b"X"))
     for name in ("general.description", "general.license", "general.author", "general.source.url"):
         bad(f"config.text.{name}", "CONFIG", 24 + len(text(name)) + 4, *add_entry(name, U32, u32(1)))
+    for what, kind, new, inside in (
+        ("unknown", STRING, text("sigmoid"), 0), ("case", STRING, text("Linear"), 0), ("empty", STRING, text(""), 0),
+        ("number", U32, u32(1), 0), ("array", ARRAY, u32(STRING) + u64(1) + text("linear"), 12),
+    ):  # fmt: skip
+        name = "pocket-diffusion.sampling.time_grid"
+        bad(f"config.time_grid.{what}", "CONFIG", 24 + len(text(name)) + 4 + inside, *add_entry(name, kind, new))
+    pair = u32(U32) + u64(2)
+    for what, kind, new, inside in (
+        ("number", U32, u32(10), 0), ("text", STRING, text("10, 60"), 0),
+        ("none", ARRAY, u32(U32) + u64(0), 12), ("one", ARRAY, u32(U32) + u64(1) + u32(10), 12), ("three", ARRAY, u32(U32) + u64(3) + u32(10) * 3, 12),
+        ("int32", ARRAY, u32(I32) + u64(2) + u32(10) + u32(60), 12), ("uint64", ARRAY, u32(U64) + u64(2) + u64(10) + u64(60), 12),
+        ("float32", ARRAY, u32(F32) + u64(2) + struct.pack("<2f", 10, 60), 12), ("strings", ARRAY, u32(STRING) + u64(2) + text("10") + text("60"), 12),
+        ("reversed", ARRAY, pair + u32(60) + u32(10), 12), ("past-end", ARRAY, pair + u32(0) + u32(100), 12),
+        ("both-past-end", ARRAY, pair + u32(100) + u32(100), 12), ("negative", ARRAY, pair + u32(-1) + u32(10), 12),
+        ("huge", ARRAY, pair + u32(2**32 - 1) + u32(2**32 - 1), 12),
+    ):  # fmt: skip
+        name = "pocket-diffusion.sampling.guidance_interval"
+        bad(f"config.guidance_interval.{what}", "CONFIG", 24 + len(text(name)) + 4 + inside, *add_entry(name, kind, new))
     name = key("general.name")
     bad("config.text.general.name", "CONFIG", name.value, *whole_table((name.type_at, name.end - name.type_at, u32(U32) + u32(1))))
 

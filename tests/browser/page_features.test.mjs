@@ -192,6 +192,7 @@ for (const name of BROWSERS) {
 
     test('figures are shown on request', async () => {
       await page.click('#figures summary');
+      await page.waitForSelector('#figure-list > *'); // filled in when it opens
       const text = await page.$$eval('#figure-list > *', (nodes) => nodes.map(({ textContent }) => textContent).join('|'));
       assert.match(text, /^Parameters\|2.92 million\|Model file\|3.15 MB\|/);
       assert.match(text, new RegExp(doodles.info.sha256));

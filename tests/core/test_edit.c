@@ -58,6 +58,8 @@ static void test_interpolation(void)
     CHECK(fabs((double)between[0] + 1.0) < 1e-6);
     pd_edit_interpolate(2, nothing, same, 0.5, between);
     CHECK(fabs((double)between[0] - 1.0) < 1e-6);
+    pd_edit_interpolate(2, same, nothing, 0.25, between);
+    CHECK(fabs((double)between[0] - 1.5) < 1e-6 && fabs((double)between[1] - 0.75) < 1e-6);
 }
 
 /* Decimal halves go up, although floats are nearly always beside them. */
@@ -214,6 +216,113 @@ static void test_step_counts(pd_model *model)
     }
 }
 
+/* Where a run starts (pd_run_start), at the times 49 and 99 of 100. */
+static void test_starts(pd_model *model)
+{
+    static const struct {
+        float strength;
+        bool masked;
+        int32_t t; /* -1: x_T alone */
+    } cases[] = {{0.5f, false, 49}, {1.0f, false, 99}, {0.5f, true, 49}, {1.0f, true, -1}};
+    static float noise[VALUES], values[VALUES], state[VALUES];
+    const double *abar = pd_model_get_info(model)->alphas_cumprod;
+    const pd_picture picture = {0, 0, 11, 0};
+    pd_random random;
+    pd_random_seed(&random, picture.seed);
+    pd_random_normal(&random, VALUES, noise);
+    pd_image_from_pixels(image, SIDE, SIDE, 1, 2, values);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_options options = some_options(model);
+        pd_run *run = NULL;
+        options.steps = 8;
+        options.image = image;
+        options.image_size = PIXELS;
+        options.strength = cases[i].strength;
+        options.mask = cases[i].masked ? mask : NULL;
+        options.mask_size = cases[i].masked ? PIXELS : 0;
+        CHECK(pd_run_start(model, &options, &picture, 1, &run, NULL) == PD_OK);
+        CHECK(pd_run_state(run, 0, state, VALUES, NULL) == PD_OK);
+        const double known = cases[i].t < 0 ? 0.0 : abar[cases[i].t];
+        for (int k = 0; k < VALUES; k++)
+            CHECK_NEAR(state[k], sqrt(known) * (double)values[k] + sqrt(1.0 - known) * (double)noise[k], 1e-6);
+        pd_run_free(run);
+    }
+}
+
+/* RePaint (Lugmayr et al. 2022, algorithm 1) with DDIM's step (Song et al. 2021,
+ * eq. 12 and 16), written down again in double precision around the network alone. */
+static void test_resampling(pd_model *model)
+{
+    enum { STEPS = 4, PASSES = 3 };
+    static const int32_t times[STEPS + 1] = {99, 74, 49, 24, -1};
+    static float x[VALUES], v[VALUES], drawn[3][VALUES], values[VALUES], state[VALUES];
+    static uint8_t keep[VALUES];
+    const double *abar = pd_model_get_info(model)->alphas_cumprod;
+    const pd_picture picture = {1, 0, 5, 0};
+    pd_options options = some_options(model);
+    options.sampler = PD_SAMPLER_DDIM;
+    options.steps = STEPS;
+    options.eta = 0.5f;
+    options.guidance_scale = 1.0f;
+    options.image = image;
+    options.image_size = PIXELS;
+    options.mask = mask;
+    options.mask_size = PIXELS;
+    options.resample = PASSES;
+    pd_run *run = NULL;
+    pd_random random;
+    pd_random_seed(&random, picture.seed);
+    pd_random_normal(&random, VALUES, x);
+    pd_image_from_pixels(image, SIDE, SIDE, 1, 2, values);
+    pd_image_mask_to_keep(mask, SIDE, SIDE, 1, 2, keep);
+    CHECK(pd_run_start(model, &options, &picture, 1, &run, NULL) == PD_OK);
+    for (int step = 0; step < STEPS; step++)
+        for (int pass = 0; pass < (step == STEPS - 1 ? 1 : PASSES); pass++) {
+            const bool last = step == STEPS - 1, back = !last && pass < PASSES - 1;
+            const double a = abar[times[step]], next = last ? 1.0 : abar[times[step + 1]];
+            const double deviation = 0.5 * sqrt((1 - a / next) * (1 - next) / (1 - a));
+            CHECK(pd_run_next_timestep(run) == times[step]);
+            CHECK(pd_model_predict(model, x, times[step], picture.label, v, NULL) == PD_OK);
+            for (int i = 0; i < (last ? 0 : back ? 3 : 2); i++) pd_random_normal(&random, VALUES, drawn[i]);
+            for (int k = 0; k < VALUES; k++) {
+                const double x0 = fmax(-1, fmin(1, sqrt(a) * (double)x[k] - sqrt(1 - a) * (double)v[k]));
+                const double eps = ((double)x[k] - sqrt(a) * x0) / sqrt(1 - a);
+                double made = sqrt(next) * x0 + sqrt(1 - next - deviation * deviation) * eps + deviation * (double)drawn[0][k];
+                if (keep[k]) made = sqrt(next) * (double)values[k] + sqrt(1 - next) * (double)drawn[1][k];
+                if (back) made = sqrt(a / next) * made + sqrt(1 - a / next) * (double)drawn[2][k];
+                x[k] = (float)made;
+            }
+            CHECK(pd_run_step(run, NULL) == PD_OK && pd_run_state(run, 0, state, VALUES, NULL) == PD_OK);
+            for (int k = 0; k < VALUES; k++) CHECK_NEAR(state[k], x[k], 1e-4);
+        }
+    CHECK(pd_run_next_timestep(run) == -1);
+    pd_run_free(run);
+}
+
+/* Heun's steps are two calls, and go back only as a whole. */
+static void test_resampling_of_heun(pd_model *model)
+{
+    static const int32_t times[] = {99, 49, 99, 49, 49, -1};
+    static uint8_t once[PIXELS], twice[PIXELS];
+    const pd_picture picture = {1, 0, 5, 0};
+    pd_options options = some_options(model);
+    options.sampler = PD_SAMPLER_HEUN;
+    options.steps = 2;
+    options.image = image;
+    options.image_size = PIXELS;
+    options.mask = mask;
+    options.mask_size = PIXELS;
+    generate(model, &options, &picture, 1, once);
+    options.resample = 2;
+    pd_run *run = NULL;
+    CHECK(pd_run_start(model, &options, &picture, 1, &run, NULL) == PD_OK);
+    for (int step = 0; step < 5; step++) CHECK(pd_run_next_timestep(run) == times[step] && pd_run_step(run, NULL) == PD_OK);
+    CHECK(pd_run_next_timestep(run) == times[5] && pd_run_finish(run, 0, twice, PIXELS, NULL) == PD_OK);
+    CHECK(memcmp(once, twice, PIXELS) != 0);
+    for (int i = 0; i < PIXELS; i++) CHECK(mask[i] || twice[i] == image[i]);
+    pd_run_free(run);
+}
+
 static void test_inversion(pd_model *model)
 {
     static float noise[VALUES];
@@ -248,6 +357,7 @@ static void test_refusals(pd_model *model)
     infinite[9] = INFINITY;
     const pd_class_weight mix[9] = {{0, 1}, {1, 1}, {2, 1}}, zero[2] = {{0, 0}, {1, 0}}, negative[2] = {{0, -1}, {1, 3}};
     const pd_class_weight unknown[2] = {{0, 1}, {3, 1}}, not_a_number[2] = {{0, NAN}, {1, 1}};
+    const pd_class_weight below[2] = {{0, 1}, {-1, 1}}, heavy[2] = {{0, 1}, {1, 1e7f}};
     pd_options good = some_options(model), bad;
     const pd_picture picture = {0, 0, 0, 0}, none = {PD_LABEL_NULL, 0, 0, 0};
     pd_error error;
@@ -288,6 +398,8 @@ static void test_refusals(pd_model *model)
     REFUSED(PD_OPTION, "mix: all weights", (bad.mix = zero, bad.mix_size = 2));
     REFUSED(PD_OPTION, "mix: weight -1", (bad.mix = negative, bad.mix_size = 2));
     REFUSED(PD_OPTION, "mix: weight", (bad.mix = not_a_number, bad.mix_size = 2));
+    REFUSED(PD_OPTION, "mix: weight 1e+07", (bad.mix = heavy, bad.mix_size = 2));
+    REFUSED(PD_LABEL, "mix: label -1", (bad.mix = below, bad.mix_size = 2));
     REFUSED(PD_LABEL, "mix: label 3", (bad.mix = unknown, bad.mix_size = 2));
     REFUSED(PD_LABEL, "label 0", (bad.mix = mix, bad.mix_size = 3));
     REFUSED(PD_OPTION, "inversion", bad.inversion = -1);
@@ -318,6 +430,9 @@ int main(void)
     test_exactness(model);
     test_large_mix(model);
     test_step_counts(model);
+    test_starts(model);
+    test_resampling(model);
+    test_resampling_of_heun(model);
     test_inversion(model);
     test_refusals(model);
     pd_model_free(model);

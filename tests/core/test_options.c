@@ -2,6 +2,7 @@
  * That the numbers are right is checked against PyTorch and diffusers in
  * tests/parity; here only relations between the core's own runs. */
 #include "check.h"
+#include "gguf_builder.h"
 #include "golden.h"
 #include "pocket_diffusion.h"
 
@@ -101,6 +102,61 @@ static void test_arguments(void)
     pd_run_free(run);
     pd_run_free(NULL);
     pd_model_free(NULL);
+}
+
+/* ---- what a file recommends ------------------------------------------------------------ */
+
+enum { HEADER = 24, ALIGNMENT = 32 };
+
+/* The tiny model with these keys in front of its own; NULL and a first time of -1: without. */
+static pd_model *recommending(const char *tiny, size_t size, const char *time_grid, int32_t first, int32_t last)
+{
+    uint64_t counts[2]; /* of tensors and keys */
+    memcpy(counts, tiny + 8, sizeof counts);
+    gguf_builder keys = {0}, file = {0};
+    if (time_grid) build_value_string(&keys, "pocket-diffusion.sampling.time_grid", time_grid);
+    if (first >= 0) {
+        build_array(&keys, "pocket-diffusion.sampling.guidance_interval", 4, 2);
+        build_u32(&keys, (uint32_t)first);
+        build_u32(&keys, (uint32_t)last);
+    }
+    build_key(&keys, "test.filler", 8); /* keeps the tensors where they were, up to whole steps of the alignment */
+    const size_t filler = ALIGNMENT - (keys.size + 8) % ALIGNMENT;
+    build_u64(&keys, filler);
+    build_fill(&keys, ' ', filler);
+    build_header(&file, counts[0], counts[1] + (time_grid != NULL) + (first >= 0) + 1);
+    build_bytes(&file, keys.bytes, keys.size);
+    build_bytes(&file, tiny + HEADER, size - HEADER);
+    pd_model *made = NULL;
+    pd_error error = {0};
+    CHECK(pd_model_load(file.bytes, file.size, &made, &error) == PD_OK);
+    if (!made) fprintf(stderr, "%s\n", error.message);
+    build_free(&keys);
+    build_free(&file);
+    return made;
+}
+
+static void test_recommendations(const char *tiny, size_t size)
+{
+    /* docs/format.md: linear, and all of the 100 timesteps, if absent */
+    static const struct {
+        const char *time_grid;
+        int32_t first, last, expected_grid, expected_first, expected_last;
+    } cases[] = {
+        {NULL, -1, -1, PD_TIME_GRID_LINEAR, 0, 99},       {"linear", -1, -1, PD_TIME_GRID_LINEAR, 0, 99},
+        {"quadratic", 0, 99, PD_TIME_GRID_QUADRATIC, 0, 99}, {"trailing", 0, 0, PD_TIME_GRID_TRAILING, 0, 0},
+        {"karras", 10, 60, PD_TIME_GRID_KARRAS, 10, 60},  {NULL, 99, 99, PD_TIME_GRID_LINEAR, 99, 99},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_model *made = recommending(tiny, size, cases[i].time_grid, cases[i].first, cases[i].last);
+        if (!made) continue;
+        pd_options options;
+        CHECK(pd_options_init(made, &options) == PD_OK && pd_options_check(made, &options, NULL) == PD_OK);
+        CHECK(options.time_grid == cases[i].expected_grid);
+        CHECK(options.guidance_first == cases[i].expected_first && options.guidance_last == cases[i].expected_last);
+        CHECK(options.sampler == PD_SAMPLER_DDIM && options.steps == 20); /* the others stay */
+        pd_model_free(made);
+    }
 }
 
 /* ---- relations ------------------------------------------------------------------------- */
@@ -213,6 +269,7 @@ int main(void)
     CHECK(pd_model_load(bytes, size, &model, NULL) == PD_OK);
     test_combinations();
     test_arguments();
+    test_recommendations(bytes, size);
     test_samplers();
     test_equal_samplers();
     test_guidance();

@@ -48,7 +48,7 @@ test('a checked heap: the same pictures with every sampler', { skip }, async () 
     const options = exports.pd_wasm_options_create(model);
     exports.pd_wasm_options_set(options, 0, sampler);
     exports.pd_wasm_options_set(options, 1, STEPS);
-    const record = new DataView(new ArrayBuffer(16));
+    const record = new DataView(new ArrayBuffer(24)); // pd_picture
     record.setInt32(0, 1, true);
     record.setBigUint64(8, 5n, true);
     const pictures = place(exports, new Uint8Array(record.buffer));
@@ -59,9 +59,9 @@ test('a checked heap: the same pictures with every sampler', { skip }, async () 
     assert.equal(exports.pd_wasm_run_finish(run, 0, pixels, length), 0);
     const expected = await reference.generate({ label: 1, seed: 5, steps: STEPS, sampler: name });
     assert.deepEqual(new Uint8Array(exports.memory.buffer, pixels, length).slice(), expected.pixels, name);
-    const bound = exports.pd_wasm_png_bound(16, 16, 1);
+    const bound = exports.pd_wasm_png_bound(16, 16, 1, 0, 0);
     const png = exports.pd_wasm_allocate(bound);
-    assert.ok(exports.pd_wasm_png_encode(pixels, 16, 16, 1, png, bound) > 57);
+    assert.ok(exports.pd_wasm_png_encode(pixels, 16, 16, 1, 0, 0, png, bound) > 57);
     exports.pd_wasm_run_free(run);
     for (const address of [png, pixels, pictures, options]) exports.pd_wasm_release(address);
   }

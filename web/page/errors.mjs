@@ -1,6 +1,7 @@
 // What went wrong, for people who do not read stack traces.
 
 const SENTENCES = {
+  INTEGRITY: 'The file that came is not the one that this site offers. Try again later.',
   NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
   WASM: 'This browser cannot run the model: it needs WebAssembly with SIMD. A current Chrome, Edge, Firefox or Safari will do.',
   WORKER: 'The part of the page that draws has stopped. Try again, or reload the page.',

@@ -1,7 +1,7 @@
 // Where the page's models come from: the site's weights folder, the page itself when everything is in one file, or a
 // file that the visitor opens.
 
-import { load } from '../index.mjs';
+import { load, readManifest } from '../index.mjs';
 
 /** As the library does by itself; the page has to know the number. */
 const MOST_WORKERS = 4;
@@ -31,17 +31,34 @@ async function embedded(path) {
   return bytes;
 }
 
+/** @typedef {import('../index.d.ts').ManifestEntry & { path: string }} Listed path relative to the page */
+
+/** @type {Promise<Listed[]> | null} */
+let list = null;
+
+async function readList() {
+  const page = new URL('.', document.baseURI).href;
+  const entries = await readManifest(new URL('weights/manifest.json', page));
+  return entries.map((entry) => ({ ...entry, path: entry.url.href.slice(page.length) }));
+}
+
 /**
- * The site's models.
- * @returns {Promise<Array<{ name: string, file: string, sha256: string }>>} empty if there is no list
+ * The site's models. A list that cannot be read is asked for again the next time.
+ * @returns {Promise<Listed[]>} empty if there is no list
  */
-export async function listModels() {
-  try {
-    const response = await fetch(new URL('weights/manifest.json', document.baseURI));
-    return response.ok ? (await response.json()).models : [];
-  } catch {
+export function listModels() {
+  list ??= readList();
+  return list.catch(() => {
+    list = null;
     return [];
-  }
+  });
+}
+
+/** What the list says about a file: a model that is not the one of the list is refused. */
+async function expected(url) {
+  const entry = (await listModels()).find((each) => each.url.href === url.href);
+  if (!entry) return {};
+  return { fileBytes: entry.fileBytes, ...(globalThis.crypto?.subtle && { sha256: entry.sha256 }) };
 }
 
 /**
@@ -54,5 +71,8 @@ export async function loadModel(source, onProgress) {
   const wasm = await embedded('pocket-diffusion.wasm');
   if (wasm) options.wasm = wasm;
   if (typeof source !== 'string') return load(source, options);
-  return load((await embedded(source)) ?? new URL(source, document.baseURI), options);
+  const bytes = await embedded(source);
+  if (bytes) return load(bytes, options);
+  const url = new URL(source, document.baseURI);
+  return load(url, { ...options, ...await expected(url) });
 }
