@@ -20,8 +20,8 @@ static size_t index_of(const layout *l, int32_t row, int32_t column, int32_t cha
 {
     const int32_t r = l->factor;
     const size_t plane_width = (size_t)(l->width / r), plane = plane_width * (size_t)(l->height / r);
-    const size_t index = (size_t)((channel * r + row % r) * r + column % r);
-    return index * plane + (size_t)(row / r) * plane_width + (size_t)(column / r);
+    const int32_t index = (channel * r + row % r) * r + column % r;
+    return (size_t)index * plane + (size_t)(row / r) * plane_width + (size_t)(column / r);
 }
 
 void pd_image_to_pixels(const float *x, int32_t width, int32_t height, int32_t channels, int32_t pixel_unshuffle,

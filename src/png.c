@@ -176,7 +176,7 @@ static void write_text_chunk(uint8_t *chunk, size_t size, const pd_png_text *tex
     const size_t keyword = strlen(text->keyword);
     write_big_endian(chunk, (uint32_t)(size - 12));
     memcpy(chunk + 4, "iTXt", 4);
-    memcpy(chunk + 8, text->keyword, keyword);
+    memcpy(chunk + 8, text->keyword, keyword); /* NOLINT(bugprone-not-null-terminated-result): the NUL is of TEXT_FIELDS */
     memset(chunk + 8 + keyword, 0, TEXT_FIELDS);
     memcpy(chunk + 8 + keyword + TEXT_FIELDS, text->text, text->length);
     write_big_endian(chunk + size - 4, stbiw__crc32(chunk + 4, (int)(size - 8)));

@@ -268,7 +268,7 @@ static void begin_picture(pd_run *run, const pd_options *options, const pd_pictu
         pd_random_normal(&other, count, run->noise);
         pd_edit_interpolate(count, picture->x, run->noise, (double)options->variation_strength, picture->x);
     }
-    if (run->solver.inversion || (run->image && run->solver.steps == 0)) {
+    if (run->image && (run->solver.inversion || run->solver.steps == 0)) {
         memcpy(picture->x, run->image, count * sizeof *picture->x);
     } else if (run->image && !(run->keep && run->solver.steps == options->steps)) {
         const double abar = pd_schedule_alpha_cumprod(&run->solver.schedule, run->solver.times[0]);
@@ -533,6 +533,7 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
     const call_plan plan = plan_call(run);
     const int32_t t = pd_solver_time(&run->solver, run->evaluation);
     const int32_t calls = (plan.conditional ? run->part_count : 0) + (plan.null ? 1 : 0);
+    assert(calls > 0);
     const int32_t group = batch_size(run) / calls;
     pd_unet_embed_time(&run->model->unet, t, run->time_condition);
     for (int32_t first = 0; first < run->picture_count; first += group) {

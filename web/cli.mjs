@@ -14,7 +14,7 @@ import { drawFilm } from './cli/film.mjs';
 import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { encodePNG, load, version } from './index.mjs';
-import { readPNG } from './read_png.mjs';
+import { readPNG } from './cli/read_png.mjs';
 import { checkGenerateOptions } from './validate.mjs';
 
 const FAILED = 1;

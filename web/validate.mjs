@@ -163,7 +163,8 @@ function checkPixels(argument, value, { width, height, channels }) {
 
 function checkMask(value, { width, height }) {
   const mask = checkPixels('mask', value, { width, height, channels: 1 });
-  const grey = mask?.pixels.findIndex((level) => level !== 0 && level !== 255) ?? -1;
+  if (!mask) return null;
+  const grey = mask.pixels.findIndex((level) => level !== 0 && level !== 255);
   if (grey < 0) return mask;
   const place = `row ${Math.floor(grey / width)}, column ${grey % width}`;
   throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
@@ -377,7 +378,7 @@ export function checkGenerateManyOptions(given, info, labels) {
   const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
   const { resolved, ...rest } = checkSampling(options, info, labels);
   const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
-  if (BigInt(resolved[counted]) + BigInt(count) - 1n > MAX_SEED) {
+  if (BigInt(resolved[counted] ?? 0) + BigInt(count) - 1n > MAX_SEED) {
     throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
   return { chosen, count, resolved, inputs, ...rest };

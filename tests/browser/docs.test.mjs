@@ -22,7 +22,7 @@ describe('pages of the documentation', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
     await buildElement(folder);
-    await copyFile(join(root, 'weights/doodles.gguf'), join(folder, 'doodles.gguf'));
+    for (const name of ['doodles.gguf', 'manifest.json']) await copyFile(join(root, 'weights', name), join(folder, name));
     server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
     session = await launch('chrome');
   });

@@ -317,13 +317,13 @@ for (const name of BROWSERS) {
       await blank.page.close();
     });
 
-    test('a damaged model is explained, and a second try works', async () => {
+    test('a model that is not the one of the manifest is explained, and a second try works', async () => {
       const path = 'weights/doodles.gguf';
       const context = await session.browser.createBrowserContext(); // without the copy of the service worker
       site.extra.set(path, { type: 'application/octet-stream', body: 'this is not a model' });
       const broken = await openPage(context, site.url);
       await waitForState(broken.page, 'failed');
-      assert.equal(await textOf(broken.page, '#error-text'), 'The model file is damaged or not one that this page can read.');
+      assert.equal(await textOf(broken.page, '#error-text'), 'The file that came is not the one that this site offers. Try again later.');
       site.extra.delete(path);
       await broken.page.click('#retry');
       await settled(broken.page);

@@ -6,8 +6,8 @@ import { dirname, join, posix } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import Ajv from 'ajv';
-import * as esbuild from 'esbuild';
 import { load } from 'pocket-diffusion';
+import { bundle } from '../../scripts/build_element.mjs';
 import { SAMPLERS } from '../../web/engine.mjs';
 import { PocketDiffusionElement } from '../../web/element.mjs';
 import { installPackage } from '../package/installed.mjs';
@@ -91,14 +91,9 @@ test('custom-elements.json says what the element does', () => {
 });
 
 test('minified and with gzip, the library and its worker are at most 20 kB, the element 10 kB more', async () => {
-  const size = async (...names) => {
-    const { outputFiles } = await esbuild.build({
-      entryPoints: names.map((name) => join(root, 'web', name)), bundle: true, minify: true, format: 'esm', write: false, outdir: 'out',
-    });
-    return outputFiles.reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
-  };
-  const library = await size('index.mjs', 'worker.mjs');
-  const all = await size('element.mjs', 'worker.mjs');
+  const size = async (...exported) => (await bundle(exported)).reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
+  const library = await size('./index.mjs');
+  const all = await size('./element.mjs', './index.mjs');
   console.log(`library and worker ${library} bytes, with the element ${all}`);
   assert.ok(library <= 20_000, `${library} bytes`);
   assert.ok(all - library <= 10_000, `${all - library} bytes`);

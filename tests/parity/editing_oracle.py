@@ -8,9 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
-
 import sampling_oracle
+import torch
 from sampling_oracle import Guidance, Options, raw_x0
 from verify import Subject
 

@@ -3,17 +3,17 @@
 `python -m pytest tests/parity/test_editing.py -s` prints the errors that docs/sampling.md lists.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
-
-import numpy as np
-import pytest
-import torch
-from diffusers import DDIMInverseScheduler
+from typing import Any
 
 import editing_oracle
+import numpy as np
+import pytest
 import reference
 import sampling_oracle
+import torch
+from diffusers import DDIMInverseScheduler
 from engine import Engine
 from test_parity import EPS, make_model
 from test_sampling import MODELS, distance
@@ -147,8 +147,8 @@ def test_class_mixing(engine: Engine, subject: Subject, mode: str):
 
 def test_inversion(engine: Engine, subject: Subject, image: np.ndarray):
     shape = subject.file.network_shape
-    for options in ({"steps": 10}, {"steps": 25, "timeGrid": "quadratic"}, {"steps": 6, "guidanceScale": 2.0}, {"steps": 8, "iterations": 3}):
-        options = {"label": 1, "image": image, **options}
+    for given in ({"steps": 10}, {"steps": 25, "timeGrid": "quadratic"}, {"steps": 6, "guidanceScale": 2.0}, {"steps": 8, "iterations": 3}):
+        options = {"label": 1, "image": image, **given}
         *states, noise = engine.invert(shape, options).result()
         note("inversion", distance(states, editing_oracle.inversion(subject, options)), options)
         assert torch.equal(noise, states[-1])

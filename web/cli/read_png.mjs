@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
-import { argumentError } from './errors.mjs';
+import { argumentError } from '../errors.mjs';
 
 const RGBA = 4;
 
