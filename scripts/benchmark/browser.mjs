@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { launch, openPage } from '../../tests/browser/browsers.mjs';
 import { serveSite } from '../../tests/browser/server.mjs';
+import { measureDragging } from './dragging.mjs';
 import { statistics } from './rounds.mjs';
 
 const ORT_FILES = ['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
@@ -103,8 +104,10 @@ export async function measureBrowser(name, files, { rounds, wasm }) {
     const { page, troubles } = await openPage(session.browser, `${site.url}blank.html`);
     page.setDefaultTimeout(0);
     const { samples, ...rest } = await page.evaluate(measureInPage, { rounds, steps: 20 });
+    await page.close();
+    const dragging = await measureDragging(session.browser, site.url);
     const results = Object.entries(samples).map(([label, list]) => ({ name: label, wall: statistics(list), samples: list }));
-    return { browser: name, version: await session.browser.version(), ...rest, results, troubles };
+    return { browser: name, version: await session.browser.version(), ...rest, results, dragging, troubles };
   } finally {
     await session.close();
     await site.close();

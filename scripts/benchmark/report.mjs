@@ -58,12 +58,19 @@ export function printStartUp({ fileBytes, milliseconds, model, linearMemory }) {
     name, { 'median ms': rounded(median, 3), min: rounded(min, 3), max: rounded(max, 3) }])));
 }
 
-export function printBrowser({ version, firstStep, longestGap, disagreement, results }) {
+function printDragging({ count, updatesPerSecond, steps, longestTask }) {
+  const busy = longestTask === null ? 'how long the page was busy this browser does not tell' : `longest task ${longestTask ? rounded(longestTask, 0) : 'below 50'} ms`;
+  console.log(`The page's slider dragged: ${count} pictures of ${steps[0]} to ${steps[1]} steps ${rounded(updatesPerSecond)} times a second, ` +
+    `nine would be ${rounded((updatesPerSecond * count) / 9)} times; ${busy}`);
+}
+
+export function printBrowser({ version, firstStep, longestGap, disagreement, results, dragging }) {
   console.log(`\n${version}: from load() to the first step ${rounded(firstStep, 0)} ms; ` +
     `the page did not answer for ${rounded(longestGap, 0)} ms at most while all workers drew; largest disagreement ${disagreement.toExponential(1)}`);
   console.table(Object.fromEntries(results.map(({ name, wall }) => [
     name, { 'wall ms': rounded(wall.median), quartiles: `${rounded(wall.lowerQuartile)} .. ${rounded(wall.upperQuartile)}`, 'least .. most': `${rounded(wall.min)} .. ${rounded(wall.max)}` },
   ])));
+  printDragging(dragging);
 }
 
 export function printWorkers(sheets) {

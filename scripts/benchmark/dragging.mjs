@@ -1,0 +1,71 @@
+// The page itself while its guidance slider is dragged: how often the grid is drawn anew, and how long the page is busy.
+
+import { openPage, settled } from '../../tests/browser/browsers.mjs';
+
+const SECONDS = 8;
+const MOVES_PER_SECOND = 60;
+
+/** Counts finished pictures and long tasks from now on. Runs in the page before anything else. */
+function watch() {
+  globalThis.finished = []; // { time, steps }, as the worker was asked
+  globalThis.longTasks = [];
+  const steps = new Map(); // of the runs under way
+  const known = new Set();
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (message, transfer) {
+    const key = (id) => `${[...known].indexOf(this)}/${id}`;
+    if (!known.has(this)) {
+      known.add(this);
+      this.addEventListener('message', ({ data }) => {
+        if (data.type === 'result' && steps.has(key(data.id))) finished.push({ time: performance.now(), steps: steps.get(key(data.id)) });
+      });
+    }
+    if (message.type === 'generate') steps.set(key(message.id), message.request.steps);
+    return post.call(this, message, transfer);
+  };
+  // Browsers that do not know the type observe nothing.
+  new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+}
+
+/**
+ * @param {import('puppeteer-core').Browser} browser @param {string} url of the page
+ * @returns {Promise<{ count: number, updatesPerSecond: number, steps: [least: number, most: number], longestTask: number | null }>}
+ *   updatesPerSecond: pictures finished per second, divided by those of the grid; longestTask: milliseconds, 0 if none took
+ *   50 or more, null where the browser does not tell
+ */
+export async function measureDragging(browser, url) {
+  const { page } = await openPage(browser, `${url}#label=cat&s=3&seed=1`, { prepare: watch });
+  await settled(page);
+  const { x, y, width, height } = await page.$eval('#scale', (slider) => slider.getBoundingClientRect().toJSON());
+  const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
+  await moveTo(0.3);
+  await page.mouse.down();
+  // The first second finds out how many steps a preview may have.
+  const begin = performance.now();
+  const end = begin + (SECONDS + 1) * 1000;
+  let from = 0;
+  for (let move = 0; performance.now() < end; move++) {
+    if (from === 0 && performance.now() > begin + 1000) {
+      from = await page.evaluate(() => {
+        longTasks.length = 0;
+        return performance.now();
+      });
+    }
+    await moveTo(0.3 + 0.3 * Math.abs(((move / 90) % 2) - 1));
+    await new Promise((resolve) => setTimeout(resolve, 1000 / MOVES_PER_SECOND));
+  }
+  const measured = await page.evaluate((since) => {
+    const pictures = finished.filter(({ time }) => time >= since);
+    return {
+      count: document.querySelectorAll('#grid .tile').length,
+      pictures: pictures.length,
+      seconds: (performance.now() - since) / 1000,
+      steps: [Math.min, Math.max].map((pick) => pick(...pictures.map((picture) => picture.steps))),
+      longestTask: PerformanceObserver.supportedEntryTypes.includes('longtask') ? Math.max(0, ...longTasks) : null,
+    };
+  }, from);
+  await page.mouse.up();
+  await page.close();
+  const { count, pictures, seconds, steps, longestTask } = measured;
+  return { count, updatesPerSecond: pictures / seconds / count, steps, longestTask };
+}
