@@ -25,7 +25,7 @@ import { markdown } from './benchmark/markdown.mjs';
 import { ODD, SIX, makeNetworks, python } from './benchmark/networks.mjs';
 import * as onnxruntime from './benchmark/onnxruntime.mjs';
 import { comparePicture, compareWorkers } from './benchmark/pictures.mjs';
-import { profile } from './benchmark/profile.mjs';
+import { convolutions, profile } from './benchmark/profile.mjs';
 import { PyTorch } from './benchmark/pytorch.mjs';
 import * as report from './benchmark/report.mjs';
 import { measureStartUp } from './benchmark/startup.mjs';
@@ -42,6 +42,7 @@ const program = new Command('benchmark')
   .option('--odd', 'odd shapes as well')
   .option('--curves', 'also cost curves over image side, channels, batch, steps and workers, with plots')
   .option('--profile', 'time layer by layer, and nothing else')
+  .option('--convolutions', '3x3 convolutions, form by form, and nothing else')
   .addOption(new Option('--browser <name>', 'in a real browser, and nothing else').choices(['chromium', 'firefox']))
   .option('--networks <names>', 'only these, separated by commas', (text) => text.split(','))
   .option('--rounds <number>', 'turns of each contestant (default: 15, quick 5)', positive)
@@ -109,9 +110,16 @@ async function compareAll(versions) {
 async function measureAll(versions) {
   const files = () => makeNetworks([SIX[0]]).get('doodles');
   if (options.profile) {
-    const profiles = profile(SIX[0].model);
-    for (const { program: name, output } of profiles) console.log(`\n${name}\n${output}`);
+    const networks = options.networks ? chosenNetworks() : [SIX[0]];
+    const profiles = [...makeNetworks(networks).values()].flatMap(({ name, model }) =>
+      [1, 2].map((images) => ({ name, images, table: profile(model, images) })));
+    for (const { name, table } of profiles) console.log(`\n${name}\n${table}`);
     return { profiles };
+  }
+  if (options.convolutions) {
+    const table = convolutions();
+    console.log(table);
+    return { convolutions: table };
   }
   if (options.browser) {
     const browser = await measureBrowser(options.browser, files(), { rounds, wasm: options.wasm });

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds what has changed; installs nothing (scripts/setup.sh does).
 #
-#   scripts/build.sh [--native] [--wasm] [--debug] [--sanitize]    default: --native --wasm
+#   scripts/build.sh [--native] [--wasm] [--benchmarks] [--debug] [--sanitize]
+#                    default: --native --wasm
 #
 #   --native    static library and C tests, gcc, Release      build/native
 #   --wasm      the WebAssembly module                        web/pocket-diffusion.wasm
+#   --benchmarks  programs of npm run benchmark -- --profile and --convolutions
 #   --debug     library and C tests, clang, no optimisation   build/debug
 #   --sanitize  the same with AddressSanitizer and UBSan      build/sanitize
 
@@ -13,7 +15,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 [ $# -gt 0 ] || set -- --native --wasm
 for option in "$@"; do
   case $option in
-    --native | --wasm | --debug | --sanitize) ;;
+    --native | --wasm | --benchmarks | --debug | --sanitize) ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "build.sh: unknown option $option (see --help)" >&2; exit 2 ;;
   esac
@@ -25,6 +27,7 @@ lock
 for option in "$@"; do
   case $option in
     --native) build_native native gcc Release ;;
+    --benchmarks) build_wasm bench_unet bench_kernels ;;
     --wasm)
       build_wasm
       say "web/pocket-diffusion.wasm: $(stat -c %s web/pocket-diffusion.wasm) bytes, $(gzip -9c web/pocket-diffusion.wasm | wc -c) with gzip"

@@ -258,11 +258,11 @@ emscripten_environment() {
   unset EM_CACHE
 }
 
-# Writes web/pocket-diffusion.wasm.
+# Writes web/pocket-diffusion.wasm, or builds the targets that are named.
 build_wasm() (
   emscripten_environment
   quietly configure-wasm emcmake cmake -S . -B build/wasm -G Ninja -DCMAKE_BUILD_TYPE=Release &&
-    quietly build-wasm cmake --build build/wasm
+    quietly build-wasm cmake --build build/wasm ${1:+--target "$@"}
 )
 
 # Writes build/wasm-safe-heap/pocket-diffusion.wasm, with assertions and every

@@ -1,13 +1,12 @@
-// Time layer by layer: runs tests/core/bench_unet.c, whose output says what its columns are.
+// Time layer by layer and form by form: runs tests/core/bench_unet.c and bench_kernels.c in WebAssembly. Their output says
+// what its columns are.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const NATIVE = 'build/native/tests/bench_unet';
-const WASM = ['build/wasm/tests/bench_unet.wasm', 'build/wasm/bench_unet.wasm'];
+const FOLDER = 'build/wasm';
 
-/** Runs a WASI program in this process; it reads the model from standard input. Run by this file as a program. */
+/** Runs a WASI program in this process; a model comes by standard input. Run by this file as a program. */
 async function runProgram(path, args) {
   const { readFile } = await import('node:fs/promises');
   const { WASI } = await import('node:wasi');
@@ -17,19 +16,20 @@ async function runProgram(path, args) {
   wasi.start(await WebAssembly.instantiate(module, imports));
 }
 
-/** @returns {Array<{ program: string, output: string }>} of every program that has been built */
-export function profile(modelPath) {
-  const profiles = [];
-  if (existsSync(NATIVE)) profiles.push({ program: NATIVE, output: String(execFileSync(NATIVE, [modelPath])) });
-  for (const path of WASM.filter(existsSync)) {
-    // Its own process, for the program exits when it is done.
-    const command = `exec "$0" --no-warnings "$1" "$2" - < "$3"`;
-    const { status, stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, fileURLToPath(import.meta.url), path, modelPath]);
-    if (status !== 0) throw new Error(`${path} failed: ${stderr}`);
-    profiles.push({ program: path, output: String(stdout) });
-  }
-  if (profiles.length === 0) throw new Error(`neither ${NATIVE} nor ${WASM[0]} is there: scripts/build.sh makes them`);
-  return profiles;
+/** Builds a benchmark and runs it in a process of its own, for it exits when it is done. */
+function run(name, args, input) {
+  execFileSync('scripts/build.sh', ['--benchmarks'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const command = `exec "$0" --no-warnings "$@" < "${input}"`;
+  const program = [fileURLToPath(import.meta.url), `${FOLDER}/${name}.wasm`, ...args];
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', command, process.execPath, ...program]);
+  if (status !== 0) throw new Error(`${name} failed: ${stderr}`);
+  return String(stdout);
 }
+
+/** @param {string} modelPath @param {number} images in the batch @returns {string} a table of the layers */
+export const profile = (modelPath, images) => run('bench_unet', ['-', String(images)], modelPath);
+
+/** @returns {string} a table of 3x3 convolutions by shape and form */
+export const convolutions = () => run('bench_kernels', ['0.1', '3x3'], '/dev/null');
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await runProgram(process.argv[2], process.argv.slice(3));

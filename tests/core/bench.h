@@ -8,10 +8,11 @@
 
 #include "simd.h"
 
+/* Processor time of this process: one that waits for a core is not slow. */
 static double bench_seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 

@@ -56,7 +56,7 @@ static void bench_shape(const char *name, const pd_conv_shape *shape, double dur
         const size_t padded = (conv.packed_count + 15) & ~(size_t)15;
         const size_t copies = (size_t)12 * 1024 * 1024 / padded + 1;
         float *weights = bench_allocate(padded * copies);
-        float *scratch = bench_allocate(conv.scratch_count);
+        float *scratch = bench_allocate((size_t)conv.scratch_count);
         pd_view in = {NULL, shape->images, shape->in_height, shape->in_width, shape->in_channels, shape->in_channels};
         pd_view out = {NULL,
                        shape->images,
@@ -89,7 +89,7 @@ static void bench_others(double duration)
     x.data = bench_allocate(2 * SIDE * SIDE * CHANNELS);
     qkv.data = bench_allocate(2 * SIDE * SIDE * 3 * HEADS * HEAD);
     out.data = bench_allocate(2 * SIDE * SIDE * HEADS * HEAD);
-    float *gain = bench_allocate(CHANNELS), *scratch = bench_allocate(pd_attention_scratch_count(SIDE, SIDE, HEADS, HEAD));
+    float *gain = bench_allocate(CHANNELS), *scratch = bench_allocate((size_t)pd_attention_scratch_count(SIDE, SIDE, HEADS, HEAD));
     const float *const vectors[2] = {gain, gain};
     static const char *const names[] = {"rms_norm", "rms_norm + scale-shift + silu", "attention"};
     for (int kernel = 0; kernel < 3; kernel++) {
