@@ -21,7 +21,7 @@ const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 
 /** Of a model with more classes the class to guide away from is typed: its name or its number. */
-const MOST_IN_SELECT = 200;
+export const MOST_IN_SELECT = 200;
 
 export class Controls {
   /** @type {Settings} */

@@ -43,6 +43,18 @@ const DRAFT_RUNS = 1;
 const DRAFT_MILLISECONDS = 80;
 const DRAFT_STEPS = { min: 3, max: 8, initial: 6 };
 
+const identities = new WeakMap(); // buffer -> number
+
+/** Requests with the same key ask for the same picture. Pixels are told apart by their buffers: nobody changes those. */
+function keyOf(request) {
+  return JSON.stringify(request, (_, value) => {
+    if (!ArrayBuffer.isView(value)) return value;
+    if (!identities.has(value.buffer)) identities.set(value.buffer, ++keyOf.last);
+    return identities.get(value.buffer);
+  });
+}
+keyOf.last = 0;
+
 /** One place of a board. */
 class Slot {
   /** @type {Partial<GenerateOptions> | null} */
@@ -87,7 +99,7 @@ export class Board {
 
   /**
    * Makes these the wanted pictures, at once. What is there already stays.
-   * @param {Array<Partial<GenerateOptions>>} requests plain values only
+   * @param {Array<Partial<GenerateOptions>>} requests plain values, and pixels that do not change
    * @param {{ draft?: boolean, again?: boolean }} [options] draft: a value is being dragged and others will follow;
    *   again: compute also what is there
    */
@@ -105,7 +117,7 @@ export class Board {
   }
 
   #want(slot, request, { draft, again, continues }) {
-    const key = JSON.stringify(request);
+    const key = keyOf(request);
     const same = slot.key === key && !again;
     if (!continues && slot.run && (!same || slot.run.draft)) slot.abort();
     if (same && slot.has !== 'draft') return;
