@@ -15,7 +15,7 @@ import { isOneFile, listModels, loadModel, workerCount } from './page/models.mjs
 import { OPTIONS } from './page/options.mjs';
 import { blank, paint } from './page/paint.mjs';
 import { download, fileName, filmFile, pictureFile, sheetFile, sizeFactors } from './page/saving.mjs';
-import { defaultSettings, formatHash, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
+import { MODEL_FREE, carryOver, defaultSettings, formatHash, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
 import { enlarge, usableFactor } from './page/sheet.mjs';
 import { Studio } from './page/studio.mjs';
 import { SWEEP_SCALES, Sweep } from './page/sweep.mjs';
@@ -140,10 +140,8 @@ async function use(next, source) {
   edit.use(model);
   blank(big);
   wordStyle = '';
-  const own = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
-  const settings = { ...defaultSettings(model), ...startLabel(), ...parseLink(own || location.hash).settings };
+  controls = new Controls(model, ...startSettings(previous), show);
   foreignLink = '';
-  controls = new Controls(model, settings, show);
   describeModel(source);
   if (!classes) await nextTask();
   if (model !== next) return;
@@ -153,6 +151,23 @@ async function use(next, source) {
   page.dataset.ready = '';
   show(controls.settings);
   reportLink();
+}
+
+/**
+ * What a model begins with: what it recommends, except what a link asks for or the visitor has chosen before.
+ * @param {import('./index.d.ts').Model | null} previous
+ * @returns {[settings: import('./page/settings.mjs').Settings, own: string[]]} as Controls takes them
+ */
+function startSettings(previous) {
+  const begin = { ...defaultSettings(model), ...startLabel() };
+  const waiting = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
+  if (previous && !waiting && location.hash === ownHash) {
+    return [{ ...begin, ...carryOver(controls.settings, controls.own, previous, model) }, [...controls.own]];
+  }
+  const hash = waiting || location.hash;
+  // The page remembers for each address of its own what was chosen: when it is loaded again, the rest is no wish.
+  const chosen = history.state?.own ?? Object.keys(parseHash(hash, model).settings);
+  return [{ ...begin, ...parseLink(hash).settings }, [...MODEL_FREE, ...chosen]];
 }
 
 function startLabel() {
@@ -238,7 +253,7 @@ function show(settings, { draft = false, again = false } = {}) {
 
 function showAddress() {
   ownHash = formatHash(controls.settings, model);
-  history.replaceState(null, '', ownHash);
+  history.replaceState({ own: [...controls.own] }, '', ownHash);
 }
 
 /** Pictures of these classes are wanted for the picker. */
@@ -511,6 +526,7 @@ function openLink() {
   const digits = linkedModel(location.hash);
   const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(model) && sha256.startsWith(digits));
   if (linked) return void open(linked.path);
+  Object.keys(parseHash(location.hash, model).settings).forEach((name) => controls.own.add(name));
   controls.settings = { ...controls.settings, ...parseLink().settings };
   show(controls.settings);
   reportLink();
