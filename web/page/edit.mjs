@@ -168,10 +168,6 @@ export class Edit {
     const { shape } = this.#easel.drawing;
     if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;
     const requests = this.#requests();
-    const { label } = this.#page.settings();
-    for (let index = 0; index < COUNT; index++) {
-      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${this.#model.labels[label]}`);
-    }
     if (requests.length === 0) {
       this.#board.clear();
       this.#grid.clear();
@@ -186,6 +182,9 @@ export class Edit {
     const { label, sampler } = this.#page.settings();
     const part = this.#part === 'part';
     const strength = this.#strengths[this.#part];
+    for (let index = 0; index < COUNT; index++) {
+      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${this.#model.labels[label]}`);
+    }
     element('edit-class').value = String(label);
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);

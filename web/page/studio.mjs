@@ -93,6 +93,11 @@ export class Board {
     this.#callbacks = callbacks;
   }
 
+  /** @returns {Report['state']} */
+  get state() {
+    return this.#state;
+  }
+
   get working() {
     return this.#state === 'working';
   }
@@ -221,6 +226,7 @@ export class Studio {
   #boards = [];
   #begun = 0;
   #warm = false; // the model has made a picture
+  #calm = true; // the first board is still to be finished
 
   /** Steps of a draft: as many as this device can take in DRAFT_MILLISECONDS. */
   draftSteps = DRAFT_STEPS.initial;
@@ -242,6 +248,7 @@ export class Studio {
     this.#workers = workers;
     this.draftSteps = DRAFT_STEPS.initial;
     this.#warm = false;
+    this.#calm = true;
   }
 
   /** To be called when a board wants other pictures: those of less important boards can wait. */
@@ -264,9 +271,14 @@ export class Studio {
     }
   }
 
-  /** Runs that may be under way: one alone until there is a first picture, so that it comes soon. */
+  /**
+   * Runs that may be under way: one alone until there is a first picture, so that it comes soon. Until the first board is
+   * done, one core is left to the page, which is still being laid out and painted and may be scrolled and tapped already.
+   */
   #room() {
     if (!this.#warm) return 1;
+    this.#calm &&= !this.#boards.some((board) => board.state === 'done');
+    if (this.#calm) return Math.max(1, this.#workers - 1) * FULL_RUNS;
     const drafting = this.#boards.some((board) => board.working && board.drafting);
     return this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
   }
