@@ -65,11 +65,8 @@ async function makeEmpty(folder) {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The page, its models and what it needs first: these downloads begin with the page, not after its script. */
-function preloads(model) {
-  const link = (attributes) => `  <link rel="preload" ${attributes}>\n`;
-  return link('href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin') + link(`href="${model}" as="fetch" crossorigin`);
-}
+/** The engine's download begins with the page, not after its script. The model's waits for the page to be painted. */
+const PRELOAD = '  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>\n';
 
 /** The service worker with the hashes of the site's files. */
 async function fillServiceWorker(files, model) {
@@ -96,7 +93,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
-  const files = new Map([['index.html', html.replace('</head>', `${preloads(model)}</head>`)]]);
+  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
   for (const path of BUNDLES) files.set(path, await bundle(path, { format: 'esm' }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));

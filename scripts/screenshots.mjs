@@ -1,11 +1,11 @@
-// Photographs the page in dist/screenshots: phone, desktop, dark, wide and narrow, and its states.
+// Photographs the page in dist/screenshots, in each browser: phone, desktop, dark, wide and narrow, and its states.
 //
-//   node scripts/screenshots.mjs [NAME...]      default: all of SHOTS
+//   node scripts/screenshots.mjs [chrome] [firefox] [NAME...]      default: both, and all of SHOTS
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { launch, openPage, settled } from '../tests/browser/browsers.mjs';
+import { BROWSERS, launch, openPage, settled } from '../tests/browser/browsers.mjs';
 import { lettersModel } from '../tests/browser/letters_model.mjs';
 import { serveSite } from '../tests/browser/server.mjs';
 
@@ -24,6 +24,10 @@ const SHOTS = [
   { name: 'dragging', viewport: DESKTOP, hash: '#label=dog&s=3&seed=7', act: dragSlider },
   { name: 'compare', viewport: DESKTOP, hash: '#label=flower&s=1&seed=5', act: compare },
   { name: 'word', viewport: DESKTOP, hash: '#label=cat&s=3&seed=7', act: openLetters },
+  { name: 'edit', viewport: DESKTOP, hash: '#label=cat&s=3&seed=7', act: drawByHand },
+  { name: 'edit-dark', viewport: DESKTOP, dark: true, hash: '#label=flower&s=3&seed=7', act: finishHalf },
+  { name: 'edit-phone', viewport: PHONE, hash: '#label=house&s=3&seed=7', act: finishHalf, fullPage: true },
+  { name: 'edit-narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: '#label=cat&s=3&seed=1', act: drawByHand },
   { name: 'error', viewport: DESKTOP, hash: '#label=cat&s=3&seed=7', act: openBroken },
   { name: 'wide', viewport: { width: 1920, height: 1080 }, hash: '#label=flower&s=3&seed=5&count=24' },
   { name: 'narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: '#label=clock&s=3&seed=1', fullPage: true },
@@ -48,6 +52,28 @@ async function compare(page) {
   await settled(page);
 }
 
+/** A face with ears, as a visitor may draw it. */
+async function drawByHand(page) {
+  await page.$eval('#edit', (section) => section.scrollIntoView());
+  const { x, y, width, height } = await (await page.$('#easel-canvas')).boundingBox();
+  const at = ([across, down]) => [x + width * across, y + height * down];
+  const circle = Array.from({ length: 25 }, (_, k) => [0.5 + 0.32 * Math.cos(k * 0.262), 0.58 + 0.3 * Math.sin(k * 0.262)]);
+  for (const [first, ...rest] of [circle, [[0.26, 0.36], [0.25, 0.1], [0.42, 0.28]], [[0.6, 0.28], [0.75, 0.1], [0.75, 0.38]]]) {
+    await page.mouse.move(...at(first));
+    await page.mouse.down();
+    for (const point of rest) await page.mouse.move(...at(point));
+    await page.mouse.up();
+  }
+  await page.waitForSelector('#edit[data-state="done"]');
+}
+
+async function finishHalf(page) {
+  await page.click('#edit-this');
+  await page.evaluate(() => [...document.querySelectorAll('#easel-presets button')].find(({ textContent }) => textContent === 'Bottom half').click());
+  await page.$eval('#edit', (section) => section.scrollIntoView());
+  await page.waitForSelector('#edit[data-state="done"]');
+}
+
 /** As if the file had been dropped. */
 const drop = (page, bytes, name) => page.evaluate((data, fileName) => {
   const transfer = new DataTransfer();
@@ -66,25 +92,31 @@ async function openBroken(page) {
   await page.waitForSelector('#error:not([hidden])');
 }
 
+async function shoot(session, browser, url, { name, hash, act, fullPage = false, viewport, ...options }) {
+  const { isMobile: _isMobile, hasTouch: _hasTouch, ...size } = viewport;
+  const { page, troubles } = await openPage(session.browser, `${url}${hash}`, { viewport: browser === 'chrome' ? viewport : size, ...options });
+  await settled(page);
+  await page.evaluate(() => document.getElementById('sweep').scrollIntoView());
+  await page.waitForSelector('#sweep[data-state="done"]');
+  await page.evaluate(() => scrollTo(0, 0));
+  await act?.(page);
+  const path = join(folder, `${name}-${browser}.png`);
+  await page.screenshot({ path, fullPage });
+  await page.close();
+  console.log([path, ...troubles].join('\n  '));
+}
+
 await mkdir(folder, { recursive: true });
 const site = await serveSite();
-const session = await launch('chrome');
-const wanted = process.argv.slice(2);
-try {
-  for (const { name, hash, act, fullPage = false, ...options } of SHOTS) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue;
-    const { page, troubles } = await openPage(session.browser, `${site.url}${hash}`, options);
-    await settled(page);
-    await page.evaluate(() => document.getElementById('sweep').scrollIntoView());
-    await page.waitForSelector('#sweep[data-state="done"]');
-    await page.evaluate(() => scrollTo(0, 0));
-    await act?.(page);
-    const path = join(folder, `${name}.png`);
-    await page.screenshot({ path, fullPage });
-    await page.close();
-    console.log([path, ...troubles].join('\n  '));
+const words = process.argv.slice(2);
+const browsers = BROWSERS.filter((browser) => words.includes(browser));
+const names = words.filter((word) => !BROWSERS.includes(word));
+for (const browser of browsers.length > 0 ? browsers : BROWSERS) {
+  const session = await launch(browser);
+  try {
+    for (const shot of SHOTS) if (names.length === 0 || names.includes(shot.name)) await shoot(session, browser, site.url, shot);
+  } finally {
+    await session.close();
   }
-} finally {
-  await session.close();
-  await site.close();
 }
+await site.close();

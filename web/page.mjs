@@ -5,6 +5,7 @@ import { ClassPicker } from './page/classes.mjs';
 import { Compare, describeSettings, differences } from './page/compare.mjs';
 import { Controls } from './page/controls.mjs';
 import { acceptFiles } from './page/drop.mjs';
+import { Edit } from './page/edit.mjs';
 import { embedSnippet } from './page/embed.mjs';
 import { explain } from './page/errors.mjs';
 import { figures, showFigures } from './page/figures.mjs';
@@ -14,7 +15,7 @@ import { isOneFile, listModels, loadModel, workerCount } from './page/models.mjs
 import { OPTIONS } from './page/options.mjs';
 import { blank, paint } from './page/paint.mjs';
 import { download, fileName, filmFile, pictureFile, sheetFile, sizeFactors } from './page/saving.mjs';
-import { defaultSettings, formatHash, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
+import { MODEL_FREE, carryOver, defaultSettings, formatHash, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
 import { enlarge, usableFactor } from './page/sheet.mjs';
 import { Studio } from './page/studio.mjs';
 import { SWEEP_SCALES, Sweep } from './page/sweep.mjs';
@@ -42,6 +43,17 @@ const studio = new Studio();
 // In the order of their importance. Letters come first where there is a word to set.
 const wordBoard = studio.addBoard({ onStep: showLetterStep, onPicture: showLetter, onReport: reportWord });
 const gridBoard = studio.addBoard({ onStep: showStep, onPicture: showPicture, onReport: reportGrid, state: true });
+const edit = new Edit(studio, {
+  settings: () => controls.settings,
+  change: (changes) => controls.change(changes),
+  calm: () => reducedMotion.matches,
+  chosenPicture: () => gridBoard.slots[grid.chosen]?.picture ?? null,
+  onReport: showStop,
+  announce,
+  fail,
+  save: (picture) => save(pictureFile(picture, factor()), nameOf(`seed${picture.options.seed}`, 'edited')),
+  saveImage: (image, name) => save(encodeStill(image), fileName(name)),
+});
 const classBoard = studio.addBoard({ onPicture: (index, picture) => classes.paint(classesWanted[index], picture) });
 const sweepBoard = studio.addBoard({ onPicture: (index, picture) => sweep.paint(index, picture), onReport: reportSweep });
 
@@ -100,6 +112,12 @@ async function open(source) {
   }
 }
 
+/** A file of the visitor's: a picture to start from, or a model. @param {File} file */
+function openFile(file) {
+  if (file.type.startsWith('image/') && model) edit.open(file);
+  else open(file);
+}
+
 function refuse(error, source) {
   if (!model) page.dataset.state = 'failed';
   else setStatus(`Still drawing with ${model.info.name || 'the model before'}`);
@@ -119,12 +137,11 @@ async function use(next, source) {
   recorder = new Recorder(model.info);
   unpin();
   [grid, sweep, word].forEach((part) => part.clear());
+  edit.use(model);
   blank(big);
   wordStyle = '';
-  const own = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
-  const settings = { ...defaultSettings(model), ...startLabel(), ...parseLink(own || location.hash).settings };
+  controls = new Controls(model, ...startSettings(previous), show);
   foreignLink = '';
-  controls = new Controls(model, settings, show);
   describeModel(source);
   if (!classes) await nextTask();
   if (model !== next) return;
@@ -134,6 +151,23 @@ async function use(next, source) {
   page.dataset.ready = '';
   show(controls.settings);
   reportLink();
+}
+
+/**
+ * What a model begins with: what it recommends, except what a link asks for or the visitor has chosen before.
+ * @param {import('./index.d.ts').Model | null} previous
+ * @returns {[settings: import('./page/settings.mjs').Settings, own: string[]]} as Controls takes them
+ */
+function startSettings(previous) {
+  const begin = { ...defaultSettings(model), ...startLabel() };
+  const waiting = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
+  if (previous && !waiting && location.hash === ownHash) {
+    return [{ ...begin, ...carryOver(controls.settings, controls.own, previous, model) }, [...controls.own]];
+  }
+  const hash = waiting || location.hash;
+  // The page remembers for each address of its own what was chosen: when it is loaded again, the rest is no wish.
+  const chosen = history.state?.own ?? Object.keys(parseHash(hash, model).settings);
+  return [{ ...begin, ...parseLink(hash).settings }, [...MODEL_FREE, ...chosen]];
 }
 
 function startLabel() {
@@ -209,6 +243,7 @@ function show(settings, { draft = false, again = false } = {}) {
   gridBoard.first = grid.chosen;
   gridBoard.show(Array.from({ length: count }, (_, index) => requestOf(settings, index)), { draft, again });
   gridBoard.slots.forEach(({ has }, index) => has !== 'picture' && grid.markStale(index));
+  edit.draw({ draft });
   drawSweep();
   if (!draft) drawClasses(classesWanted);
   choose();
@@ -218,7 +253,7 @@ function show(settings, { draft = false, again = false } = {}) {
 
 function showAddress() {
   ownHash = formatHash(controls.settings, model);
-  history.replaceState(null, '', ownHash);
+  history.replaceState({ own: [...controls.own] }, '', ownHash);
 }
 
 /** Pictures of these classes are wanted for the picker. */
@@ -255,6 +290,7 @@ function showPicture(index, picture, draft) {
   if (!draft && !performance.getEntriesByName('first-picture').length) performance.mark('first-picture');
   grid.paint(index, picture);
   grid.setState(index, draft ? 'draft' : 'done');
+  if (!draft) edit.learnPaper(picture);
   if (index === grid.chosen) showChosen();
 }
 
@@ -263,7 +299,7 @@ function reportGrid({ state, draft, draftSteps, progress, finished, computed, mi
   const { steps, count, label, guidanceScale } = controls.settings;
   const before = page.dataset.state;
   page.dataset.state = draft ? 'draft' : state;
-  element('stop').disabled = state !== 'working';
+  showStop();
   element('progress').value = progress;
   element('save-sheet').disabled = element('pin').disabled = finished < count;
   if (draft) setStatus(`Preview with ${draftSteps} of ${steps} steps`);
@@ -287,7 +323,11 @@ function reportSweep({ state, error }) {
 }
 
 function stop() {
-  for (const board of [wordBoard, gridBoard, classBoard, sweepBoard]) board.stop();
+  for (const board of [wordBoard, gridBoard, edit.board, classBoard, sweepBoard]) board.stop();
+}
+
+function showStop() {
+  element('stop').disabled = !gridBoard.working && !edit.board.working;
 }
 
 // ---- the chosen picture
@@ -317,7 +357,7 @@ function showChosen() {
   big.setAttribute('aria-label', `Picture ${index + 1}, ${name}, large`);
   const frames = recorder.framesOf(index);
   const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
-  for (const id of ['save', 'size']) element(id).disabled = !picture;
+  for (const id of ['save', 'size', 'edit-this', 'edit-take']) element(id).disabled = !picture;
   for (const id of ['save-film', 'play']) element(id).disabled = !whole;
   for (const id of ['link', 'embed']) element(id).disabled = false;
   film.rest();
@@ -486,6 +526,7 @@ function openLink() {
   const digits = linkedModel(location.hash);
   const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(model) && sha256.startsWith(digits));
   if (linked) return void open(linked.path);
+  Object.keys(parseHash(location.hash, model).settings).forEach((name) => controls.own.add(name));
   controls.settings = { ...controls.settings, ...parseLink().settings };
   show(controls.settings);
   reportLink();
@@ -568,14 +609,17 @@ element('word-save').onclick = saveWord;
 element('word-text').oninput = () => drawWord();
 element('link').onclick = copyLink;
 element('embed').onclick = copyEmbed;
+element('edit-this').onclick = () => edit.takeChosen();
 element('retry').onclick = () => retry?.();
 element('dismiss').onclick = hideError;
 element('figures').ontoggle = showFiguresIfOpen;
 element('model').onchange = () => element('model').value && open(element('model').value);
-acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, open);
+acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, openFile);
 new IntersectionObserver(([{ isIntersecting }]) => {
   sweepVisible = isIntersecting;
   drawSweep();
 }, { rootMargin: '200px' }).observe(element('sweep'));
 addEventListener('hashchange', openLink);
-setTimeout(start); // in a task of its own, as everything that takes time
+// The page is painted before three megabytes are asked for: on a slow network they would be in the way of its style sheet.
+if (document.hidden) setTimeout(start);
+else requestAnimationFrame(() => setTimeout(start));

@@ -7,7 +7,7 @@ import { PocketDiffusionError, argumentError, show } from './errors.mjs';
 import { version } from './version.mjs';
 
 const FORMAT = 1;
-const KEYWORD = 'pocket-diffusion'; // PD_RECIPE_KEYWORD
+export const KEYWORD = 'pocket-diffusion'; // PD_RECIPE_KEYWORD
 const MAX_TEXT_BYTES = 2 ** 20; // PD_MAX_PNG_TEXT_BYTES
 const MAX_NAME_LENGTH = 256; // names in models have no limit of their own
 const MAX_DEPTH = 4; // of an option's value

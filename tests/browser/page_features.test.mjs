@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { load } from 'pocket-diffusion';
+import { load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
@@ -130,20 +130,27 @@ for (const name of BROWSERS) {
       await page.select('#size', '8');
       const grid = await pixelsOfGrid(page);
       await page.click('#save');
-      const picture = decodePNG(await downloaded(session.downloads, 'cat-s3-seed7.png'));
+      const file = await downloaded(session.downloads, 'cat-s3-seed7.png');
+      const picture = decodePNG(file);
       assert.equal(picture.width, 256);
+      assert.deepEqual(await pixelsByNode(readRecipe(file)), grid[0]);
       assert.deepEqual(shrink(picture, 8), grid[0]);
 
       await page.select('#size', '1');
       await page.click('#save-sheet');
-      const sheet = decodePNG(await downloaded(session.downloads, 'cat-s3-seed7-sheet.png'));
+      const sheetFile = await downloaded(session.downloads, 'cat-s3-seed7-sheet.png');
+      assert.deepEqual(readRecipe(sheetFile).sheet, { labels: [doodles.labels.indexOf('cat')], count: 6, columns: 3 });
+      assert.equal(readRecipe(sheetFile).options.seed, 7);
+      const sheet = decodePNG(sheetFile);
       assert.deepEqual([sheet.width, sheet.height], [3 * 32, 2 * 32]);
       const fifth = Array.from({ length: 32 * 32 }, (_, index) => sheet.pixels[(32 + Math.floor(index / 32)) * 96 + 32 + (index % 32)]);
       assert.deepEqual(fifth, grid[4]);
 
       await page.select('#size', '8');
       await page.click('#save-film');
-      const film = await decodeAnimation(page, await downloaded(session.downloads, 'cat-s3-seed7-film.png'));
+      const filmFile = await downloaded(session.downloads, 'cat-s3-seed7-film.png');
+      assert.deepEqual(await pixelsByNode(readRecipe(filmFile)), grid[0]);
+      const film = await decodeAnimation(page, filmFile);
       assert.equal(film.animated, true);
       assert.equal(film.repetitionCount, 'Infinity');
       assert.equal(film.frames.length, 10);
@@ -255,6 +262,36 @@ for (const name of BROWSERS) {
       await page.waitForSelector('#word[data-state="done"]');
       assert.deepEqual((await pixelsOf(page, '#word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 3 }, letters));
       assert.deepEqual(troubles, []);
+    });
+
+    test('another model comes with what it recommends, except what the visitor chose', async () => {
+      const context = await session.browser.createBrowserContext();
+      const { page: visitor } = await openPage(context, site.url);
+      await settled(visitor);
+      const recommended = ({ info: { recommended: { steps, sampler, guidanceScale } } }) => ({ steps, sampler, guidanceScale });
+      assert.notDeepEqual(recommended(letters), recommended(doodles));
+      const shown = () => visitor.evaluate(() => {
+        const { steps, sampler, scale } = Object.fromEntries(['steps', 'sampler', 'scale'].map((id) => [id, document.getElementById(id).value]));
+        return { steps: Number(steps), sampler, guidanceScale: Number(scale) };
+      });
+      const openModel = async (bytes, name) => {
+        await dropFile(visitor, bytes, name);
+        await visitor.waitForFunction((wanted) => document.getElementById('model').selectedOptions[0]?.textContent === wanted, {}, name);
+        await settled(visitor);
+      };
+      assert.deepEqual(await shown(), recommended(doodles));
+      await openModel(await lettersModel(), 'letters.gguf');
+      assert.deepEqual(await shown(), recommended(letters));
+      assert.equal(await textOf(visitor, '#more-changed'), '', 'interval and time grid, too');
+      await change(visitor, () => setNumber(visitor, '#steps', 7));
+      await openModel(await readFile(modelPath), 'own.gguf');
+      assert.deepEqual(await shown(), { ...recommended(doodles), steps: 7 });
+      assert.equal(await textOf(visitor, '#more-changed'), '');
+      await visitor.reload(); // the address has all settings, but they are no wish
+      await settled(visitor);
+      await openModel(await lettersModel(), 'letters.gguf');
+      assert.deepEqual(await shown(), { ...recommended(letters), steps: 7 });
+      await context.close();
     });
 
     test('a link made with another model says so, and is followed once that model is opened', async () => {

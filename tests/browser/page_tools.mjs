@@ -35,15 +35,15 @@ export async function change(page, action) {
   await settled(page);
 }
 
-/** A file dropped onto the page. */
-export const dropFile = (page, bytes, name) => page.evaluate((base64, fileName) => {
+/** A file dropped onto the page. @param {string} [type] as browsers give it to files that they know */
+export const dropFile = (page, bytes, name, type = '') => page.evaluate((base64, fileName, fileType) => {
   const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const transfer = new DataTransfer();
-  transfer.items.add(new File([data], fileName));
+  transfer.items.add(new File([data], fileName, { type: fileType }));
   for (const type of ['dragover', 'drop']) {
     document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
   }
-}, Buffer.from(bytes).toString('base64'), name);
+}, Buffer.from(bytes).toString('base64'), name, type);
 
 /** The bytes of the one file that is in the download folder once the browser has written all of it; the folder is emptied. */
 export async function downloaded(folder, file) {

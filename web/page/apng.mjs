@@ -1,6 +1,8 @@
 // PNG files, still and animated, from 8-bit pixels: W3C Portable Network Graphics (third edition), sections 5 and 11.
 // The compression is the browser's own, outside the page's thread; the C core's encoder makes single small pictures.
 
+import { KEYWORD as RECIPE_KEYWORD } from '../recipe.mjs';
+
 /** @typedef {import('./paint.mjs').Image} Image */
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
@@ -66,6 +68,13 @@ function filtered({ width, height, channels, pixels }) {
   return rows;
 }
 
+/** An iTXt chunk with the recipe, as docs/recipe.md describes it; nothing without one. */
+function recipeChunk(recipe) {
+  if (!recipe) return new Uint8Array(0);
+  // Keyword, NUL; not compressed; no language, no translated keyword; text.
+  return chunk('iTXt', new TextEncoder().encode(`${RECIPE_KEYWORD}\0\0\0\0\0${JSON.stringify(recipe)}`));
+}
+
 /** A zlib stream (RFC 1950), as PNG wants it. */
 async function compress(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
@@ -75,20 +84,25 @@ async function compress(bytes) {
 const header = ({ width, height, channels }) =>
   chunk('IHDR', numbers([width, 4], [height, 4], [8, 1], [COLOUR_TYPES[channels], 1], [0, 1], [0, 1], [0, 1]));
 
-/** @param {Image} image @returns {Promise<Blob>} */
-export async function encodeStill(image) {
-  const parts = [SIGNATURE, header(image), chunk('IDAT', await compress(filtered(image))), chunk('IEND')];
+/**
+ * @param {Image} image
+ * @param {import('../index.d.ts').Recipe} [recipe] for the file to carry
+ * @returns {Promise<Blob>}
+ */
+export async function encodeStill(image, recipe) {
+  const parts = [SIGNATURE, header(image), recipeChunk(recipe), chunk('IDAT', await compress(filtered(image))), chunk('IEND')];
   return new Blob(parts, { type: 'image/png' });
 }
 
 /**
  * An animated PNG that plays for ever. Programs that know no animation show the first frame.
  * @param {ReadonlyArray<{ image: Image, milliseconds: number }>} frames of one size
+ * @param {import('../index.d.ts').Recipe} [recipe] for the file to carry
  * @returns {Promise<Blob>}
  */
-export async function encodeAnimation(frames) {
+export async function encodeAnimation(frames, recipe) {
   const [{ image: first }] = frames;
-  const parts = [SIGNATURE, header(first), chunk('acTL', numbers([frames.length, 4], [0, 4]))];
+  const parts = [SIGNATURE, header(first), recipeChunk(recipe), chunk('acTL', numbers([frames.length, 4], [0, 4]))];
   let sequence = 0;
   for (const [index, { image, milliseconds }] of frames.entries()) {
     // Whole frames that replace each other: dispose and blend operation 0.

@@ -21,11 +21,12 @@ const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 
 /** Of a model with more classes the class to guide away from is typed: its name or its number. */
-const MOST_IN_SELECT = 200;
+export const MOST_IN_SELECT = 200;
 
 export class Controls {
   /** @type {Settings} */
   #settings;
+  #own;
   #model;
   #onChange;
   #byPointer = false;
@@ -36,11 +37,13 @@ export class Controls {
    * Connects the form to a model; may be made again for another one.
    * @param {import('../index.d.ts').Model} model
    * @param {Settings} settings
+   * @param {Iterable<string>} own names of those that the visitor has chosen, by hand or through a link
    * @param {(settings: Settings, how: { draft?: boolean, again?: boolean }) => void} onChange
    *   draft: the value is being moved and will change again; again: the same pictures are asked for once more
    */
-  constructor(model, settings, onChange) {
+  constructor(model, settings, own, onChange) {
     this.#model = model;
+    this.#own = new Set(own);
     this.#onChange = onChange;
     element('sampler').replaceChildren(...SAMPLERS.map((name) => makeOption(name, SAMPLER_TITLES[name] ?? name)));
     element('sampler').onchange = () => this.change({ sampler: element('sampler').value });
@@ -73,8 +76,24 @@ export class Controls {
     return element('lock').getAttribute('aria-pressed') === 'true';
   }
 
-  /** Changes settings and says so. @param {Partial<Settings>} changes */
+  /** Names of the settings that stay when another model is opened; the others are then as that one recommends. @returns {Set<string>} */
+  get own() {
+    return this.#own;
+  }
+
+  /** Changes settings at the visitor's wish and says so. @param {Partial<Settings>} changes */
   change(changes, how = {}) {
+    for (const [name, value] of Object.entries(changes)) if (value !== this.#settings[name]) this.#own.add(name);
+    this.#apply(changes, how);
+  }
+
+  /** Back to what the model recommends. @param {Partial<Settings>} changes */
+  #recommend(changes) {
+    for (const name of Object.keys(changes)) this.#own.delete(name);
+    this.#apply(changes);
+  }
+
+  #apply(changes, how = {}) {
     this.settings = { ...this.#settings, ...changes };
     this.#onChange(this.#settings, how);
   }
@@ -98,7 +117,7 @@ export class Controls {
     slider.onchange = () => {
       if (this.#byPointer) this.change(read());
     };
-    recommended.onclick = () => this.change({ guidanceScale: value });
+    recommended.onclick = () => this.#recommend({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);
     const position = (value - SCALE.min) / (SCALE.max - SCALE.min);
@@ -161,7 +180,7 @@ export class Controls {
     element('options').replaceChildren();
     more.ontoggle = make;
     element('reset').onclick = () =>
-      this.change(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(this.#model)])));
+      this.#recommend(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(this.#model)])));
     queueMicrotask(make); // open already: when the settings are there
   }
 

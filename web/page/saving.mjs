@@ -1,9 +1,9 @@
-// Files that the visitor takes away: pictures, sheets and films, as PNG.
+// Files that the visitor takes away: pictures, sheets and films, as PNG. They carry the recipe of what they show.
 
 import { encodeAnimation, encodeStill } from './apng.mjs';
 import { compose, enlarge, usableFactor } from './sheet.mjs';
 
-/** @typedef {import('./paint.mjs').Image} Image */
+/** @typedef {import('../index.d.ts').Picture} Picture */
 
 /** Pictures are offered as they are, and enlarged to about these many pixels. */
 const TARGET_SIZES = [256, 512];
@@ -22,27 +22,30 @@ export function sizeFactors({ width, height }) {
 /** Something that every file system takes. */
 export const fileName = (...parts) => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.png`;
 
-/** @param {import('../index.d.ts').Picture} picture @param {number} factor @returns {Promise<Blob>} */
+/** @param {Picture} picture @param {number} factor @returns {Promise<Blob>} */
 export async function pictureFile(picture, factor) {
   if (factor === 1) return new Blob([await picture.toPNG()], { type: 'image/png' });
-  return encodeStill(enlarge(picture, usableFactor(factor, picture, 1, 1)));
+  return encodeStill(enlarge(picture, usableFactor(factor, picture, 1, 1)), picture.recipe);
 }
 
-/** All pictures of the grid on one sheet. @param {ReadonlyArray<Image>} pictures @returns {Promise<Blob>} */
+/** All pictures of the grid, of one class, on one sheet. @param {ReadonlyArray<Picture>} pictures @returns {Promise<Blob>} */
 export function sheetFile(pictures, factor) {
   const columns = COLUMNS[pictures.length];
   const usable = usableFactor(factor, pictures[0], columns, Math.ceil(pictures.length / columns));
-  return encodeStill(compose(pictures.map((picture) => enlarge(picture, usable)), columns));
+  const [{ recipe, options }] = pictures;
+  // As the command line has it, which makes the same pictures again: their seeds follow that of the first.
+  const sheet = { labels: [options.label], count: pictures.length, columns };
+  return encodeStill(compose(pictures.map((picture) => enlarge(picture, usable)), columns), pictures.length === 1 ? recipe : { ...recipe, sheet });
 }
 
-/** From x_T to the picture. @param {import('./film.mjs').Frame[]} frames @param {Image} picture @returns {Promise<Blob>} */
+/** From x_T to the picture. @param {import('./film.mjs').Frame[]} frames @param {Picture} picture @returns {Promise<Blob>} */
 export function filmFile(frames, picture, factor) {
   const usable = usableFactor(factor, picture, 1, 1);
   const milliseconds = Math.round(FILM_MILLISECONDS / frames.length);
   return encodeAnimation([
     ...frames.slice(0, -1).map(({ state }) => ({ image: enlarge(state, usable), milliseconds })),
     { image: enlarge(picture, usable), milliseconds: REST_MILLISECONDS },
-  ]);
+  ], picture.recipe);
 }
 
 /** @param {Blob} blob @param {string} name */

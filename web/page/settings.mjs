@@ -22,6 +22,8 @@ export const SCALE = { min: 0, max: 10, step: 0.1 };
 export const COUNTS = [1, 6, 12, 24];
 /** index.html keeps room for as many. */
 const DEFAULT_COUNT = 12;
+/** No model recommends these: they stay when another model is opened. */
+export const MODEL_FREE = ['label', 'seed', 'count'];
 /** As their papers call them. */
 export const SAMPLER_TITLES = {
   ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
@@ -111,18 +113,34 @@ export function parseHash(hash, model) {
   return { settings, refused };
 }
 
+/** Every setting under its name in a link. @returns {Array<[name: keyof Settings, key: string, text: string]>} */
+function writeSettings(settings, { labels }) {
+  const { label, guidanceScale, seed, steps, sampler, count } = settings;
+  return [
+    ['label', 'label', formatClass(label, labels)], ['guidanceScale', 's', String(guidanceScale)], ['seed', 'seed', String(seed)],
+    ['steps', 'steps', String(steps)], ['sampler', 'sampler', sampler], ['count', 'count', String(count)],
+    ...OPTIONS.map((option) => [option.name, option.key, formatOption(option, settings[option.name], labels)]),
+  ];
+}
+
 /**
  * Everything that the pixels depend on: options at the model's defaults are left out, for the link names the model.
  * @param {Settings} settings @param {Model} model @returns {string} with '#'
  */
 export function formatHash(settings, model) {
-  const { labels } = model;
-  const { label, guidanceScale, seed, steps, sampler, count } = settings;
-  const parameters = new URLSearchParams({ label: formatClass(label, labels), s: String(guidanceScale), seed, steps, sampler, count });
-  for (const option of OPTIONS) {
-    const value = settings[option.name];
-    if (value !== option.initial(model)) parameters.set(option.key, formatOption(option, value, labels));
-  }
+  const asRecommended = (name) => OPTIONS.some((option) => option.name === name && settings[name] === option.initial(model));
+  const parameters = new URLSearchParams();
+  for (const [name, key, text] of writeSettings(settings, model)) if (!asRecommended(name)) parameters.set(key, text);
   if (modelDigits(model)) parameters.set('model', modelDigits(model));
   return `#${parameters}`;
+}
+
+/**
+ * Settings for another model: classes by their names. What it cannot use is left out.
+ * @param {Settings} settings @param {ReadonlySet<string>} names of the settings wanted
+ * @param {Model} from @param {Model} to @returns {Partial<Settings>}
+ */
+export function carryOver(settings, names, from, to) {
+  const wanted = writeSettings(settings, from).filter(([name]) => names.has(name)).map(([, key, text]) => [key, text]);
+  return parseHash(new URLSearchParams(wanted).toString(), to).settings;
 }

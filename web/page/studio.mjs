@@ -43,6 +43,18 @@ const DRAFT_RUNS = 1;
 const DRAFT_MILLISECONDS = 80;
 const DRAFT_STEPS = { min: 3, max: 8, initial: 6 };
 
+const identities = new WeakMap(); // buffer -> number
+
+/** Requests with the same key ask for the same picture. Pixels are told apart by their buffers: nobody changes those. */
+function keyOf(request) {
+  return JSON.stringify(request, (_, value) => {
+    if (!ArrayBuffer.isView(value)) return value;
+    if (!identities.has(value.buffer)) identities.set(value.buffer, ++keyOf.last);
+    return identities.get(value.buffer);
+  });
+}
+keyOf.last = 0;
+
 /** One place of a board. */
 class Slot {
   /** @type {Partial<GenerateOptions> | null} */
@@ -81,13 +93,18 @@ export class Board {
     this.#callbacks = callbacks;
   }
 
+  /** @returns {Report['state']} */
+  get state() {
+    return this.#state;
+  }
+
   get working() {
     return this.#state === 'working';
   }
 
   /**
    * Makes these the wanted pictures, at once. What is there already stays.
-   * @param {Array<Partial<GenerateOptions>>} requests plain values only
+   * @param {Array<Partial<GenerateOptions>>} requests plain values, and pixels that do not change
    * @param {{ draft?: boolean, again?: boolean }} [options] draft: a value is being dragged and others will follow;
    *   again: compute also what is there
    */
@@ -105,7 +122,7 @@ export class Board {
   }
 
   #want(slot, request, { draft, again, continues }) {
-    const key = JSON.stringify(request);
+    const key = keyOf(request);
     const same = slot.key === key && !again;
     if (!continues && slot.run && (!same || slot.run.draft)) slot.abort();
     if (same && slot.has !== 'draft') return;
@@ -209,6 +226,7 @@ export class Studio {
   #boards = [];
   #begun = 0;
   #warm = false; // the model has made a picture
+  #calm = true; // the first board is still to be finished
 
   /** Steps of a draft: as many as this device can take in DRAFT_MILLISECONDS. */
   draftSteps = DRAFT_STEPS.initial;
@@ -230,6 +248,7 @@ export class Studio {
     this.#workers = workers;
     this.draftSteps = DRAFT_STEPS.initial;
     this.#warm = false;
+    this.#calm = true;
   }
 
   /** To be called when a board wants other pictures: those of less important boards can wait. */
@@ -252,9 +271,14 @@ export class Studio {
     }
   }
 
-  /** Runs that may be under way: one alone until there is a first picture, so that it comes soon. */
+  /**
+   * Runs that may be under way: one alone until there is a first picture, so that it comes soon. Until the first board is
+   * done, one core is left to the page, which is still being laid out and painted and may be scrolled and tapped already.
+   */
   #room() {
     if (!this.#warm) return 1;
+    this.#calm &&= !this.#boards.some((board) => board.state === 'done');
+    if (this.#calm) return Math.max(1, this.#workers - 1) * FULL_RUNS;
     const drafting = this.#boards.some((board) => board.working && board.drafting);
     return this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
   }

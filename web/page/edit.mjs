@@ -1,0 +1,234 @@
+// "Start from a drawing": what is on the easel, made anew by the model in part (SDEdit) or where it is marked (RePaint).
+// docs/sampling.md has the formulas.
+
+import { paperOf } from './adapt.mjs';
+import { MOST_IN_SELECT } from './controls.mjs';
+import { Easel } from './easel.mjs';
+import { Grid } from './grid.mjs';
+import { requestOf } from './settings.mjs';
+
+/** @typedef {import('./settings.mjs').Settings} Settings */
+
+const element = (id) => document.getElementById(id);
+
+/** Seeds that are shown at once. */
+const COUNT = 6;
+/** A rough drawing is still recognised and already improved; a marked part is made of noise alone. */
+const STRENGTHS = { whole: 0.7, part: 1 };
+/** They continue from earlier steps, and go not with steps that are made again. */
+const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
+/** Of this size and smaller, results follow the pen while it moves. */
+const MOST_LIVE_PIXELS = 128 * 128;
+
+export class Edit {
+  #board;
+  #grid;
+  #easel;
+  #page;
+  /** @type {import('../index.d.ts').Model | null} */
+  #model = null;
+  #visible = false;
+  #paperKnown = false;
+  #strengths = { ...STRENGTHS };
+
+  /**
+   * @param {import('./studio.mjs').Studio} studio
+   * @param {object} page what it does for this section
+   * @param {() => Settings} page.settings of its form
+   * @param {(changes: Partial<Settings>) => void} page.change
+   * @param {() => boolean} page.calm whether nothing may move by itself
+   * @param {() => import('../index.d.ts').Picture | null} page.chosenPicture
+   * @param {(report: import('./studio.mjs').Report) => void} page.onReport
+   * @param {(text: string) => void} page.announce
+   * @param {(error: unknown, again?: () => void) => void} page.fail
+   * @param {(picture: import('../index.d.ts').Picture) => void} page.save
+   * @param {(image: import('./paint.mjs').Image, name: string) => void} page.saveImage
+   */
+  constructor(studio, page) {
+    this.#page = page;
+    this.#board = studio.addBoard({
+      onStep: (index, { preview }) => this.#showStep(index, preview),
+      onPicture: (index, picture, draft) => this.#showPicture(index, picture, draft),
+      onReport: (report) => this.#report(report),
+    });
+    this.#grid = new Grid(element('edit-grid'), () => this.#showChosen());
+    this.#easel = new Easel((how) => this.draw(how));
+    this.#connect();
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.#visible = isIntersecting;
+      this.draw();
+    }, { rootMargin: '100px' }).observe(element('edit'));
+  }
+
+  get board() {
+    return this.#board;
+  }
+
+  #connect() {
+    const { change, save, saveImage } = this.#page;
+    const strength = element('edit-strength');
+    const readStrength = (how) => {
+      this.#strengths[this.#part] = strength.valueAsNumber;
+      this.draw(how);
+    };
+    strength.oninput = () => readStrength({ draft: true });
+    strength.onchange = () => readStrength();
+    element('edit-class').onchange = () => change({ label: Number(element('edit-class').value) });
+    element('edit-resample').onchange = () => this.draw();
+    element('edit-open').onclick = () => element('edit-file').click();
+    element('edit-file').onchange = () => {
+      const [file] = element('edit-file').files;
+      if (file) this.open(file);
+      element('edit-file').value = ''; // so that the same file can be chosen again
+    };
+    element('edit-take').onclick = () => this.takeChosen();
+    element('edit-save').onclick = () => save(this.#picture);
+    element('edit-go-on').onclick = () => this.#take(this.#picture);
+    element('edit-save-drawing').onclick = () => saveImage(this.#easel.drawing.image, 'drawing');
+    element('edit-save-mask').onclick = () => saveImage(this.#easel.drawing.mask, 'mask');
+  }
+
+  // ---- from the page
+
+  /** @param {import('../index.d.ts').Model} model */
+  use(model) {
+    this.#model = model;
+    this.#paperKnown = false;
+    this.#easel.use(model.info, this.#easel.drawing?.paper ?? 255);
+    this.#grid.resize(COUNT);
+    this.#grid.clear();
+    this.#offerClasses(model.labels);
+    element('edit').inert = false;
+  }
+
+  #offerClasses(labels) {
+    element('edit-class').parentElement.hidden = labels.length > MOST_IN_SELECT; // then the picker alone has them
+    if (labels.length > MOST_IN_SELECT) return;
+    element('edit-class').replaceChildren(...labels.map((textContent, value) => Object.assign(document.createElement('option'), { textContent, value })));
+  }
+
+  /** The first picture of a model shows the tone of its paper. @param {import('../index.d.ts').Picture} picture */
+  learnPaper(picture) {
+    if (this.#paperKnown) return;
+    this.#paperKnown = true;
+    this.#easel.paper = paperOf(picture);
+  }
+
+  /** Puts the page's chosen picture on the easel. */
+  takeChosen() {
+    this.#take(this.#page.chosenPicture());
+  }
+
+  #take(picture) {
+    if (!picture) return;
+    this.#easel.take(picture);
+    this.#reveal();
+  }
+
+  /** @param {File} file a picture of any kind */
+  async open(file) {
+    try {
+      await this.#easel.open(file);
+      this.#reveal();
+    } catch {
+      this.#page.fail(Object.assign(new Error(`${file.name}: ${file.type || 'unknown type'}`), { code: 'PICTURE' }));
+    }
+  }
+
+  #reveal() {
+    element('edit').scrollIntoView({ behavior: this.#page.calm() ? 'auto' : 'smooth', block: 'start' });
+    element('easel-canvas').focus({ preventScroll: true });
+  }
+
+  // ---- drawing
+
+  get #part() {
+    return this.#easel.drawing.mask ? 'part' : 'whole';
+  }
+
+  /** What generate() is to be asked for; none if there is nothing to start from. */
+  #requests() {
+    const { image, mask, blank } = this.#easel.drawing;
+    if (blank && !mask) return [];
+    const settings = this.#page.settings();
+    const editing = { image, strength: this.#strengths[this.#part] };
+    if (mask) Object.assign(editing, { mask, resample: this.#resample });
+    return Array.from({ length: COUNT }, (_, index) => ({ ...requestOf(settings, index), ...editing }));
+  }
+
+  get #resample() {
+    return MULTISTEP_SAMPLERS.includes(this.#page.settings().sampler) ? 1 : Number(element('edit-resample').value);
+  }
+
+  /** Shows the results of what is on the easel under the page's settings, once the section is in sight. */
+  draw({ draft = false } = {}) {
+    if (!this.#model) return;
+    this.#showOptions();
+    if (!this.#visible) return;
+    const { shape } = this.#easel.drawing;
+    if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;
+    const requests = this.#requests();
+    if (requests.length === 0) {
+      this.#board.clear();
+      this.#grid.clear();
+      return this.#report({ state: 'idle' });
+    }
+    this.#board.first = this.#grid.chosen;
+    this.#board.show(requests, { draft });
+    this.#board.slots.forEach(({ has }, index) => has !== 'picture' && this.#grid.markStale(index));
+  }
+
+  #showOptions() {
+    const { label, sampler } = this.#page.settings();
+    const part = this.#part === 'part';
+    const strength = this.#strengths[this.#part];
+    for (let index = 0; index < COUNT; index++) {
+      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${this.#model.labels[label]}`);
+    }
+    element('edit-class').value = String(label);
+    element('edit-strength').value = String(strength);
+    element('edit-strength-value').textContent = strength.toFixed(2);
+    element('edit-strength').style.setProperty('--value', String(strength));
+    element('edit-kind').textContent = part ? 'The marked part is made anew; the rest stays as it is, pixel by pixel.' : 'The whole picture changes. Mark a part, and only that is made anew.';
+    element('edit-resample').disabled = !part || MULTISTEP_SAMPLERS.includes(sampler);
+    element('edit-save-mask').hidden = !part;
+    element('edit-save-drawing').disabled = this.#easel.drawing.blank;
+  }
+
+  #showStep(index, preview) {
+    this.#grid.setState(index, 'running');
+    if (!this.#page.calm()) this.#grid.paint(index, preview);
+  }
+
+  #showPicture(index, picture, draft) {
+    this.#grid.paint(index, picture);
+    this.#grid.setState(index, draft ? 'draft' : 'done');
+    if (index === this.#grid.chosen) this.#showChosen();
+  }
+
+  /** The chosen result, once it is there. */
+  get #picture() {
+    return this.#board.slots[this.#grid.chosen]?.picture ?? null;
+  }
+
+  #showChosen() {
+    element('edit-save').disabled = element('edit-go-on').disabled = !this.#picture;
+  }
+
+  #report(report) {
+    const { state, draft, draftSteps, finished, computed, error } = report;
+    const before = element('edit').dataset.state;
+    element('edit').dataset.state = draft ? 'draft' : state;
+    this.#showChosen();
+    this.#page.onReport(report);
+    element('edit-status').textContent = {
+      idle: 'Draw something, choose a picture, or take one from above.',
+      working: draft ? `Preview with at most ${draftSteps} steps` : `Drawing … ${finished} of ${COUNT}`,
+      done: `${COUNT} seeds, one drawing`,
+      stopped: `Stopped after ${finished} of ${COUNT}`,
+      failed: '',
+    }[state];
+    if (state === 'failed') this.#page.fail(error, () => this.draw());
+    if (state === 'done' && before !== 'done' && computed) this.#page.announce(`${COUNT} pictures from your drawing.`);
+  }
+}
