@@ -70,13 +70,13 @@ static bool is_keyword(const char *keyword)
     return true;
 }
 
-typedef struct picture {
+typedef struct image {
     const uint8_t *pixels;
     int32_t width, height, channels;
-} picture;
+} image;
 
 /* The text stands behind the header, and the file is otherwise what it is without. */
-static void require_text(const uint8_t *png, size_t size, const pd_png_text *text, const picture *picture)
+static void require_text(const uint8_t *png, size_t size, const pd_png_text *text, const image *picture)
 {
     REQUIRE(text->keyword && text->text && is_keyword(text->keyword) && memchr(text->text, 0, text->length) == NULL);
     const size_t keyword = strlen(text->keyword), added = pd_png_text_bytes(text);
@@ -93,7 +93,7 @@ static void require_text(const uint8_t *png, size_t size, const pd_png_text *tex
     free(plain);
 }
 
-static void encode(const png_request *request, const picture *picture, const pd_png_text *text)
+static void encode(const png_request *request, const image *picture, const pd_png_text *text)
 {
     const int32_t width = picture->width, height = picture->height, channels = picture->channels;
     const size_t most = pd_png_bound(width, height, channels) + pd_png_text_bytes(text);
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     data += sizeof request;
     size -= sizeof request;
     const int32_t scale = request.kind & PNG_LARGE ? 256 : 1;
-    picture picture = {NULL, request.width * scale, request.height * scale, request.channels};
+    image picture = {NULL, request.width * scale, request.height * scale, request.channels};
     const size_t bound = pd_png_bound(picture.width, picture.height, picture.channels);
     const uint64_t count = bound ? (uint64_t)picture.width * (uint64_t)picture.height * (uint64_t)picture.channels : 1;
     if (count > MOST_PIXEL_BYTES) return 0;

@@ -207,9 +207,9 @@ static void write_usable_input(uint32_t draw, uint8_t *data)
     REQUIRE(pd_options_init(models[0], &options) == PD_OK);
     if (kind != INVERSION) options.sampler = (int32_t)(draw >> 8) % PD_SAMPLER_COUNT;
     options.steps = 1 + (int32_t)(draw >> 12) % 3;
-    request.pictures = 1 + (draw >> 16) % 3;
+    request.pictures = (uint8_t)(1 + (draw >> 16) % MOST_PICTURES);
     request.calls = MOST_CALLS - 1;
-    request.keep = (draw >> 20) % 3;
+    request.keep = (uint8_t)((draw >> 20) % 3);
     request.given = GIVEN_SIZED;
     switch (kind) {
     case FROM_IMAGE:
