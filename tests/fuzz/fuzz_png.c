@@ -147,7 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* Mostly the change of a byte; often of a picture that is usable, with a text that is. */
+/* Mostly the change of a byte; often, and where the width is 0, of a picture that is usable, with a text that is. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
     static const char content[] = "pocket-diffusion{\"label\": \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x8c\", \"seed\": 7}";
@@ -155,7 +155,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsi
                                 .channels = (int8_t)(1 + seed / 256 % 4), .keyword_length = 16,
                                 .text_length = (uint16_t)(sizeof content - 1 - 16), .kind = seed / 1024 % 4 ? PNG_TEXT : 0};
     if (capacity < sizeof usable + sizeof content) return LLVMFuzzerMutate(data, size, capacity);
-    if (size <= sizeof usable || seed % 32 == 0) {
+    if (size <= sizeof usable || seed % 32 == 0 || (data[0] | data[1]) == 0) {
         memcpy(data, &usable, sizeof usable);
         memcpy(data + sizeof usable, content, sizeof content);
         size = sizeof usable + sizeof content;
