@@ -173,9 +173,10 @@ static void write_big_endian(uint8_t *bytes, uint32_t value)
 /* An iTXt chunk (PNG specification, 11.3.3.4) of `size` bytes in all, uncompressed, in no particular language. */
 static void write_text_chunk(uint8_t *chunk, size_t size, const pd_png_text *text)
 {
+    static const uint8_t type[4] = {'i', 'T', 'X', 't'};
     const size_t keyword = strlen(text->keyword);
     write_big_endian(chunk, (uint32_t)(size - 12));
-    memcpy(chunk + 4, "iTXt", 4);
+    memcpy(chunk + 4, type, sizeof type);
     memcpy(chunk + 8, text->keyword, keyword); /* NOLINT(bugprone-not-null-terminated-result): the NUL is of TEXT_FIELDS */
     memset(chunk + 8 + keyword, 0, TEXT_FIELDS);
     memcpy(chunk + 8 + keyword + TEXT_FIELDS, text->text, text->length);

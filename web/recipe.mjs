@@ -49,7 +49,7 @@ function findFault(recipe) {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) return `unknown key ${show(unknown)}`;
   if (typeof by !== 'string') return 'must have a version';
-  const named = isObject(model) && typeof model.name === 'string' && /^([0-9a-f]{64})?$/.test(model.sha256);
+  const named = isObject(model) && typeof model.name === 'string' && typeof model.sha256 === 'string' && /^([0-9a-f]{64})?$/.test(model.sha256);
   if (!named || Object.keys(model).length !== 2) return 'must have a model with name and sha256';
   if (!isObject(options)) return 'must have options';
   return isObject(sheet) ? null : 'sheet must be an object';
@@ -150,7 +150,8 @@ function optionsOf({ model, options }, info, labels, anyModel) {
   }
   const { labelName, ...usable } = options;
   // In another model the class of this name may have another number; a mixture has no label.
-  if (!same && usable.label !== null && labelName !== labels[usable.label]) usable.label = labelName;
+  const hasSameName = typeof usable.label === 'number' && labelName === labels[usable.label];
+  if (!same && usable.label !== null && !hasSameName) usable.label = labelName;
   for (const key of ['seed', 'variationSeed']) {
     if (typeof usable[key] === 'string' && /^\d{1,20}$/.test(usable[key])) usable[key] = BigInt(usable[key]);
   }

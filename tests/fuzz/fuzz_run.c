@@ -1,44 +1,59 @@
-/* Options of any bits, then a step or two of a generation with the model in
- * corpus/model/plain. Input: pd_options, then fuzz_request. Where the options have
- * a pointer, blocks of exactly the size that stands beside it take its place. */
+/* Options of any bits, then some steps of a generation with one of the models in
+ * corpus/model. Input: pd_options, then fuzz_request. Where the options have a
+ * pointer, blocks of exactly the size that stands beside it take its place. */
 #include "tiny_model.h"
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 
 typedef struct fuzz_request {
-    uint8_t pictures, steps, fail_at, given; /* given: bits of fuzz_given */
+    uint8_t pictures, calls, fail_at, given; /* given: bits of fuzz_given */
     pd_picture picture; /* the later ones of a run differ from it by their seed */
-    uint8_t grey, infinite; /* other than 0: where the mask has a value, and the noise a number, that is refused */
-    uint8_t spare[6];
+    uint8_t grey, infinite, huge; /* other than 0: where the mask has a value, and the noise a number, that is refused; and a
+                                   * number that the network cannot bear */
+    uint8_t model, keep; /* keep: other than 0, predictions are kept from network call `keep` on */
+    uint8_t spare[3];
     pd_class_weight mix[PD_MAX_MIX];
 } fuzz_request;
 
 /* `sized`: image, mask and noise have the size that the model wants, whatever the options say. */
 enum fuzz_given { GIVEN_MIX = 1, GIVEN_IMAGE = 2, GIVEN_MASK = 4, GIVEN_NOISE = 8, GIVEN_SIZED = 16 };
 
-enum { MOST_DATA_BYTES = 1 << 13 };
+enum { MOST_DATA_BYTES = 1 << 13, MOST_PICTURES = 3, MOST_CALLS = 4 };
 
 enum { INPUT_BYTES = sizeof(pd_options) + sizeof(fuzz_request) };
 
-static pd_model *model;
+/* One of each objective; the last predicts more channels than it takes, and cannot be sampled. */
+static const char *const model_names[] = {"plain", "alpha", "fourier", "features"};
+enum { MODELS = sizeof model_names / sizeof *model_names };
+static pd_model *models[MODELS];
 
-int LLVMFuzzerInitialize(int *count, char ***arguments)
+static pd_model *load(const char *name)
 {
-    (void)count;
-    (void)arguments;
     static uint8_t bytes[1 << 16];
-    FILE *file = fopen(PD_FUZZ_CORPUS "/model/plain", "rb");
+    char path[sizeof PD_FUZZ_CORPUS + 32];
+    snprintf(path, sizeof path, "%s/model/%s", PD_FUZZ_CORPUS, name);
+    FILE *file = fopen(path, "rb");
     REQUIRE(file);
     const size_t size = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
     size_t full_size;
     uint8_t *whole = complete_model(bytes, size - 2, 0, &full_size);
+    pd_model *model = NULL;
     pd_error error = {0};
     const pd_status status = pd_model_load(whole, full_size, &model, &error);
-    if (status != PD_OK) fprintf(stderr, "%s\n", error.message);
+    if (status != PD_OK) fprintf(stderr, "%s: %s\n", name, error.message);
     REQUIRE(status == PD_OK);
     free(whole);
+    return model;
+}
+
+int LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+    (void)count;
+    (void)arguments;
+    for (size_t i = 0; i < MODELS; i++) models[i] = load(model_names[i]);
     return 0;
 }
 
@@ -52,7 +67,7 @@ static void *block_of(size_t count, size_t size)
 }
 
 /* What the pointers of the options lead to, until the run has begun. */
-static void give_data(const fuzz_request *request, pd_options *options)
+static void give_data(const pd_model *model, const fuzz_request *request, pd_options *options)
 {
     const pd_model_info *info = pd_model_get_info(model);
     const size_t area = (size_t)info->width * (size_t)info->height, values = area * (size_t)info->channels;
@@ -86,6 +101,7 @@ static void give_data(const fuzz_request *request, pd_options *options)
         float *noise = block_of(options->noise_size, sizeof *noise);
         for (size_t i = 0; i < options->noise_size && i < MOST_DATA_BYTES / sizeof *noise; i++) noise[i] = (float)(i % 7) - 3.0f;
         if (request->infinite && request->infinite < options->noise_size) noise[request->infinite] = INFINITY;
+        if (request->huge && request->huge < options->noise_size) noise[request->huge] = FLT_MAX;
         options->noise = noise;
     }
 }
@@ -98,26 +114,54 @@ static void free_data(const pd_options *options)
     free((void *)(uintptr_t)options->noise);
 }
 
-static void generate(pd_run *run, int32_t pictures, int32_t steps)
+/* A buffer of exactly the size that is needed, or of one element less, which is refused. */
+static void read_values(const pd_run *run, int32_t picture, size_t count)
+{
+    float *values = block_of(count, sizeof *values);
+    pd_error error = {0};
+    for (int32_t plane = -1; plane <= PD_PLANE_COUNT; plane++) {
+        const pd_status status = pd_run_plane(run, picture, plane, values, count, &error);
+        REQUIRE((status == PD_OK) == (picture >= 0 && plane >= 0 && plane < PD_PLANE_COUNT && pd_run_has_plane(run, plane)));
+        if (status != PD_OK) fuzz_require_error(status, &error);
+    }
+    REQUIRE(pd_run_state(run, picture, values, count - 1, &error) != PD_OK);
+    fuzz_require_error(error.status, &error);
+    pd_run_state(run, picture, values, count, NULL);
+    free(values);
+}
+
+static void read_pixels(const pd_run *run, int32_t picture, size_t count)
+{
+    uint8_t *pixels = block_of(count, 1);
+    REQUIRE(pd_run_preview(run, picture, pixels, count - 1, NULL) != PD_OK);
+    pd_run_preview(run, picture, pixels, count, NULL);
+    pd_run_finish(run, picture, pixels, count, NULL);
+    free(pixels);
+}
+
+static void generate(const pd_model *model, pd_run *run, int32_t pictures, const fuzz_request *request)
 {
     const pd_model_info *info = pd_model_get_info(model);
-    const size_t pixel_bytes = (size_t)info->width * (size_t)info->height * (size_t)info->channels;
-    uint8_t *pixels = malloc(pixel_bytes);
     pd_error error = {0};
-    if (!pixels) abort();
-    for (int32_t step = 0; step < steps; step++) {
+    for (int32_t call = 1; call <= 1 + request->calls % MOST_CALLS; call++) {
+        if (call == request->keep) {
+            const pd_status status = pd_run_keep_predictions(run, &error);
+            REQUIRE(status == PD_OK || status == PD_MEMORY);
+        }
         const pd_status status = pd_run_step(run, &error);
         REQUIRE(pd_run_steps_done(run) <= pd_run_steps_total(run));
+        REQUIRE((status == PD_OK && pd_run_next_timestep(run) == -1) <= (pd_run_steps_done(run) == pd_run_steps_total(run)));
         if (status == PD_OK) continue;
         fuzz_require_error(status, &error);
         REQUIRE(status == PD_NONFINITE || status == PD_STATE);
         break;
     }
-    for (int32_t i = 0; i < pictures; i++) {
-        pd_run_preview(run, i, pixels, pixel_bytes, NULL);
-        pd_run_finish(run, i, pixels, pixel_bytes, NULL);
+    const size_t area = (size_t)info->width * (size_t)info->height;
+    const size_t values = (size_t)info->network_channels * (size_t)info->network_width * (size_t)info->network_height;
+    for (int32_t i = -1; i < pictures; i++) {
+        read_values(run, i, values);
+        read_pixels(run, i, area * (size_t)info->channels);
     }
-    free(pixels);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -127,20 +171,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_request request;
     memcpy(&options, data, sizeof options);
     memcpy(&request, data + sizeof options, sizeof request);
-    const int32_t pictures = request.pictures % 6, steps = 1 + request.steps % 3;
-    pd_picture list[6];
-    for (int32_t i = 0; i < 6; i++) {
+    pd_model *model = models[request.model % MODELS];
+    const int32_t pictures = request.pictures % (MOST_PICTURES + 1);
+    pd_picture list[MOST_PICTURES];
+    for (int32_t i = 0; i < MOST_PICTURES; i++) {
         list[i] = request.picture;
         list[i].seed += (uint64_t)i;
     }
     pd_run *run = NULL;
     pd_error error = {0};
-    give_data(&request, &options);
+    give_data(model, &request, &options);
     fuzz_memory_reset(8u << 20, request.fail_at);
     const pd_status status = pd_run_start(model, &options, list, pictures, &run, &error);
     free_data(&options); /* pd_run_start has copied them */
     if (status == PD_OK) {
-        generate(run, pictures, steps);
+        generate(model, run, pictures, &request);
         pd_run_free(run);
     } else {
         REQUIRE(!run);
@@ -150,25 +195,73 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-/* One to three fields of the input; what is drawn is mostly within its range. */
+/* Requests of every kind that a picture can be made of. */
+enum request_kind { PLAIN, FROM_IMAGE, FROM_NOISE, VARIATION, INPAINTING, INVERSION, MIXED_EMBEDDINGS, MIXED_PREDICTIONS, REQUEST_KINDS };
+
+static void write_usable_input(uint32_t draw, uint8_t *data)
+{
+    const enum request_kind kind = draw % REQUEST_KINDS;
+    pd_options options;
+    fuzz_request request;
+    memset(&request, 0, sizeof request);
+    REQUIRE(pd_options_init(models[0], &options) == PD_OK);
+    if (kind != INVERSION) options.sampler = (int32_t)(draw >> 8) % PD_SAMPLER_COUNT;
+    options.steps = 1 + (int32_t)(draw >> 12) % 3;
+    request.pictures = (uint8_t)(1 + (draw >> 16) % MOST_PICTURES);
+    request.calls = MOST_CALLS - 1;
+    request.keep = (uint8_t)((draw >> 20) % 3);
+    request.given = GIVEN_SIZED;
+    switch (kind) {
+    case FROM_IMAGE:
+        request.given |= GIVEN_IMAGE;
+        options.strength = 0.5f;
+        break;
+    case FROM_NOISE: request.given |= GIVEN_NOISE; break;
+    case VARIATION:
+        options.variation_strength = 0.5f;
+        request.picture.variation_seed = draw;
+        break;
+    case INPAINTING:
+        request.given |= GIVEN_IMAGE | GIVEN_MASK;
+        options.resample = 1 + (int32_t)(draw >> 24) % 3;
+        break;
+    case INVERSION:
+        request.given |= GIVEN_IMAGE;
+        options.sampler = PD_SAMPLER_DDIM;
+        options.eta = 0.0f;
+        options.inversion = 1 + (int32_t)(draw >> 24) % 3;
+        break;
+    case MIXED_EMBEDDINGS:
+    case MIXED_PREDICTIONS:
+        request.given |= GIVEN_MIX;
+        request.picture.label = PD_LABEL_NULL;
+        options.mix_mode = kind == MIXED_PREDICTIONS ? PD_MIX_PREDICTION : PD_MIX_EMBEDDING;
+        options.mix_size = 2 + (int32_t)(draw >> 24) % (PD_MAX_MIX - 1);
+        for (int32_t i = 0; i < PD_MAX_MIX; i++) request.mix[i] = (pd_class_weight){i % 3, (float)(1 - i % 4 / 3)};
+        break;
+    case PLAIN:
+    case REQUEST_KINDS: break;
+    }
+    memcpy(data, &options, sizeof options);
+    memcpy(data + sizeof options, &request, sizeof request);
+}
+
+/* One to three fields of the input, drawn mostly within their range; often of an input that is usable, which then lasts. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
     static const uint32_t bits[] = {0, 1, 2, 3, 4, 5, 7, 8, 99, 100, 0x3f800000, 0x3f000000, 0x40400000, 0xbf800000, 0x42c80000, 0x00000001,
                                     0x80000000, 0x7fffffff, 0xffffffff, 0x7f800000, 0x7fc00000, 0x49742400, 0x33333333};
     if (capacity < INPUT_BYTES) return LLVMFuzzerMutate(data, size, capacity);
-    if (size != INPUT_BYTES || seed % 64 == 0) {
-        pd_options options;
-        pd_options_init(model, &options);
-        memset(data, 0, INPUT_BYTES);
-        memcpy(data, &options, sizeof options);
-        data[sizeof options] = 1;
-    }
     uint64_t state = (uint64_t)seed * 0x9e3779b97f4a7c15u;
+    if (size != INPUT_BYTES || seed % 32 == 0) write_usable_input((uint32_t)(state >> 32), data);
     for (unsigned left = 1 + seed % 3; left > 0; left--) {
         state = state * 6364136223846793005u + 1442695040888963407u;
         const size_t field = (size_t)(state >> 33) % (INPUT_BYTES / 4);
         memcpy(data + 4 * field, &bits[(state >> 20) % (sizeof bits / sizeof bits[0])], 4);
     }
-    if (seed % 8 == 0) data[sizeof(pd_options) + offsetof(fuzz_request, given)] = (uint8_t)(state >> 40);
+    uint8_t *const request = data + sizeof(pd_options);
+    if (seed % 8 == 0) request[offsetof(fuzz_request, given)] = (uint8_t)(state >> 40);
+    if (seed % 8 == 1) request[offsetof(fuzz_request, model)] = (uint8_t)(state >> 40);
+    if (seed % 8 == 2) request[offsetof(fuzz_request, fail_at)] = (uint8_t)(state >> 40) % 8;
     return seed % 16 ? INPUT_BYTES : LLVMFuzzerMutate(data, INPUT_BYTES, INPUT_BYTES);
 }

@@ -5,9 +5,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
-import { PocketDiffusionError, encodePNG, load, readManifest } from 'pocket-diffusion';
+import { PocketDiffusionError, encodePNG, load, readManifest, readRecipe } from 'pocket-diffusion';
 import { isReply, isRequest, makeMessage, unpackError } from '../../web/protocol.mjs';
 import { tinyBytes } from './helpers.mjs';
+import { joinPNG, splitPNG } from './png_chunks.mjs';
 
 const numRuns = Number(process.env.PD_FUZZ_RUNS ?? 100);
 const property = (...values) => fc.assert(fc.asyncProperty(...values), { numRuns });
@@ -16,9 +17,14 @@ let executions = 0;
 const golden = { label: 1, seed: 3, steps: 2 };
 let model;
 let expected;
+let recipe;
+let chunks; // of the picture as a PNG file
 before(async () => {
   model = await load(tinyBytes);
-  expected = (await model.generate(golden)).pixels;
+  const picture = await model.generate(golden);
+  expected = picture.pixels;
+  recipe = JSON.parse(JSON.stringify(picture.recipe));
+  chunks = splitPNG(await picture.toPNG());
 });
 after(async () => {
   assert.deepEqual((await model.generate(golden)).pixels, expected, 'nothing has changed the model');
@@ -91,9 +97,10 @@ test('several options with likely values', async () => {
   const record = fc.dictionary(fc.constantFrom(...OPTIONS), likely, { maxKeys: 6 });
   await property(record, fc.boolean(), async (options, many) => {
     const asked = { label: 0, steps: 2, ...options };
-    const call = many ? model.generateMany({ count: 2, ...asked }).next() : model.generate(asked);
-    const picture = await settles(call, [...OPTIONS, 'options', 'count'], thrownByCaller(asked));
+    const pictures = model.generateMany({ count: 2, ...asked });
+    const picture = await settles(many ? pictures.next() : model.generate(asked), [...OPTIONS, 'options', 'count'], thrownByCaller(asked));
     checkPicture(many ? picture?.value : picture);
+    await pictures.return();
   });
 });
 
@@ -163,6 +170,102 @@ test('manifests: any text and any JSON', async () => {
   });
 });
 
+// ---- recipes
+
+const EDITING = ['image', 'strength', 'mask', 'resample', 'noise', 'variationSeed', 'variationStrength', 'classMix', 'mixMode'];
+const RECIPE_ARGUMENTS = [...OPTIONS, ...EDITING, 'options', 'recipe', 'anyModel'];
+const KEYWORD = 'pocket-diffusion\0\0\0\0\0';
+
+/** A deep copy of an object in which some values have been replaced, added or (undefined) removed, by their paths. */
+function edited(object, edits) {
+  const copy = structuredClone(object);
+  for (const [path, value] of edits) {
+    const last = path.at(-1);
+    const parent = path.slice(0, -1).reduce((at, key) => (typeof at?.[key] === 'object' ? at[key] : null), copy);
+    if (typeof parent !== 'object' || parent === null || Object.isFrozen(parent)) continue;
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+  }
+  return copy;
+}
+
+const key = fc.oneof(fc.constantFrom(...RECIPE_ARGUMENTS, 'labelName', 'format', '__proto__', 'sha256', 'onStep'), fc.string());
+const path = fc.oneof(
+  fc.tuple(fc.constantFrom('format', 'version', 'model', 'options', 'sheet', 'toString', 'then')),
+  fc.tuple(fc.constant('model'), fc.constantFrom('name', 'sha256', 'more')),
+  fc.tuple(fc.constant('options'), key),
+  fc.tuple(fc.constant('options'), fc.constantFrom('guidanceInterval', 'classMix', 'image'), fc.constantFrom(0, 1, 2, 'label', 'sha256')));
+const inFiles = fc.oneof(fc.constantFrom(...NUMBERS, '7', '18446744073709551615', '18446744073709551616', '', 'circle', 'unipc', true, false, null, undefined, [], {}),
+  fc.record({ sha256: fc.constantFrom('a'.repeat(64), '', 1) }), fc.jsonValue());
+const edits = (value) => fc.array(fc.tuple(path, value), { minLength: 1, maxLength: 3 });
+
+test('recipes with some values changed: a picture, or an error that names what is wrong', { timeout: 600_000 }, async () => {
+  // Their own functions are called in no place but `then`, which makes a promise of any object.
+  const value = fc.oneof(inFiles, anything.filter((each) => typeof each !== 'function'));
+  await property(edits(value), fc.boolean(), fc.constantFrom(undefined, true, false), async (changes, elsewhere, anyModel) => {
+    const given = edited(elsewhere ? { ...recipe, model: { name: 'Another', sha256: '' } } : recipe, changes);
+    checkPicture(await settles(model.generate(given), RECIPE_ARGUMENTS));
+    checkPicture(await settles(model.generate({ recipe: given, anyModel, steps: 1 }), RECIPE_ARGUMENTS));
+    const pictures = model.generateMany(given);
+    const many = await settles(pictures.next(), [...RECIPE_ARGUMENTS, 'count']);
+    checkPicture(many?.value);
+    await pictures.return();
+  });
+});
+
+/** One change of a list of chunks. Each has its right checksum again, but for the last kind of change. */
+const chunkEdit = fc.oneof(
+  { weight: 4, arbitrary: edits(inFiles).map((changes) => (list) => putText(list, JSON.stringify(edited(recipe, changes)) ?? '')) },
+  { weight: 1, arbitrary: fc.json().map((text) => (list) => putText(list, text)) },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => (list) => putText(list, Buffer.from(bytes))) },
+  { weight: 1, arbitrary: fc.string({ unit: 'binary-ascii', maxLength: 30 }).map((head) => (list) => putText(list, JSON.stringify(recipe), head)) },
+  fc.tuple(fc.nat(9), fc.nat(9)).map(([from, to]) => (list) => list.splice(to % (list.length + 1), 0, list[from % list.length])),
+  fc.nat(9).map((at) => (list) => list.length > 1 && list.splice(at % list.length, 1)),
+  fc.tuple(fc.nat(9), fc.constantFrom('IHDR', 'iTXt', 'tEXt', 'IDAT', 'IEND', 'abcd', '\0\0\0\0')).map(([at, type]) => (list) => change(list, at, { type })),
+  fc.tuple(fc.nat(9), fc.nat(400), fc.nat(255)).map(([at, offset, byte]) => (list) => {
+    const data = Buffer.from(list[at % list.length].data);
+    if (data.length > 0) data[offset % data.length] = byte;
+    change(list, at, { data });
+  }),
+  fc.tuple(fc.nat(9), fc.nat(400)).map(([at, length]) => (list) => change(list, at, { data: list[at % list.length].data.subarray(0, length) })));
+function change(list, at, fields) {
+  list[at % list.length] = { ...list[at % list.length], ...fields };
+}
+function putText(list, text, head = KEYWORD) {
+  const at = list.findIndex(({ type }) => type === 'iTXt');
+  change(list, Math.max(at, 0), { type: 'iTXt', data: Buffer.concat([Buffer.from(head), Buffer.from(text)]) });
+}
+
+test('PNG files with chunks changed: a recipe, null or the code RECIPE', { timeout: 600_000 }, async () => {
+  const damage = fc.option(fc.tuple(fc.nat(2 ** 16), fc.nat(255), fc.boolean()), { freq: 8 });
+  const outcomes = { recipe: 0, none: 0, refused: 0 };
+  await property(fc.array(chunkEdit, { minLength: 1, maxLength: 3 }), damage, async (changes, spoil) => {
+    executions++;
+    const list = [...chunks];
+    for (const apply of changes) apply(list);
+    let png = joinPNG(list);
+    if (spoil) {
+      const [offset, byte, cut] = spoil;
+      if (cut) png = png.subarray(0, offset % png.length);
+      else png[offset % png.length] = byte;
+    }
+    let read;
+    try {
+      read = readRecipe(png);
+    } catch (error) {
+      assert.ok(error instanceof PocketDiffusionError && error.code === 'RECIPE', error.stack);
+      assert.doesNotMatch(error.message, /[\n\r]/);
+      outcomes.refused++;
+      return;
+    }
+    outcomes[read === null ? 'none' : 'recipe']++;
+    if (read === null) return;
+    assert.deepEqual(readRecipe(await encodePNG({ width: 1, height: 1, channels: 1, pixels: new Uint8Array(1) }, { recipe: read })), read);
+    checkPicture(await settles(model.generate(read), RECIPE_ARGUMENTS));
+  });
+  assert.ok(Object.values(outcomes).every((count) => count > 0), `the changes reach every outcome: ${JSON.stringify(outcomes)}`);
+});
+
 // ---- messages
 
 const field = fc.oneof(anything, fc.constantFrom('open', 'predict', 'generate', 'continue', 'abort', 'ping', 'result', 'failure', 'step', 'pong', 'alive'));
@@ -193,13 +296,15 @@ test('a worker outlives every message and answers the next call', { timeout: 600
   const worker = new Worker(new URL('../../web/worker.mjs', import.meta.url));
   let ended = null;
   worker.on('error', (error) => { ended = error; });
-  worker.on('exit', (status) => { ended ??= new Error(`exit status ${status}`); });
-  const waiting = new Map();
-  worker.on('message', (reply) => waiting.get(reply.id)?.(reply));
+  const waiting = new Map(); // id -> { resolve, reject }
+  worker.on('exit', (status) => {
+    ended ??= new Error(`exit status ${status}`);
+    for (const { reject } of waiting.values()) reject(ended);
+  });
+  worker.on('message', (reply) => waiting.get(reply.id)?.resolve(reply));
   let id = 1000;
   const ask = (type, fields) => new Promise((resolve, reject) => {
-    waiting.set(++id, resolve);
-    worker.once('exit', () => reject(ended));
+    waiting.set(++id, { resolve, reject });
     worker.postMessage(makeMessage(type, id, fields));
   });
   try {

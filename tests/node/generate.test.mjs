@@ -1,5 +1,6 @@
 // Generation: events, abort, calls at the same time, close, traps, PNG.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -154,6 +155,25 @@ test('an abort between steps, from outside, rejects before another step is made'
     if (step === 3) setImmediate(() => { aborted = true; controller.abort(); });
   } });
   await assert.rejects(call, { name: 'AbortError' });
+});
+
+test('many calls at once, with one signal: no listener stays, and Node.js does not take them for a leak', async () => {
+  const model = await load(tinyBytes);
+  const warnings = [];
+  const warn = (warning) => warnings.push(warning);
+  process.on('warning', warn);
+  const controller = new AbortController();
+  const calls = Array.from({ length: 20 }, (_, seed) => model.generate({ ...OPTIONS, seed, signal: controller.signal }));
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1);
+  await Promise.all(calls);
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
+  const stopped = Array.from({ length: 20 }, () => model.generate({ ...OPTIONS, steps: 50, signal: controller.signal }));
+  controller.abort(new Error('enough'));
+  for (const { reason } of await Promise.allSettled(stopped)) assert.equal(reason?.message, 'enough');
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('warning', warn);
+  assert.deepEqual(warnings, []);
+  model.close();
 });
 
 test('an abort ends a call whose onStep never does', async () => {

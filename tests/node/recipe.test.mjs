@@ -1,10 +1,10 @@
 // Recipes: in PNG files, in the library. Chunks are written and read here by their specification, not by our own code.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { crc32 } from 'node:zlib';
 import { encodePNG, load, readRecipe, version } from 'pocket-diffusion';
 import { checkInputs, makeRecipe, withRecipe } from '../../web/recipe.mjs';
 import { doodlesPath, hash, tinyBytes } from './helpers.mjs';
+import { chunk } from './png_chunks.mjs';
 import { decodePNG } from './png_reader.mjs';
 
 const model = await load(tinyBytes);
@@ -12,23 +12,6 @@ const OPTIONS = { label: 'square', steps: 3, seed: 5, guidanceScale: 2.7, sample
 const picture = await model.generate(OPTIONS);
 const png = await picture.toPNG();
 
-/** One chunk with its checksum (node:zlib's since Node 22; else computed). */
-const crcOf = crc32 ?? ((bytes) => {
-  let crc = ~0;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let k = 0; k < 8; k++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return ~crc >>> 0;
-});
-function chunk(type, data) {
-  const body = Buffer.concat([Buffer.from(type, 'latin1'), Buffer.from(data)]);
-  const bytes = Buffer.alloc(body.length + 8);
-  bytes.writeUInt32BE(body.length - 4, 0);
-  body.copy(bytes, 4);
-  bytes.writeUInt32BE(crcOf(body), body.length + 4);
-  return bytes;
-}
 const text = (content, head = 'pocket-diffusion\0\0\0\0\0') => chunk('iTXt', Buffer.concat([Buffer.from(head), Buffer.from(content)]));
 
 const plain = Buffer.from(await picture.toPNG({ recipe: false }));

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
@@ -52,11 +53,12 @@ def rewrite(
     alignment: int | None = None,
     reverse: bool = False,
     extra: Callable[[gguf.GGUFWriter], None] = lambda writer: None,
+    options: dict[str, Any] | None = None,
     choose: Callable[[tuple[int, ...]], GGMLQuantizationType] | None = None,
 ) -> Path:
     """The tiny model, written again by the package's writer."""
     reader = gguf.GGUFReader(TINY)
-    writer = gguf.GGUFWriter(path, "pocket-diffusion")
+    writer = gguf.GGUFWriter(path, "pocket-diffusion", **(options or {}))
     if alignment:
         writer.add_custom_alignment(alignment)
     extra(writer)
@@ -89,12 +91,27 @@ def add_everything(writer: gguf.GGUFWriter) -> None:
     writer.add_key_value("later." + "k" * 1000, ["", "a", "b" * 5000], kinds.ARRAY, kinds.STRING)
 
 
+def add_general(writer: gguf.GGUFWriter) -> None:
+    """What the package has methods for, beside what the tiny model has."""
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    writer.add_organization("somebody")
+    writer.add_version("1")
+    writer.add_size_label("tiny")
+    writer.add_uuid("00000000-0000-0000-0000-000000000000")
+    writer.add_tags(["picture", "small"])
+    writer.add_languages([])
+    writer.add_base_model_count(0)
+
+
 def test_layouts_that_mean_the_same(tmp_path):
     """Alignments, orders, keys of others and F32 in place of F16 change no byte of a picture."""
     variants = [TINY]
     for alignment, reverse in itertools.product((8, 16, 64, 4096), (False, True)):
         variants.append(rewrite(tmp_path / f"{alignment}-{reverse}.gguf", alignment=alignment, reverse=reverse))
     variants.append(rewrite(tmp_path / "everything.gguf", extra=add_everything))
+    variants.append(rewrite(tmp_path / "general.gguf", extra=add_general))
+    variants.append(rewrite(tmp_path / "temporary.gguf", options={"use_temp_file": True}))
     variants.append(rewrite(tmp_path / "wide.gguf", choose=lambda _: F32))
     mixed = itertools.cycle((F32, F16))
     variants.append(rewrite(tmp_path / "mixed.gguf", choose=lambda _: next(mixed)))
@@ -113,6 +130,14 @@ def test_every_type_of_every_tensor(tmp_path):
     paths.append(rewrite(tmp_path / "blocks.gguf", choose=lambda shape: F16 if shape[-1] % 32 else Q8_0))
     hashes = pictures(*paths)
     assert len(hashes) == len(paths)
+
+
+def test_big_endian_files_are_refused(tmp_path):
+    """The one choice of the writer that the format of the models leaves out."""
+    path = rewrite(tmp_path / "big.gguf", options={"endianess": gguf.GGUFEndian.BIG})
+    script = "await (await import('pocket-diffusion')).load(process.argv[1]).catch((error) => console.log(error.code))"
+    done = subprocess.run(["node", "--input-type=module", "-e", script, path], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "VERSION\n"
 
 
 def test_table_of_malformed_files():
