@@ -8,8 +8,8 @@ MODEL is a checkpoint of train.py or an exported .gguf. Pictures are compared wi
 are what as many training pictures, and as many other held-out ones, score.
 
   --table guidance   every scale of --scales, and a contact sheet of each (the default)
-  --table steps      every sampler of --samplers with every number of network calls of --calls, and the distance of
-                     the deterministic ones to the result with as many calls as there are timesteps
+  --table steps      every sampler of --samplers with every number of network calls of --calls, and the distance to its
+                     result with as many calls as there are timesteps
   --table options    guidance intervals, rescale and dynamic thresholding, beside none of them
 
 Each table is written to --output as STEM-TABLE.json, .md and .png, the JSON after every row. Pictures and classifiers are
@@ -130,23 +130,30 @@ def guidance_rows(arguments: argparse.Namespace, base: Setting) -> Iterator[Plan
         yield Planned(checked, "pytorch")
 
 
+def _root_mean_square(differences: np.ndarray) -> float:
+    return float(np.sqrt((differences.astype(np.float64) ** 2).mean()))
+
+
 def steps_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures, labels: list[int], seeds: list[int]) -> Iterator[Planned]:
     some = slice(0, arguments.distance_pictures)
+    asked = {"guidance_scale": base.guidance_scale, "guidance_interval": base.guidance_interval}
     for sampler, grid in arguments.samplers:
+        known: dict[str, Any] = {"name": sampler}
         limit = None
-        endless = sampler if arguments.limit == "own" else arguments.limit
-        whole = Setting.for_calls(_as_drawn(endless, drawn.model), drawn.model.timesteps, guidance_scale=base.guidance_scale)
-        if sampler in DETERMINISTIC and arguments.distance_pictures:
+        if arguments.distance_pictures and (arguments.limit == "own" or sampler in DETERMINISTIC):
+            endless = sampler if arguments.limit == "own" else arguments.limit
+            whole = Setting.for_calls(_as_drawn(endless, drawn.model), drawn.model.timesteps, **asked)
             limit = drawn.draw(whole, labels[some], seeds[some], "engine", chunk=10).astype(np.float64)
+            classes = len(drawn.model.classes)
+            if len(limit) > classes:  # which take turns: pictures of one class with different seeds
+                known["distance_between_seeds"] = _root_mean_square(limit[classes:] - limit[:-classes])
 
-        def distance(pictures: np.ndarray, sampler: str = sampler, limit: np.ndarray | None = limit) -> dict[str, Any]:
+        def measure(pictures: np.ndarray, known: dict[str, Any] = known, limit: np.ndarray | None = limit) -> dict[str, Any]:
             """Root mean square of the differences of 8-bit values."""
-            apart = {} if limit is None else {"distance": float(np.sqrt(((pictures[some] - limit) ** 2).mean()))}
-            return {"name": sampler, **apart}
+            return known if limit is None else {**known, "distance": _root_mean_square(pictures[some] - limit)}
 
         for calls in arguments.calls:
-            setting = Setting.for_calls(_as_drawn(sampler, drawn.model), calls, guidance_scale=base.guidance_scale, time_grid=grid)
-            yield Planned(setting, more=distance)
+            yield Planned(Setting.for_calls(_as_drawn(sampler, drawn.model), calls, time_grid=grid, **asked), more=measure)
 
 
 def _as_drawn(sampler: str, model: Model) -> str:
@@ -288,7 +295,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
                        help="times at which the network is evaluated; heun takes the odd number at or below (default: 4,6,8,10,15,20,50)")  # fmt: skip
     steps.add_argument("--distance-pictures", type=int, default=20, help="drawn with all timesteps too; 0: none (default: %(default)s)")
     steps.add_argument("--limit", choices=("own", *DETERMINISTIC), default="own",
-                       help="whose result with all timesteps the distance is to: each sampler's own, or that of one (default: %(default)s)")  # fmt: skip
+                       help="whose result with all timesteps the distance is to: each sampler's own, or for the deterministic ones that of one (default: %(default)s)")  # fmt: skip
 
     options = parser.add_argument_group("--table options")
     options.add_argument("--intervals", type=_intervals, default=(), metavar="LOW-HIGH,...", help="guided timesteps to try")

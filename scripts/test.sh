@@ -86,10 +86,12 @@ node_tests() { # FOLDER NAME [option...]: files *.test.mjs
     --test-reporter=junit --test-reporter-destination="$reports/$2.xml" "${files[@]}"
 }
 
+# Two processes, each of which takes one file of tests after the other: their sums and models belong to files.
 parity_tests() {
   local selection=()
   [ $quick = no ] || selection=(-m 'not slow')
-  .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider --continue-on-collection-errors "${selection[@]}" --junitxml="$reports/parity.xml"
+  .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+    --continue-on-collection-errors "${selection[@]}" --junitxml="$reports/parity.xml"
 }
 
 check_node

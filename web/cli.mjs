@@ -10,9 +10,10 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { parseAxis } from './cli/axis.mjs';
 import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
 import { UsageError } from './cli/errors.mjs';
-import { drawFilm } from './cli/film.mjs';
+import { FILM_DEFAULT, FILM_PLANES, drawFilm, traceNumbers } from './cli/film.mjs';
 import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { argumentError } from './errors.mjs';
 import { encodePNG, load, version } from './index.mjs';
 import { readPNG } from './cli/read_png.mjs';
 import { checkGenerateOptions } from './validate.mjs';
@@ -66,6 +67,13 @@ function parseMix(text) {
     if (colon < 1) throw new InvalidArgumentError('not CLASS:WEIGHT with commas between.');
     return { label: part.slice(0, colon).trim(), weight: parseNumber(part.slice(colon + 1).trim()) };
   });
+}
+
+/** NAME,NAME,... */
+function parsePlanes(text) {
+  const names = text.split(',').map((part) => part.trim());
+  if (!names.every((name) => FILM_PLANES.includes(name))) throw new InvalidArgumentError(`not some of ${FILM_PLANES.join(', ')} with commas between.`);
+  return names;
 }
 
 /** Mixtures of classes, and pictures and noises to start from. */
@@ -128,8 +136,10 @@ function makeProgram() {
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
     .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
     .option('--film <file>', 'PNG of the way: x_t, the x_0 estimate and what guidance adds, for up to 20 steps')
+    .option('--film-planes <names>', `rows of the film, of ${FILM_PLANES.join(', ')}: with both predictions (default: ${FILM_DEFAULT.join()})`, parsePlanes)
+    .option('--trace <file>', 'JSON of the way: of every network call the norms of x_t, x_0, both predictions and their difference')
     .option('--preview <file>', 'PNG of the x_0 estimate of the one picture, written anew after every step')
-    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json or --film')
+    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json, --film or --trace')
     .option('--no-recipe', 'write no recipe into the files')
     .option('--json', 'print the options as used and hashes of the pixels')
     .addHelpText('after', '\nWhat is not given is as the model recommends. Several pictures make a sheet, one row or more per class.')
@@ -241,12 +251,13 @@ function checkEditingUsage({ image, invert, invertLabel, invertIterations }) {
   if (invert === undefined && invertIterations !== undefined) throw new UsageError('--invert-iterations: only with --invert');
 }
 
-function checkUsage({ output, json, film, separate, columns, count, preview }) {
-  if (output === undefined && !json && !film) throw new UsageError("required option '--output <file>' not specified");
+function checkUsage({ output, json, film, filmPlanes, trace, separate, columns, count, preview }) {
+  if (output === undefined && !json && !film && !trace) throw new UsageError("required option '--output <file>' not specified");
   checkOutput(output);
-  for (const [name, file] of Object.entries({ film, preview })) {
+  for (const [name, file] of Object.entries({ film, trace, preview })) {
     if (file === '' || file === '-') throw new UsageError(`--${name}: must be the name of a file`);
   }
+  if (filmPlanes && film === undefined) throw new UsageError('--film-planes: only with --film');
   if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
   if (output === '-' && separate) throw new UsageError('--separate writes several files: --output must be a name');
   checkCounts({ count, columns });
@@ -283,7 +294,7 @@ function startProgress(total, format) {
 }
 
 /** Options of a command that say nothing about how a picture is made. */
-const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'preview', 'recipe', 'output', 'json'];
+const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'recipe', 'output', 'json'];
 /** Those that readEditing makes other options of. */
 const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
 
@@ -297,7 +308,12 @@ async function invert(model, file, label, { steps, timeGrid, invertIterations },
   if (labels.length !== 1 || labels[0] === undefined) throw new UsageError('--invert: needs one --invert-label');
   const image = await readPNG('invert', file, model.info.channels);
   const sampling = { steps: steps ?? recorded.steps, timeGrid: timeGrid ?? recorded.timeGrid };
-  return (await model.invert({ image, label: labels[0], ...sampling, iterations: invertIterations, signal: stop.signal })).noise;
+  try {
+    return (await model.invert({ image, label: labels[0], ...sampling, iterations: invertIterations, signal: stop.signal })).noise;
+  } catch (error) {
+    const name = { image: 'invert', label: 'invertLabel', iterations: 'invertIterations' }[error?.argument];
+    throw name ? argumentError(error.constructor, name, error.message.slice(error.argument.length + 2)) : error;
+  }
 }
 
 const readMix = (mix, labels) => mix.map(({ label, weight }) => ({ label: parseLabel(label, labels), weight }));
@@ -354,18 +370,31 @@ const asJSON = (value) => JSON.stringify(value, (key, item) => {
   return ArrayBuffer.isView(item) ? Array.from(item) : item;
 }, 2).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-async function generate(given) {
+/** Options of generate that a sweep does not have. */
+const NOT_OF_SWEEPS = ['count', 'columns', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'json'];
+
+/** `generate --from` of a sheet that `sweep` made. */
+function generateSweep(given, command) {
+  const [unusable] = NOT_OF_SWEEPS.filter((name) => given[name] !== undefined);
+  if (unusable) throw new UsageError(`${flagOf(unusable)}: not with --from of a sweep, a sheet of pictures with different options`);
+  return sweep(given, command.parent.commands.find((each) => each.name() === 'sweep'));
+}
+
+async function generate(given, command) {
   checkUsage(given);
   checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
-  if (sheet.rows || typeof sheet.columns === 'string') throw new UsageError('--from: the recipe of a sweep, which the command sweep makes again');
+  if (sheet.rows || typeof sheet.columns === 'string') {
+    await generateSweep(given, command);
+    return;
+  }
   checkLabelGiven(given, recipe);
   const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
   checkCounts({ count: options.count, columns: options.columns });
 
   const model = await load(options.model, { signal: stop.signal });
-  const { film, preview, count } = options;
-  const views = { trace: film !== undefined, preview: preview !== undefined };
+  const { film, filmPlanes, trace, preview, count } = options;
+  const views = { trace: film !== undefined || trace !== undefined, preview: preview !== undefined };
   const labels = given.mix ? undefined : sheet.labels;
   const call = { label: labels, ...await requestOf(options, recipe, model), count, ...views };
   checkShown(options, call);
@@ -378,13 +407,19 @@ async function generate(given) {
     if (file) await writePNG(file, image, options.recipe ? made : null);
   }
   if (film) {
-    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options));
+    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options), filmPlanes);
     await writePNG(film, image, options.recipe ? recipeOf(pictures, options) : null);
   }
 
   const { name, sha256: modelHash } = model.info;
+  if (trace) await writeTrace(trace, { name, sha256: modelHash }, pictures);
   if (options.json) await reportJSON({ name, sha256: modelHash }, pictures, outputs);
-  else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film : `${outputs.length} files`);
+  else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film ?? trace : `${outputs.length} files`);
+}
+
+async function writeTrace(file, model, pictures) {
+  const traced = pictures.map(async ({ options, trace }) => ({ ...await describeOptions(options), trace: traceNumbers(trace) }));
+  await writeWhole(file, new TextEncoder().encode(`${asJSON({ model, pictures: await Promise.all(traced) })}\n`), stop.signal);
 }
 
 /** Options for --json: arrays of a picture or of noise by their hash. */
@@ -522,12 +557,25 @@ async function info(source, { json }) {
 
 // ---- start
 
+/** Where the library's arguments are other words on the command line. */
+const FLAGS = { classMix: '--mix', noise: '--invert', recipe: '--from', source: '--model' };
+
+/** The option of the command line for one of the library. */
+const flagOf = (name) => FLAGS[name] ?? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** The message of an error; a wrong argument goes by its name on the command line. */
+function messageOf(error) {
+  const message = String(error?.message ?? error);
+  const prefix = `${error?.argument}: `;
+  return error?.argument && message.startsWith(prefix) ? `${flagOf(error.argument)}: ${message.slice(prefix.length)}` : message;
+}
+
 /** Prints what went wrong, on one line. @returns {number} exit status */
 function report(error) {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE; // commander has printed it
   if (error?.code === 'EPIPE') return FAILED; // nobody reads on
   const code = /^[A-Z_]+$/.test(error?.code ?? '') && error.name === 'PocketDiffusionError' ? ` (${error.code})` : '';
-  process.stderr.write(`pocket-diffusion: ${printable(error?.message ?? error)}${code}\n`);
+  process.stderr.write(`pocket-diffusion: ${printable(messageOf(error))}${code}\n`);
   if (stoppedBy) return 128 + constants.signals[stoppedBy];
   return error instanceof UsageError || error?.argument ? WRONG_USAGE : FAILED;
 }

@@ -50,7 +50,8 @@ test('--version and --help', async () => {
   assert.match(String(await succeeds(run(['--help']))), /generate[^]*\n {2}sweep[^]*\n {2}recipe.*\n {2}info/);
   const help = String(await succeeds(run(['generate', '--help'])));
   for (const option of ['model', 'label', 'guidance-scale', 'projection', 'rescale', 'steps', 'sampler', 'eta', 'seed', 'count', 'output', 'json',
-    'mix', 'mix-mode', 'image', 'strength', 'mask', 'resample', 'variation-seed', 'variation-strength', 'invert', 'invert-label', 'invert-iterations']) {
+    'mix', 'mix-mode', 'image', 'strength', 'mask', 'resample', 'variation-seed', 'variation-strength', 'invert', 'invert-label', 'invert-iterations',
+    'film', 'film-planes', 'trace', 'preview']) {
     assert.match(help, new RegExp(`--${option}\\b`));
   }
 });
@@ -109,7 +110,7 @@ test('colours that are grey will do; other files are refused by the name of the 
   const small = await writePNG('small.png', slope, 1, 8);
   writeFileSync(inFolder('broken.png'), readFileSync(grey.file).subarray(0, 60));
   const image = (file) => generate('--label', '0', '--image', file, '--output', inFolder('refused.png'));
-  await failsWith(2, image(colour.file), /image: .*colour\.png: has colours/);
+  await failsWith(2, image(colour.file), /--image: .*colour\.png: has colours/);
   await failsWith(2, image(clear.file), /image: .*clear\.png: is transparent/);
   await failsWith(2, image(small.file), /image: must be 16 x 16 pixels.*not 8 x 8/);
   await failsWith(2, image(inFolder('broken.png')), /image: .*broken\.png: not a usable PNG/);
@@ -122,11 +123,11 @@ test('wrong combinations of editing options', async () => {
   await failsWith(2, generate('--output', '-'), /--label.*--mix/);
   await failsWith(2, generate('--label', '0', '--mix', '0:1,1:1', '--output', '-'), /--mix.*--label/);
   await failsWith(2, generate('--mix', 'circle', '--output', '-'), /CLASS:WEIGHT/);
-  await failsWith(2, generate('--mix', 'circle:1,cube:1', '--output', '-'), /classMix: no class "cube"/);
+  await failsWith(2, generate('--mix', 'circle:1,cube:1', '--output', '-'), /--mix: no class "cube"/);
   await failsWith(2, generate('--label', '0', '--invert', 'a.png', '--image', 'b.png', '--output', '-'), /--invert and --image/);
   await failsWith(2, generate('--label', '0', '--invert-label', '1', '--output', '-'), /--invert-label/);
   await failsWith(2, generate('--mix', '0:1,1:1', '--invert', 'a.png', '--output', '-'), /--invert-label/);
-  await failsWith(2, generate('--label', '0', '--strength', '0.5', '--output', '-'), /strength: needs an image/);
+  await failsWith(2, generate('--label', '0', '--strength', '0.5', '--output', '-'), /--strength: needs an image/);
 });
 
 test('to standard output', async () => {
@@ -266,14 +267,17 @@ test('--from with a mixture, a variation, pictures and inversion', async () => {
   for (const [args, again] of [
     [['--mix', 'square:2,0:1', '--count', '2'], []],
     [['--label', '0,1', '--variation-seed', '18446744073709551000', '--variation-strength', '0.5', '--count', '2'], []],
+    [['--label', '0', '--image', image.file, '--strength', '0.6'], ['--image', image.file]],
     [['--label', '0', ...inputs, '--strength', '0.7'], inputs],
+    [['--label', '0', ...inputs, '--sampler', 'ddpm', '--resample', '3'], inputs],
+    [['--label', '2', ...inversion, '--invert-label', '1'], [...inversion, '--invert-label', '1']],
     [['--label', '0', ...inversion], inversion],
   ]) {
     const first = await succeeds(generate('--seed', '4', ...args, '--output', 'edited.png').then((result) => ({ ...result, stdout: readFileSync(inFolder('edited.png')) })));
     assert.deepEqual(await succeeds(from('edited.png', ...again)), first, args.join(' '));
   }
-  await failsWith(2, from('edited.png'), /noise: the recipe was made with one/);
-  await failsWith(2, from('edited.png', '--invert', mask.file), /noise: is not the one/);
+  await failsWith(2, from('edited.png'), /--invert: the recipe was made with one/);
+  await failsWith(2, from('edited.png', '--invert', mask.file), /--invert: is not the one/);
   const mixed = readRecipe(await succeeds(from('edited.png', '--mix', '1:1,2:1', ...inversion, '--invert-label', '0')));
   assert.deepEqual([mixed.options.label, mixed.options.classMix[1]], [null, { label: 2, weight: 1 }]);
 });
@@ -287,7 +291,7 @@ test('sweep of mixtures, strengths and variations of a picture', async () => {
   await succeeds(sweep('--label', '0', '--variation-seed', '3', '--rows', 'variation-strength=0,0.5', '--output', 'variations.png'));
   await failsWith(2, sweep('--label', '0', '--rows', 'mix=0:1,1:1', '--output', 'never.png'), /label: cannot be given together/);
   await failsWith(2, sweep('--label', '0', '--rows', 'image=a.png', '--output', 'never.png'), /no option "image"/);
-  await failsWith(2, sweep('--rows', 'mix=0:1,9:1', '--output', 'never.png'), /classMix/);
+  await failsWith(2, sweep('--rows', 'mix=0:1,9:1', '--output', 'never.png'), /--mix/);
   await failsWith(2, generate('--label', '0', '--image', image.file, '--strength', '0', '--film', 'never.png'), /no step/);
 });
 
@@ -306,16 +310,15 @@ test('--from: what cannot be used', async () => {
   await failsWith(1, from(written('other.json', '{')), /other\.json: neither a PNG nor a recipe/);
   await succeeds(generate('--label', '0', '--no-recipe', '--output', 'without.png'));
   await failsWith(1, from('without.png'), /without\.png: this PNG holds no recipe/);
-  await failsWith(2, from(json({ ...recipe, format: 9 })), /recipe: has format 9/);
+  await failsWith(2, from(json({ ...recipe, format: 9 })), /--from: has format 9/);
   await failsWith(2, from(json({ ...recipe, options: { ...recipe.options, eat: 1 } })), /unknown option "eat"/);
   await failsWith(2, from(json({ ...recipe, sheet: { labels: 'x', count: -1 } })), /--count/);
   await failsWith(2, from(json({ ...recipe, sheet: { labels: [7] } })), /label/);
-  await failsWith(2, from(json({ ...recipe, sheet: { rows: 'seed=1' } })), /sweep/);
   const other = json({ ...recipe, model: { ...recipe.model, sha256: '0'.repeat(64) } });
   await failsWith(1, from(other), /Tiny test model.*MODEL/);
   await succeeds(run(['generate', '--model', tinyPath, '--from', other, '--any-model', '--output', 'any.png']));
   assert.deepEqual(readFileSync(inFolder('any.png')), good);
-  await failsWith(2, generate('--label', '0', '--any-model', '--output', 'never.png'), /anyModel/);
+  await failsWith(2, generate('--label', '0', '--any-model', '--output', 'never.png'), /--any-model/);
 });
 
 test('sweep: every cell is the picture that generate makes, and --from makes the sheet again', async () => {
@@ -341,8 +344,13 @@ test('sweep: every cell is the picture that generate makes, and --from makes the
   assert.equal(new Set(places.map(([, left]) => left)).size, 3);
   const { sheet: kept } = readRecipe(readFileSync(inFolder('sweep.png')));
   assert.deepEqual(kept, { rows: 'label=circle;2', columns: 'guidance-scale=1,3,5', zoom: 1 });
-  await succeeds(run(['sweep', '--model', tinyPath, '--from', 'sweep.png', '--output', 'sweep-again.png']));
-  assert.deepEqual(readFileSync(inFolder('sweep-again.png')), readFileSync(inFolder('sweep.png')));
+  for (const command of ['sweep', 'generate']) {
+    await succeeds(run([command, '--model', tinyPath, '--from', 'sweep.png', '--output', 'sweep-again.png']));
+    assert.deepEqual(readFileSync(inFolder('sweep-again.png')), readFileSync(inFolder('sweep.png')), command);
+  }
+  for (const option of [['--count', '2'], ['--columns', '2'], ['--film', 'never.png'], ['--json']]) {
+    await failsWith(2, run(['generate', '--model', tinyPath, '--from', 'sweep.png', '--output', 'never.png', ...option]), new RegExp(`${option[0]}: not with --from of a sweep`));
+  }
 });
 
 test('sweep: one axis, ranges, switches, names; wrong axes before any work', async () => {
@@ -357,7 +365,7 @@ test('sweep: one axis, ranges, switches, names; wrong axes before any work', asy
     [['--rows', 'steps=1,101'], /steps/], [['--rows', 'sampler=plms'], /plms/], [['--rows', 'seed=5..1'], /range/], [['--rows', 'seed=0..5000'], /range/],
     [['--rows', 'projection=1'], /true or false/], [['--rows', 'label=circle,cube'], /cube/], [['--rows', 'model=x'], /no option/],
     [['--rows', 'seed=1', '--columns', 'seed=2'], /both seed/], [['--columns', 'seed=1..900'], /pixels, more than 8192/],
-    [['--rows', 'seed=1', '--zoom', '0.5'], /--zoom/], [['--rows', 'guidance-weight=1', '--guidance-scale', '2'], /guidanceWeight/],
+    [['--rows', 'seed=1', '--zoom', '0.5'], /--zoom/], [['--rows', 'guidance-weight=1', '--guidance-scale', '2'], /--guidance-weight/],
   ]) await failsWith(2, sweep(...axes), pattern);
   assert.equal(readFileSync(inFolder('axis.png'), 'utf8'), 'untouched');
 });
@@ -371,9 +379,35 @@ test('--film and --preview', async () => {
   assert.equal(guided.height - unguided.height, 6 * 16 + 4, 'without guidance there is no difference to show');
   const many = String(await succeeds(generate('--label', '0', '--count', '2', '--steps', '30', '--film', 'strip.png')));
   assert.match(many, /^strip\.png: circle: 2 pictures/);
+  await succeeds(generate('--label', '0', '--seed', '1', '--film', 'strip.png', '--film-planes', 'null, conditional'));
+  const predictions = decodePNG(readFileSync(inFolder('strip.png')));
+  assert.equal(guided.height - predictions.height, 6 * 16 + 4, 'two rows instead of three');
+  assert.notDeepEqual(predictions.pixels, guided.pixels.subarray(0, predictions.pixels.length));
   await failsWith(2, generate('--label', '0', '--film', '-'), /--film/);
+  await failsWith(2, generate('--label', '0', '--film', 'never.png', '--film-planes', 'x,y'), /--film-planes/);
+  await failsWith(2, generate('--label', '0', '--film-planes', 'x', '--output', 'never.png'), /--film-planes: only with --film/);
   await failsWith(2, generate('--label', '0,1,2', '--count', '3', '--film', 'strip.png'), /--film/);
   await failsWith(2, generate('--label', '0', '--count', '2', '--preview', 'preview.png', '--output', 'shown.png'), /--preview/);
+});
+
+test('--trace: the norms of every plane of every network call, as the library has them', async () => {
+  await succeeds(generate('--label', '0,square', '--seed', '18446744073709551615', '--guidance-interval', '60,99', '--trace', 'trace.json'));
+  const { model: { sha256 }, pictures } = JSON.parse(readFileSync(inFolder('trace.json'), 'utf8'));
+  const model = await load(tinyPath);
+  assert.equal(sha256, model.info.sha256);
+  assert.deepEqual(pictures.map(({ label }) => label), [0, 1]);
+  for (const { label, seed, trace } of pictures) {
+    const expected = (await model.generate({ label, seed: BigInt(seed), steps: 2, guidanceInterval: [60, 99], trace: true })).trace;
+    assert.deepEqual(trace.map(({ timestep }) => timestep), [99, 49]);
+    for (const [step, call] of expected.entries()) {
+      for (const plane of ['x', 'x0', 'conditional', 'null', 'difference']) {
+        assert.deepEqual(trace[step][plane], call[plane] && { norm: call[plane].norm, range: call[plane].range }, `${step}, ${plane}`);
+      }
+    }
+    assert.equal(trace[1].null, null, 'outside the interval');
+  }
+  model.close();
+  await failsWith(2, generate('--label', '0', '--trace', '-'), /--trace: must be the name of a file/);
 });
 
 test('wrong usage: status 2', async () => {
@@ -388,19 +422,41 @@ test('wrong usage: status 2', async () => {
   await failsWith(2, generate('--label', '0', '--output', '-', '--json'), /standard output/);
   await failsWith(2, generate('--label', '0', '--output', '-', '--separate'), /--separate/);
   await failsWith(2, generate('--label', '0', '--output', 'x.png', '--guidance-scal', '3'), /unknown option '--guidance-scal'[^]*--guidance-scale/);
-  const options = { '--steps': ['0', '1.5', 'ten', '0x10', '101', '1e9'], '--seed': ['-1', '1.5', 'x', '18446744073709551616'],
-    '--guidance-scale': ['-1', '101', 'NaN', ''], '--rescale': ['2'], '--eta': ['-0.5', '1.5'], '--count': ['0', '1.5', '-3'],
-    '--columns': ['0'], '--sampler': ['plms', 'toString'], '--time-grid': ['cubic'],
-    '--guidance-weight': ['-1.5', '100'], '--guidance-interval': ['3', '5,2', '0,100', 'a,b'], '--guidance-schedule': ['steps'],
-    '--negative-label': ['cube', '3'], '--keep-parallel': ['2'], '--momentum': ['1.5'], '--norm-threshold': ['-1'],
-    '--dynamic-threshold': ['1.1'], '--ddpm-mean': ['noise', 'v'], '--ddpm-variance': ['beta', 'learned'], '--label': ['cube', '3', '-1', '1.5', '', 'circle,,square', 'squar'] };
-  for (const [name, values] of Object.entries(options)) {
+  await failsWith(2, generate('--label', 'squar', '--output', 'never.png'), /did you mean "square"/);
+  assert.deepEqual(readdirSync(folder).filter((name) => /never|tmp/.test(name)), []);
+});
+
+/** Values that are refused, with what else must be given for that. */
+const REFUSED = {
+  steps: ['0', '1.5', 'ten', '0x10', '101'], seed: ['-1', '1.5', '18446744073709551616'],
+  sampler: ['plms', 'toString'], 'time-grid': ['cubic'], eta: ['-0.5', '1.5'], 'ddpm-mean': ['noise', 'v'], 'ddpm-variance': ['beta', 'learned'],
+  'guidance-scale': ['-1', '101', 'NaN', ''], 'guidance-weight': ['-1.5', '100'], 'guidance-interval': ['3', '5,2', '0,100'],
+  'guidance-schedule': ['steps'], 'negative-label': ['cube'], 'keep-parallel': ['2'], momentum: ['1.5'],
+  'norm-threshold': ['-1'], rescale: ['2'], 'dynamic-threshold': ['1.1'],
+  label: ['cube', '3', '-1', '', 'circle,,square'], mix: ['0:1', '0:-1,1:1', '0:1,cube:1', '0,1'],
+  'mix-mode': ['pixels'], image: ['missing.png', 'refused8.png'], strength: ['1.1'], mask: ['refused8.png', 'refused.png'],
+  resample: ['0', '101'], 'variation-seed': ['-1'], 'variation-strength': ['1.1'],
+  invert: ['missing.png', 'refused8.png'], 'invert-label': ['cube'], 'invert-iterations': ['0', '101'],
+  count: ['0', '1.5'], columns: ['0'], 'film-planes': ['y'], film: ['-'], trace: [''], preview: ['-'],
+};
+const BESIDE = {
+  strength: ['--image', 'refused.png'], mask: ['--image', 'refused.png'], resample: ['--image', 'refused.png', '--mask', 'refused-mask.png'],
+  'variation-strength': ['--variation-seed', '1'], 'invert-label': ['--invert', 'refused.png'], 'invert-iterations': ['--invert', 'refused.png'],
+};
+
+test('every option out of range is refused by name', async () => {
+  await writePNG('refused.png', slope);
+  await writePNG('refused8.png', slope, 1, 8);
+  await writePNG('refused-mask.png', disc);
+  const help = String(await succeeds(run(['generate', '--help'])));
+  const taking = Array.from(help.matchAll(/^ {2}--([a-z-]+) </gm), ([, name]) => name);
+  assert.deepEqual(taking.filter((name) => !Object.hasOwn(REFUSED, name)), ['model', 'from', 'output'], 'the options that have tests of their own');
+  for (const [name, values] of Object.entries(REFUSED)) {
     await Promise.all(values.map((value) => {
-      const label = name === '--label' ? [] : ['--label', '0'];
-      return failsWith(2, generate(...label, `${name}=${value}`, '--output', 'never.png'), /\S/);
+      const label = ['label', 'mix'].includes(name) ? [] : ['--label', '0'];
+      return failsWith(2, generate(...label, ...BESIDE[name] ?? [], `--${name}=${value}`, '--output', 'never.png'), new RegExp(`(pocket-diffusion: |option ')--${name}\\b`));
     }));
   }
-  await failsWith(2, generate('--label', 'squar', '--output', 'never.png'), /did you mean "square"/);
   assert.deepEqual(readdirSync(folder).filter((name) => /never|tmp/.test(name)), []);
 });
 

@@ -1,8 +1,19 @@
-// The film strip of a run: what went into the network, what came out, and what guidance adds.
+// What a run did: a film strip of what went into the network, what came out, and what guidance adds; and their norms.
 
 import { Table, zoomFor } from './canvas.mjs';
 
 const MOST_MOMENTS = 20;
+
+/** The planes of a TraceStep (index.d.ts) that a film can have as rows, and what is written beside them. */
+const NAMES = { x: 'x_t', x0: 'x_0', conditional: 'class', null: 'null', difference: 'class - null' };
+export const FILM_PLANES = Object.keys(NAMES);
+export const FILM_DEFAULT = ['x', 'x0', 'difference'];
+
+/** One range for all pictures of one kind, so that steps and the two predictions can be compared. */
+const RANGES = [
+  { planes: ['conditional', 'null'], name: 'predictions' },
+  { planes: ['difference'], name: 'class - null' },
+];
 const WIDTH = 7600; // pixels for the pictures; a PNG has 8192
 
 /** Of `count` steps the first, the last, and as many evenly between as have room. */
@@ -18,34 +29,45 @@ function see({ pixels, range }, { width, height, channels }, newRange = range) {
   return { width, height, channels, pixels: scaled };
 }
 
+/** Largest range that any of these planes has at any of these steps; 0 without any. */
+const rangeOf = (planes, traces, shown) =>
+  Math.max(0, ...traces.flatMap((trace) => shown.flatMap((step) => planes.map((plane) => trace[step][plane]?.range ?? 0))));
+
 /**
- * Rows x_t, x_0 and, if anything is guided, the difference of the predictions, for each picture; columns are steps.
+ * One row for each plane that was made in any of the steps shown, for each picture; columns are steps.
  * @param {import('../index.d.ts').Picture[]} pictures of one run, with their traces
  * @param {string} title
+ * @param {ReadonlyArray<string>} [planes] of FILM_PLANES
  * @returns {{ width: number, height: number, channels: number, pixels: Uint8Array }}
  */
-export function drawFilm(pictures, title) {
+export function drawFilm(pictures, title, planes = FILM_DEFAULT) {
   const [first] = pictures;
+  const traces = pictures.map(({ trace }) => trace);
   const zoom = zoomFor(first);
   const shown = moments(first.trace.length, first.width * zoom + 4);
-  const ranges = pictures.flatMap(({ trace }) => shown.map((step) => trace[step].difference?.range ?? 0));
-  const range = Math.max(...ranges); // one for all, so that steps can be compared
-  const names = { x: 'x_t', x0: 'x_0', ...(range > 0 && { difference: 'class - null' }) };
+  const rows = FILM_PLANES.filter((plane) => planes.includes(plane) && rangeOf([plane], traces, shown) > 0);
+  const common = RANGES.map(({ planes: kind, name }) => ({ kind, name, range: rangeOf(kind.filter((plane) => rows.includes(plane)), traces, shown) }));
+  const ranges = Object.fromEntries(common.flatMap(({ kind, range }) => kind.map((plane) => [plane, range])));
   const about = ({ options: { labelName, seed } }) => (pictures.length > 1 ? `${labelName} ${seed}: ` : '');
+  const told = common.filter(({ range }) => range > 0).map(({ name, range }) => `; ${name} from -${range.toPrecision(2)} to ${range.toPrecision(2)}`);
   const table = new Table(first, {
-    title: range > 0 ? `${title}; class - null from -${range.toPrecision(2)} to ${range.toPrecision(2)}` : title,
+    title: title + told.join(''),
     zoom,
-    rows: { name: '', values: pictures.flatMap((picture) => Object.values(names).map((name) => about(picture) + name)) },
+    rows: { name: '', values: pictures.flatMap((picture) => rows.map((plane) => about(picture) + NAMES[plane])) },
     columns: { name: 't', values: shown.map((step) => String(first.trace[step].timestep)) },
   });
-  pictures.forEach(({ trace }, index) => {
-    Object.keys(names).forEach((name, row) => {
+  traces.forEach((trace, index) => {
+    rows.forEach((name, row) => {
       shown.forEach((step, column) => {
         const plane = trace[step][name];
-        const picture = plane && see(plane, first, name === 'difference' ? range : plane.range);
-        if (picture) table.put(picture, index * Object.keys(names).length + row, column);
+        if (plane) table.put(see(plane, first, ranges[name]), index * rows.length + row, column);
       });
     });
   });
   return table.image;
 }
+
+/** A trace in numbers: of every network call its timestep, and norm and range of each plane. */
+export const traceNumbers = (trace) => trace.map(({ timestep, ...planes }) => ({
+  timestep, ...Object.fromEntries(Object.entries(planes).map(([name, plane]) => [name, plane && { norm: plane.norm, range: plane.range }])),
+}));
