@@ -286,6 +286,21 @@ static double time_forward(const pd_model *model, int32_t images, int rounds, co
     return best;
 }
 
+/* Once per step and once per class of a run. */
+static double time_embedding(const pd_model *model, int rounds, void (*embed)(const pd_unet *unet, int32_t index, float *condition))
+{
+    float *condition = bench_allocate((size_t)model->unet.condition_count);
+    double best = 1e9;
+    for (int round = 0; round < rounds; round++) {
+        const double start = bench_seconds();
+        embed(&model->unet, 0, condition);
+        const double elapsed = bench_seconds() - start;
+        if (elapsed < best) best = elapsed;
+    }
+    free(condition);
+    return best;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -311,5 +326,7 @@ int main(int argc, char **argv)
     printf("batch of %d, multiply-add peak %.1f GFLOP/s\n", (int)images, peak);
     print_profile(images, peak);
     printf("%-28s %-34s %9.1f\n", "forward pass", "", time_forward(model, images, rounds, b.in) * 1e6);
+    printf("%-28s %-34s %9.1f\n", "embedding of a time", "", time_embedding(model, rounds, pd_unet_embed_time) * 1e6);
+    printf("%-28s %-34s %9.1f\n", "embedding of a class", "", time_embedding(model, rounds, pd_unet_embed_class) * 1e6);
     return 0;
 }
