@@ -15,8 +15,8 @@ export interface LoadOptions {
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /**
    * Run in workers: Web Workers, or under Node.js worker threads. Default: where there are Workers and a DOM and one can
-   * be made, otherwise in this thread, which serves its events between steps. With `true`, load rejects with code WORKER
-   * if none can be made.
+   * be made and loads its script, which has to be of the page's own origin; otherwise in this thread, which serves its
+   * events between steps. With `true`, load rejects with code WORKER if there can be none.
    */
   worker?: boolean;
   /**

@@ -24,15 +24,33 @@ function workersByDefault() {
   return Math.max(1, Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_WORKERS));
 }
 
-/** A place for the model: workers, or this thread. */
-async function makeHost({ worker, workers, workerTimeout }) {
+/**
+ * Puts the model into workers, or into this thread: if the caller did not ask for workers, also where none can be made
+ * or their script cannot be loaded, which is often known no sooner than they are to answer.
+ * @param {{ worker?: boolean, workers?: number, workerTimeout: number }} placement
+ * @param {Promise<[WebAssembly.Module, { bytes: Uint8Array, hash: Promise<string> }]>} downloads
+ * @param {AbortSignal} signal
+ * @returns {Promise<Model>}
+ */
+async function openModel({ worker, workers, workerTimeout }, downloads, signal) {
   const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
-  if (limit === 0) return new ModelHost();
+  const open = async (host) => {
+    try {
+      const [module, { bytes, hash: digest }] = await downloads;
+      const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), digest]);
+      signal.throwIfAborted();
+      return new Model(host, description, module, hash);
+    } catch (error) {
+      host.close();
+      throw error;
+    }
+  };
+  if (limit === 0) return open(new ModelHost());
   try {
-    return await ModelPool.start(limit, workerTimeout);
+    return await open(await ModelPool.start(limit, workerTimeout));
   } catch (error) {
-    if (worker || workers) throw error;
-    return new ModelHost();
+    if (worker || workers || error.code !== 'WORKER') throw error;
+    return open(new ModelHost());
   }
 }
 
@@ -48,16 +66,7 @@ export async function load(source, options = {}) {
       compile(wasm, { signal, stallTimeout: reading.stallTimeout }), readVerified(source, { signal, ...reading }),
     ]);
     downloads.catch(() => {}); // if no worker can be started, nobody waits for them
-    const host = await makeHost(placement);
-    try {
-      const [module, { bytes, hash: digest }] = await downloads;
-      const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), digest]);
-      signal.throwIfAborted();
-      return new Model(host, description, module, hash);
-    } catch (error) {
-      host.close();
-      throw error;
-    }
+    return openModel(placement, downloads, signal);
   };
   try {
     return await abortable(work(), signal);

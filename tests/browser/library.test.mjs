@@ -161,6 +161,35 @@ for (const name of BROWSERS) {
       assert.deepEqual(codes, ['CLOSED', 'CLOSED']);
     });
 
+    test('without a worker it works in the page; who asked for one learns why there is none', async () => {
+      const { port, pathname } = new URL(site.url);
+      const { page: other } = await openPage(session.browser, `${site.url}blank.html`, { prepare: defineHelpers });
+      const expected = await page.evaluate(async () => pixelHash(await model.generate({ label: 4, seed: 7, steps: 4 })));
+      for (const script of [`http://localhost:${port}${pathname}worker.mjs`, 'no_such_worker.mjs']) {
+        const seen = await other.evaluate(async (address) => {
+          const Original = Worker;
+          let made = 0;
+          globalThis.Worker = class extends Original {
+            constructor(url, options) {
+              made++;
+              super(new URL(address, url), options);
+            }
+          };
+          try {
+            const alone = await loadDoodles();
+            const hash = await pixelHash(await alone.generate({ label: 4, seed: 7, steps: 4 }));
+            alone.close();
+            const code = await loadDoodles({ worker: true }).then(() => 'no error', (error) => error.code);
+            return { made, hash, code };
+          } finally {
+            globalThis.Worker = Original;
+          }
+        }, script);
+        assert.deepEqual(seen, { made: 2, hash: expected, code: 'WORKER' }, script);
+      }
+      await other.close();
+    });
+
     test('breaks no rule of the policy and asks nobody else', () => {
       const expected = /on purpose/; // the worker that failed; Firefox reports it on the console as well
       assert.deepEqual(troubles.filter((trouble) => !expected.test(trouble)), []);

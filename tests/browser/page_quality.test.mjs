@@ -83,6 +83,18 @@ const STATES = {
     await page.click('#pin');
     await change(page, () => page.click('#recommended'));
   },
+  'a drawing': async (page) => {
+    await page.click('#edit-this');
+    await page.waitForSelector('#edit[data-state="done"]');
+  },
+  'a part marked': async (page) => {
+    await page.$$eval('#easel-presets button', ([first]) => first.click());
+    await page.waitForSelector('#edit[data-state="done"]');
+  },
+  'a file that is no picture': async (page) => {
+    await dropFile(page, Buffer.from('not a picture'), 'broken.png', 'image/png');
+    await page.waitForSelector('#error:not([hidden])');
+  },
   stopped: async (page) => {
     await page.$eval('#steps', (input) => {
       input.value = '900';
@@ -132,7 +144,11 @@ describe('quality of the page', () => {
     const viewport = { width: 320, height: 640, isMobile: true, hasTouch: true };
     const { page } = await openPage(session.browser, `${site.url}${HASH}`, { viewport, prepare: axe });
     await settled(page);
+    await page.tap('#edit-this');
+    await page.waitForSelector('#edit[data-state="done"]');
     assert.deepEqual(await violations(page), []);
+    const [needed, available] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(needed <= available, `${needed} pixels`);
     await page.close();
   });
 
