@@ -280,6 +280,7 @@ export class Easel {
     const shown = new Uint8Array(shape.width * shape.height * 4);
     mask?.pixels.forEach((value, place) => value && shown.set(MARKED, place * 4));
     paint(this.#mask, { ...shape, channels: 4, pixels: shown });
+    this.#canvas.parentElement.toggleAttribute('data-blank', blank);
     element('easel-undo').disabled = !canUndo;
     element('easel-clear').disabled = blank && !mask;
   }
