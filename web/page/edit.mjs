@@ -5,7 +5,7 @@ import { paperOf } from './adapt.mjs';
 import { MOST_IN_SELECT } from './controls.mjs';
 import { Easel } from './easel.mjs';
 import { Grid } from './grid.mjs';
-import { requestOf } from './settings.mjs';
+import { SAMPLER_TITLES, requestOf } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
@@ -189,8 +189,10 @@ export class Edit {
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);
     element('edit-strength').style.setProperty('--value', String(strength));
-    element('edit-kind').textContent = part ? 'The marked part is made anew; the rest stays as it is, pixel by pixel.' : 'The whole picture changes. Mark a part, and only that is made anew.';
-    element('edit-resample').disabled = !part || MULTISTEP_SAMPLERS.includes(sampler);
+    const multistep = MULTISTEP_SAMPLERS.includes(sampler);
+    element('edit-kind').textContent = !part ? 'The whole picture changes. Mark a part, and only that is made anew.'
+      : `The marked part is made anew; the rest stays as it is, pixel by pixel.${multistep ? ` Resampling needs another sampler than ${SAMPLER_TITLES[sampler]}.` : ''}`;
+    element('edit-resample').disabled = !part || multistep;
     element('edit-save-mask').hidden = !part;
     element('edit-save-drawing').disabled = this.#easel.drawing.blank;
   }
