@@ -3,7 +3,7 @@
 //   node scripts/build_site.mjs [FOLDER]      default: dist/site; then without the one file
 //
 // All addresses are relative, so that the folder works under any path of any static host. The page's modules become one
-// module and the worker's another: a visitor waits for few requests. Beside them lie the library's modules as they are,
+// module and the worker's another, without their comments: a visitor waits for few requests. Beside them lie the library's modules as they are,
 // for pages that import them, and the service worker, which gets the list of what to keep and a hash of each file.
 
 import { createHash } from 'node:crypto';
@@ -20,7 +20,7 @@ const weights = join(root, 'weights');
 const LIBRARY = ['index.mjs'];
 /** The element for other pages, and its name in the site. */
 const ELEMENT = { source: 'element.mjs', target: 'pocket-diffusion.mjs' };
-const BUNDLES = ['page.mjs', 'worker.mjs'];
+const BUNDLES = ['page.mjs', 'worker.mjs', 'style.css'];
 const SERVICE_WORKER = 'service_worker.js';
 
 const IMPORT = /\b(?:import|export)\b[^'";]*?\bfrom\s*'(\.[^']+)'/g;
@@ -146,7 +146,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   const worker = await bundle('worker.mjs', iife);
   // The end tag of a script must not stand in one.
   const script = (await bundle('page.mjs', { ...iife, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
-  const style = (await build({ ...BUNDLE, entryPoints: [join(web, 'style.css')] })).outputFiles[0].text;
+  const style = await bundle('style.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
     `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
