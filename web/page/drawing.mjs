@@ -21,6 +21,9 @@ export const MASK_PRESETS = {
   middle: (x, y) => Math.abs(x - 0.5) < 0.25 && Math.abs(y - 0.5) < 0.25,
 };
 
+/** Whether a tool works on the mask. @param {Tool} tool */
+export const isMaskTool = (tool) => tool === 'mark' || tool === 'unmark';
+
 /** How far the point is from the line between two others. */
 function distanceToSegment(x, y, from, to) {
   const [dx, dy] = [to.x - from.x, to.y - from.y];
@@ -124,11 +127,12 @@ export class Drawing {
       }
     }
     stroke.last = { x, y };
-    this.#changed();
+    if (isMaskTool(stroke.tool)) this.#maskImage = null;
+    else this.#image = null;
   }
 
   #cover(place, share, { tool, ink, before }) {
-    if (tool === 'mark' || tool === 'unmark') {
+    if (isMaskTool(tool)) {
       if (share >= 0.5) this.#mask[place] = tool === 'mark' ? ANEW : KEPT; // masks have no greys
       return;
     }

@@ -1,7 +1,7 @@
 // Where the visitor draws: mouse, finger, pen or keys on a canvas of the model's size, with tools, and a mask on top.
 
 import { adapt, cropOf } from './adapt.mjs';
-import { Drawing, MASK_PRESETS } from './drawing.mjs';
+import { Drawing, MASK_PRESETS, isMaskTool } from './drawing.mjs';
 import { paint } from './paint.mjs';
 import { RadioGroup } from './radios.mjs';
 
@@ -18,7 +18,7 @@ const SIZE = { min: 1, max: 0.5, initial: 0.06, mark: 0.25 };
 
 /** A picture is averaged down from these many pixels for each of the model's, at most: browsers differ in how they shrink. */
 const MOST_SAMPLES = 8;
-const MOST_SIDE = 2048;
+const MOST_SIDE = 1024;
 
 /** Red, green, blue and alpha of what is marked. */
 const MARKED = [255, 92, 40, 150];
@@ -127,7 +127,7 @@ export class Easel {
   }
 
   get #kind() {
-    return this.#tool === 'mark' || this.#tool === 'unmark' ? 'mark' : 'draw';
+    return isMaskTool(this.#tool) ? 'mark' : 'draw';
   }
 
   #resize(diameter) {

@@ -251,12 +251,12 @@ export class Studio {
     this.#calm = true;
   }
 
-  /** To be called when a board wants other pictures: those of less important boards can wait. */
+  /**
+   * To be called when a board wants other pictures: those of less important boards can wait. More important ones go on:
+   * if each move of a slider threw their runs away, they would never end.
+   */
   changed(board) {
-    const rank = this.#boards.indexOf(board);
-    this.#boards.forEach((other, index) => {
-      if (index > rank || (board.drafting && other !== board)) other.abort();
-    });
+    this.#boards.slice(this.#boards.indexOf(board) + 1).forEach((other) => other.abort());
     this.fill();
   }
 
@@ -278,9 +278,9 @@ export class Studio {
   #room() {
     if (!this.#warm) return 1;
     this.#calm &&= !this.#boards.some((board) => board.state === 'done');
-    if (this.#calm) return Math.max(1, this.#workers - 1) * FULL_RUNS;
+    const workers = this.#calm ? Math.max(1, this.#workers - 1) : this.#workers;
     const drafting = this.#boards.some((board) => board.working && board.drafting);
-    return this.#workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
+    return workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
   }
 
   /** @returns {[Board, Slot] | null} */
