@@ -573,6 +573,7 @@ function showError(sentence, detail, again = null, opened = false) {
   retry = again;
   element('retry').hidden = !again;
   element('error').hidden = false;
+  element('error').scrollIntoView({ block: 'nearest' }); // what failed may be far below
 }
 
 function hideError() {

@@ -258,6 +258,8 @@ for (const name of BROWSERS) {
       await settled(page);
       assert.deepEqual((await pixelsOfGrid(page))[0], expected);
       assert.ok(await page.evaluate(() => workersMade) > 0, 'in workers');
+      await page.click('#edit-this');
+      await page.waitForSelector('#edit[data-state="done"]');
       await change(page, () => page.click('#roll'));
       await dropFile(page, await lettersModel(), 'letters.gguf');
       await page.waitForSelector('#word[data-state="done"]');
