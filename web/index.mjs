@@ -24,7 +24,10 @@ function workersByDefault() {
   return Math.max(1, Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_WORKERS));
 }
 
-/** A place for the model: workers, or this thread. */
+/**
+ * A place for the model: workers, or this thread.
+ * @param {{ worker?: boolean, workers?: number, workerTimeout: number }} placement
+ */
 async function makeHost({ worker, workers, workerTimeout }) {
   const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
   if (limit === 0) return new ModelHost();
@@ -36,6 +39,7 @@ async function makeHost({ worker, workers, workerTimeout }) {
   }
 }
 
+/** @type {typeof import('./index.d.ts').load} */
 export async function load(source, options = {}) {
   const { signal: callerSignal, wasm, placement, reading } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
@@ -69,12 +73,14 @@ export async function load(source, options = {}) {
   }
 }
 
+/** @type {typeof import('./index.d.ts').encodePNG} */
 export async function encodePNG(image, options = {}) {
   const checked = checkImage(image);
   const { wasm, recipe } = checkEncodeOptions(options);
   return encode(checked, wasm, recipe);
 }
 
+/** @type {typeof import('./index.d.ts').readManifest} */
 export async function readManifest(source, options = {}) {
   return readManifestFile(source, checkManifestArguments(source, options));
 }
