@@ -41,6 +41,7 @@ export function follow(controller, signal) {
 
 /** @param {AbortSignal} signal */
 function startGroup(signal) {
+  /** @type {Set<AbortController>} */
   const controllers = new Set();
   const group = {
     controllers,
@@ -70,6 +71,7 @@ function endGroup(signal, group) {
 export function watch(signal, timeout, makeReason) {
   const controller = new AbortController();
   const stop = follow(controller, signal);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const alive = () => {
     clearTimeout(timer);
@@ -87,7 +89,9 @@ export function watch(signal, timeout, makeReason) {
   };
 }
 
+/** @type {MessageChannel | null} */
 let channel = null;
+/** @type {(() => void)[]} */
 const waiting = [];
 
 /**
@@ -103,7 +107,7 @@ export function nextTask() {
     }
     if (!channel) {
       channel = new MessageChannel();
-      channel.port1.onmessage = () => waiting.shift()();
+      channel.port1.onmessage = () => waiting.shift()?.();
     }
     waiting.push(resolve);
     channel.port2.postMessage(null);

@@ -23,11 +23,13 @@ const MAX_WAITING = 2 * MAX_BATCH;
  * @returns {AsyncGenerator<T, void, void>}
  */
 export async function* makeInBatches(total, workers, make) {
+  /** @type {Map<number, Promise<T>>} */
   const pending = new Map(); // index -> promise of its picture, from the start of its batch until it is yielded
   let next = 0; // not started yet
   let batches = 0; // under way
   let most = 1; // pictures in a batch
 
+  /** @param {number} size */
   const start = (size) => {
     const indices = Array.from({ length: size }, (_, k) => next + k);
     const batch = make(indices);
@@ -55,7 +57,7 @@ export async function* makeInBatches(total, workers, make) {
 
   for (let index = 0; index < total; index++) {
     fill();
-    yield await pending.get(index);
+    yield await /** @type {Promise<T>} */ (pending.get(index));
     pending.delete(index);
   }
 }

@@ -18,6 +18,17 @@ import { encodePNG, load, version } from './index.mjs';
 import { readPNG } from './cli/read_png.mjs';
 import { checkGenerateOptions } from './validate.mjs';
 
+/**
+ * @typedef {import('./index.d.ts').Model} Model
+ * @typedef {import('./index.d.ts').Picture} Picture
+ * @typedef {import('./index.d.ts').Recipe} Recipe
+ * @typedef {import('./index.d.ts').ResolvedOptions} ResolvedOptions
+ * @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array }} Bitmap
+ * @typedef {Record<string, any>} Given options of a command, as commander has parsed them, or fields of a recipe
+ * @typedef {Omit<ReturnType<typeof parseAxis>, 'key' | 'text'> & { key: string | null, text?: string }} Axis key: of the option; null without one
+ * @typedef {{ rows: Axis, columns: Axis }} Axes
+ */
+
 const FAILED = 1;
 const WRONG_USAGE = 2;
 
@@ -26,41 +37,47 @@ const SHEET_COLUMNS = 8; // of one class, before the next row begins
 const MOST_IN_FILM = 8; // pictures
 
 // Names come from files: nothing of them may steer a terminal.
+/** @param {unknown} text */
 // eslint-disable-next-line no-control-regex -- these are what is looked for
 const printable = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
 
 // ---- options
 
+/** @param {string} text */
 function parseNumber(text) {
   if (!/^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw new InvalidArgumentError('not a number.');
   return Number(text);
 }
 
-/** LOW,HIGH */
+/** LOW,HIGH @param {string} text */
 function parseInterval(text) {
   const parts = text.split(',');
   if (parts.length !== 2) throw new InvalidArgumentError('not two numbers with a comma between.');
   return parts.map((part) => parseNumber(part.trim()));
 }
 
+/** @param {string} text */
 function parseSeed(text) {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('not a whole number from 0 to 2^64 - 1.');
   const seed = BigInt(text);
   return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
 }
 
-/** A class name as it stands, or a number. */
+/** A class name as it stands, or a number. @param {string} text @param {ReadonlyArray<string>} labels */
 function parseLabel(text, labels) {
   return !labels.includes(text) && /^\d+$/.test(text) ? Number(text) : text;
 }
 
-/** One --label: a class name as it stands, or names and numbers with commas between. */
+/**
+ * One --label: a class name as it stands, or names and numbers with commas between.
+ * @param {string} text @param {ReadonlyArray<string>} labels
+ */
 function parseLabels(text, labels) {
   if (labels.includes(text)) return [text];
   return text.split(',').map((part) => parseLabel(part.trim(), labels));
 }
 
-/** NAME:WEIGHT,NAME:WEIGHT,... */
+/** NAME:WEIGHT,NAME:WEIGHT,... @param {string} text */
 function parseMix(text) {
   return text.split(',').map((part) => {
     const colon = part.lastIndexOf(':');
@@ -69,14 +86,16 @@ function parseMix(text) {
   });
 }
 
-/** NAME,NAME,... */
+/** NAME,NAME,... @param {string} text */
 function parsePlanes(text) {
-  const names = text.split(',').map((part) => part.trim());
-  if (!names.every((name) => FILM_PLANES.includes(name))) throw new InvalidArgumentError(`not some of ${FILM_PLANES.join(', ')} with commas between.`);
-  return names;
+  return text.split(',').map((part) => {
+    const plane = FILM_PLANES.find((name) => name === part.trim());
+    if (!plane) throw new InvalidArgumentError(`not some of ${FILM_PLANES.join(', ')} with commas between.`);
+    return plane;
+  });
 }
 
-/** Mixtures of classes, and pictures and noises to start from. */
+/** Mixtures of classes, and pictures and noises to start from. @param {Command} command */
 function addEditingOptions(command) {
   return command
     .addOption(new Option('--mix <class:weight,...>', '2 to 8 classes with weights, instead of the label').argParser(parseMix).conflicts('label'))
@@ -92,7 +111,7 @@ function addEditingOptions(command) {
     .option('--invert-iterations <number>', 'network calls of each step of the inversion (default: 1)', parseNumber);
 }
 
-/** What generate and sweep have in common. */
+/** What generate and sweep have in common. @param {Command} command */
 function addSampling(command) {
   command
     .requiredOption('--model <file>', 'model: a path or a URL')
@@ -173,8 +192,9 @@ function makeProgram() {
 // ---- stopping
 
 const stop = new AbortController();
+/** @type {NodeJS.Signals | null} */
 let stoppedBy = null;
-for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+for (const name of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.on(name, () => {
     if (stoppedBy) process.exit(128 + constants.signals[name]); // asked twice
     stoppedBy = name;
@@ -184,11 +204,15 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 // ---- output
 
+/** @param {Uint8Array | Uint8ClampedArray | Float32Array} bytes */
 async function sha256(bytes) {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes)).toString('hex');
+  return Buffer.from(await crypto.subtle.digest('SHA-256', /** @type {BufferSource} */ (bytes))).toString('hex');
 }
 
-/** Pictures in rows of `columns`, a new row with every class, on white. */
+/**
+ * Pictures in rows of `columns`, a new row with every class, on white.
+ * @param {Picture[]} pictures @param {number} perClass @param {number} columns
+ */
 function makeSheet(pictures, perClass, columns) {
   const { width, height, channels } = pictures[0];
   const rowsPerClass = Math.ceil(perClass / columns);
@@ -203,6 +227,7 @@ function makeSheet(pictures, perClass, columns) {
   return sheet;
 }
 
+/** @param {string} output @param {ResolvedOptions} options */
 function separateName(output, { label, labelName, seed, variationSeed, variationStrength }) {
   const { dir, name, ext } = path.parse(output);
   const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
@@ -210,11 +235,11 @@ function separateName(output, { label, labelName, seed, variationSeed, variation
   return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
 }
 
-/** Pictures in a row of a sheet. */
+/** Pictures in a row of a sheet. @param {Picture[]} pictures @param {Given} options @returns {number} */
 const columnsOf = (pictures, { count, columns }) =>
   columns ?? (pictures.length === count ? Math.min(count, SHEET_COLUMNS) : count);
 
-/** Of one picture, or of all of them together. */
+/** Of one picture, or of all of them together. @param {Picture[]} pictures @param {Given} options @returns {Recipe} */
 function recipeOf(pictures, options) {
   const { recipe } = pictures[0];
   if (pictures.length === 1) return recipe;
@@ -224,7 +249,10 @@ function recipeOf(pictures, options) {
   return { ...recipe, sheet: { ...shown, count, columns: columnsOf(pictures, options) } };
 }
 
-/** @returns {{ image: object, recipe: object, file: string | null }[]} what to encode and where to put it */
+/**
+ * @param {Picture[]} pictures @param {Given} options
+ * @returns {{ image: Bitmap, recipe: Recipe, file: string | null }[]} what to encode and where to put it
+ */
 function layOut(pictures, options) {
   const { output = null, count } = options;
   if (options.separate) {
@@ -234,7 +262,10 @@ function layOut(pictures, options) {
   return [{ image, recipe: recipeOf(pictures, options), file: output }];
 }
 
-/** A PNG, with its recipe unless that is null, where the user wants it. */
+/**
+ * A PNG, with its recipe unless that is null, where the user wants it.
+ * @param {string} file @param {Bitmap} image @param {Recipe | null} recipe
+ */
 async function writePNG(file, { width, height, channels, pixels }, recipe) {
   const png = await encodePNG({ width, height, channels, pixels }, recipe ? { recipe } : {});
   stop.signal.throwIfAborted();
@@ -244,13 +275,14 @@ async function writePNG(file, { width, height, channels, pixels }, recipe) {
 
 // ---- commands
 
-/** Of generate and of sweep. */
+/** Of generate and of sweep. @param {Given} options */
 function checkEditingUsage({ image, invert, invertLabel, invertIterations }) {
   if (invert !== undefined && image !== undefined) throw new UsageError('--invert and --image both say what to start from');
   if (invert === undefined && invertLabel !== undefined) throw new UsageError('--invert-label: only with --invert');
   if (invert === undefined && invertIterations !== undefined) throw new UsageError('--invert-iterations: only with --invert');
 }
 
+/** @param {Given} options */
 function checkUsage({ output, json, film, filmPlanes, trace, separate, columns, count, preview }) {
   if (output === undefined && !json && !film && !trace) throw new UsageError("required option '--output <file>' not specified");
   checkOutput(output);
@@ -263,11 +295,13 @@ function checkUsage({ output, json, film, filmPlanes, trace, separate, columns, 
   checkCounts({ count, columns });
 }
 
+/** @param {string | undefined} output */
 function checkOutput(output) {
   if (output === '') throw new UsageError('--output: empty name');
   if (output === '-' && process.stdout.isTTY) throw new UsageError('a PNG cannot be shown on a terminal: --output must be a name');
 }
 
+/** @param {Given} counts */
 function checkCounts(counts) {
   for (const [name, value] of Object.entries(counts)) {
     if (value !== undefined && !(Number.isSafeInteger(value) && value >= 1)) {
@@ -276,13 +310,14 @@ function checkCounts(counts) {
   }
 }
 
-/** @returns {Promise<{ recipe?: object, sheet: object }>} of --from; a sheet's own fields apart */
+/** @param {Given} options @returns {Promise<{ recipe?: Recipe, sheet: Given }>} of --from; a sheet's own fields apart */
 async function readFrom({ from }) {
   if (from === undefined) return { sheet: {} };
   const { sheet, ...recipe } = await readRecipeFile(from);
   return { recipe, sheet: typeof sheet === 'object' && sheet !== null ? sheet : {} };
 }
 
+/** @param {number} total @param {string} format */
 function startProgress(total, format) {
   if (!process.stderr.isTTY) return null;
   const bar = new cliProgress.SingleBar(
@@ -298,11 +333,18 @@ const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separ
 /** Those that readEditing makes other options of. */
 const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
 
+/** @param {Given} options @param {Recipe | undefined} recipe */
 function checkLabelGiven({ label, mix }, recipe) {
   if (!label && !mix && !recipe) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
 }
 
-/** The noise of --invert. The picture's label is its own, or the one that is asked for if that is one, as are the steps. */
+/** What the arguments of invert are called here. @type {Record<string, string>} */
+const INVERT_OPTIONS = { image: 'invert', label: 'invertLabel', iterations: 'invertIterations' };
+
+/**
+ * The noise of --invert. The picture's label is its own, or the one that is asked for if that is one, as are the steps.
+ * @param {Model} model @param {string} file @param {string | undefined} label @param {Given} options @param {Given} recorded
+ */
 async function invert(model, file, label, { steps, timeGrid, invertIterations }, recorded) {
   const labels = label === undefined ? [recorded.label ?? undefined] : parseLabels(label, model.labels);
   if (labels.length !== 1 || labels[0] === undefined) throw new UsageError('--invert: needs one --invert-label');
@@ -310,15 +352,19 @@ async function invert(model, file, label, { steps, timeGrid, invertIterations },
   const sampling = { steps: steps ?? recorded.steps, timeGrid: timeGrid ?? recorded.timeGrid };
   try {
     return (await model.invert({ image, label: labels[0], ...sampling, iterations: invertIterations, signal: stop.signal })).noise;
-  } catch (error) {
-    const name = { image: 'invert', label: 'invertLabel', iterations: 'invertIterations' }[error?.argument];
+  } catch (/** @type {any} */ error) {
+    const name = INVERT_OPTIONS[error?.argument];
     throw name ? argumentError(error.constructor, name, error.message.slice(error.argument.length + 2)) : error;
   }
 }
 
+/** @param {{ label: string, weight: number }[]} mix @param {ReadonlyArray<string>} labels */
 const readMix = (mix, labels) => mix.map(({ label, weight }) => ({ label: parseLabel(label, labels), weight }));
 
-/** The mixture, the pictures and the noise in the form that the library takes. */
+/**
+ * The mixture, the pictures and the noise in the form that the library takes.
+ * @param {Model} model @param {Given} options @param {Given} [recorded] of the recipe
+ */
 async function readEditing(model, { label, mix, image, mask, invert: inverted, invertLabel, ...sampling }, recorded = {}) {
   const { channels } = model.info;
   const own = label?.length === 1 ? label[0] : undefined;
@@ -330,27 +376,34 @@ async function readEditing(model, { label, mix, image, mask, invert: inverted, i
   };
 }
 
-/** What the library is asked for. */
+/**
+ * What the library is asked for.
+ * @param {Given} options @param {Recipe | undefined} recipe @param {Model} model @returns {Promise<Given>}
+ */
 async function requestOf(options, recipe, model) {
   const { labels } = model;
   const sampling = Object.fromEntries(Object.entries(options).filter(([name]) => ![...OWN_OPTIONS, ...READ_OPTIONS].includes(name)));
   const { label, negativeLabel } = sampling;
-  if (label) sampling.label = label.flatMap((text) => parseLabels(text, labels));
+  if (label) sampling.label = label.flatMap((/** @type {string} */ text) => parseLabels(text, labels));
   if (negativeLabel === false) sampling.negativeLabel = null;
   else if (negativeLabel !== undefined) sampling.negativeLabel = parseLabel(negativeLabel, labels);
   return { ...sampling, ...await readEditing(model, options, recipe?.options), recipe, signal: stop.signal };
 }
 
-/** What of a run can be shown while it is under way. */
+/** What of a run can be shown while it is under way. @param {Given} options @param {Given} request */
 function checkShown({ film, preview, count }, { label }) {
   const pictures = (Array.isArray(label) ? label.length : 1) * count;
   if (preview && pictures > 1) throw new UsageError('--preview shows one picture, not several');
   if (film && pictures > MOST_IN_FILM) throw new UsageError(`--film shows at most ${MOST_IN_FILM} pictures, not ${pictures}`);
 }
 
+/** @param {Model} model @param {Given} request @param {(image: Bitmap) => unknown} onPreview */
 async function generatePictures(model, request, onPreview) {
+  /** @type {Picture[]} */
   const pictures = [];
+  /** @type {ReturnType<typeof startProgress>} */
   let bar = null;
+  /** @param {import('./index.d.ts').StepEvent & { index: number, count: number }} event */
   const onStep = async ({ steps, index, count, preview }) => {
     bar ??= startProgress(steps * count, `picture {picture} of ${count}`);
     bar?.increment(1, { picture: index + 1 }); // pictures advance together
@@ -364,22 +417,24 @@ async function generatePictures(model, request, onPreview) {
   return pictures;
 }
 
-/** Without characters that could steer a terminal. */
+/** Without characters that could steer a terminal. @param {unknown} value */
 const asJSON = (value) => JSON.stringify(value, (key, item) => {
   if (typeof item === 'bigint') return String(item);
-  return ArrayBuffer.isView(item) ? Array.from(item) : item;
+  return ArrayBuffer.isView(item) ? Array.from(/** @type {Float64Array} */ (item)) : item;
 }, 2).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Options of generate that a sweep does not have. */
 const NOT_OF_SWEEPS = ['count', 'columns', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'json'];
 
-/** `generate --from` of a sheet that `sweep` made. */
+/** `generate --from` of a sheet that `sweep` made. @param {Given} given @param {Command} command */
 function generateSweep(given, command) {
   const [unusable] = NOT_OF_SWEEPS.filter((name) => given[name] !== undefined);
   if (unusable) throw new UsageError(`${flagOf(unusable)}: not with --from of a sweep, a sheet of pictures with different options`);
-  return sweep(given, command.parent.commands.find((each) => each.name() === 'sweep'));
+  const sweepCommand = command.parent?.commands.find((each) => each.name() === 'sweep');
+  return sweep(given, /** @type {Command} */ (sweepCommand));
 }
 
+/** @param {Given} given @param {Command} command */
 async function generate(given, command) {
   checkUsage(given);
   checkEditingUsage(given);
@@ -389,6 +444,7 @@ async function generate(given, command) {
     return;
   }
   checkLabelGiven(given, recipe);
+  /** @type {Given} */
   const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
   checkCounts({ count: options.count, columns: options.columns });
 
@@ -400,7 +456,7 @@ async function generate(given, command) {
   checkShown(options, call);
   const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
   model.close();
-  if (film && pictures[0].trace.length === 0) throw new UsageError('--film: at this strength no step is made');
+  if (film && !pictures[0].trace?.length) throw new UsageError('--film: at this strength no step is made');
 
   const outputs = layOut(pictures, options);
   for (const { image, recipe: made, file } of outputs) {
@@ -417,17 +473,20 @@ async function generate(given, command) {
   else if (options.output !== '-') await reportLine(pictures, outputs.length === 1 ? outputs[0].file ?? film ?? trace : `${outputs.length} files`);
 }
 
+/** @param {string} file @param {object} model @param {Picture[]} pictures */
 async function writeTrace(file, model, pictures) {
-  const traced = pictures.map(async ({ options, trace }) => ({ ...await describeOptions(options), trace: traceNumbers(trace) }));
+  const traced = pictures.map(async ({ options, trace = [] }) => ({ ...await describeOptions(options), trace: traceNumbers(trace) }));
   await writeWhole(file, new TextEncoder().encode(`${asJSON({ model, pictures: await Promise.all(traced) })}\n`), stop.signal);
 }
 
-/** Options for --json: arrays of a picture or of noise by their hash. */
+/** Options for --json: arrays of a picture or of noise by their hash. @param {ResolvedOptions} options */
 async function describeOptions({ image, mask, noise, ...others }) {
+  /** @param {import('./index.d.ts').Image | null} each */
   const describe = async (each) => each && { width: each.width, height: each.height, channels: each.channels, pixelsSHA256: await sha256(each.pixels) };
   return { ...others, image: await describe(image), mask: await describe(mask), noise: noise && { length: noise.length, SHA256: await sha256(noise) } };
 }
 
+/** @param {object} model @param {Picture[]} pictures @param {{ image: Bitmap, file: string | null }[]} outputs */
 async function reportJSON(model, pictures, outputs) {
   const described = pictures.map(async ({ options, pixels }) => ({ ...await describeOptions(options), pixelsSHA256: await sha256(pixels) }));
   const written = outputs.map(async ({ image, file }) => ({
@@ -436,6 +495,7 @@ async function reportJSON(model, pictures, outputs) {
   await writeOut(`${asJSON({ model, pictures: await Promise.all(described), outputs: await Promise.all(written) })}\n`);
 }
 
+/** @param {Picture[]} pictures @param {string} where */
 async function reportLine(pictures, where) {
   const { guidanceScale, steps, sampler, seed } = pictures[0].options;
   const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
@@ -443,23 +503,36 @@ async function reportLine(pictures, where) {
   await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
 }
 
-/** What the pictures of a sweep have in common, on one line. */
+/** The part of a title that says what an option does. @type {Record<string, string>} */
+const TITLE_PARTS = { guidanceWeight: 'guidanceScale', classMix: 'label' };
+
+/**
+ * What the pictures of a sweep have in common, on one line.
+ * @param {{ name: string }} model @param {Given} options @param {ReadonlyArray<string>} [varied]
+ */
 function titleOf({ name }, { labelName, seed, guidanceScale, steps, sampler }, varied = []) {
+  /** @type {Given} */
   const parts = {
     label: labelName, seed: `seed ${seed}`, guidanceScale: `guidance scale ${guidanceScale}`,
     steps: `${steps} step${steps === 1 ? '' : 's'}`, sampler,
   };
-  for (const key of varied) delete parts[{ guidanceWeight: 'guidanceScale', classMix: 'label' }[key] ?? key];
+  for (const key of varied) delete parts[TITLE_PARTS[key] ?? key];
   return printable([name, ...Object.values(parts)].filter(Boolean).join(', '));
 }
 
+/** @type {Axis} */
 const NO_AXIS = { key: null, name: '', texts: [''], values: [undefined] };
 
-/** @returns {{ rows: object, columns: object }} axes as parseAxis makes them */
+/**
+ * @param {Given} given @param {Given} sheet @param {Command} command @param {ReadonlyArray<string>} labels
+ * @returns {Axes}
+ */
 function axesOf({ rows, columns }, sheet, command, labels) {
   const options = command.options.filter((option) =>
     option.long === '--mix' || (!option.negate && ![...OWN_OPTIONS, ...READ_OPTIONS, 'anyModel'].includes(option.attributeName())));
+  /** @param {string | undefined} text @param {string} flag */
   const parse = (text, flag) => (text === undefined ? NO_AXIS : parseAxis(text, flag, options, (label) => parseLabel(label, labels)));
+  /** @param {unknown} text */
   const kept = (text) => (typeof text === 'string' ? text : undefined); // a sheet of generate has a number
   const axes = { rows: parse(rows ?? kept(sheet.rows), '--rows'), columns: parse(columns ?? kept(sheet.columns), '--columns') };
   if (!axes.rows.key && !axes.columns.key) throw new UsageError('--rows or --columns: one of them must be given');
@@ -467,7 +540,7 @@ function axesOf({ rows, columns }, sheet, command, labels) {
   return axes;
 }
 
-/** One picture after the other. @param {(picture: object, index: number) => void} use */
+/** One picture after the other. @param {Model} model @param {Given[]} requests @param {(picture: Picture, index: number) => void} use */
 async function makeCells(model, requests, use) {
   const bar = startProgress(requests.length, `picture {picture} of ${requests.length}`);
   try {
@@ -481,14 +554,19 @@ async function makeCells(model, requests, use) {
   }
 }
 
-/** One request for each cell, row by row. All are checked: a mistake in the last must not cost the others' time. */
+/**
+ * One request for each cell, row by row. All are checked: a mistake in the last must not cost the others' time.
+ * @param {Given} given @param {Recipe | undefined} recipe @param {Axes} axes @param {Model} model
+ */
 async function requestsOf(given, recipe, { rows, columns }, model) {
+  /** @param {string} key */
   const isAxis = (key) => rows.key === key || columns.key === key;
   if (!isAxis('label') && !isAxis('classMix')) checkLabelGiven(given, recipe);
   const base = await requestOf(given, recipe, model);
   if (base.label?.length > 1) throw new UsageError('--label: one class, or several as --rows or --columns');
   if (base.label) [base.label] = base.label;
   if (!recipe && !isAxis('seed')) base.seed ??= crypto.getRandomValues(new Uint32Array(1))[0];
+  /** @param {Axis} axis @param {unknown} value */
   const withAxis = ({ key }, value) => (key ? { [key]: value } : {});
   const requests = rows.values.flatMap((row) =>
     columns.values.map((column) => ({ ...base, ...withAxis(rows, row), ...withAxis(columns, column) })));
@@ -496,6 +574,7 @@ async function requestsOf(given, recipe, { rows, columns }, model) {
   return { requests, first: resolved };
 }
 
+/** @param {Given} given @param {Command} command */
 async function sweep(given, command) {
   checkOutput(given.output);
   checkEditingUsage(given);
@@ -504,25 +583,28 @@ async function sweep(given, command) {
   const model = await load(given.model, { signal: stop.signal });
   const zoom = given.zoom ?? sheet.zoom ?? zoomFor(model.info);
   const { rows, columns } = axesOf(given, sheet, command, model.labels);
-  const axes = Object.entries({ rows, columns }).filter(([, { key }]) => key);
+  const axes = Object.entries({ rows, columns }).flatMap(([name, { key, text }]) => (key ? [{ name, key, text }] : []));
   const { requests, first } = await requestsOf(given, recipe, { rows, columns }, model);
 
+  /** @param {Axis} axis */
   const text = ({ name, texts }) => ({ name, values: texts.map(printable) });
-  const title = titleOf(model.info, first, axes.map(([, { key }]) => key));
+  const title = titleOf(model.info, first, axes.map(({ key }) => key));
   const table = new Table(model.info, { title, zoom, rows: text(rows), columns: text(columns) });
-  let made;
+  /** @type {Recipe[]} */
+  const recipes = [];
   await makeCells(model, requests, (picture, index) => {
-    made ??= picture.recipe;
+    recipes.push(picture.recipe);
     table.put(picture, Math.floor(index / columns.values.length), index % columns.values.length);
   });
   model.close();
-  const typed = Object.fromEntries(axes.map(([name, axis]) => [name, axis.text]));
-  await writePNG(given.output, table.image, given.recipe ? { ...made, sheet: { ...typed, zoom } } : null);
+  const typed = Object.fromEntries(axes.map((axis) => [axis.name, axis.text]));
+  await writePNG(given.output, table.image, given.recipe ? { ...recipes[0], sheet: { ...typed, zoom } } : null);
   if (given.output !== '-') {
     await writeOut(`${printable(`${given.output}: ${rows.values.length} x ${columns.values.length} pictures: ${title}`)}\n`);
   }
 }
 
+/** @param {string} source @param {{ json?: boolean }} options */
 async function info(source, { json }) {
   const model = await load(source, { signal: stop.signal });
   const { labels, info: about } = model;
@@ -557,20 +639,20 @@ async function info(source, { json }) {
 
 // ---- start
 
-/** Where the library's arguments are other words on the command line. */
+/** Where the library's arguments are other words on the command line. @type {Record<string, string>} */
 const FLAGS = { classMix: '--mix', noise: '--invert', recipe: '--from', source: '--model' };
 
-/** The option of the command line for one of the library. */
+/** The option of the command line for one of the library. @param {string} name */
 const flagOf = (name) => FLAGS[name] ?? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** The message of an error; a wrong argument goes by its name on the command line. */
+/** The message of an error; a wrong argument goes by its name on the command line. @param {any} error */
 function messageOf(error) {
   const message = String(error?.message ?? error);
   const prefix = `${error?.argument}: `;
   return error?.argument && message.startsWith(prefix) ? `${flagOf(error.argument)}: ${message.slice(prefix.length)}` : message;
 }
 
-/** Prints what went wrong, on one line. @returns {number} exit status */
+/** Prints what went wrong, on one line. @param {any} error @returns {number} exit status */
 function report(error) {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE; // commander has printed it
   if (error?.code === 'EPIPE') return FAILED; // nobody reads on

@@ -1,7 +1,7 @@
 // The page's side of one worker with a model in it.
 
 import { abortable } from './async.mjs';
-import { PocketDiffusionError, closedError } from './errors.mjs';
+import { PocketDiffusionError, closedError, messageOf } from './errors.mjs';
 import { isReply, makeMessage, unpackError } from './protocol.mjs';
 import { startThread } from './thread.mjs';
 
@@ -13,9 +13,11 @@ export class ModelClient {
   #thread = null;
   #onEnd;
   #timeout;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer; // while there are calls
   #unanswered = 0; // pings since the last message of the worker
-  #calls = new Map(); // id -> { resolve, reject, onStep }
+  /** @type {Map<number, { resolve: (value: any) => void, reject: (reason: unknown) => void, onStep?: Function }>} by id */
+  #calls = new Map();
   #nextId = 1;
   /** @type {PocketDiffusionError | null} */
   #failure = null; // why the worker is gone
@@ -34,12 +36,12 @@ export class ModelClient {
         onFailure: (reason) => client.#end(new PocketDiffusionError('WORKER', reason)),
       });
     } catch (error) {
-      throw new PocketDiffusionError('WORKER', `no worker can be started: ${error.message}`, { cause: error });
+      throw new PocketDiffusionError('WORKER', `no worker can be started: ${messageOf(error)}`, { cause: error });
     }
     return client;
   }
 
-  /** @private use ModelClient.start */
+  /** @private use ModelClient.start @param {number} timeout @param {(client: ModelClient) => void} onEnd */
   constructor(timeout, onEnd) {
     this.#timeout = timeout;
     this.#onEnd = onEnd;
@@ -50,7 +52,7 @@ export class ModelClient {
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file, handed over
    * @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<{ info: object, labels: string[] }>}
+   * @returns {Promise<import('./engine.mjs').ModelDescription>}
    */
   open(module, bytes, { signal } = {}) {
     return this.#request('open', { module, bytes }, { signal, transfer: [bytes.buffer] });
@@ -93,16 +95,19 @@ export class ModelClient {
     });
   }
 
+  /** @param {string} type @param {number} id @param {object} [fields] @param {Transferable[]} [transfer] */
   #post(type, id, fields, transfer = []) {
     this.#thread.post(makeMessage(type, id, fields), transfer);
   }
 
+  /** @param {number} id */
   #forget(id) {
     const known = this.#calls.delete(id);
     if (this.#calls.size === 0) this.#setBusy(false);
     return known;
   }
 
+  /** @param {boolean} busy */
   #setBusy(busy) {
     this.#thread.hold(busy);
     if (!busy) {
@@ -121,6 +126,7 @@ export class ModelClient {
     else this.#end(new PocketDiffusionError('WORKER', `the worker has not answered for ${this.#timeout / 1000} seconds`));
   }
 
+  /** @param {unknown} message */
   #receive(message) {
     if (!isReply(message)) return;
     this.#unanswered = 0;
@@ -139,9 +145,10 @@ export class ModelClient {
     }
     const error = unpackError(message.error);
     call.reject(error);
-    if (error.code === 'TRAP') this.#end(error); // the worker has no bytes to load the model from again
+    if (error instanceof PocketDiffusionError && error.code === 'TRAP') this.#end(error); // the worker has no bytes to load the model from again
   }
 
+  /** @param {number} id @param {{ reject: (reason: unknown) => void, onStep?: Function }} call @param {object[]} events */
   async #step(id, call, events) {
     try {
       await call.onStep?.(events);
@@ -151,6 +158,7 @@ export class ModelClient {
     }
   }
 
+  /** @param {PocketDiffusionError} failure */
   #end(failure) {
     if (this.#failure) return;
     this.#failure = failure;

@@ -9,7 +9,7 @@ import {
 } from './element/attributes.mjs';
 import { acquireModel } from './element/models.mjs';
 import { View, saveFile } from './element/view.mjs';
-import { argumentError } from './errors.mjs';
+import { argumentError, messageOf } from './errors.mjs';
 
 const TAG = 'pocket-diffusion';
 
@@ -26,24 +26,43 @@ const NUMBERS = { guidanceScale: 'guidance-scale', steps: 'steps', count: 'count
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % RANDOM_SEEDS;
 const abortError = () => new DOMException('The pictures are no longer wanted.', 'AbortError');
 
-/** Under Node.js, for example while a site is rendered on a server, there is no such class. */
-const Base = globalThis.HTMLElement ?? class {};
+/**
+ * @typedef {import('./element.d.ts').PocketDiffusionElement} Documented
+ * @typedef {Pick<Documented, 'src' | 'label' | 'sampler' | 'poster' | 'guidanceScale' | 'steps' | 'count' | 'width' | 'height'>} Reflected
+ *   what the static block defines
+ * @typedef {import('./index.d.ts').Model} Model @typedef {import('./index.d.ts').Picture} Picture
+ * @typedef {{ promise: Promise<ReadonlyArray<Picture>>, resolve: (pictures: ReadonlyArray<Picture>) => void, reject: (reason: unknown) => void }} Waiting
+ */
+
+/**
+ * Under Node.js, for example while a site is rendered on a server, there is no such class.
+ */
+const Base = /** @type {new () => HTMLElement & Reflected} */ (globalThis.HTMLElement ?? class {});
 
 export class PocketDiffusionElement extends Base {
   static observedAttributes = [...new Set(['src', ...SAMPLING_ATTRIBUTES, ...LAYOUT_ATTRIBUTES, 'controls', 'loading', 'poster'])];
 
+  /** @param {string} name */
   #get = (name) => this.getAttribute(name);
-  #view = null;
+  #view = /** @type {View} */ (/** @type {unknown} */ (null)); // made when the element is put into a document
+  /** @type {IntersectionObserver | null} */
   #observer = null;
   #wanted = false; // near the window, or asked for
+  /** @type {import('./element.d.ts').ElementState} */
   #state = 'idle';
+  /** @type {ReturnType<typeof acquireModel> | null} */
   #lease = null; // of the model at `src`
+  /** @type {Model | null} */
   #model = null;
-  #work = null; // controller of what is under way
-  #waiting = null; // promise and settlers of the next run, until it begins
+  /** @type {AbortController | null} */
+  #work = null; // of what is under way
+  /** @type {Waiting | null} */
+  #waiting = null; // of the next run, until it begins
   #sliding = false; // the slider is changing the attribute
   #again = false; // the slider has moved since the run began
+  /** @type {number | null} */
   #randomSeed = null;
+  /** @type {ReadonlyArray<Picture>} */
   #pictures = Object.freeze([]);
 
   // ---- properties
@@ -64,6 +83,7 @@ export class PocketDiffusionElement extends Base {
     return seedProperty(this.#get);
   }
 
+  /** @param {number | bigint | null} value */
   set seed(value) {
     this.#reflect('seed', value);
   }
@@ -80,20 +100,24 @@ export class PocketDiffusionElement extends Base {
     return readLoading(this.#get);
   }
 
+  /** @param {import('./element.d.ts').Loading} value */
   set loading(value) {
     this.#reflect('loading', value);
   }
 
+  /** @param {string} attribute @param {unknown} value */
   #reflect(attribute, value) {
     if (value === null || value === undefined) this.removeAttribute(attribute);
     else this.setAttribute(attribute, String(value));
   }
 
   static {
+    /** @param {string} name @param {(this: PocketDiffusionElement) => unknown} get */
     const property = (name, get, attribute = name) => Object.defineProperty(this.prototype, name, {
       configurable: true,
       enumerable: true,
       get,
+      /** @this {PocketDiffusionElement} @param {unknown} value */
       set(value) {
         this.#reflect(attribute, value);
       },
@@ -119,9 +143,11 @@ export class PocketDiffusionElement extends Base {
   #upgradeProperties() {
     for (const name of [...STRINGS, ...Object.keys(NUMBERS), 'seed', 'controls', 'loading']) {
       if (!Object.hasOwn(this, name)) continue;
-      const value = this[name];
-      delete this[name];
-      this[name] = value;
+      /** @type {Record<string, any>} */
+      const properties = this;
+      const value = properties[name];
+      delete properties[name];
+      properties[name] = value;
     }
   }
 
@@ -134,7 +160,9 @@ export class PocketDiffusionElement extends Base {
       onReroll: () => this.reroll(),
       onSave: () => this.save().catch((error) => this.#fail(error, 'The picture could not be saved.')),
       onSlide: (scale) => this.#slide(scale),
-      onSlid: () => this.#again && this.#schedule(),
+      onSlid: () => {
+        if (this.#again) this.#schedule();
+      },
     });
     this.#view.layOut(readLayout(this.#get));
     this.#view.showControls(this.controls);
@@ -154,6 +182,7 @@ export class PocketDiffusionElement extends Base {
     });
   }
 
+  /** @param {string} name @param {string | null} before @param {string | null} value */
   attributeChangedCallback(name, before, value) {
     if (before === value || !this.#view) return;
     if (LAYOUT_ATTRIBUTES.includes(name)) this.#view.layOut(readLayout(this.#get));
@@ -202,6 +231,7 @@ export class PocketDiffusionElement extends Base {
     this.#view.setPoster(this.#pictures.length > 0 ? null : this.poster);
   }
 
+  /** @param {keyof import('./element.d.ts').PocketDiffusionEventMap} type @param {object} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
@@ -245,7 +275,7 @@ export class PocketDiffusionElement extends Base {
     return encodePNG(makeSheet(pictures, readLayout(this.#get).columns));
   }
 
-  /** Runs of the slider wait for the one under way: otherwise none would ever be finished while it moves. */
+  /** Runs of the slider wait for the one under way: otherwise none would ever be finished while it moves. @param {number} scale */
   #slide(scale) {
     this.#sliding = true;
     this.guidanceScale = scale;
@@ -257,17 +287,17 @@ export class PocketDiffusionElement extends Base {
   /** @returns {Promise<ReadonlyArray<import('./index.d.ts').Picture>>} the pictures of the next run */
   #schedule() {
     if (!this.#waiting) {
-      const waiting = {};
+      const waiting = /** @type {Waiting} */ ({});
       waiting.promise = new Promise((resolve, reject) => Object.assign(waiting, { resolve, reject }));
       waiting.promise.catch(() => {}); // shown in the element; nobody has to look at the promise
       this.#waiting = waiting;
-      queueMicrotask(() => this.#begin());
+      queueMicrotask(() => this.#begin(waiting));
     }
     return this.#waiting.promise;
   }
 
-  #begin() {
-    const { resolve, reject } = this.#waiting;
+  /** @param {Waiting} waiting */
+  #begin({ resolve, reject }) {
     const gentle = this.#again && this.#pictures.length > 0;
     this.#waiting = null;
     this.#again = false;
@@ -280,6 +310,7 @@ export class PocketDiffusionElement extends Base {
     this.#run(this.#work, gentle).then(resolve, reject);
   }
 
+  /** @param {AbortController} work @param {boolean} gentle without what would flicker while the slider moves */
   async #run(work, gentle) {
     const { signal } = work;
     let sentence = 'The model could not be loaded.';
@@ -289,7 +320,7 @@ export class PocketDiffusionElement extends Base {
       return await this.#draw(model, signal, gentle);
     } catch (error) {
       signal.throwIfAborted();
-      this.#fail(error, error.argument ? 'This element is not set up correctly.' : sentence);
+      this.#fail(error, /** @type {{ argument?: string }} */ (error).argument ? 'This element is not set up correctly.' : sentence);
       throw error;
     } finally {
       if (this.#work === work) {
@@ -323,6 +354,7 @@ export class PocketDiffusionElement extends Base {
     }
   }
 
+  /** @param {AbortSignal} signal */
   async #load(signal) {
     if (this.#lease && (!this.src || this.#lease.href !== this.#address())) this.#release();
     if (this.#model) return this.#model;
@@ -342,17 +374,20 @@ export class PocketDiffusionElement extends Base {
     return this.#model;
   }
 
+  /** @param {{ loaded: number, total: number }} progress */
   #tellProgress({ loaded, total }) {
     if (this.#state !== 'loading') return;
     this.#view.loading(loaded, total);
     this.#emit('progress', { loaded, total });
   }
 
+  /** @param {Model} model @param {AbortSignal} signal @param {boolean} gentle */
   async #draw(model, signal, gentle) {
     const options = readOptions(this.#get, model.labels);
     options.seed ??= this.#randomSeed ??= randomSeed();
     this.#state = 'generating';
     this.#view.drawing(0, { quiet: gentle });
+    /** @type {Picture[]} */
     const pictures = [];
     const shown = !gentle && !matchMedia('(prefers-reduced-motion: reduce)').matches;
     const onStep = this.#stepListener(options.count, shown);
@@ -371,20 +406,23 @@ export class PocketDiffusionElement extends Base {
     return this.#pictures;
   }
 
+  /** @param {number} count @param {boolean} shown */
   #stepListener(count, shown) {
     const steps = new Array(count).fill(0);
+    /** @param {import('./index.d.ts').StepEvent & { index: number }} event */
     return (event) => {
       steps[event.index] = event.step;
       const done = steps.reduce((sum, step) => sum + step, 0);
       this.#view.drawing(done / (event.steps * count), { quiet: !shown });
-      if (shown) this.#view.paint(event.index, event.preview);
+      if (shown && event.preview) this.#view.paint(event.index, event.preview);
       this.#emit('step', event);
     };
   }
 
+  /** @param {unknown} error @param {string} sentence */
   #fail(error, sentence) {
     this.#state = 'error';
-    this.#view.fail(sentence, error.message);
+    this.#view.fail(sentence, messageOf(error));
     this.#emit('error', { error });
   }
 }

@@ -5,18 +5,25 @@
 // After a trap the state of the instance is unknown: it is marked dead, every later call fails, and its owner makes
 // a new instance.
 
-import { PocketDiffusionError, memoryError } from './errors.mjs';
+import { PocketDiffusionError, memoryError, messageOf } from './errors.mjs';
 
 /** Label of the null class in predict(): PD_LABEL_NULL. */
 export const NULL_LABEL = 0x7fffffff;
 
 // In the order of pd_objective, pd_sampler and so on.
+/** @type {import('./index.d.ts').ObjectiveName[]} */
 const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
+/** @type {import('./index.d.ts').SamplerName[]} */
 export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+/** @type {import('./index.d.ts').TimeGridName[]} */
 export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
+/** @type {('x0' | 'noise')[]} */
 export const DDPM_MEANS = ['x0', 'noise'];
+/** @type {('posterior' | 'beta')[]} */
 export const DDPM_VARIANCES = ['posterior', 'beta'];
+/** @type {import('./index.d.ts').GuidanceScheduleName[]} */
 export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
+/** @type {import('./index.d.ts').MixModeName[]} */
 export const MIX_MODES = ['embedding', 'prediction'];
 
 // Keys of pd_wasm_model_number, pd_wasm_model_text and pd_wasm_options_set, in their order.
@@ -26,7 +33,10 @@ const MODEL_NUMBERS = [
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
-/** What pd_wasm_options_set gets for each of its keys, from a RunRequest. */
+/**
+ * What pd_wasm_options_set gets for each of its keys.
+ * @type {((request: RunRequest) => number)[]}
+ */
 const OPTION_VALUES = [
   ({ sampler }) => SAMPLERS.indexOf(sampler),
   ({ steps }) => steps,
@@ -52,7 +62,10 @@ const OPTION_VALUES = [
   ({ variationStrength }) => variationStrength,
   ({ inversion }) => inversion,
 ];
-/** What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items. */
+/**
+ * What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items.
+ * @type {((request: RunRequest) => { values: Uint8Array | Uint8ClampedArray | Float32Array, per: number } | null)[]}
+ */
 const OPTION_DATA = [
   ({ classMix }) => classMix && { values: packMix(classMix), per: MIX_BYTES },
   ({ image }) => image && { values: image.pixels, per: 1 },
@@ -67,7 +80,10 @@ const PICTURE_BYTES = 24; // pd_picture: int32 label, uint32 0, uint64 seed, uin
 const MIX_BYTES = 8; // pd_class_weight: int32 label, float weight
 const WASI_NOT_SUPPORTED = 52; // errno "nosys"
 
-/** The shortest decimal number that is `value` in single precision: 2.7 rather than 2.700000047683716. */
+/**
+ * The shortest decimal number that is `value` in single precision: 2.7 rather than 2.700000047683716.
+ * @param {number} value
+ */
 function shortestFloat32(value) {
   for (let digits = 1; digits <= 9; digits++) {
     const candidate = Number(value.toPrecision(digits));
@@ -76,17 +92,20 @@ function shortestFloat32(value) {
   return value;
 }
 
+/** @param {ArrayBufferView} view */
 const bytesOf = ({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength);
 
+/** @param {ReadonlyArray<import('./index.d.ts').ClassWeight>} mix of labels that are numbers */
 function packMix(mix) {
   const records = new DataView(new ArrayBuffer(MIX_BYTES * mix.length));
   mix.forEach(({ label, weight }, index) => {
-    records.setInt32(MIX_BYTES * index, label, true);
+    records.setInt32(MIX_BYTES * index, Number(label), true);
     records.setFloat32(MIX_BYTES * index + 4, weight, true);
   });
   return bytesOf(records);
 }
 
+/** @param {RunRequest['pictures']} pictures */
 function packPictures(pictures) {
   const records = new DataView(new ArrayBuffer(PICTURE_BYTES * pictures.length));
   pictures.forEach(({ label, seed, variationSeed }, index) => {
@@ -97,7 +116,9 @@ function packPictures(pictures) {
   return bytesOf(records);
 }
 
+/** @param {WebAssembly.Module} module */
 function importsOf(module) {
+  /** @type {Record<string, Record<string, (...values: number[]) => number | void>>} */
   const known = {
     env: { emscripten_notify_memory_growth() {} },
     wasi_snapshot_preview1: {
@@ -125,7 +146,14 @@ function importsOf(module) {
  *   inversion: above 0, from `image` to noise, which is the state at the end, in so many iterations a step
  */
 
+/**
+ * @typedef {object} ModelDescription
+ * @property {Omit<import('./index.d.ts').ModelInfo, 'sha256'>} info
+ * @property {string[]} labels
+ */
+
 export class Engine {
+  /** @type {Record<string, any>} */
   #exports;
   #dead = false;
 
@@ -140,7 +168,7 @@ export class Engine {
       if (error instanceof RangeError || /out of memory/i.test(String(error))) {
         throw memoryError('no memory for another instance of the WebAssembly module', error);
       }
-      throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be started: ${error.message}`, { cause: error });
+      throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be started: ${messageOf(error)}`, { cause: error });
     }
     const { exports } = instance;
     if (!(exports.memory instanceof WebAssembly.Memory) || typeof exports.pd_wasm_version !== 'function') {
@@ -149,7 +177,7 @@ export class Engine {
     return new Engine(exports);
   }
 
-  /** @private use Engine.create */
+  /** @private use Engine.create @param {WebAssembly.Exports} exports */
   constructor(exports) {
     this.#exports = exports;
     if (exports._initialize) this.#call('_initialize');
@@ -169,15 +197,20 @@ export class Engine {
     return this.#withBytes(bytes, (address) => this.#address('pd_wasm_model_load', address, bytes.length));
   }
 
+  /** @param {number} model */
   freeModel(model) {
     this.#call('pd_wasm_model_free', model);
   }
 
-  /** Everything of ModelInfo but the hash, and the class names. */
+  /**
+   * Everything of ModelInfo but the hash, and the class names.
+   * @param {number} model @returns {ModelDescription}
+   */
   describeModel(model) {
     /** @type {Record<string, number>} */
     const numbers = {};
     MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
+    /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
     const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, ...sizes } = numbers;
@@ -186,7 +219,7 @@ export class Engine {
     for (let label = 0; label < classCount; label++) {
       labels.push(this.#text(this.#call('pd_wasm_model_class_name', model, label)));
     }
-    const info = {
+    const info = /** @type {ModelDescription['info']} */ ({
       ...texts,
       ...sizes,
       objective: OBJECTIVES[objective],
@@ -197,9 +230,9 @@ export class Engine {
         guidanceScale: shortestFloat32(guidanceScale),
         eta: shortestFloat32(eta),
         timeGrid: TIME_GRIDS[timeGrid],
-        guidanceInterval: Object.freeze([guidanceFirst, guidanceLast]),
+        guidanceInterval: Object.freeze(/** @type {[number, number]} */ ([guidanceFirst, guidanceLast])),
       },
-    };
+    });
     return { info, labels };
   }
 
@@ -217,6 +250,7 @@ export class Engine {
   startRun(model, request) {
     const options = this.#address('pd_wasm_options_create', model);
     const blocks = [options]; // the core copies what is in them
+    /** @param {Uint8Array} bytes */
     const store = (bytes) => blocks[blocks.push(this.#store(bytes)) - 1];
     try {
       OPTION_VALUES.forEach((value, key) => this.#status('pd_wasm_options_set', options, key, value(request)));
@@ -231,53 +265,62 @@ export class Engine {
     }
   }
 
-  /** @returns {number} calls of step() that a run takes */
+  /** @param {number} run @returns {number} calls of step() that a run takes */
   stepCount(run) {
     return this.#call('pd_wasm_run_steps_total', run);
   }
 
-  /** One network call and what follows from it for every picture. @returns {number} the timestep at which the network was evaluated */
+  /**
+   * One network call and what follows from it for every picture.
+   * @param {number} run @returns {number} the timestep at which the network was evaluated
+   */
   step(run) {
     const timestep = this.#call('pd_wasm_run_next_timestep', run);
     this.#status('pd_wasm_run_step', run);
     return timestep;
   }
 
-  /** @returns {Float32Array} x_t of a picture, `length` floats */
+  /** @param {number} run @param {number} picture @param {number} length @returns {Float32Array} x_t of a picture, `length` floats */
   state(run, picture, length) {
     return this.#readFloats(length, (address) => this.#status('pd_wasm_run_state', run, picture, address, length));
   }
 
-  /** From now on conditional and null predictions can be seen. */
+  /** From now on conditional and null predictions can be seen. @param {number} run */
   keepPredictions(run) {
     this.#status('pd_wasm_run_keep_predictions', run);
   }
 
-  /** @param {'x0' | 'conditional' | 'null'} name @returns {Float32Array | null} null if the last step made no such thing */
+  /**
+   * @param {number} run @param {number} picture @param {'x0' | 'conditional' | 'null'} name @param {number} length floats
+   * @returns {Float32Array | null} null if the last step made no such thing
+   */
   plane(run, picture, name, length) {
     const plane = PLANES.indexOf(name);
     if (!this.#call('pd_wasm_run_has_plane', run, plane)) return null;
     return this.#readFloats(length, (address) => this.#status('pd_wasm_run_plane', run, picture, plane, address, length));
   }
 
-  /** @param {Float32Array} x network space @returns {Uint8Array} its pixels, `length` bytes */
+  /** @param {number} model @param {Float32Array} x network space @param {number} length @returns {Uint8Array} its pixels, `length` bytes */
   toPixels(model, x, length) {
     const bytes = new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
     return this.#withBytes(bytes, (input) => this.#readBytes(length, (output) =>
       this.#status('pd_wasm_model_to_pixels', model, input, output, length)));
   }
 
-  /** @returns {Uint8Array} pixels of the current x_0 estimate of a picture, `length` bytes */
+  /**
+   * @param {number} run @param {number} picture @param {number} length
+   * @returns {Uint8Array} pixels of the current x_0 estimate of a picture, `length` bytes
+   */
   preview(run, picture, length) {
     return this.#readBytes(length, (address) => this.#status('pd_wasm_run_preview', run, picture, address, length));
   }
 
-  /** @returns {Uint8Array} pixels of a finished picture, `length` bytes */
+  /** @param {number} run @param {number} picture @param {number} length @returns {Uint8Array} pixels of a finished picture, `length` bytes */
   finish(run, picture, length) {
     return this.#readBytes(length, (address) => this.#status('pd_wasm_run_finish', run, picture, address, length));
   }
 
-  /** Does nothing on a dead instance, so that it can stand in a `finally`. */
+  /** Does nothing on a dead instance, so that it can stand in a `finally`. @param {number} run */
   freeRun(run) {
     if (!this.#dead) this.#call('pd_wasm_run_free', run);
   }
@@ -304,24 +347,25 @@ export class Engine {
 
   // ---- calls
 
+  /** @param {string} name @param {number[]} values @returns {number} */
   #call(name, ...values) {
     if (this.#dead) throw new PocketDiffusionError('TRAP', 'the WebAssembly instance failed in another call');
     try {
       return this.#exports[name](...values);
     } catch (error) {
       this.#dead = true;
-      throw new PocketDiffusionError('TRAP', `the WebAssembly instance failed in ${name}: ${error.message}`, { cause: error });
+      throw new PocketDiffusionError('TRAP', `the WebAssembly instance failed in ${name}: ${messageOf(error)}`, { cause: error });
     }
   }
 
-  /** Call of a function that returns an address or a size, 0 on failure. */
+  /** Call of a function that returns an address or a size, 0 on failure. @param {string} name @param {number[]} values */
   #address(name, ...values) {
     const address = this.#call(name, ...values) >>> 0;
     if (address === 0) throw this.#lastError();
     return address;
   }
 
-  /** Call of a function that returns a pd_status. */
+  /** Call of a function that returns a pd_status. @param {string} name @param {number[]} values */
   #status(name, ...values) {
     if (this.#call(name, ...values) !== 0) throw this.#lastError();
   }
@@ -336,6 +380,7 @@ export class Engine {
 
   // ---- linear memory
 
+  /** @param {number} address */
   #text(address) {
     if (address === 0) return '';
     const memory = new Uint8Array(this.#exports.memory.buffer);
@@ -343,18 +388,22 @@ export class Engine {
     return new TextDecoder().decode(memory.subarray(start, memory.indexOf(0, start)));
   }
 
+  /** @param {number} address */
   #release(address) {
     if (!this.#dead) this.#call('pd_wasm_release', address);
   }
 
-  /** @returns {number} address of a copy of `bytes`, to be released */
+  /** @param {Uint8Array} bytes @returns {number} address of a copy of `bytes`, to be released */
   #store(bytes) {
     const address = this.#address('pd_wasm_allocate', Math.max(bytes.length, 1));
     new Uint8Array(this.#exports.memory.buffer, address, bytes.length).set(bytes);
     return address;
   }
 
-  /** use(address) with a block of `size` bytes that is released afterwards. */
+  /**
+   * use(address) with a block of `size` bytes that is released afterwards.
+   * @template T @param {number} size @param {(address: number) => T} use
+   */
   #withBlock(size, use) {
     const address = this.#address('pd_wasm_allocate', Math.max(size, 1));
     try {
@@ -364,7 +413,10 @@ export class Engine {
     }
   }
 
-  /** use(address) with a copy of `bytes`. */
+  /**
+   * use(address) with a copy of `bytes`.
+   * @template T @param {Uint8Array | Uint8ClampedArray} bytes @param {(address: number) => T} use
+   */
   #withBytes(bytes, use) {
     return this.#withBlock(bytes.length, (address) => {
       new Uint8Array(this.#exports.memory.buffer, address, bytes.length).set(bytes);
@@ -372,7 +424,7 @@ export class Engine {
     });
   }
 
-  /** Copy of the `length` bytes that write(address) has written. */
+  /** Copy of the `length` bytes that write(address) has written. @param {number} length @param {(address: number) => void} write */
   #readBytes(length, write) {
     return this.#withBlock(length, (address) => {
       write(address);
@@ -380,6 +432,7 @@ export class Engine {
     });
   }
 
+  /** @param {number} length @param {(address: number) => void} write */
   #readFloats(length, write) {
     return this.#withBlock(length * 4, (address) => {
       write(address);

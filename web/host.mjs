@@ -5,14 +5,25 @@ import { Engine, NULL_LABEL } from './engine.mjs';
 import { closedError } from './errors.mjs';
 import { seePlane, subtract } from './trace.mjs';
 
+/**
+ * @typedef {import('./engine.mjs').RunRequest & Views} Request
+ * @typedef {{ preview: boolean, state: boolean, trace: boolean }} Views what events are to hold
+ * @typedef {import('./index.d.ts').StepEvent} StepEvent
+ * @typedef {{ signal?: AbortSignal, onStep?: (events: StepEvent[]) => unknown }} Callbacks
+ *   onStep gets one event for each picture; the next step waits for it
+ */
+
 export class ModelHost {
+  /** @type {any} a WebAssembly.Module, from open() on */
   #module;
-  #bytes;
+  /** @type {Uint8Array | null} */
+  #bytes = null;
   /** @type {Promise<{ engine: Engine, model: number }> | null} */
   #loaded = null;
   /** @type {Engine | null} */
   #engine = null;
   #closed = false;
+  /** @type {any} ModelDescription['info'], from open() on */
   #info;
 
   /** How many runs can be made at the same time. */
@@ -26,7 +37,7 @@ export class ModelHost {
    * @param {Uint8Array} bytes of the model file
    * @param {{ keepBytes?: boolean, signal?: AbortSignal }} [options] keepBytes: keep them and load the model again after a trap (default);
    *   otherwise every call after a trap fails with code TRAP
-   * @returns {Promise<{ info: object, labels: string[] }>}
+   * @returns {Promise<import('./engine.mjs').ModelDescription>}
    */
   async open(module, bytes, { keepBytes = true } = {}) {
     this.#module = module;
@@ -54,7 +65,7 @@ export class ModelHost {
 
   async #instantiate() {
     const engine = await Engine.create(this.#module);
-    if (this.#closed) throw closedError();
+    if (this.#closed || !this.#bytes) throw closedError();
     const model = engine.loadModel(this.#bytes);
     this.#engine = engine;
     return { engine, model };
@@ -73,9 +84,7 @@ export class ModelHost {
 
   /**
    * Makes the pictures of a request together. Runs that are under way at the same time take turns, step by step.
-   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean, trace: boolean }} request
-   * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks] onStep gets one
-   *   StepEvent per picture; the next step waits for it
+   * @param {Request} request @param {Callbacks} [callbacks]
    * @returns {Promise<{ pixels: Uint8Array[], noise: Float32Array[], stepTime: number }>} noise: of an inversion, otherwise
    *   empty; stepTime: milliseconds of a step, on average
    */
@@ -113,31 +122,49 @@ export class ModelHost {
     }
   }
 
-  /** What a StepEvent shows of a picture. */
+  /**
+   * What a StepEvent shows of a picture.
+   * @param {Engine} engine @param {number} run @param {number} picture @param {Request} request
+   */
   #look(engine, run, picture, { preview, state }) {
     const { width, height, channels } = this.#info;
-    const look = {};
-    if (preview) look.preview = { width, height, channels, pixels: engine.preview(run, picture, width * height * channels) };
-    if (state) look.state = this.#state(engine, run, picture);
-    return look;
+    return {
+      ...(preview && { preview: { width, height, channels, pixels: engine.preview(run, picture, width * height * channels) } }),
+      ...(state && { state: this.#state(engine, run, picture) }),
+    };
   }
 
+  /** @param {Engine} engine @param {number} run @param {number} picture */
   #state(engine, run, picture) {
     const { networkWidth, networkHeight, networkChannels } = this.#info;
     return engine.state(run, picture, networkChannels * networkHeight * networkWidth);
   }
 
-  /** A TraceStep: x is what the network was given. */
+  /**
+   * A TraceStep.
+   * @param {Engine} engine @param {number} model @param {number} run @param {number} picture @param {number} timestep
+   * @param {Float32Array} x what the network was given
+   */
   #trace(engine, model, run, picture, timestep, x) {
     const { width, height, channels } = this.#info;
+    /** @param {Float32Array} values */
     const toPixels = (values) => engine.toPixels(model, values, width * height * channels);
-    const [x0, conditional, unconditional] = ['x0', 'conditional', 'null'].map((name) => engine.plane(run, picture, name, x.length));
-    const difference = conditional && unconditional && subtract(conditional, unconditional);
-    const planes = { conditional, null: unconditional, difference };
-    const seen = Object.entries(planes).map(([name, values]) => [name, values && seePlane(values, toPixels)]);
-    return { timestep, x: seePlane(x, toPixels, 1), x0: seePlane(x0, toPixels, 1), ...Object.fromEntries(seen) };
+    const x0 = /** @type {Float32Array} */ (engine.plane(run, picture, 'x0', x.length)); // there is one after every step
+    const conditional = engine.plane(run, picture, 'conditional', x.length);
+    const unconditional = engine.plane(run, picture, 'null', x.length);
+    /** @param {Float32Array | null} values */
+    const see = (values) => values && seePlane(values, toPixels);
+    return {
+      timestep,
+      x: seePlane(x, toPixels, 1),
+      x0: seePlane(x0, toPixels, 1),
+      conditional: see(conditional),
+      null: see(unconditional),
+      difference: see(conditional && unconditional && subtract(conditional, unconditional)),
+    };
   }
 
+  /** @param {AbortSignal | undefined} signal */
   #checkOpen(signal) {
     signal?.throwIfAborted();
     if (this.#closed) throw closedError();

@@ -54,6 +54,7 @@ async function openModel({ worker, workers, workerTimeout }, downloads, signal) 
   }
 }
 
+/** @type {typeof import('./index.d.ts').load} */
 export async function load(source, options = {}) {
   const { signal: callerSignal, wasm, placement, reading } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
@@ -78,12 +79,14 @@ export async function load(source, options = {}) {
   }
 }
 
+/** @type {typeof import('./index.d.ts').encodePNG} */
 export async function encodePNG(image, options = {}) {
   const checked = checkImage(image);
   const { wasm, recipe } = checkEncodeOptions(options);
   return encode(checked, wasm, recipe);
 }
 
+/** @type {typeof import('./index.d.ts').readManifest} */
 export async function readManifest(source, options = {}) {
   return readManifestFile(source, checkManifestArguments(source, options));
 }

@@ -13,6 +13,7 @@ const hasDigest = () => Boolean(globalThis.crypto?.subtle);
  * @param {import('./index.d.ts').ModelSource} source @param {VerifyOptions} options
  */
 async function attempt(source, { sha256: expectedHash, fileBytes, ...options }) {
+  /** @param {string} message */
   const wrong = (message) => new PocketDiffusionError('INTEGRITY', `not the file that was asked for: ${message}`);
   const bytes = await readSource(source, { limit: fileBytes, ...options }).catch((error) => {
     throw fileBytes !== undefined && error.code === 'TOO_BIG' ? wrong(`it has more than ${fileBytes} bytes`) : error;
@@ -38,7 +39,8 @@ export async function readVerified(source, options) {
   try {
     return await attempt(source, options);
   } catch (error) {
-    if (error.code !== 'INTEGRITY' || isBytes(source) || isBlob(source)) throw error;
+    const isOther = error instanceof PocketDiffusionError && error.code === 'INTEGRITY';
+    if (!isOther || isBytes(source) || isBlob(source)) throw error;
     return attempt(source, { ...options, cache: 'reload' });
   }
 }

@@ -10,9 +10,21 @@ import {
   checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
 } from './validate.mjs';
 
+/**
+ * @typedef {import('./index.d.ts').ModelInfo} ModelInfo
+ * @typedef {import('./index.d.ts').ResolvedOptions} ResolvedOptions
+ * @typedef {import('./index.d.ts').StepEvent} StepEvent
+ * @typedef {(event: StepEvent, picture: number) => unknown} OnStep called for one picture of a run after the other
+ * @typedef {{ inversion: number } & import('./host.mjs').Views} Views which way, and what events are to hold
+ */
+
 class Picture {
   #module;
 
+  /**
+   * @param {WebAssembly.Module} module @param {ModelInfo} info @param {Uint8Array} pixels @param {ResolvedOptions} options
+   * @param {import('./index.d.ts').Recipe} recipe @param {import('./index.d.ts').TraceStep[] | undefined} trace
+   */
   constructor(module, { width, height, channels }, pixels, options, recipe, trace) {
     this.#module = module;
     this.width = width;
@@ -40,7 +52,7 @@ export class Model {
 
   /**
    * @param {import('./host.mjs').ModelHost | import('./pool.mjs').ModelPool} host with a model in it
-   * @param {{ info: object, labels: string[] }} description
+   * @param {import('./engine.mjs').ModelDescription} description
    * @param {WebAssembly.Module} module @param {string} sha256
    */
   constructor(host, { info, labels }, module, sha256) {
@@ -50,6 +62,7 @@ export class Model {
     this.info = Object.freeze({ ...info, recommended: Object.freeze(info.recommended), sha256 });
   }
 
+  /** @type {import('./index.d.ts').Model['generate']} */
   async generate(options) {
     const { resolved, inputs, signal, onStep, ...views } = checkGenerateOptions(options, this.info, this.labels);
     if (inputs.length > 0) await checkInputs(inputs, resolved);
@@ -57,19 +70,22 @@ export class Model {
     return pictures[0];
   }
 
+  /** @param {Parameters<import('./index.d.ts').Model['generateMany']>[0]} options @returns {AsyncGenerator<Picture, void, void>} */
   async *generateMany(options) {
     const { chosen, count, resolved, inputs, signal, onStep, ...views } =
       checkGenerateManyOptions(options, this.info, this.labels);
     if (inputs.length > 0) await checkInputs(inputs, resolved);
     const total = chosen.length * count;
+    /** @param {number} index @returns {ResolvedOptions} */
     const resolve = (index) => {
       const chosenClass = chosen[Math.floor(index / count)];
       const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
-      return { ...chosenClass, ...resolved, [counted]: followingSeed(resolved[counted], index % count) };
+      return { ...chosenClass, ...resolved, [counted]: followingSeed(resolved[counted] ?? 0, index % count) };
     };
     const left = new AbortController(); // ends what is under way when the loop does
     const stops = [follow(left, this.#closed.signal), follow(left, signal)];
     try {
+      /** @param {number[]} indices */
       const make = (indices) => this.#call(left.signal, (combined) =>
         this.#make(indices.map(resolve), views, combined, onStep && ((event, k) =>
           onStep({ ...event, index: indices[k], count: total }))));
@@ -84,6 +100,7 @@ export class Model {
     }
   }
 
+  /** @type {import('./index.d.ts').Model['invert']} */
   async invert(options) {
     const { iterations, resolved, signal, onStep, ...views } = checkInvertOptions(options, this.info, this.labels);
     const run = await this.#call(signal, (combined) => this.#run([resolved], { inversion: iterations, ...views }, combined, onStep));
@@ -91,6 +108,7 @@ export class Model {
     return { noise, options: Object.freeze({ ...resolved, image: null, noise: noise.slice() }) };
   }
 
+  /** @type {import('./index.d.ts').Model['predict']} */
   async predict(x, t, label) {
     const checked = checkPredictArguments(x, t, label, this.info, this.labels);
     return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal }));
@@ -102,11 +120,17 @@ export class Model {
     this.#host.close();
   }
 
-  /** The pictures of one run; parameters as of #run. */
+  /**
+   * The pictures of one run.
+   * @param {ResolvedOptions[]} all as of #run @param {import('./host.mjs').Views} views @param {AbortSignal} signal
+   * @param {OnStep} [onStep]
+   */
   async #make(all, views, signal, onStep) {
+    /** @type {import('./index.d.ts').TraceStep[][]} */
     const traces = views.trace ? all.map(() => []) : [];
+    /** @param {StepEvent} event @param {number} picture */
     const keep = async (event, picture) => {
-      traces[picture].push(event.trace);
+      if (event.trace) traces[picture].push(event.trace);
       await onStep?.(event, picture);
     };
     const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, views.trace ? keep : onStep);
@@ -116,17 +140,17 @@ export class Model {
 
   /**
    * One run.
-   * @param {object[]} all resolved options of its pictures, which differ in label and seeds alone
-   * @param {{ inversion: number, preview: boolean, state: boolean, trace: boolean }} views which way, and what events are to hold
+   * @param {ResolvedOptions[]} all resolved options of its pictures, which differ in label and seeds alone
+   * @param {Views} views
    * @param {AbortSignal} signal
-   * @param {((event: object, picture: number) => unknown) | undefined} onStep called for one picture after the other
+   * @param {OnStep} [onStep]
    */
   #run(all, views, signal, onStep) {
     const { label: _label, labelName: _name, seed: _seed, variationSeed: _variationSeed, ...shared } = all[0];
     const pictures = all.map(({ label, seed, variationSeed }) => ({ label, seed, variationSeed }));
     return this.#host.generate({ pictures, ...shared, ...views }, {
       signal,
-      onStep: !onStep ? undefined : (async (events) => {
+      onStep: !onStep ? undefined : (async (/** @type {StepEvent[]} */ events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();
           await onStep(event, picture);
@@ -135,7 +159,10 @@ export class Model {
     });
   }
 
-  /** work(signal), ended at once by the caller's signal and by close(). */
+  /**
+   * work(signal), ended at once by the caller's signal and by close().
+   * @template T @param {AbortSignal | undefined} callerSignal @param {(signal: AbortSignal) => Promise<T>} work @returns {Promise<T>}
+   */
   async #call(callerSignal, work) {
     const controller = new AbortController();
     const { signal } = controller;

@@ -8,12 +8,14 @@ import { checkPictures, checkWhole } from './validate.mjs';
 
 export * from './index.mjs';
 
+/** @type {typeof import('./node.d.ts').makeSheet} */
 export function makeSheet(pictures, { columns } = {}) {
   const checked = checkPictures(pictures);
   const most = Math.ceil(Math.sqrt(checked.length));
   return layOutSheet(checked, columns === undefined ? most : checkWhole('columns', columns, 1, 8192));
 }
 
+/** @type {typeof import('./node.d.ts').writePNG} */
 export async function writePNG(file, image, { signal } = {}) {
   signal?.throwIfAborted();
   await writeWhole(file instanceof URL ? fileURLToPath(file) : file, await encodePNG(image), signal);

@@ -16,6 +16,7 @@ class Slot {
   /** @type {Promise<ModelClient | null> | null} */
   client = null; // with the model in it, while there is one or one starts
   calls = 0;
+  /** @type {any} of setTimeout */
   timer;
 
   /** Least where the next call should go: an idle worker, then one that must be started, then the least busy one. */
@@ -25,12 +26,15 @@ class Slot {
 }
 
 export class ModelPool {
-  #module;
-  #bytes;
+  /** @type {WebAssembly.Module | null} */
+  #module = null;
+  /** @type {Uint8Array | null} */
+  #bytes = null;
   #slots;
   /** @type {ModelClient | null} */
   #first = null; // the first worker until it gets its model
-  #clients = new Set(); // all that have not ended
+  /** @type {Set<ModelClient>} all that have not ended */
+  #clients = new Set();
   #timeout;
   #closed = false;
 
@@ -45,7 +49,7 @@ export class ModelPool {
     return pool;
   }
 
-  /** @private use ModelPool.start */
+  /** @private use ModelPool.start @param {number} limit @param {number} timeout */
   constructor(limit, timeout) {
     this.#timeout = timeout;
     this.#slots = Array.from({ length: limit }, () => new Slot());
@@ -61,13 +65,14 @@ export class ModelPool {
    * @param {WebAssembly.Module} module
    * @param {Uint8Array} bytes of the model file; kept, must not change
    * @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<{ info: object, labels: string[] }>}
+   * @returns {Promise<import('./engine.mjs').ModelDescription>}
    */
   async open(module, bytes, { signal } = {}) {
     this.#module = module;
     this.#bytes = bytes;
-    const description = await this.#openModel(this.#first, signal);
-    this.#slots[0].client = Promise.resolve(this.#first);
+    const first = /** @type {ModelClient} */ (this.#first);
+    const description = await this.#openModel(first, signal);
+    this.#slots[0].client = Promise.resolve(first);
     this.#first = null;
     return description;
   }
@@ -84,8 +89,7 @@ export class ModelPool {
 
   /**
    * As ModelHost.generate.
-   * @param {import('./engine.mjs').RunRequest & { preview: boolean, state: boolean }} request
-   * @param {{ signal?: AbortSignal, onStep?: (events: object[]) => void | Promise<void> }} [callbacks]
+   * @param {import('./host.mjs').Request} request @param {import('./host.mjs').Callbacks} [callbacks]
    */
   generate(request, callbacks = {}) {
     return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
@@ -102,7 +106,11 @@ export class ModelPool {
     return this.#slots.filter((slot) => slot.client);
   }
 
-  /** work(client) with the worker of the slot that has least to do. */
+  /**
+   * work(client) with the worker of the slot that has least to do.
+   * @template T @param {Slot[]} slots @param {AbortSignal | undefined} signal @param {(client: ModelClient) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
   async #use(slots, signal, work) {
     const slot = slots.reduce((best, each) => (each.rank < best.rank ? each : best));
     clearTimeout(slot.timer);
@@ -120,6 +128,7 @@ export class ModelPool {
     }
   }
 
+  /** @param {Slot} slot @returns {Promise<ModelClient | null>} */
   #clientOf(slot) {
     slot.client ??= this.#startWithModel(slot).catch((error) => {
       slot.client = null;
@@ -128,12 +137,14 @@ export class ModelPool {
     return slot.client;
   }
 
+  /** @param {Slot} slot */
   async #startWithModel(slot) {
     const client = await this.#startClient(slot);
     await this.#openModel(client);
     return client;
   }
 
+  /** @param {Slot} slot */
   async #startClient(slot) {
     if (this.#closed) throw closedError();
     const client = await ModelClient.start(this.#timeout, (ended) => {
@@ -145,8 +156,9 @@ export class ModelPool {
     return client;
   }
 
+  /** @param {ModelClient} client @param {AbortSignal} [signal] */
   async #openModel(client, signal) {
-    if (this.#closed) throw closedError();
+    if (this.#closed || !this.#module || !this.#bytes) throw closedError();
     try {
       return await client.open(this.#module, this.#bytes.slice(), { signal });
     } catch (error) {
@@ -155,6 +167,7 @@ export class ModelPool {
     }
   }
 
+  /** @param {Slot} slot */
   #releaseLater(slot) {
     if (this.#closed) return;
     slot.timer = setTimeout(async () => {

@@ -14,8 +14,12 @@
 import { PocketDiffusionError } from './errors.mjs';
 
 const MARK = 'pocket-diffusion';
+/** @param {unknown} value @returns {value is Record<string, any>} */
 const isObject = (value) => typeof value === 'object' && value !== null;
 
+/** @typedef {Record<string, (message: Record<string, any>) => boolean>} Table what each type of message must have */
+
+/** @type {Table} */
 const REQUESTS = {
   open: ({ module, bytes }) => module instanceof WebAssembly.Module && bytes instanceof Uint8Array,
   predict: ({ x, t, label }) => x instanceof Float32Array && Number.isInteger(t) && (label === null || Number.isInteger(label)),
@@ -25,6 +29,7 @@ const REQUESTS = {
   ping: () => true,
 };
 
+/** @type {Table} */
 const REPLIES = {
   result: () => true,
   failure: ({ error }) => isObject(error) && typeof error.message === 'string',
@@ -33,24 +38,30 @@ const REPLIES = {
   alive: ({ lock }) => typeof lock === 'string',
 };
 
+/** @param {Table} table @param {unknown} message */
 const isOneOf = (table, message) =>
   isObject(message) && message.to === MARK && Number.isSafeInteger(message.id) &&
   Object.hasOwn(table, message.type) && table[message.type](message);
 
+/** @param {unknown} message @returns {message is Record<string, any>} */
 export const isRequest = (message) => isOneOf(REQUESTS, message);
+/** @param {unknown} message @returns {message is Record<string, any>} */
 export const isReply = (message) => isOneOf(REPLIES, message);
+/** @param {string} type @param {number} id @param {object} [fields] */
 export const makeMessage = (type, id, fields) => ({ to: MARK, type, id, ...fields });
 
 // Errors lose their class and their extra properties when they are posted.
 
+/** @param {unknown} error */
 export function packError(error) {
   /** @type {Partial<PocketDiffusionError> & Error} */
   const { name, message, code, status, offset } = error instanceof Error ? error : new Error(String(error));
   return { name, message, code, status, offset };
 }
 
+/** @param {Record<string, any>} error as packError made it, or as anybody did */
 export function unpackError({ name, message, code, status, offset }) {
   if (typeof code === 'string') return new PocketDiffusionError(code, message, { status, offset });
-  const ErrorType = { TypeError, RangeError }[name] ?? Error;
+  const ErrorType = name === 'TypeError' ? TypeError : name === 'RangeError' ? RangeError : Error;
   return new ErrorType(message);
 }

@@ -12,12 +12,17 @@ const MAX_TEXT_BYTES = 2 ** 20; // PD_MAX_PNG_TEXT_BYTES
 const MAX_NAME_LENGTH = 256; // names in models have no limit of their own
 const MAX_DEPTH = 4; // of an option's value
 
+/** @param {unknown} value @returns {value is Record<string, any>} */
 const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+/** @param {string} name */
 const shorten = (name) => name.slice(0, MAX_NAME_LENGTH);
 
 // ---- making
 
-/** The value of an option as JSON: bytes as their SHA-256, bigints as decimal digits. */
+/**
+ * The value of an option as JSON: bytes as their SHA-256, bigints as decimal digits.
+ * @param {unknown} value @returns {Promise<any>}
+ */
 async function record(value) {
   if (typeof value === 'bigint') return String(value);
   if (ArrayBuffer.isView(value)) return { sha256: await sha256(value) };
@@ -41,7 +46,10 @@ export async function makeRecipe(options, info) {
 
 // ---- reading
 
-/** What is wrong with the form of a recipe, or null. The options are checked where they are used. */
+/**
+ * What is wrong with the form of a recipe, or null. The options are checked where they are used.
+ * @param {unknown} recipe
+ */
 function findFault(recipe) {
   if (!isObject(recipe)) return `must be an object, not ${show(recipe)}`;
   const { format, version: by, model, options, sheet = {}, ...others } = recipe;
@@ -62,11 +70,12 @@ export function checkRecipe(recipe) {
   return /** @type {import('./index.d.ts').Recipe} */ (recipe);
 }
 
+/** @param {string} message @returns {never} */
 const refuse = (message) => {
   throw new PocketDiffusionError('RECIPE', message);
 };
 
-/** The checksum of PNG chunks (PNG specification, annex D). */
+/** The checksum of PNG chunks (PNG specification, annex D). @param {Uint8Array} bytes */
 function crc32(bytes) {
   let crc = ~0;
   for (const byte of bytes) {
@@ -76,9 +85,15 @@ function crc32(bytes) {
   return ~crc >>> 0;
 }
 
+/** @param {Uint8Array} bytes */
 const latin1 = (bytes) => String.fromCharCode(...bytes);
 
-/** The chunks of a PNG file up to its end, which must be there: a file that was cut off has no recipe that can be trusted. */
+/** @typedef {{ type: string, data: Uint8Array, crc: number, checked: Uint8Array }} Chunk checked: what the checksum is of */
+
+/**
+ * The chunks of a PNG file up to its end, which must be there: a file that was cut off has no recipe that can be trusted.
+ * @param {Uint8Array} png @returns {Generator<Chunk, void, void>}
+ */
 function* chunksOf(png) {
   if (latin1(png.subarray(0, 8)) !== '\x89PNG\r\n\x1a\n') refuse('not a PNG file');
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
@@ -93,7 +108,10 @@ function* chunksOf(png) {
   }
 }
 
-/** The bytes of the text of an iTXt chunk: keyword, NUL, two bytes of compression, language, NUL, translated keyword, NUL, text. */
+/**
+ * The bytes of the text of an iTXt chunk: keyword, NUL, two bytes of compression, language, NUL, translated keyword, NUL, text.
+ * @param {Chunk} chunk
+ */
 function textOf({ data, crc, checked }) {
   if (data.length > MAX_TEXT_BYTES + 4 * KEYWORD.length) refuse(`the recipe has more than ${MAX_TEXT_BYTES} bytes`);
   if (crc !== crc32(checked)) refuse('the recipe is damaged: its checksum is wrong');
@@ -105,10 +123,14 @@ function textOf({ data, crc, checked }) {
   return data.subarray(text);
 }
 
-/** Documented in index.d.ts. Its result depends on the bytes alone. */
+/**
+ * Documented in index.d.ts. Its result depends on the bytes alone.
+ * @type {typeof import('./index.d.ts').readRecipe}
+ */
 export function readRecipe(png) {
   if (!ArrayBuffer.isView(png)) throw argumentError(TypeError, 'png', `must be a Uint8Array, not ${show(png)}`);
   const bytes = new Uint8Array(png.buffer, png.byteOffset, png.byteLength);
+  /** @type {Chunk | null} */
   let found = null;
   for (const chunk of chunksOf(bytes)) {
     if (chunk.type !== 'iTXt' || latin1(chunk.data.subarray(0, KEYWORD.length + 1)) !== `${KEYWORD}\0`) continue;
@@ -130,24 +152,30 @@ export function readRecipe(png) {
 
 // ---- using
 
-/** Whether the value stands for bytes that a recipe does not hold. */
+/** Whether the value stands for bytes that a recipe does not hold. @param {any} value @returns {boolean} */
 function isDigest(value, depth = MAX_DEPTH) {
   if (typeof value !== 'object' || value === null || depth === 0) return false;
   return typeof value.sha256 === 'string' || Object.values(value).some((item) => isDigest(item, depth - 1));
 }
 
-/** Where one of the hashes is missing, the names must do. */
+/** @typedef {import('./index.d.ts').Recipe} Recipe @typedef {import('./index.d.ts').ModelInfo} ModelInfo */
+
+/** Where one of the hashes is missing, the names must do. @param {Recipe['model']} model @param {ModelInfo} info */
 function isOfModel({ name, sha256: hash }, info) {
   return hash && info.sha256 ? hash === info.sha256 : name === shorten(info.name);
 }
 
-/** Every option of a recipe, fit to be given again. */
+/**
+ * Every option of a recipe, fit to be given again.
+ * @param {Recipe} recipe @param {ModelInfo} info @param {ReadonlyArray<string>} labels @param {boolean} anyModel
+ */
 function optionsOf({ model, options }, info, labels, anyModel) {
   const same = isOfModel(model, info);
   if (!same && !anyModel) {
     const [theirs, ours] = [model, info].map(({ name, sha256: hash }) => `${show(name)} (SHA-256 ${hash.slice(0, 12) || 'unknown'})`);
     throw new PocketDiffusionError('MODEL', `the recipe is for the model ${theirs}, not for ${ours}; anyModel makes another picture with this one`);
   }
+  /** @type {Record<string, any>} */
   const { labelName, ...usable } = options;
   // In another model the class of this name may have another number; a mixture has no label.
   const hasSameName = typeof usable.label === 'number' && labelName === labels[usable.label];
@@ -158,14 +186,14 @@ function optionsOf({ model, options }, info, labels, anyModel) {
   return usable;
 }
 
-/** Whether somebody gave a recipe where options go. */
+/** Whether somebody gave a recipe where options go. @param {unknown} given */
 export const isRecipe = (given) => isObject(given) && Object.hasOwn(given, 'format');
 
 /**
  * The options with those of their recipe where they name none themselves.
- * @param {object} given with or without a recipe @param {object} info @param {ReadonlyArray<string>} labels
+ * @param {Record<string, any>} given with or without a recipe @param {ModelInfo} info @param {ReadonlyArray<string>} labels
  * @param {(recorded: object) => void} check refuses unknown names in a recipe
- * @returns {{ options: object, inputs: [name: string, recorded: object][] }} inputs: what checkInputs compares
+ * @returns {{ options: Record<string, any>, inputs: [name: string, recorded: unknown][] }} inputs: what checkInputs compares
  */
 export function withRecipe({ recipe, anyModel = false, ...own }, info, labels, check) {
   if (recipe === undefined) return { options: own, inputs: [] };
@@ -184,7 +212,10 @@ export function withRecipe({ recipe, anyModel = false, ...own }, info, labels, c
   return { options: { ...recorded, ...Object.fromEntries(named) }, inputs };
 }
 
-/** Refuses an image, a mask or noise that is not the one a recipe was made with. */
+/**
+ * Refuses an image, a mask or noise that is not the one a recipe was made with.
+ * @param {[name: string, recorded: unknown][]} inputs @param {Record<string, any>} resolved
+ */
 export async function checkInputs(inputs, resolved) {
   for (const [name, expected] of inputs) {
     const actual = await record(resolved[name]);

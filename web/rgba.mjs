@@ -1,7 +1,7 @@
 /**
  * @param {{ channels: number, pixels: Uint8Array | Uint8ClampedArray }} image interleaved rows: 1 grey, 2 grey + alpha,
  *   3 RGB, 4 RGBA
- * @returns {Uint8ClampedArray} RGBA, for ImageData
+ * @returns {Uint8ClampedArray<ArrayBuffer>} RGBA, for ImageData
  */
 export function toRGBA({ channels, pixels }) {
   const rgba = new Uint8ClampedArray((pixels.length / channels) * 4).fill(255);

@@ -10,8 +10,8 @@ export function makeSheet(pictures, columns) {
   const { width, height, channels } = pictures[0];
   const rows = Math.ceil(pictures.length / columns);
   const used = Math.min(columns, pictures.length);
-  const sheet = { width: used * (width + GAP) - GAP, height: rows * (height + GAP) - GAP, channels };
-  sheet.pixels = new Uint8Array(sheet.width * sheet.height * channels).fill(255);
+  const size = { width: used * (width + GAP) - GAP, height: rows * (height + GAP) - GAP, channels };
+  const sheet = { ...size, pixels: new Uint8Array(size.width * size.height * channels).fill(255) };
   pictures.forEach((picture, index) => {
     const left = (index % columns) * (width + GAP);
     for (let y = 0; y < height; y++) {

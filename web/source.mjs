@@ -1,7 +1,7 @@
 // Where the bytes of a model come from.
 
 import { watch } from './async.mjs';
-import { PocketDiffusionError, argumentError, memoryError, tooBigError } from './errors.mjs';
+import { PocketDiffusionError, argumentError, memoryError, messageOf, tooBigError } from './errors.mjs';
 import { importBuiltin, isNode } from './platform.mjs';
 
 /** Default of the option stallTimeout, in milliseconds. */
@@ -11,25 +11,27 @@ export const STALL_TIMEOUT = 30_000;
 export const MAX_FILE_BYTES = 256 * 2 ** 20;
 
 // By tag, not instanceof: values may come from another frame or realm.
+/** @param {unknown} value */
 const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
-/** @returns {value is ArrayBuffer | SharedArrayBuffer} */
+/** @param {unknown} value @returns {value is ArrayBuffer | SharedArrayBuffer} */
 const isBuffer = (value) => tagOf(value) === 'ArrayBuffer' || tagOf(value) === 'SharedArrayBuffer';
-/** @returns {value is Blob} */
+/** @param {unknown} value @returns {value is Blob} */
 export const isBlob = (value) => tagOf(value) === 'Blob' || tagOf(value) === 'File';
-/** @returns {value is ArrayBuffer | SharedArrayBuffer | ArrayBufferView} */
+/** @param {unknown} value @returns {value is ArrayBuffer | SharedArrayBuffer | ArrayBufferView} */
 export const isBytes = (value) => ArrayBuffer.isView(value) || isBuffer(value);
-/** @returns {value is WebAssembly.Module} */
+/** @param {unknown} value @returns {value is WebAssembly.Module} */
 export const isModule = (value) => tagOf(value) === 'WebAssembly.Module';
-/** @returns {value is URL} */
+/** @param {unknown} value @returns {value is URL} */
 export const isURL = (value) => tagOf(value) === 'URL';
+/** @param {unknown} value @returns {value is import('./index.d.ts').ModelSource} */
 export const isSource = (value) => typeof value === 'string' || isURL(value) || isBytes(value) || isBlob(value);
 
-/** A URL if the string is one, else null. A single letter before the colon is a drive, not a scheme. */
+/** A URL if the string is one, else null. A single letter before the colon is a drive, not a scheme. @param {string} text */
 export const parseURL = (text) => (/^[a-z][a-z0-9+.-]+:/i.test(text) ? new URL(text) : null);
 
 const baseAddress = () => globalThis.document?.baseURI ?? globalThis.location?.href;
 
-/** Whether a string can be a path or a URL at all: 'https://' cannot. */
+/** Whether a string can be a path or a URL at all: 'https://' cannot. @param {string} text */
 export function isAddress(text) {
   try {
     if (isNode()) parseURL(text);
@@ -40,7 +42,10 @@ export function isAddress(text) {
   }
 }
 
-/** A string as a URL: relative to the page, under Node.js a path unless it has a scheme. */
+/**
+ * A string as a URL: relative to the page, under Node.js a path unless it has a scheme.
+ * @param {string | URL} text @returns {Promise<URL>}
+ */
 export async function locate(text) {
   if (isURL(text)) return text;
   if (!isNode()) return new URL(text, baseAddress());
@@ -48,8 +53,10 @@ export async function locate(text) {
   return parseURL(text) ?? pathToFileURL(text);
 }
 
+/** @param {number} limit */
 const tooManyBytes = (limit) => tooBigError(`the file has more than ${limit} bytes`);
 
+/** @param {number} length */
 function allocate(length) {
   try {
     return new Uint8Array(length);
@@ -78,12 +85,15 @@ export function copyBytes(value, argument) {
   return copy;
 }
 
-/** Browsers do not say why they refuse a request: a guess at the commonest reason. */
+/** Browsers do not say why they refuse a request: a guess at the commonest reason. @param {string | URL} url */
 function hint(url) {
   const page = globalThis.location?.origin;
   const { origin } = new URL(url, baseAddress());
   return page && origin !== page ? ` (${origin} must allow ${page} by CORS)` : '';
 }
+
+/** What fetch of Node.js says is in the cause of its error. @param {any} error */
+const reasonOf = (error) => error?.cause?.message || messageOf(error);
 
 /**
  * A response with an ok status, or an error with code NETWORK.
@@ -95,7 +105,7 @@ async function fetchResponse(url, init) {
     response = await fetch(url, init);
   } catch (error) {
     init.signal.throwIfAborted();
-    const reason = `${error.cause?.message || error.message}${isNode() ? '' : hint(url)}`;
+    const reason = `${reasonOf(error)}${isNode() ? '' : hint(url)}`;
     throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: ${reason}`, { cause: error });
   }
   if (response.ok) return response;
@@ -104,7 +114,7 @@ async function fetchResponse(url, init) {
   throw new PocketDiffusionError('NETWORK', `cannot fetch ${url}: HTTP status ${status}`);
 }
 
-/** Not every browser can iterate over a ReadableStream. */
+/** Not every browser can iterate over a ReadableStream. @param {ReadableStream<Uint8Array>} stream */
 async function* chunksOf(stream) {
   const reader = stream.getReader();
   try {
@@ -118,6 +128,7 @@ async function* chunksOf(stream) {
   }
 }
 
+/** @param {Uint8Array} bytes @param {number} length */
 function enlarge(bytes, length) {
   const larger = allocate(length);
   larger.set(bytes);
@@ -164,16 +175,20 @@ async function collect(chunks, total, { signal, onProgress, limit = MAX_FILE_BYT
   return loaded === bytes.length ? bytes : bytes.slice(0, loaded);
 }
 
-/** The body of a response, with errors of code NETWORK. */
+/**
+ * The body of a response, with errors of code NETWORK.
+ * @param {Response} response @param {string | URL} url @param {Pick<ReadOptions, 'signal' | 'onProgress' | 'limit'>} options
+ */
 async function readBody(response, url, options) {
   if (!response.body) return new Uint8Array(0);
   // With a content encoding the length counts compressed bytes.
   const header = response.headers.get('content-encoding') ? '' : response.headers.get('content-length') ?? '';
   const total = /^\d+$/.test(header) ? Number(header) : 0;
+  /** @param {string} detail @param {unknown} [cause] */
   const broken = (detail, cause) =>
     new PocketDiffusionError('NETWORK', `the download of ${url} broke off: ${detail}`, { cause });
   const bytes = await collect(chunksOf(response.body), total, options, (error) =>
-    broken(error.cause?.message || error.message, error));
+    broken(reasonOf(error), error));
   if (bytes.length < total) throw broken(`${bytes.length} of ${total} bytes came`);
   return bytes;
 }
@@ -190,6 +205,7 @@ export async function download(url, { stallTimeout, cache, signal, onProgress, l
   const stalled = () =>
     new PocketDiffusionError('NETWORK', `the download of ${url} has stalled: no byte for ${stallTimeout / 1000} seconds`);
   const guard = watch(signal, stallTimeout, stalled);
+  /** @param {{ loaded: number, total: number }} progress */
   const onChunk = (progress) => {
     guard.alive();
     onProgress?.(progress);
@@ -206,12 +222,15 @@ export async function download(url, { stallTimeout, cache, signal, onProgress, l
   }
 }
 
+/** @param {string | URL} url @param {ReadOptions} options */
 const readURL = (url, options) => download(url, options, (response, read) => read(response));
 
+/** @param {string | URL} path @param {ReadOptions} options */
 async function readFile(path, options) {
   const { open } = await importBuiltin('fs/promises');
+  /** @param {any} error */
   const failed = (error) => new PocketDiffusionError('FILE', `cannot read ${path}: ${error.message}`, { cause: error });
-  const file = await open(path).catch((error) => {
+  const file = await open(path).catch((/** @type {unknown} */ error) => {
     throw failed(error);
   });
   try {
@@ -235,6 +254,7 @@ export async function readSource(source, options) {
     return bytes;
   }
   if (isBlob(source)) {
+    /** @param {any} error */
     const failed = (error) => new PocketDiffusionError('FILE', `cannot read the Blob: ${error.message}`, { cause: error });
     return collect(chunksOf(source.stream()), source.size, options, failed);
   }

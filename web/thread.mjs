@@ -10,6 +10,9 @@ import { importBuiltin, isNode } from './platform.mjs';
  * @property {(lock: string) => void} awaitEnd to be called once, when the thread has said which lock it holds
  */
 
+/** @typedef {{ onMessage: (message: unknown) => void, onFailure: (reason: string) => void }} Listeners */
+
+/** @param {Listeners} listeners @returns {Thread} */
 function startWebWorker({ onMessage, onFailure }) {
   // Bundlers look for this very expression, with nothing but constants in it.
   const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: 'pocket-diffusion' });
@@ -21,7 +24,7 @@ function startWebWorker({ onMessage, onFailure }) {
     onFailure(event.message ? `the worker failed: ${event.message}` : 'the worker script cannot be loaded');
   });
   return {
-    post: (message, transfer) => worker.postMessage(message, transfer),
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
     terminate: () => worker.terminate(),
     hold() {},
     // The lock is granted when the worker has gone. Nothing else says so when a browser takes one away.
@@ -29,13 +32,14 @@ function startWebWorker({ onMessage, onFailure }) {
   };
 }
 
+/** @param {Listeners} listeners @returns {Promise<Thread>} */
 async function startNodeThread({ onMessage, onFailure }) {
   const { Worker: NodeWorker } = await importBuiltin('worker_threads');
   const entry = new URL(/* webpackIgnore: true */ /* @vite-ignore */ './worker.mjs', import.meta.url);
   const worker = new NodeWorker(entry, { name: 'pocket-diffusion', execArgv: [] }); // some options of the command line are refused for files
   worker.on('message', onMessage);
   worker.on('messageerror', () => onFailure('a message of the worker cannot be read'));
-  worker.on('error', ({ message }) => onFailure(`the worker failed: ${message}`));
+  worker.on('error', (/** @type {Error} */ { message }) => onFailure(`the worker failed: ${message}`));
   worker.on('exit', () => onFailure('the worker has ended'));
   worker.unref();
   return {
@@ -48,8 +52,7 @@ async function startNodeThread({ onMessage, onFailure }) {
 
 /**
  * Rejects with what the constructor throws, for example on a page that was opened from a file.
- * @param {{ onMessage: (message: unknown) => void, onFailure: (reason: string) => void }} listeners
- *   onFailure may be called several times, and after terminate()
+ * @param {Listeners} listeners onFailure may be called several times, and after terminate()
  * @returns {Promise<Thread>}
  */
 export async function startThread(listeners) {

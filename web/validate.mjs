@@ -18,10 +18,19 @@ const WORKER_TIMEOUT = 60_000;
 const MAX_SEED = 2n ** 64n - 1n;
 const MAX_SUGGESTION_LENGTH = 64;
 
+/**
+ * @typedef {import('./index.d.ts').ModelInfo} ModelInfo
+ * @typedef {import('./index.d.ts').ResolvedOptions} ResolvedOptions
+ * @typedef {Record<string, any>} Given an object that a caller gave, of which nothing is known
+ * @typedef {{ width: number, height: number, channels: number }} Shape
+ */
+
+/** @param {string} argument @param {string} wanted @param {unknown} value */
 const wrongType = (argument, wanted, value) => argumentError(TypeError, argument, `must be ${wanted}, not ${show(value)}`);
+/** @param {string} argument @param {string} wanted @param {unknown} value */
 const wrongValue = (argument, wanted, value) => argumentError(RangeError, argument, `must be ${wanted}, not ${show(value)}`);
 
-/** Levenshtein distance. */
+/** Levenshtein distance. @param {string} a @param {string} b */
 function editDistance(a, b) {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -34,8 +43,9 @@ function editDistance(a, b) {
   return row[b.length];
 }
 
-/** The candidate nearest to `text`, letter case aside. */
+/** The candidate nearest to `text`, letter case aside. @param {string} text @param {ReadonlyArray<string>} candidates */
 function nearest(text, candidates) {
+  /** @param {string} string */
   const short = (string) => string.toLowerCase().slice(0, MAX_SUGGESTION_LENGTH);
   const wanted = short(text);
   let best = candidates[0];
@@ -48,10 +58,12 @@ function nearest(text, candidates) {
   return best;
 }
 
+/** @param {string} argument @param {unknown} value @returns {asserts value is Given} */
 function checkObject(argument, value) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(argument, 'an object', value);
 }
 
+/** @param {string} argument @param {unknown} options @param {ReadonlyArray<string>} known @returns {asserts options is Given} */
 function checkKeys(argument, options, known) {
   checkObject(argument, options);
   for (const key of Object.keys(options)) {
@@ -60,12 +72,14 @@ function checkKeys(argument, options, known) {
   }
 }
 
+/** @param {string} argument @param {unknown} value @param {number} minimum @param {number} maximum */
 function checkNumber(argument, value, minimum, maximum) {
   if (typeof value !== 'number') throw wrongType(argument, 'a number', value);
   if (!(value >= minimum && value <= maximum)) throw wrongValue(argument, `${minimum} to ${maximum}`, value);
   return value + 0; // -0 becomes 0
 }
 
+/** @param {string} argument @param {unknown} value @param {number} minimum @param {number} maximum */
 export function checkWhole(argument, value, minimum, maximum) {
   if (typeof value !== 'number') throw wrongType(argument, 'a number', value);
   if (!(Number.isInteger(value) && value >= minimum && value <= maximum)) {
@@ -74,23 +88,29 @@ export function checkWhole(argument, value, minimum, maximum) {
   return value + 0;
 }
 
+/** @param {string} argument @param {unknown} value */
 function checkBoolean(argument, value) {
   if (typeof value !== 'boolean') throw wrongType(argument, 'true or false', value);
   return value;
 }
 
+/** @template {string} T @param {string} argument @param {unknown} value @param {ReadonlyArray<T>} choices */
 function checkChoice(argument, value, choices) {
   const wanted = `one of ${choices.map(show).join(', ')}`;
   if (typeof value !== 'string') throw wrongType(argument, wanted, value);
-  if (!choices.includes(value)) throw wrongValue(argument, wanted, value);
-  return value;
+  const chosen = choices.find((choice) => choice === value);
+  if (chosen === undefined) throw wrongValue(argument, wanted, value);
+  return chosen;
 }
 
+/** @param {string} argument @param {unknown} value @returns {((...values: any[]) => any) | undefined} */
 function checkFunction(argument, value) {
-  if (value !== undefined && typeof value !== 'function') throw wrongType(argument, 'a function', value);
-  return value;
+  if (value === undefined) return undefined;
+  if (typeof value !== 'function') throw wrongType(argument, 'a function', value);
+  return /** @type {(...values: any[]) => any} */ (value);
 }
 
+/** @param {string} argument @param {any} value @returns {AbortSignal | undefined} */
 function checkSignal(argument, value) {
   const usable = value === undefined || (typeof value?.aborted === 'boolean' &&
     typeof value.addEventListener === 'function' && typeof value.removeEventListener === 'function');
@@ -98,7 +118,7 @@ function checkSignal(argument, value) {
   return value;
 }
 
-/** @param {ReadonlyArray<string>} labels @returns {number} 0 .. labels.length - 1 */
+/** @param {unknown} label @param {ReadonlyArray<string>} labels @returns {number} 0 .. labels.length - 1 */
 export function checkLabel(label, labels, argument = 'label') {
   if (typeof label === 'number') return checkWhole(argument, label, 0, labels.length - 1);
   if (typeof label !== 'string') throw wrongType(argument, 'a class name or number', label);
@@ -107,7 +127,7 @@ export function checkLabel(label, labels, argument = 'label') {
   throw argumentError(RangeError, argument, `no class ${show(label)}; did you mean ${show(nearest(label, labels))}?`);
 }
 
-/** @returns {number | bigint} the seed as given; drawn at random if undefined */
+/** @param {unknown} seed @returns {number | bigint} the seed as given; drawn at random if undefined */
 function checkSeed(seed, argument = 'seed') {
   // mt19937 is seeded with the low 32 bits alone: more would say the same pictures in longer numbers.
   if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
@@ -122,7 +142,10 @@ function checkSeed(seed, argument = 'seed') {
   return seed + 0;
 }
 
-/** seed + index: of the same type, unless a number would leave the exact range. */
+/**
+ * seed + index: of the same type, unless a number would leave the exact range.
+ * @param {number | bigint} seed @param {number} index
+ */
 export function followingSeed(seed, index) {
   const sum = BigInt(seed) + BigInt(index);
   return typeof seed === 'number' && sum <= Number.MAX_SAFE_INTEGER ? Number(sum) : sum;
@@ -135,8 +158,10 @@ const EDITING_KEYS = ['image', 'strength', 'mask', 'resample', 'noise', 'variati
 /** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
 const DEFAULT_STRENGTH = 0.5;
 
+/** @param {unknown} value @param {string[]} names of types of arrays */
 const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
 
+/** @param {string} argument @param {any} pixels @param {Shape} shape */
 function checkPixelArray(argument, pixels, { width, height, channels }) {
   if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
     throw argumentError(TypeError, argument, `the pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
@@ -147,7 +172,7 @@ function checkPixelArray(argument, pixels, { width, height, channels }) {
   }
 }
 
-/** 8-bit pixels of the given size, or null; a copy. */
+/** 8-bit pixels of the given size, or null; a copy. @param {string} argument @param {unknown} value @param {Shape} shape */
 function checkPixels(argument, value, { width, height, channels }) {
   if (value === null) return null;
   checkObject(argument, value);
@@ -161,6 +186,7 @@ function checkPixels(argument, value, { width, height, channels }) {
   return { width, height, channels, pixels: Uint8Array.from(value.pixels) };
 }
 
+/** @param {unknown} value @param {ModelInfo} info */
 function checkMask(value, { width, height }) {
   const mask = checkPixels('mask', value, { width, height, channels: 1 });
   if (!mask) return null;
@@ -170,7 +196,7 @@ function checkMask(value, { width, height }) {
   throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
 }
 
-/** An array in network space. */
+/** An array in network space. @param {string} argument @param {any} value @param {ModelInfo} info @returns {Float32Array} */
 function checkPlanes(argument, value, { networkChannels, networkHeight, networkWidth }) {
   if (!isTyped(value, 'Float32Array')) throw wrongType(argument, 'a Float32Array', value);
   const length = networkChannels * networkHeight * networkWidth;
@@ -181,15 +207,16 @@ function checkPlanes(argument, value, { networkChannels, networkHeight, networkW
   return value;
 }
 
-/** x_T, or null; a copy. */
+/** x_T, or null; a copy. @param {unknown} value @param {ModelInfo} info */
 function checkNoise(value, info) {
   if (value === null) return null;
-  const wrong = checkPlanes('noise', value, info).findIndex((number) => !Number.isFinite(number));
-  if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${value[wrong]}`);
-  return value.slice();
+  const noise = checkPlanes('noise', value, info);
+  const wrong = noise.findIndex((number) => !Number.isFinite(number));
+  if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${noise[wrong]}`);
+  return noise.slice();
 }
 
-/** @returns {{ label: number, weight: number }[] | null} */
+/** @param {unknown} value @param {ReadonlyArray<string>} labels @returns {{ label: number, weight: number }[] | null} */
 function checkMix(value, labels) {
   if (value === null) return null;
   if (!Array.isArray(value)) throw wrongType('classMix', 'an array of { label, weight }', value);
@@ -208,7 +235,10 @@ function checkMix(value, labels) {
   return mix;
 }
 
-/** The class or the mixture that a picture is to show. */
+/**
+ * The class or the mixture that a picture is to show.
+ * @param {unknown} label @param {{ label: number, weight: number }[] | null} classMix @param {ReadonlyArray<string>} labels
+ */
 function checkClass(label, classMix, labels) {
   if (!classMix) {
     const index = checkLabel(label, labels);
@@ -218,6 +248,7 @@ function checkClass(label, classMix, labels) {
   return { label: null, labelName: classMix.map((each) => `${labels[each.label]}:${each.weight}`).join('+') };
 }
 
+/** @param {Given} options @param {ModelInfo} info */
 function checkEditing(options, info) {
   const { image = null, mask = null, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
   const checkedImage = checkPixels('image', image, info);
@@ -249,7 +280,7 @@ const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
 /** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
 const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 
-/** s, from guidanceScale or from guidanceWeight = s - 1. */
+/** s, from guidanceScale or from guidanceWeight = s - 1. @param {Given} options @param {ModelInfo['recommended']} recommended */
 function checkScale({ guidanceScale, guidanceWeight }, recommended) {
   if (guidanceWeight === undefined) {
     return checkNumber('guidanceScale', guidanceScale === undefined ? recommended.guidanceScale : guidanceScale, 0, MAX_GUIDANCE_SCALE);
@@ -260,7 +291,7 @@ function checkScale({ guidanceScale, guidanceWeight }, recommended) {
   return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
 }
 
-/** [tLow, tHigh] */
+/** @param {any} interval @param {number} timesteps @returns {[tLow: number, tHigh: number]} */
 function checkInterval(interval, timesteps) {
   const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
   if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers', interval);
@@ -272,10 +303,11 @@ function checkInterval(interval, timesteps) {
   return [low + 0, high + 0];
 }
 
-/** Options that only some samplers and some kinds of guidance have. */
+/** Options that only some samplers and some kinds of guidance have. @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved */
 function checkCombination(resolved) {
   const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
   const { image, strength, mask, resample, variationSeed, variationStrength } = resolved;
+  /** @param {string} argument @param {string} message @returns {never} */
   const refuse = (argument, message) => {
     throw argumentError(RangeError, argument, message);
   };
@@ -291,7 +323,7 @@ function checkCombination(resolved) {
   if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
 }
 
-/** Everything but the label. */
+/** Everything but the label. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 function checkSampling(options, info, labels) {
   const { recommended, timesteps } = info;
   const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
@@ -335,14 +367,14 @@ function checkSampling(options, info, labels) {
   };
 }
 
-/** One picture's options, recipes apart. */
+/** One picture's options, recipes apart. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 function checkPicture(options, info, labels) {
   const shown = checkClass(options.label, checkMix(options.classMix ?? null, labels), labels);
   const { resolved, ...rest } = checkSampling(options, info, labels);
   return { resolved: { ...shown, ...resolved }, ...rest };
 }
 
-/** @param {import('./index.d.ts').InvertOptions} options */
+/** @param {unknown} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 export function checkInvertOptions(options, info, labels) {
   checkKeys('options', options, [...INVERTING_KEYS, 'iterations']);
   const { iterations = 1, guidanceScale = options.guidanceWeight === undefined ? 1 : undefined, ...others } = options;
@@ -351,7 +383,10 @@ export function checkInvertOptions(options, info, labels) {
   return { ...checkPicture(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
 }
 
-/** Options with those of their recipe, if they have one or are one. */
+/**
+ * Options with those of their recipe, if they have one or are one.
+ * @param {unknown} given @param {ReadonlyArray<string>} extraKeys @param {ModelInfo} info @param {ReadonlyArray<string>} labels
+ */
 function unfold(given, extraKeys, info, labels) {
   const options = isRecipe(given) ? { recipe: given } : given;
   checkKeys('options', options, [...SAMPLING_KEYS, ...extraKeys]);
@@ -362,13 +397,13 @@ function unfold(given, extraKeys, info, labels) {
   return withRecipe(options, info, labels, (recorded) => checkKeys('recipe', recorded, RECIPE_KEYS));
 }
 
-/** @param {import('./index.d.ts').GenerateOptions | import('./index.d.ts').Recipe} given */
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 export function checkGenerateOptions(given, info, labels) {
   const { options, inputs } = unfold(given, [], info, labels);
   return { inputs, ...checkPicture(options, info, labels) };
 }
 
-/** @param {import('./index.d.ts').GenerateManyOptions | import('./index.d.ts').Recipe} given */
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 export function checkGenerateManyOptions(given, info, labels) {
   const { options, inputs } = unfold(given, ['count'], info, labels);
   const list = Array.isArray(options.label) ? options.label : [options.label];
@@ -384,7 +419,10 @@ export function checkGenerateManyOptions(given, info, labels) {
   return { chosen, count, resolved, inputs, ...rest };
 }
 
-/** @returns {{ x: Float32Array, t: number, label: number | null }} */
+/**
+ * @param {unknown} x @param {unknown} t @param {unknown} label @param {ModelInfo} info @param {ReadonlyArray<string>} labels
+ * @returns {{ x: Float32Array, t: number, label: number | null }}
+ */
 export function checkPredictArguments(x, t, label, info, labels) {
   return { x: checkPlanes('x', x, info), t: checkWhole('t', t, 0, info.timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
 }
@@ -393,7 +431,7 @@ const LOAD_KEYS = [
   'signal', 'onProgress', 'wasm', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
 ];
 
-/** @param {import('./index.d.ts').ModelSource} source @param {import('./index.d.ts').LoadOptions} options */
+/** @param {unknown} source @param {unknown} options */
 export function checkLoadArguments(source, options) {
   if (!isSource(source)) throw wrongType('source', 'a URL, a path, bytes or a Blob', source);
   checkAddress('source', source);
@@ -419,7 +457,7 @@ export function checkLoadArguments(source, options) {
   };
 }
 
-/** @param {string | URL} source @param {import('./index.d.ts').ManifestOptions} options */
+/** @param {unknown} source @param {unknown} options */
 export function checkManifestArguments(source, options) {
   if (typeof source !== 'string' && !isURL(source)) throw wrongType('source', 'a URL or a path', source);
   checkAddress('source', source);
@@ -430,18 +468,19 @@ export function checkManifestArguments(source, options) {
   };
 }
 
+/** @param {string} argument @param {unknown} value */
 function checkAddress(argument, value) {
   if (value === '') throw argumentError(TypeError, argument, 'must not be empty');
   if (typeof value === 'string' && !isAddress(value)) throw wrongValue(argument, 'a URL', value);
 }
 
-/** Milliseconds, or Infinity. */
+/** Milliseconds, or Infinity. @param {string} argument @param {unknown} value @param {number} otherwise @returns {number} */
 function checkTimeout(argument, value, otherwise) {
   if (value === undefined || value === Infinity) return value ?? otherwise;
   return checkWhole(argument, value, 1, MAX_TIMEOUT);
 }
 
-/** A hash in lower case. */
+/** A hash in lower case. @param {unknown} value */
 function checkHash(value) {
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw wrongType('sha256', 'a string of 64 hexadecimal digits', value);
@@ -449,6 +488,7 @@ function checkHash(value) {
   return value.toLowerCase();
 }
 
+/** @param {unknown} wasm */
 function checkWasm(wasm) {
   if (typeof wasm === 'string') checkAddress('wasm', wasm);
   else if (!(wasm === undefined || isURL(wasm) || isBytes(wasm) || isModule(wasm))) throw wrongType('wasm', 'a URL, bytes or a WebAssembly.Module', wasm);
@@ -458,6 +498,7 @@ function checkWasm(wasm) {
 /** Sides that PNG encoding accepts (pd_png_encode). */
 const MAX_PNG_SIDE = 8192;
 
+/** @param {unknown} image */
 export function checkImage(image) {
   checkObject('image', image);
   const width = checkWhole('width', image.width, 1, MAX_PNG_SIDE);
@@ -467,22 +508,25 @@ export function checkImage(image) {
   return { width, height, channels, pixels: image.pixels };
 }
 
-/** Images of one shape, at least one. */
+/** Images of one shape, at least one. @param {unknown} pictures */
 export function checkPictures(pictures) {
   if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
   if (pictures.length === 0) throw argumentError(RangeError, 'pictures', 'must hold at least one');
   const checked = pictures.map(checkImage);
+  /** @param {Shape} shape */
   const shapeOf = ({ width, height, channels }) => `${width} x ${height} x ${channels}`;
   const other = checked.findIndex((image) => shapeOf(image) !== shapeOf(checked[0]));
   if (other < 0) return checked;
   throw argumentError(RangeError, 'pictures', `number ${other} is ${shapeOf(checked[other])}, not ${shapeOf(checked[0])}`);
 }
 
+/** @param {unknown} options */
 export function checkEncodeOptions(options) {
   checkKeys('options', options, ['wasm', 'recipe']);
   return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
 }
 
+/** @param {unknown} options */
 export function checkPNGOptions(options) {
   checkKeys('options', options, ['recipe']);
   return { recipe: checkBoolean('recipe', options.recipe ?? true) };

@@ -12,7 +12,16 @@ const SIMD_MODULE = Uint8Array.of(
 /** Reading stops there, whatever a server goes on to send. */
 const MAX_MODULE_BYTES = 16 * 2 ** 20;
 
-const entries = new Map(); // URL -> { module: promise, done, waiting: calls that want it, controller: of the download }
+/**
+ * @typedef {object} Entry
+ * @property {Promise<WebAssembly.Module>} module
+ * @property {boolean} done
+ * @property {number} waiting calls that want it
+ * @property {AbortController} controller of the download
+ */
+
+/** @type {Map<string, Entry>} by URL */
+const entries = new Map();
 
 function checkJavaScriptEngine() {
   if (typeof WebAssembly !== 'object') {
@@ -23,6 +32,7 @@ function checkJavaScriptEngine() {
   }
 }
 
+/** @param {Uint8Array<any>} bytes @param {string} where */
 async function compileBytes(bytes, where) {
   if (bytes[0] !== 0 || bytes[1] !== 0x61 || bytes[2] !== 0x73 || bytes[3] !== 0x6d) {
     throw new PocketDiffusionError('WASM', `${where} is not a WebAssembly module`);
@@ -30,6 +40,7 @@ async function compileBytes(bytes, where) {
   return WebAssembly.compile(bytes);
 }
 
+/** @param {URL} url @param {AbortSignal} signal @param {number} stallTimeout */
 async function compileURL(url, signal, stallTimeout) {
   if (url.protocol === 'file:' && isNode()) {
     const { readFile } = await importBuiltin('fs/promises');
@@ -48,25 +59,31 @@ async function compileURL(url, signal, stallTimeout) {
   });
 }
 
-/** @returns {never} */
+/** @param {any} error @returns {never} */
 function failed(error) {
   if (error instanceof PocketDiffusionError) throw error;
   throw new PocketDiffusionError('WASM', `the WebAssembly module cannot be loaded: ${error.message}`, { cause: error });
 }
 
-/** Begins a download that all calls for this URL share. */
+/**
+ * Begins a download that all calls for this URL share.
+ * @param {URL} url @param {number} stallTimeout
+ */
 function begin(url, stallTimeout) {
   const controller = new AbortController();
+  /** @type {Entry} */
   const entry = { module: compileURL(url, controller.signal, stallTimeout).catch(failed), done: false, waiting: 0, controller };
   entries.set(url.href, entry);
   entry.module.then(() => { entry.done = true; }, () => forget(url, entry));
   return entry;
 }
 
+/** @param {URL} url @param {Entry} entry */
 function forget(url, entry) {
   if (entries.get(url.href) === entry) entries.delete(url.href);
 }
 
+/** @param {URL} url @param {{ signal?: AbortSignal, stallTimeout: number }} options */
 async function compileShared(url, { signal, stallTimeout }) {
   const entry = entries.get(url.href) ?? begin(url, stallTimeout);
   entry.waiting++;

@@ -7,8 +7,12 @@ import { buffersOfTrace } from './trace.mjs';
 
 /** @type {any} */
 let port = globalThis; // where messages come from and go to
+/** @type {any} a ModelHost, from the first message that opens one on */
 let host = null;
-const calls = new Map(); // id -> { controller, proceed }
+/** @typedef {{ controller: AbortController, proceed: (() => void) | null }} Call proceed: after its step was dealt with */
+/** @type {Map<number, Call>} by id */
+const calls = new Map();
+/** @type {Promise<void>} */
 let watched = Promise.resolve(); // from then on the page learns of this worker's end
 
 /**
@@ -29,8 +33,10 @@ function holdLock() {
   });
 }
 
-const buffersOf = (...arrays) => arrays.filter(Boolean).map((array) => array.buffer);
+/** @param {(ArrayBufferView | undefined)[]} arrays */
+const buffersOf = (...arrays) => arrays.flatMap((array) => (array ? [array.buffer] : []));
 
+/** @type {Record<string, (message: Record<string, any>, call: Call) => Promise<{ value: unknown, transfer?: ArrayBufferLike[] }>>} */
 const operations = {
   async open({ module, bytes }) {
     const opened = new ModelHost();
@@ -46,6 +52,7 @@ const operations = {
   },
 
   async generate({ id, request, steps }, call) {
+    /** @param {import('./index.d.ts').StepEvent[]} events @returns {Promise<void>} */
     const onStep = (events) => new Promise((resolve) => {
       call.proceed = resolve;
       const transfer = events.flatMap(({ preview, state, trace }) => [...buffersOf(preview?.pixels, state), ...buffersOfTrace(trace)]);
@@ -56,7 +63,9 @@ const operations = {
   },
 };
 
+/** @param {Record<string, any>} message */
 async function serve(message) {
+  /** @type {Call} */
   const call = { controller: new AbortController(), proceed: null };
   calls.set(message.id, call);
   try {
@@ -69,6 +78,7 @@ async function serve(message) {
   }
 }
 
+/** @param {{ data: unknown }} event */
 function receive({ data: message }) {
   if (!isRequest(message)) return;
   const call = calls.get(message.id);
@@ -85,6 +95,6 @@ if (typeof globalThis.postMessage === 'function') {
   // A thread of Node.js; messages wait there until somebody listens.
   importBuiltin('worker_threads').then(({ parentPort }) => {
     port = parentPort;
-    port.on('message', (data) => receive({ data }));
+    port.on('message', (/** @type {unknown} */ data) => receive({ data }));
   });
 }

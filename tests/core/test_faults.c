@@ -1,6 +1,6 @@
 /* Memory that gives out: the k-th allocation fails, for every k, once or from
- * then on, while a model is loaded, while a picture is made with each sampler,
- * and while it is written as PNG. After each failure: PD_MEMORY with one line of
+ * then on, while a model is loaded, while a picture is made with each sampler and
+ * each kind of editing, and while it is written as PNG. After each failure: PD_MEMORY with one line of
  * text, nothing leaked, nothing changed, and the next try gives the bytes that
  * came out before. Prints the table of docs/trust.md. */
 #include "check.h"
@@ -16,24 +16,54 @@ static counting_allocator counter;
 /* ---- what can fail --------------------------------------------------------------- */
 
 /* Each does its work once and leaves nothing behind but `picture`. */
+typedef enum editing { NO_EDITING, INPAINTING, INVERSION, MIXTURE } editing;
+
 typedef struct work {
     pd_model *model; /* for runs */
     int32_t sampler;
+    editing editing;
+    const pd_png_text *text;
     uint8_t picture[PIXELS];
     uint8_t png[4096];
     size_t png_bytes;
 } work;
 
+static void edit(editing how, pd_options *options)
+{
+    static uint8_t image[PIXELS], mask[PIXELS];
+    static const pd_class_weight mix[] = {{0, 1.0f}, {1, 2.0f}, {2, 0.5f}};
+    for (int i = 0; i < PIXELS; i++) {
+        image[i] = (uint8_t)(i * 37);
+        mask[i] = i % 3 ? 255 : 0;
+    }
+    if (how == INPAINTING || how == INVERSION) {
+        options->image = image;
+        options->image_size = sizeof image;
+    }
+    if (how == INPAINTING) {
+        options->mask = mask;
+        options->mask_size = sizeof mask;
+        options->resample = 2;
+    }
+    if (how == INVERSION) options->inversion = 2;
+    if (how == MIXTURE) {
+        options->mix = mix;
+        options->mix_size = 3;
+        options->mix_mode = PD_MIX_PREDICTION;
+    }
+}
+
 /* With momentum and kept predictions, so that every buffer a run can have is there. */
 static pd_status do_run(work *w, pd_error *error)
 {
     pd_options options;
-    const pd_picture picture = {1, 0, 42, 0};
+    const pd_picture picture = {w->editing == MIXTURE ? PD_LABEL_NULL : 1, 0, 42, 0};
     pd_run *run = (pd_run *)w; /* not NULL: must be set to it */
     CHECK(pd_options_init(w->model, &options) == PD_OK);
     options.sampler = w->sampler;
     options.steps = STEPS;
     options.momentum = -0.5f;
+    edit(w->editing, &options);
     pd_status status = pd_run_start(w->model, &options, &picture, 1, &run, error);
     CHECK((status == PD_OK) == (run != NULL));
     if (status == PD_OK) status = pd_run_keep_predictions(run, error);
@@ -60,7 +90,7 @@ static pd_status do_load(work *w, pd_error *error)
 static pd_status do_png(work *w, pd_error *error)
 {
     size_t written = 77;
-    const pd_status status = pd_png_encode(w->picture, SIDE, SIDE, 1, w->png, sizeof w->png, &written, error);
+    const pd_status status = pd_png_encode_with_text(w->picture, SIDE, SIDE, 1, w->text, w->png, sizeof w->png, &written, error);
     CHECK(status == PD_OK || written == 77);
     if (status == PD_OK) w->png_bytes = written;
     return status;
@@ -131,8 +161,17 @@ int main(void)
         if (sampler == PD_SAMPLER_DDIM) CHECK(result_of(&running) == result_of(&loading));
         inject(samplers[sampler], &running, do_run, result_of(&running));
     }
+    static const char *const edits[] = {"", "run, inpainting", "run, inversion", "run, mixture"};
+    for (editing how = INPAINTING; how <= MIXTURE; how++) {
+        running = (work){.model = model, .sampler = PD_SAMPLER_DDIM, .editing = how};
+        CHECK(do_run(&running, NULL) == PD_OK && result_of(&running) != result_of(&loading));
+        inject(edits[how], &running, do_run, result_of(&running));
+    }
     CHECK(do_png(&running, NULL) == PD_OK && running.png_bytes > 57);
     inject("PNG", &running, do_png, result_of(&running));
+    running.text = &(pd_png_text){PD_RECIPE_KEYWORD, "{}", 2};
+    CHECK(do_png(&running, NULL) == PD_OK);
+    inject("PNG with a text", &running, do_png, result_of(&running));
 
     pd_model_free(model);
     CHECK(counter.live == 0);

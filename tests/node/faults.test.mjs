@@ -156,7 +156,7 @@ test('57: a file of the manifest lies below its folder, or the manifest is refus
       assert.ok(accepted === null || accepted.startsWith('https://site.example/folder/'), `${file} became ${accepted}`);
     }
     for (const change of [
-      { bytes: 0 }, { bytes: '9' }, { bytes: 1.5 }, { bytes: 2 ** 28 + 1 }, { sha256: 'a' }, { sha256: 'g'.repeat(64) }, { sha256: null },
+      { bytes: 0 }, { bytes: '9' }, { bytes: 1.5 }, { bytes: 2 ** 28 + 1 }, { sha256: 'a' }, { sha256: 'g'.repeat(64) }, { sha256: null }, { sha256: ['a'.repeat(64)] },
       { sha256: undefined }, { name: 1 }, { name: undefined }, { license: 3 },
     ]) {
       body = listed(change);

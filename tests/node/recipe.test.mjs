@@ -81,7 +81,7 @@ test('unusable recipes: an error that names what is wrong', async () => {
   await refused({ ...recipe, sheet: {} }, 'TypeError', /sheet/);
   await refused({ recipe: null }, 'TypeError', /recipe: must be an object, not null/);
   await refused({ recipe: 'x' }, 'TypeError', /recipe: must be an object/);
-  for (const [key, values] of Object.entries({ version: [1, undefined], model: [null, {}, { name: 'x' }, { name: 'x', sha256: 'A' }], options: [[], null] })) {
+  for (const [key, values] of Object.entries({ version: [1, undefined], model: [null, {}, { name: 'x' }, { name: 'x', sha256: 'A' }, { name: 'x', sha256: ['a'.repeat(64)] }], options: [[], null] })) {
     for (const value of values) await refused({ ...recipe, [key]: value }, 'TypeError', /recipe: must have/);
   }
   const withOption = (name, value) => ({ ...recipe, options: { ...recipe.options, [name]: value } });

@@ -1,10 +1,14 @@
 // The axes of a sweep: --rows seed=1..4, --columns guidance-scale=0,1,2.
 
+import { messageOf } from '../errors.mjs';
 import { UsageError } from './errors.mjs';
 
 const MOST_VALUES = 1000;
 
-/** Values with commas between, or with semicolons if they hold commas themselves, as mixtures do; 1..4 is 1, 2, 3, 4. */
+/**
+ * Values with commas between, or with semicolons if they hold commas themselves, as mixtures do; 1..4 is 1, 2, 3, 4.
+ * @param {string} text @param {boolean} haveCommas
+ */
 function split(text, haveCommas) {
   return text.split(haveCommas || text.includes(';') ? ';' : ',').flatMap((part) => {
     const value = part.trim();
@@ -16,14 +20,17 @@ function split(text, haveCommas) {
   });
 }
 
-/** Options that the library knows by another name. */
+/** Options that the library knows by another name. @type {Record<string, string>} */
 const KEYS = { mix: 'classMix' };
 
-/** As commander does it for an argument, with classes as the library takes them. */
+/**
+ * As commander does it for an argument, with classes as the library takes them.
+ * @param {any} option @param {string} text @param {(text: string) => string | number} labels @returns {unknown}
+ */
 function parseValue(option, text, labels) {
   const name = option.attributeName();
   if (name === 'label' || name === 'negativeLabel') return labels(text);
-  if (name === 'mix') return option.parseArg(text).map(({ label, weight }) => ({ label: labels(label), weight }));
+  if (name === 'mix') return option.parseArg(text).map((/** @type {{ label: string, weight: number }} */ { label, weight }) => ({ label: labels(label), weight }));
   if (!option.required) { // a switch
     if (text !== 'true' && text !== 'false') throw new UsageError('must be true or false');
     return text === 'true';
@@ -40,14 +47,14 @@ function parseValue(option, text, labels) {
 export function parseAxis(text, flag, options, labels) {
   const name = text.split('=', 1)[0].trim();
   const option = options.find(({ long }) => long === `--${name}`);
-  if (!option) throw new UsageError(`${flag}: no option ${JSON.stringify(name)}; one of ${options.map(({ long }) => long.slice(2)).join(', ')}`);
+  if (!option) throw new UsageError(`${flag}: no option ${JSON.stringify(name)}; one of ${options.map(({ long }) => long?.slice(2)).join(', ')}`);
   const texts = text.includes('=') ? split(text.slice(text.indexOf('=') + 1), name === 'mix') : [];
   if (texts.length === 0 || texts.length > MOST_VALUES) throw new UsageError(`${flag}: must be ${name}=VALUE,VALUE,... with 1 to ${MOST_VALUES} values`);
   const values = texts.map((value) => {
     try {
       return parseValue(option, value, labels);
     } catch (error) {
-      throw new UsageError(`${flag}: ${name}=${value}: ${error.message}`);
+      throw new UsageError(`${flag}: ${name}=${value}: ${messageOf(error)}`);
     }
   });
   const attribute = option.attributeName();

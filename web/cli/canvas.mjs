@@ -9,22 +9,30 @@ const MAX_SIDE = 8192;
 const font = new Font();
 const FACE = 8; // pixels, wide and high
 
-/** Eight rows of eight pixels for each character, the lowest bit on the left. What the face does not have is a question mark. */
+/**
+ * Eight rows of eight pixels for each character, the lowest bit on the left. What the face does not have is a question mark.
+ * @param {string} text @returns {number[][]}
+ */
 const glyphsOf = (text) => Array.from(text.normalize('NFC'), (character) => {
   const index = font.getIndexForLetter(character);
   return font.font8x8_allChars[index > 0 ? index : font.getIndexForLetter('?')];
 });
 
+/** @typedef {{ width: number, height: number, pixels: Uint8Array }} Image of as many channels as the canvas */
+
 export class Canvas {
-  /** A white picture. */
+  /** A white picture. @param {number} width @param {number} height @param {number} channels */
   constructor(width, height, channels) {
     if (Math.max(width, height) > MAX_SIDE) {
       throw new UsageError(`the sheet would have ${width} x ${height} pixels, more than ${MAX_SIDE}: ask for fewer pictures, or smaller ones`);
     }
-    Object.assign(this, { width, height, channels, pixels: new Uint8Array(width * height * channels).fill(255) });
+    this.width = width;
+    this.height = height;
+    this.channels = channels;
+    this.pixels = new Uint8Array(width * height * channels).fill(255);
   }
 
-  /** An image of as many channels, every pixel of it a square of `zoom` pixels. */
+  /** Every pixel of the image is a square of `zoom` pixels. @param {Image} image @param {number} left @param {number} top */
   draw(image, left, top, zoom = 1) {
     const { channels } = this;
     for (let y = 0; y < image.height * zoom; y++) {
@@ -37,7 +45,7 @@ export class Canvas {
     }
   }
 
-  /** Black text on one line. */
+  /** Black text on one line. @param {string} text @param {number} left @param {number} top */
   write(text, left, top) {
     const colours = this.channels === 4 ? 3 : this.channels;
     glyphsOf(text).forEach((rows, index) => {
@@ -53,10 +61,16 @@ export class Canvas {
 }
 
 const MOST_CHARACTERS = 160; // of a title; names in models may be longer
+/** @param {string} text */
 const clip = (text, most = MOST_CHARACTERS) => (text.length > most ? `${text.slice(0, most - 3)}...` : text);
+/** @typedef {{ name: string, values: string[] }} AxisText */
+
+/** @param {AxisText} axis */
 const clipAxis = ({ name, values }) => ({ name, values: values.map((value) => clip(value, MOST_CHARACTERS / 4)) });
 
+/** @param {string} text */
 const widthOf = (text) => glyphsOf(text).length * FACE;
+/** @param {string[]} texts */
 const widest = (texts) => Math.max(0, ...texts.map(widthOf));
 
 const MARGIN = 8;
@@ -76,7 +90,7 @@ export class Table {
 
   /**
    * @param {{ width: number, height: number, channels: number }} size of every picture
-   * @param {{ title: string, zoom: number, rows: { name: string, values: string[] }, columns: { name: string, values: string[] } }} texts
+   * @param {{ title: string, zoom: number, rows: AxisText, columns: AxisText }} texts with one value or more on each axis
    */
   constructor({ width, height, channels }, texts) {
     const { zoom } = texts;
@@ -88,12 +102,13 @@ export class Table {
     this.#step = Math.max(width * zoom + GAP, widest(columns.values) + FACE);
     const lines = [title, columns.name, columns.values.some(Boolean) || rows.name].filter(Boolean).length;
     this.#top = MARGIN + lines * LINE + GAP;
-    const right = this.#left + Math.max((columns.values.length - 1) * this.#step + Math.max(width * zoom, widthOf(columns.values.at(-1))), widthOf(columns.name));
+    const right = this.#left + Math.max((columns.values.length - 1) * this.#step + Math.max(width * zoom, widthOf(columns.values[columns.values.length - 1])), widthOf(columns.name));
     const whole = Math.max(right, MARGIN + widthOf(title)) + MARGIN;
     this.#canvas = new Canvas(whole, this.#top + rows.values.length * (this.height + GAP) - GAP + MARGIN, channels);
     this.#write({ title, rows, columns });
   }
 
+  /** @param {{ title: string, rows: AxisText, columns: AxisText }} texts */
   #write({ title, rows, columns }) {
     const canvas = this.#canvas;
     canvas.write(title, MARGIN, MARGIN);
@@ -105,7 +120,7 @@ export class Table {
       canvas.write(text, MARGIN, this.#top + row * (this.height + GAP) + Math.max(0, Math.floor((this.height - FACE) / 2))));
   }
 
-  /** @param {{ pixels: Uint8Array, width: number, height: number }} picture */
+  /** @param {Image} picture @param {number} row @param {number} column */
   put(picture, row, column) {
     this.#canvas.draw(picture, this.#left + column * this.#step, this.#top + row * (this.height + GAP), this.#zoom);
   }
@@ -115,5 +130,5 @@ export class Table {
   }
 }
 
-/** How much small pictures are enlarged unless the caller says otherwise. */
+/** How much small pictures are enlarged unless the caller says otherwise. @param {{ width: number, height: number }} size */
 export const zoomFor = ({ width, height }) => Math.max(1, Math.round(96 / Math.max(width, height)));

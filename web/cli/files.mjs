@@ -34,13 +34,14 @@ export async function writeWhole(file, bytes, signal) {
   }
 }
 
+/** @param {string | Uint8Array} data @returns {Promise<void>} */
 export const writeOut = (data) => new Promise((resolve, reject) => {
   process.stdout.write(data, (error) => (error ? reject(error) : resolve()));
 });
 
 /**
  * The recipe in a PNG or JSON file.
- * @returns {Promise<import('../index.d.ts').Recipe>}
+ * @param {string} file @returns {Promise<import('../index.d.ts').Recipe>}
  */
 export async function readRecipeFile(file) {
   const { size } = await stat(file);

@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
-import { argumentError } from '../errors.mjs';
+import { argumentError, messageOf } from '../errors.mjs';
 
 const RGBA = 4;
 
-/** Which of the four bytes of each pixel are kept, by number of channels. */
+/** Which of the four bytes of each pixel are kept, by number of channels. @type {Record<number, number[]>} */
 const KEPT = { 1: [0], 3: [0, 1, 2], 4: [0, 1, 2, 3] };
 
 /**
@@ -17,6 +17,7 @@ const KEPT = { 1: [0], 3: [0, 1, 2], 4: [0, 1, 2, 3] };
  *   and other depths are converted
  */
 export async function readPNG(argument, file, channels) {
+  /** @type {(message: string) => never} */
   const refuse = (message) => {
     throw argumentError(RangeError, argument, `${file}: ${message}`);
   };
@@ -25,7 +26,7 @@ export async function readPNG(argument, file, channels) {
   try {
     image = PNG.sync.read(bytes);
   } catch (error) {
-    refuse(`not a usable PNG file (${error.message})`);
+    refuse(`not a usable PNG file (${messageOf(error)})`);
   }
   const { width, height, data } = image;
   const kept = KEPT[channels];

@@ -8,6 +8,7 @@ export const SAMPLING_ATTRIBUTES = ['label', 'guidance-scale', 'steps', 'seed', 
 /** Pictures of one element. */
 export const MAX_COUNT = 64;
 
+/** @type {import('../element.d.ts').Loading[]} */
 const LOADING = ['lazy', 'eager', 'click'];
 
 /** Of the largest side of a picture, and so of `width` and `height`. */
@@ -15,9 +16,12 @@ const MAX_SIDE = 8192;
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
+/** @typedef {(name: string) => string | null} Get */
+
+/** @param {string} text */
 const short = (text) => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 
-/** Undefined without the attribute; its range is checked by the library. */
+/** Undefined without the attribute; its range is checked by the library. @param {Get} get @param {string} name */
 function readNumber(get, name) {
   const text = get(name)?.trim();
   if (text === undefined || text === '') return undefined;
@@ -25,6 +29,7 @@ function readNumber(get, name) {
   return Number(text);
 }
 
+/** @param {Get} get */
 function readSeed(get) {
   const text = get('seed')?.trim();
   if (text === undefined || text === '') return undefined;
@@ -33,13 +38,14 @@ function readSeed(get) {
   return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
 }
 
-/** A class name as it stands, or else a number; the first class without the attribute. */
+/** A class name as it stands, or else a number; the first class without the attribute. @param {Get} get @param {ReadonlyArray<string>} labels */
 function readLabel(get, labels) {
   const text = get('label');
   if (text === null) return 0;
   return !labels.includes(text) && /^\d+$/.test(text.trim()) ? Number(text) : text;
 }
 
+/** @param {Get} get */
 function readCount(get) {
   const count = readNumber(get, 'count') ?? 1;
   if (Number.isInteger(count) && count >= 1 && count <= MAX_COUNT) return count;
@@ -48,7 +54,7 @@ function readCount(get) {
 
 /**
  * Options of generateMany().
- * @param {(name: string) => string | null} get
+ * @param {Get} get
  * @param {ReadonlyArray<string>} labels
  */
 export function readOptions(get, labels) {
@@ -57,11 +63,13 @@ export function readOptions(get, labels) {
     guidanceScale: readNumber(get, 'guidance-scale'),
     steps: readNumber(get, 'steps'),
     seed: readSeed(get),
-    sampler: get('sampler')?.trim() || undefined,
+    // Whether there is such a sampler the library checks.
+    sampler: /** @type {import('../index.d.ts').SamplerName | undefined} */ (get('sampler')?.trim() || undefined),
   };
   return { ...options, count: readCount(get) };
 }
 
+/** @template T, U @param {() => T | undefined} read @param {U} fallback @returns {T | U} */
 const orElse = (read, fallback) => {
   try {
     return read() ?? fallback;
@@ -70,8 +78,9 @@ const orElse = (read, fallback) => {
   }
 };
 
-/** How much room the pictures take: known before there is a model, whatever else is wrong. */
+/** How much room the pictures take: known before there is a model, whatever else is wrong. @param {Get} get */
 export function readLayout(get) {
+  /** @param {string} name */
   const side = (name) => {
     const value = orElse(() => readNumber(get, name), 1);
     return value >= 1 && value <= MAX_SIDE ? value : 1;
@@ -83,12 +92,13 @@ export function readLayout(get) {
   return { count, columns, rows: Math.ceil(count / columns), width, height };
 }
 
-/** @returns {'lazy' | 'eager' | 'click'} */
+/** @param {Get} get */
 export function readLoading(get) {
   const text = get('loading')?.trim().toLowerCase();
-  return LOADING.includes(text) ? text : 'lazy';
+  return LOADING.find((known) => known === text) ?? 'lazy';
 }
 
-/** The value of the attribute as a property: null if it is missing or no number. */
+/** The value of the attribute as a property: null if it is missing or no number. @param {Get} get @param {string} name */
 export const numberProperty = (get, name) => orElse(() => readNumber(get, name), null);
+/** @param {Get} get */
 export const seedProperty = (get) => orElse(() => readSeed(get), null);

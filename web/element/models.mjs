@@ -2,15 +2,23 @@
 // wants it. The library itself is imported with the first one, so that a page whose elements nobody scrolls to loads
 // nothing but the element.
 
-const entries = new Map(); // href -> Entry
+/** @typedef {{ loaded: number, total: number }} Progress */
+
+/** @type {Map<string, Entry>} by address */
+const entries = new Map();
 
 class Entry {
-  model; // promise
-  users = new Set(); // functions that are told of progress
+  /** @type {Promise<import('../index.d.ts').Model>} */
+  model;
+  /** @type {Set<(progress: Progress) => void>} who is told of progress */
+  users = new Set();
   controller = new AbortController();
+  /** @type {Progress | null} */
   progress = null;
 
+  /** @param {string} href */
   constructor(href) {
+    /** @param {Progress} progress */
     const onProgress = (progress) => {
       this.progress = progress;
       for (const tell of this.users) tell(progress);
@@ -20,27 +28,27 @@ class Entry {
   }
 }
 
+/** @param {string} href @param {Entry} entry */
 function forget(href, entry) {
   if (entries.get(href) === entry) entries.delete(href);
 }
 
 /**
  * @param {string} href absolute address of a model
- * @param {(progress: { loaded: number, total: number }) => void} onProgress
+ * @param {(progress: Progress) => void} onProgress
  * @returns {{ href: string, model: Promise<import('../index.d.ts').Model>, release: () => void }}
  *   release: to be called once, also after a failure; the last one stops the download or closes the model
  */
 export function acquireModel(href, onProgress) {
-  let entry = entries.get(href);
-  if (!entry) {
-    entry = new Entry(href);
+  const entry = entries.get(href) ?? new Entry(href);
+  if (entries.get(href) !== entry) {
     entries.set(href, entry);
-    const failed = entry;
-    entry.model.catch(() => forget(href, failed)); // so that the next one tries again
+    entry.model.catch(() => forget(href, entry)); // so that the next one tries again
   } else if (entry.progress) {
     onProgress(entry.progress);
   }
-  const tell = (progress) => onProgress(progress);
+  /** @param {Progress} progress */
+  const tell = (progress) => onProgress(progress); // of this user alone, even if others have the same function
   entry.users.add(tell);
   const release = () => {
     entry.users.delete(tell);

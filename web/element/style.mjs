@@ -169,6 +169,7 @@ svg { inline-size: 1.4em; block-size: 1.4em; fill: none; stroke: currentColor; s
 }
 `;
 
+/** @type {CSSStyleSheet | null} */
 let sheet = null;
 
 /** Shared by all elements. */

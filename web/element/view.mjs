@@ -11,10 +11,17 @@ const SAVE = 'M12 4v11m-5-5 5 5 5-5M5 20h14';
 const SLIDER_MAX = 10;
 
 // Small pictures that change often are quicker in plain memory than on the graphics card.
+/** @type {CanvasRenderingContext2DSettings} */
 const CONTEXT = { willReadFrequently: true };
 
-/** An HTML element. Properties that it has are set, the others become attributes. */
+/**
+ * An HTML element. Properties that it has are set, the others become attributes.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Record<string, any>} [properties] @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 function make(tag, properties = {}, ...children) {
+  /** @type {any} */
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
     if (name in node) node[name] = value;
@@ -24,6 +31,7 @@ function make(tag, properties = {}, ...children) {
   return node;
 }
 
+/** @param {string} path */
 function icon(path) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
@@ -34,6 +42,7 @@ function icon(path) {
   return svg;
 }
 
+/** @param {string} part @param {string} title @param {string} path @param {() => void} onclick */
 const iconButton = (part, title, path, onclick) =>
   make('button', { type: 'button', className: 'icon', part: `button ${part}`, title, 'aria-label': title, onclick }, icon(path));
 
@@ -90,7 +99,7 @@ export class View {
   layOut({ count, columns, rows, width, height }) {
     this.#geometry.replaceSync(
       `:host { --columns: ${columns}; --rows: ${rows}; --ratio: ${columns * width} / ${rows * height}; }`);
-    while (this.#grid.childElementCount > count) this.#grid.lastElementChild.remove();
+    while (this.#grid.childElementCount > count) this.#grid.lastElementChild?.remove();
     while (this.#grid.childElementCount < count) {
       this.#grid.append(make('canvas', { part: 'picture', width: 1, height: 1, 'aria-hidden': 'true' }));
     }
@@ -104,8 +113,8 @@ export class View {
   /** @param {number} scale */
   setScale(scale) {
     if (scale !== this.#slider.valueAsNumber) {
-      this.#slider.max = Math.max(SLIDER_MAX, scale);
-      this.#slider.value = scale;
+      this.#slider.max = String(Math.max(SLIDER_MAX, scale));
+      this.#slider.value = String(scale);
     }
     this.#output.value = scale.toFixed(1);
   }
@@ -140,6 +149,7 @@ export class View {
     this.#busy('Drawing', quiet);
   }
 
+  /** @param {string} text */
   #busy(text, quiet = false) {
     this.#stage.setAttribute('aria-busy', 'true');
     this.#progress.hidden = false;
@@ -149,20 +159,25 @@ export class View {
     if (!quiet) this.#speak(text);
   }
 
-  /** Each sentence once: people listen to other things, too. */
+  /** Each sentence once: people listen to other things, too. @param {string} text */
   #speak(text) {
     if (this.#spoken.textContent !== text) this.#spoken.textContent = text;
+  }
+
+  /** @param {number} index @returns {HTMLCanvasElement} */
+  #canvasAt(index) {
+    return /** @type {HTMLCanvasElement} */ (this.#grid.children[index]);
   }
 
   /** @param {number} index @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image */
   paint(index, image) {
     this.#poster.hidden = true;
-    const canvas = this.#grid.children[index];
+    const canvas = this.#canvasAt(index);
     if (canvas.width !== image.width || canvas.height !== image.height) {
       canvas.width = image.width;
       canvas.height = image.height;
     }
-    canvas.getContext('2d', CONTEXT).putImageData(new ImageData(toRGBA(image), image.width, image.height), 0, 0);
+    canvas.getContext('2d', CONTEXT)?.putImageData(new ImageData(toRGBA(image), image.width, image.height), 0, 0);
   }
 
   /** @param {number} index @param {string} text instead of the picture */
@@ -195,9 +210,9 @@ export class View {
   }
 }
 
-/** Offers bytes as a file. */
+/** Offers bytes as a file. @param {string} name @param {Uint8Array} bytes @param {string} type */
 export function saveFile(name, bytes, type) {
-  const url = URL.createObjectURL(new Blob([bytes], { type }));
+  const url = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytes)], { type }));
   make('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000); // Firefox reads it later
 }
