@@ -131,29 +131,30 @@ def guidance_rows(arguments: argparse.Namespace, base: Setting) -> Iterator[Plan
 
 
 def _root_mean_square(differences: np.ndarray) -> float:
-    return float(np.sqrt((differences.astype(np.float64) ** 2).mean()))
+    """Of 8-bit values, in float64."""
+    return float(np.sqrt((differences**2).mean()))
 
 
 def steps_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures, labels: list[int], seeds: list[int]) -> Iterator[Planned]:
-    some = slice(0, arguments.distance_pictures)
+    some, classes = slice(0, arguments.distance_pictures), len(drawn.model.classes)
     asked = {"guidance_scale": base.guidance_scale, "guidance_interval": base.guidance_interval}
     for sampler, grid in arguments.samplers:
-        known: dict[str, Any] = {"name": sampler}
         limit = None
         if arguments.distance_pictures and (arguments.limit == "own" or sampler in DETERMINISTIC):
             endless = sampler if arguments.limit == "own" else arguments.limit
             whole = Setting.for_calls(_as_drawn(endless, drawn.model), drawn.model.timesteps, **asked)
             limit = drawn.draw(whole, labels[some], seeds[some], "engine", chunk=10).astype(np.float64)
-            classes = len(drawn.model.classes)
-            if len(limit) > classes:  # which take turns: pictures of one class with different seeds
-                known["distance_between_seeds"] = _root_mean_square(limit[classes:] - limit[:-classes])
 
-        def measure(pictures: np.ndarray, known: dict[str, Any] = known, limit: np.ndarray | None = limit) -> dict[str, Any]:
-            """Root mean square of the differences of 8-bit values."""
-            return known if limit is None else {**known, "distance": _root_mean_square(pictures[some] - limit)}
+        def distances(pictures: np.ndarray, sampler: str = sampler, limit: np.ndarray | None = limit) -> dict[str, Any]:
+            measured: dict[str, Any] = {"name": sampler}
+            if limit is not None:
+                measured["distance"] = _root_mean_square(pictures[some] - limit)
+            if len(pictures) > classes:  # which take turns
+                measured["distance_between_seeds"] = _root_mean_square(pictures[classes:].astype(np.float64) - pictures[:-classes])
+            return measured
 
         for calls in arguments.calls:
-            yield Planned(Setting.for_calls(_as_drawn(sampler, drawn.model), calls, time_grid=grid, **asked), more=measure)
+            yield Planned(Setting.for_calls(_as_drawn(sampler, drawn.model), calls, time_grid=grid, **asked), more=distances)
 
 
 def _as_drawn(sampler: str, model: Model) -> str:

@@ -23,7 +23,7 @@ SETTING = tuple(Setting.__dataclass_fields__)
 
 
 def print_row(name: str, row: dict[str, Any]) -> None:
-    columns = [*COLUMNS, "distance", "evaluations"]
+    columns = [*COLUMNS, "distance", "distance_between_seeds", "evaluations"]
     print(f"{name:<44} " + "  ".join(f"{column} {row[column]:.3f}" for column in columns if column in row), flush=True)
 
 
@@ -102,7 +102,9 @@ def _steps_tables(result: dict[str, Any]) -> str:
             table("distance", lambda row: f"{row['distance']:.1f}"),
         ),
     ]
-    return "\n".join(f"{title}\n\n{lines}" for title, lines in parts if lines)
+    between = [row["distance_between_seeds"] for row in result["rows"] if "distance_between_seeds" in row]
+    unrelated = f"\nPictures of one class from different seeds are {np.median(between):.1f} from each other.\n" if between else ""
+    return "\n".join(f"{title}\n\n{lines}" for title, lines in parts if lines) + unrelated
 
 
 # ---- plots ------------------------------------------------------------------

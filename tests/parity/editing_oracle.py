@@ -10,7 +10,7 @@ import math
 import numpy as np
 import sampling_oracle
 import torch
-from sampling_oracle import Guidance, Options, raw_x0
+from sampling_oracle import Guidance, Options, estimate_x0, raw_x0
 from verify import Subject
 
 
@@ -49,18 +49,44 @@ def _first_noise(subject: Subject, options: Options) -> torch.Tensor:
     return x
 
 
+def _heun_step(
+    subject: Subject, guidance: Guidance, options: Options, x: torch.Tensor, t: int, t_next: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Algorithm 1 of Karras et al. 2022 without churn, in x / alpha over k = sigma / alpha: x after Euler's step, and after
+    the correction.
+    """
+    table, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
+
+    def slope(scaled: torch.Tensor, at: int) -> torch.Tensor:
+        ours = (scaled * math.sqrt(table[at])).float()
+        x0 = estimate_x0(options, raw_x0(objective, table[at], ours.double(), guidance(ours, at).double()))
+        return (scaled - x0) / math.sqrt((1 - table[at]) / table[at])
+
+    h = math.sqrt((1 - table[t_next]) / table[t_next]) - math.sqrt((1 - table[t]) / table[t])
+    start = x.double() / math.sqrt(table[t])
+    first = slope(start, t)
+    euler = start + h * first
+    heun = start + h * (first + slope(euler, t_next)) / 2
+    return tuple((scaled * math.sqrt(table[t_next])).float() for scaled in (euler, heun))
+
+
 def _repaint(subject: Subject, options: Options, times: list[int], x: torch.Tensor, image: torch.Tensor) -> list[torch.Tensor]:
-    """Algorithm 1, on a grid of times, with steps of DDIM and DDPM. Euler's are those of DDIM (where eps comes from the
-    clipped x_0) without a draw of noise, ancestral ones those of DDPM.
+    """Algorithm 1, on a grid of times, with steps of DDIM, DDPM and Heun. Euler's are those of DDIM (where eps comes from
+    the clipped x_0) without a draw of noise, ancestral ones those of DDPM; the last of every sampler leads to x_0.
     """
     table, keep, resample = subject.file.alphas_cumprod, keep_of(subject, options["mask"]), options.get("resample", 1)
-    guidance = Guidance(subject, options, (len(times) - 1) * resample + 1)
     sampler, states = options["sampler"], []
-    options = {**options, "sampler": {"euler": "ddim", "euler-ancestral": "ddpm"}.get(sampler, sampler)}
+    calls = 2 if sampler == "heun" else 1
+    guidance = Guidance(subject, options, (len(times) - 1) * resample * calls + 1)
+    options = {**options, "sampler": {"euler": "ddim", "euler-ancestral": "ddpm", "heun": "ddim"}.get(sampler, sampler)}
     for t, t_next in zip(times, [*times[1:], -1]):
         for u in range(resample if t_next >= 0 else 1):
             before = torch.get_rng_state()
-            x = sampling_oracle.ddim_or_ddpm_step(subject, options, guidance, x, t, t_next)
+            if sampler == "heun" and t_next >= 0:
+                euler, x = _heun_step(subject, guidance, options, x, t, t_next)
+                states.append(euler)
+            else:
+                x = sampling_oracle.ddim_or_ddpm_step(subject, options, guidance, x, t, t_next)
             if sampler == "euler":
                 torch.set_rng_state(before)
             known = _diffuse(table[t_next], image, torch.randn(1, *x.shape)[0]) if t_next >= 0 else image

@@ -58,7 +58,8 @@ def test_steps(workplace: Path, model: Path, tmp_path: Path, monkeypatch: pytest
     # Heun evaluates twice a step, but once in the last: the odd number at or below.
     assert set(rows) == {(name, calls) for name in ("ddim", "euler", "ddpm") for calls in (2, 5, 100)} | {("heun", calls) for calls in (1, 5, 99)}
     assert rows["ddim", 100]["distance"] == 0 and rows["ddim", 2]["distance"] > rows["ddim", 5]["distance"] > 0
-    assert "distance" not in rows["ddpm", 2]
+    assert rows["ddpm", 100]["distance"] == 0 and rows["ddpm", 2]["distance"] > 0  # with the same seeds
+    assert rows["ddpm", 100]["distance_between_seeds"] > rows["ddim", 5]["distance"]
     assert rows["euler", 5]["frechet"] == rows["ddim", 5]["frechet"]
     text = (tmp_path / "first" / "tiny-steps.md").read_text()
     assert "| network calls | 2 | 5 | 100 |" in text and "| ddim = euler |" in text and "| heun, karras |" in text
@@ -71,6 +72,8 @@ def test_steps(workplace: Path, model: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(pictures.Engine, "picture", lambda self, options: asked.append(options) or engine_picture(self, options))
     again = run(workplace, model, tmp_path / "second", *STEPS, "--processes", "2")
     assert again == result and 0 < len(asked) <= 24
+    of_ddim = run(workplace, model, tmp_path / "third", *STEPS, "--limit", "ddim")
+    assert {row["name"] for row in of_ddim["rows"] if "distance" not in row} == {"ddpm"}  # it has not that limit
 
 
 def test_equal_samplers_are_equal(workplace: Path, model: Path):
