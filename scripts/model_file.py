@@ -30,8 +30,11 @@ FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7}  # general.file_type
 # ---- layout -----------------------------------------------------------------
 
 
+STEM = "init_conv.weight"
+
+
 def to_rows(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """As stored: rows [out, kh * kw * in] with `in` varying fastest, rows [out, in], or a vector."""
+    """Rows [out, kh * kw * in] with `in` varying fastest, rows [out, in], or a vector."""
     if name.endswith(".g"):  # RMSNorm gain [1, C, 1, 1]
         return tensor.reshape(-1)
     if tensor.ndim == 4:
@@ -47,13 +50,17 @@ def from_rows(name: str, rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Te
     return rows.reshape(shape)
 
 
-def stored_type(rows: torch.Tensor, wanted: str) -> GGMLQuantizationType:
-    """Vectors stay F32; rows that are no multiple of a block cannot be Q8_0 and become F16."""
+def to_stored(name: str, rows: torch.Tensor, wanted: str) -> tuple[torch.Tensor, GGMLQuantizationType]:
+    """Shape and type in the file. Vectors stay F32. A matrix whose rows are no multiple of a block becomes one row of all
+    its values to be Q8_0, or F16 if that is no multiple either. F16 is also a stem with such rows: it is small, and all else builds on it.
+    """
     if rows.ndim == 1:
-        return GGMLQuantizationType.F32
-    if wanted == "q8_0" and rows.shape[-1] % BLOCK:
-        return GGMLQuantizationType.F16
-    return TYPES[wanted]
+        return rows, GGMLQuantizationType.F32
+    if wanted != "q8_0" or rows.shape[-1] % BLOCK == 0:
+        return rows, TYPES[wanted]
+    if rows.numel() % BLOCK or name == STEM:
+        return rows, GGMLQuantizationType.F16
+    return rows.reshape(-1), TYPES[wanted]
 
 
 def layer_kind(name: str, shape: tuple[int, ...]) -> str:
@@ -187,8 +194,7 @@ def write_model(
     for name, tensor in weights.items():
         if len(name.encode()) > MAX_NAME_BYTES:
             raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
-        rows = to_rows(name, tensor)
-        kind = stored_type(rows, wanted)
+        rows, kind = to_stored(name, to_rows(name, tensor), wanted)
         data = _encode(name, rows, kind)
         error = gguf.quants.dequantize(data, kind).astype(np.float64) - rows.numpy()
         stored.append(

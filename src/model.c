@@ -339,15 +339,21 @@ void pd_unet_each_resnet(const pd_unet *unet, void (*visit)(void *context, const
 
 /* ---- check -------------------------------------------------------------------- */
 
+/* A matrix may be stored as a single row of all its values, which makes whole blocks of them where its rows would not. */
+static bool has_shape(const pd_gguf_tensor *tensor, const weight *expected)
+{
+    if (tensor->dimensions == 1) return tensor->shape[0] == expected->rows * expected->columns;
+    return tensor->dimensions == 2 && expected->kind != WEIGHT_VECTOR && tensor->shape[0] == expected->columns &&
+           tensor->shape[1] == expected->rows;
+}
+
 static pd_status check_weights(const pd_gguf *gguf, const weight_list *list, pd_error *error)
 {
     for (int32_t i = 0; i < list->count; i++) {
         const weight *expected = &list->weights[i];
         const pd_gguf_tensor *tensor = pd_gguf_find_tensor(gguf, expected->name);
         if (!tensor) return pd_fail(error, PD_TENSOR, PD_NO_OFFSET, "tensor %s is missing", expected->name);
-        const bool vector = expected->kind == WEIGHT_VECTOR;
-        if (tensor->dimensions != (vector ? 1 : 2) || tensor->shape[0] != expected->columns ||
-            tensor->shape[1] != expected->rows)
+        if (!has_shape(tensor, expected))
             return pd_fail(error, PD_TENSOR, tensor->offset, "tensor %s is %u x %u (%d dimensions), expected %u x %u",
                            expected->name, tensor->shape[1], tensor->shape[0], (int64_t)tensor->dimensions,
                            expected->rows, expected->columns);

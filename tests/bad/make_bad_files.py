@@ -352,8 +352,11 @@ def tensors() -> None:
     bad("tensor.shape", "TENSOR", matrix.start, (matrix.shape_at, 16, u64(matrix.shape[0] // 2) + u64(matrix.shape[1] * 2)))
     bad("tensor.rows", "TENSOR", matrix.start, (matrix.shape_at + 8, 8, u64(matrix.shape[1] + 1)))  # padding has the room
     bad("tensor.transposed", "TENSOR", matrix.start, (matrix.shape_at, 16, u64(matrix.shape[1]) + u64(matrix.shape[0])))
-    flat = whole_table((matrix.dims_at, 20, u32(1) + u64(matrix.shape[0] * matrix.shape[1])))
-    bad("tensor.dimensions", "TENSOR", matrix.start, *flat)
+    # as a single row, a matrix needs as many values (here the padding has the room for one more); a vector is never a matrix
+    flat = whole_table((matrix.dims_at, 20, u32(1) + u64(matrix.shape[0] * matrix.shape[1] + 1)))
+    bad("tensor.single-row", "TENSOR", matrix.start, *flat)
+    vector = LAYOUT.rows["init_conv.bias"]
+    bad("tensor.dimensions", "TENSOR", vector.start, *whole_table((vector.dims_at, 12, u32(2) + u64(vector.shape[0]) + u64(1))))
     end = len(BASE) - LAYOUT.data
     extra = text("extra") + u32(1) + u64(8) + u32(0) + u64(end)
     padded = extra + bytes(-(LAYOUT.table_end + len(extra)) % 32)

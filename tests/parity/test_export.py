@@ -192,19 +192,23 @@ def test_q8_0_against_own_decoder(tmp_path, state):
             scale, *levels = struct.unpack_from("<e32b", raw, at)
             decoded = scale * np.array(levels)
             assert np.abs(decoded - rows[32 * block : 32 * block + 32]).max() <= abs(scale) * 0.5 + np.abs(decoded).max() * 2**-10
-    # matrices of whole blocks are Q8_0, others (here: the 7x7 stem, 196 a row) F16, vectors F32
+    # matrices of whole blocks are Q8_0, the stem (here 196 a row) F16, vectors F32
     assert seen == {("Q8_0", True), ("F16", False), ("F32", False)}
 
 
 def test_widths_that_fill_no_blocks(tmp_path):
-    """dim 20: some rows are multiples of 32, most are not."""
-    small = reference.random_unet({"dim": 20, "num_classes": 2, "dim_mults": (1, 2), "channels": 3}, seed=5)
-    exported = Exported(tmp_path, small.state_dict(), [*BARE_OPTIONS, "--attn-heads", "4"])
-    for tensor in exported.reader.tensors:
-        rows = len(tensor.shape) == 2
-        assert tensor.tensor_type.name == ("F32" if not rows else "F16" if tensor.shape[0] % 32 else "Q8_0")
+    """dim 20: most rows are no multiples of 32. Where all values of a matrix are one, they are stored as a single row."""
+    small = reference.random_unet({"dim": 20, "num_classes": 2, "dim_mults": (1, 2), "channels": 3}, seed=5).state_dict()
+    exported = Exported(tmp_path, small, [*BARE_OPTIONS, "--attn-heads", "4"])
+    stored = {tensor.name: (len(tensor.shape), tensor.tensor_type.name) for tensor in exported.reader.tensors}
+    assert stored["init_conv.weight"] == (2, "F16")  # the stem, 147 a row
+    assert stored["classes_emb.weight"] == (2, "F16")  # 40 values in all
+    assert stored["downs.0.0.block1.proj.weight"] == (2, "F16")  # 20 rows of 180: 112.5 blocks
+    assert stored["downs.1.3.weight"] == (1, "Q8_0")  # 40 rows of 180
+    assert stored["mid_block1.block1.proj.weight"] == (1, "Q8_0")  # 40 rows of 360
+    assert stored["time_mlp.3.weight"] == (1, "Q8_0") and stored["mid_block1.block1.norm.g"] == (1, "F32")
     for name, weight in read_model(exported.path).weights.items():
-        assert (weight - small.state_dict()[name]).abs().max() <= 0.005 * small.state_dict()[name].abs().max(), name
+        assert (weight - small[name]).abs().max() <= 0.005 * small[name].abs().max(), name
 
 
 @pytest.mark.parametrize(("wanted", "relative"), [("f32", 0.0), ("f16", 2**-11)])

@@ -55,8 +55,9 @@ def rewrite(
     extra: Callable[[gguf.GGUFWriter], None] = lambda writer: None,
     options: dict[str, Any] | None = None,
     choose: Callable[[tuple[int, ...]], GGMLQuantizationType] | None = None,
+    single_rows: bool = False,
 ) -> Path:
-    """The tiny model, written again by the package's writer."""
+    """The tiny model, written again by the package's writer; `single_rows`: every matrix as one row of all its values."""
     reader = gguf.GGUFReader(TINY)
     writer = gguf.GGUFWriter(path, "pocket-diffusion", **(options or {}))
     if alignment:
@@ -69,7 +70,9 @@ def rewrite(
     tensors = reversed(reader.tensors) if reverse else reader.tensors
     for tensor in tensors:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-        kind = choose(values.shape) if choose and values.ndim == 2 else tensor.tensor_type
+        matrix = values.ndim == 2
+        values = values.reshape(-1) if single_rows else values
+        kind = choose(values.shape) if choose and matrix else tensor.tensor_type
         writer.add_tensor(tensor.name, gguf.quants.quantize(values, kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -113,6 +116,7 @@ def test_layouts_that_mean_the_same(tmp_path):
     variants.append(rewrite(tmp_path / "general.gguf", extra=add_general))
     variants.append(rewrite(tmp_path / "temporary.gguf", options={"use_temp_file": True}))
     variants.append(rewrite(tmp_path / "wide.gguf", choose=lambda _: F32))
+    variants.append(rewrite(tmp_path / "rows.gguf", single_rows=True))
     mixed = itertools.cycle((F32, F16))
     variants.append(rewrite(tmp_path / "mixed.gguf", choose=lambda _: next(mixed)))
     assert len(set(pictures(*variants))) == 1
@@ -127,7 +131,8 @@ def test_every_type_of_every_tensor(tmp_path):
         return F16 if kind == Q8_0 and shape[-1] % 32 else kind
 
     paths = [rewrite(tmp_path / f"{i}.gguf", choose=choose, alignment=8 << i) for i in range(4)]
-    paths.append(rewrite(tmp_path / "blocks.gguf", choose=lambda shape: F16 if shape[-1] % 32 else Q8_0))
+    blocks = {"choose": lambda shape: F16 if shape[-1] % 32 else Q8_0}
+    paths += [rewrite(tmp_path / "blocks.gguf", **blocks), rewrite(tmp_path / "single-rows.gguf", **blocks, single_rows=True)]
     hashes = pictures(*paths)
     assert len(hashes) == len(paths)
 
