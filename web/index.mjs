@@ -34,7 +34,7 @@ function workersByDefault() {
  */
 async function openModel({ worker, workers, workerTimeout }, downloads, signal) {
   const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
-  const open = async (host) => {
+  const open = async (/** @type {ModelHost | ModelPool} */ host) => {
     try {
       const [module, { bytes, hash: digest }] = await downloads;
       const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), digest]);
@@ -49,7 +49,8 @@ async function openModel({ worker, workers, workerTimeout }, downloads, signal) 
   try {
     return await open(await ModelPool.start(limit, workerTimeout));
   } catch (error) {
-    if (worker || workers || error.code !== 'WORKER') throw error;
+    const withoutWorker = error instanceof PocketDiffusionError && error.code === 'WORKER';
+    if (worker || workers || !withoutWorker) throw error;
     return open(new ModelHost());
   }
 }
