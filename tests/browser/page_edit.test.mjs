@@ -181,7 +181,7 @@ for (const name of BROWSERS) {
       assert.match(await textOf(page, '#error-text'), /^This file is not a picture/);
       assert.match(await textOf(page, '#error-detail'), /broken\.png/);
       const [top, bottom, window] = await page.$eval('#error', (box) => [box.getBoundingClientRect().top, box.getBoundingClientRect().bottom, innerHeight]);
-      assert.ok(top >= 0 && bottom <= window, 'in sight');
+      assert.ok(top >= 0 && bottom <= window, `in sight: ${top} to ${bottom} of ${window}`);
       assert.deepEqual(await onEasel(page), before);
       await page.click('#dismiss');
     });

@@ -61,7 +61,7 @@ function longestTask(trace) {
   const { pid, tid } = traceEvents.find(({ name }) => name === 'first-picture');
   const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && event.pid === pid && event.tid === tid);
   assert.ok(tasks.length > 100, 'the trace has tasks');
-  return Math.max(...tasks.map(({ tdur }) => tdur / 1000));
+  return Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1000));
 }
 
 /** States of the page, each on top of the one before. */
