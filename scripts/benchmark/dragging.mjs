@@ -34,7 +34,7 @@ function watch() {
  *   50 or more, null where the browser does not tell
  */
 export async function measureDragging(browser, url) {
-  const { page } = await openPage(browser, `${url}#label=cat&s=3&seed=1`, { prepare: watch });
+  const { page } = await openPage(browser, `${url}#label=cat&s=3&seed=1&count=9`, { prepare: watch });
   await settled(page);
   const { x, y, width, height } = await page.$eval('#scale', (slider) => slider.getBoundingClientRect().toJSON());
   const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);

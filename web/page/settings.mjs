@@ -19,7 +19,7 @@ export { SAMPLERS };
  */
 
 export const SCALE = { min: 0, max: 10, step: 0.1 };
-export const COUNTS = [1, 6, 12, 24];
+export const COUNTS = [1, 6, 9, 12, 24];
 /** index.html keeps room for as many. */
 const DEFAULT_COUNT = 12;
 /** No model recommends these: they stay when another model is opened. */

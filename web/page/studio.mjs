@@ -5,16 +5,22 @@
 // lacks any is begun, under the options wanted at that moment, so that options which have been replaced are never
 // computed.
 //
-// While a slider is dragged, a board draws drafts: in fewer steps and one at a time per worker, so that each takes a few
-// hundredths of a second. A draft under way may end when the value moves on: if each move of the slider threw it away, a
-// long drag would show nothing. It is replaced by a draft of the newest value.
+// While a slider is dragged, a board draws drafts: one at a time per worker, and in fewer steps where all of them would
+// take longer than a few hundredths of a second. A draft under way may end when the value moves on: if each move of the
+// slider threw it away, a long drag would show nothing. It is replaced by a draft of the newest value.
 
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {import('../index.d.ts').Picture} Picture */
 /** @typedef {import('../index.d.ts').StepEvent} StepEvent */
 /** @typedef {import('../index.d.ts').GenerateOptions} GenerateOptions */
 
-/** @typedef {{ controller: AbortController, draft: boolean, key: string }} Run */
+/**
+ * @typedef {object} Run
+ * @property {AbortController} controller
+ * @property {boolean} dragged begun while a value was being dragged
+ * @property {boolean} draft in fewer steps than are wanted
+ * @property {string} key
+ */
 
 /**
  * @typedef {object} Report
@@ -40,8 +46,10 @@
 const FULL_RUNS = 2;
 const DRAFT_RUNS = 1;
 
-const DRAFT_MILLISECONDS = 80;
-const DRAFT_STEPS = { min: 3, max: 8, initial: 6 };
+/** What all pictures of a board may take together, for four updates in a second and some to spare, and each alone. */
+const UPDATE_MILLISECONDS = 225;
+const DRAFT_MILLISECONDS = { min: 40, max: 80 };
+const DRAFT_STEPS = { min: 3, initial: 6 };
 
 const identities = new WeakMap(); // buffer -> number
 
@@ -116,7 +124,7 @@ export class Board {
     for (const slot of this.slots.splice(requests.length)) slot.abort();
     while (this.slots.length < requests.length) this.slots.push(new Slot());
     requests.forEach((request, index) => this.#want(this.slots[index], request, { draft, again, continues }));
-    this.drafting = draft && this.slots.some(({ has, request }) => has !== 'picture' && this.#studio.draftSteps < request.steps);
+    this.drafting = draft && this.slots.some(({ has }) => has !== 'picture');
     this.#studio.changed(this);
     this.update();
   }
@@ -166,7 +174,7 @@ export class Board {
   viewsOf(slot, run) {
     const { onStep, state = false } = this.#callbacks;
     slot.steps = 0;
-    if (run.draft || !onStep) return {};
+    if (run.dragged || !onStep) return {};
     return {
       preview: true,
       state,
@@ -204,7 +212,7 @@ export class Board {
   /** Reports how far the board is. */
   update(error) {
     if (this.working && this.slots.every(({ has }) => has === 'picture')) this.#state = 'done';
-    const shares = this.slots.map(({ has, run, steps }) => (has === 'picture' ? 1 : run && !run.draft ? steps : 0));
+    const shares = this.slots.map(({ has, run, steps }) => (has === 'picture' ? 1 : run && !run.dragged ? steps : 0));
     this.#callbacks.onReport?.({
       state: this.#state,
       draft: this.drafting,
@@ -228,7 +236,7 @@ export class Studio {
   #warm = false; // the model has made a picture
   #calm = true; // the first board is still to be finished
 
-  /** Steps of a draft: as many as this device can take in DRAFT_MILLISECONDS. */
+  /** Steps of a draft, or more than are wanted: as many as this device can take in time. */
   draftSteps = DRAFT_STEPS.initial;
 
   /** @param {Callbacks} callbacks @returns {Board} less important than all that were made before */
@@ -296,18 +304,18 @@ export class Studio {
   async #start(board, slot) {
     const model = this.#model;
     const { key, request } = slot;
+    const steps = board.drafting ? Math.min(this.draftSteps, request.steps) : request.steps;
     /** @type {Run} */
-    const run = { controller: new AbortController(), draft: board.drafting, key };
+    const run = { controller: new AbortController(), dragged: board.drafting, draft: steps < request.steps, key };
     slot.run = run;
     slot.begun = ++this.#begun;
     const startedAt = performance.now();
-    const steps = run.draft ? Math.min(this.draftSteps, request.steps) : request.steps;
     try {
       const picture = await model.generate({ ...request, steps, signal: run.controller.signal, ...board.viewsOf(slot, run) });
       if (slot.run !== run) return;
       slot.run = null;
       this.#warm = true;
-      if (run.draft) this.#measure((performance.now() - startedAt) / steps);
+      if (run.dragged) this.#measure((performance.now() - startedAt) / steps, board.slots.length);
       board.complete(slot, run, picture);
     } catch (error) {
       if (slot.run === run) board.fail(error);
@@ -315,8 +323,9 @@ export class Studio {
     this.fill();
   }
 
-  #measure(stepMilliseconds) {
-    const steps = Math.round(DRAFT_MILLISECONDS / stepMilliseconds);
-    this.draftSteps = Math.min(Math.max(steps, DRAFT_STEPS.min), DRAFT_STEPS.max);
+  #measure(stepMilliseconds, pictures) {
+    const { min, max } = DRAFT_MILLISECONDS;
+    const milliseconds = Math.min(Math.max((UPDATE_MILLISECONDS * this.#workers) / pictures, min), max);
+    this.draftSteps = Math.max(Math.round(milliseconds / stepMilliseconds), DRAFT_STEPS.min);
   }
 }
