@@ -302,7 +302,7 @@ function reportGrid({ state, draft, draftSteps, progress, finished, computed, mi
   showStop();
   element('progress').value = progress;
   element('save-sheet').disabled = element('pin').disabled = finished < count;
-  if (draft && draftSteps < steps) setStatus(`Preview with ${draftSteps} of ${steps} steps`);
+  if (draft) setStatus(`Preview with ${Math.min(draftSteps, steps)} of ${steps} steps`);
   else if (state === 'working') setStatus(`Drawing … ${finished} of ${count}`);
   else if (state === 'stopped') setStatus(`Stopped after ${finished} of ${count}`);
   else if (state === 'done') setStatus(computed ? `${plural(computed, 'picture')} in ${(milliseconds / 1000).toFixed(1)} s` : plural(count, 'picture'));

@@ -134,7 +134,7 @@ for (const name of BROWSERS) {
       await page.mouse.down();
       for (let share = 0.32; share < 0.9; share += 0.01) await moveTo(share);
       await page.waitForSelector('#page[data-state="draft"] #grid .tile[data-state="draft"]');
-      assert.match(await textOf(page, '#status'), /^Preview with \d of 10 steps$/);
+      assert.match(await textOf(page, '#status'), /^Preview with \d+ of 10 steps$/);
       const during = await pixelsOfGrid(page);
       assert.notDeepEqual(during, before);
       const drag = await page.evaluate(() => ({ asked: [...asked], inputs, mostUnanswered, workers: workers.size }));

@@ -225,7 +225,7 @@ export class Edit {
     this.#page.onReport(report);
     element('edit-status').textContent = {
       idle: 'Draw something, choose a picture, or take one from above.',
-      working: draft && draftSteps < this.#page.settings().steps ? `Preview with at most ${draftSteps} steps` : `Drawing … ${finished} of ${COUNT}`,
+      working: draft ? `Preview with at most ${draftSteps} steps` : `Drawing … ${finished} of ${COUNT}`,
       done: `${COUNT} seeds, one drawing`,
       stopped: `Stopped after ${finished} of ${COUNT}`,
       failed: '',
