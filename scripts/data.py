@@ -33,7 +33,7 @@ HELD_OUT_SHARE = 12  # one in so many
 
 # Accessories with slogans, tickers or marks of brands: left out of the characters, with all whose name begins with
 # `txt-` or `text-`.
-BRANDED_ACCESSORIES = frozenset({"1n", "chain-logo", "eth", "glasses", "glasses-logo", "glasses-logo-sun", "gnars", "tee-yo"})
+BRANDED_ACCESSORIES = frozenset({"1n", "chain-logo", "eth", "fries", "glasses", "glasses-logo", "glasses-logo-sun", "gnars", "tee-yo"})
 # Names of heads that are not their file's name with spaces for dashes.
 HEAD_NAMES = {
     "baseball-gameball": "baseball", "boxingglove": "boxing glove", "bubble-speech": "speech bubble",
@@ -42,12 +42,12 @@ HEAD_NAMES = {
     "coffeebean": "coffee bean", "console-handheld": "handheld console", "cordlessphone": "cordless phone",
     "cottonball": "cotton ball", "croc-hat": "crocodile hat", "crt-bsod": "monitor", "crystalball": "crystal ball",
     "diamond-blue": "blue diamond", "diamond-red": "red diamond", "dino": "dinosaur", "dna": "DNA", "ducky": "rubber duck",
-    "factory-dark": "factory", "film-35mm": "film roll", "fir": "fir tree", "firehydrant": "fire hydrant",
+    "faberge": "jewelled egg", "factory-dark": "factory", "film-35mm": "film roll", "fir": "fir tree", "firehydrant": "fire hydrant",
     "ghost-B": "ghost", "glasses-big": "big glasses", "goldcoin": "gold coin", "hardhat": "hard hat",
     "highheel": "high heel", "hockeypuck": "hockey puck", "horse-deepfried": "horse", "hotdog": "hot dog",
     "icepop-b": "ice pop", "lipstick2": "lipstick", "mountain-snowcap": "mountain", "pencil-tip": "pencil",
-    "piggybank": "piggy bank", "pirateship": "pirate ship", "porkbao": "pork bun", "queencrown": "queen's crown",
-    "rgb": "colour circles", "rosebud": "rose bud", "ruler-triangular": "set square", "skeleton-hat": "skeleton hat",
+    "piggybank": "piggy bank", "pirateship": "pirate ship", "pop": "soda", "porkbao": "pork bun", "queencrown": "queen's crown",
+    "rgb": "colour circles", "rosebud": "rose bud", "ruler-triangular": "set square", "skeleton-hat": "skeleton hat", "skilift": "ski lift",
     "snowglobe": "snow globe", "star-sparkles": "sparkling star", "taco-classic": "taco", "thumbsup": "thumbs up",
     "toiletpaper-full": "toilet paper", "toothbrush-fresh": "toothbrush", "trashcan": "trash can",
     "treasurechest": "treasure chest", "ufo": "UFO", "wallsafe": "wall safe", "washingmachine": "washing machine",

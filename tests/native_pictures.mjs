@@ -9,7 +9,9 @@ const program = (build) => path(`../build/${build}/tests/native_pictures`);
 
 export const modelPath = path('../weights/doodles.gguf');
 /** The models of the requests by name. */
-export const modelPaths = { doodles: modelPath, tiny: path('golden/tiny.gguf'), tiny_colour: path('golden/tiny_colour.gguf') };
+export const modelPaths = {
+  doodles: modelPath, digits: path('../weights/digits.gguf'), tiny: path('golden/tiny.gguf'), tiny_colour: path('golden/tiny_colour.gguf'),
+};
 export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest('hex');
 export const isBuilt = (build) => existsSync(program(build));
 

@@ -560,6 +560,18 @@ def test_shipped_models(repository):
         assert model["license"] and (repository / "weights" / model["file"]).with_suffix(".md").exists()
 
 
+def test_shipped_digits(repository):
+    path = repository / "weights" / "digits.gguf"
+    assert path.stat().st_size <= 1_000_000
+    file = read_model(path)
+    data = file.metadata
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["dpmpp-2m-sde", 25, 5.0, 0.0]
+    assert data["sampling.guidance_interval"] == [0, 799]
+    assert data["class_names"] == [str(digit) for digit in range(10)]
+    assert (data["diffusion.objective"], data["diffusion.beta_schedule"]) == ("pred_noise", "linear")
+    assert np.allclose(file.alphas_cumprod, np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)), rtol=1e-12)  # Ho et al. 2020, section 4
+
+
 def test_shipped_doodles(repository):
     path = repository / "weights" / "doodles.gguf"
     assert path.stat().st_size <= 3_200_000

@@ -199,9 +199,10 @@ def test_whole_ddpm_process(engine: Engine, tmp_path: Path):
     assert_passed(verify.check_trajectories(engine, subject, runs))
 
 
-def test_shipped_doodles(engine: Engine, repository: Path):
-    """The file that people get; scripts/verify.py does more."""
-    path = repository / "weights" / "doodles.gguf"
+@pytest.mark.parametrize("name", ["doodles", "digits"])
+def test_shipped_model(engine: Engine, repository: Path, name: str):
+    """The files that people get; scripts/verify.py does more."""
+    path = repository / "weights" / f"{name}.gguf"
     subject = Subject.read(path)
     engine.load(path).result()
     checks = verify.check_forward(engine, subject, (1,)) + verify.check_trajectories(
