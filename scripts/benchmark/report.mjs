@@ -60,7 +60,7 @@ export function printStartUp({ fileBytes, milliseconds, model, linearMemory }) {
 
 function printDragging({ count, updatesPerSecond, steps, longestTask }) {
   const busy = longestTask === null ? 'how long the page was busy this browser does not tell' : `longest task ${longestTask ? rounded(longestTask, 0) : 'below 50'} ms`;
-  console.log(`The page's slider dragged: ${count} pictures of ${steps[0]} to ${steps[1]} steps ${rounded(updatesPerSecond)} times a second; ${busy}`);
+  console.log(`The page's slider dragged: ${count} pictures of ${steps} steps (median) ${rounded(updatesPerSecond)} times a second; ${busy}`);
 }
 
 export function printBrowser({ version, firstStep, longestGap, disagreement, results, dragging }) {
