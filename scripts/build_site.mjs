@@ -11,6 +11,7 @@ import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promise
 import { dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { CLASSIC, inlineWorker } from './inline_worker.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const web = join(root, 'web');
@@ -113,22 +114,6 @@ export async function buildSite(folder = join(root, 'dist/site')) {
 
 // ---- the one file
 
-/** Modules and workers cannot be fetched by a page that was opened from a folder: the worker starts from a Blob. */
-function inlineWorker(source) {
-  const expression = /new Worker\(new URL\('\.\/worker\.mjs', import\.meta\.url\), \{ type: 'module',? ?/;
-  return {
-    name: 'inline-worker',
-    setup({ onLoad }) {
-      onLoad({ filter: /[\\/]thread\.mjs$/ }, async ({ path }) => {
-        const text = await readFile(path, 'utf8');
-        if (!expression.test(text)) throw new Error('thread.mjs does not start its worker in the form that bundlers look for');
-        const blob = `new Blob([${JSON.stringify(source)}], { type: 'text/javascript' })`;
-        return { contents: text.replace(expression, () => `new Worker(URL.createObjectURL(${blob}), { `) };
-      });
-    },
-  };
-}
-
 /** A data block, which no policy and no parser takes for a script. */
 const dataBlock = (path, bytes) => `<script type="text/plain" data-asset="${path}">${Buffer.from(bytes).toString('base64')}</script>\n`;
 
@@ -142,10 +127,10 @@ const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
 export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
   let html = await readFile(join(web, 'index.html'), 'utf8');
   const [, model] = html.match(/data-model="([^"]+)"/);
-  const iife = { format: 'iife', define: { 'import.meta.url': '"about:blank"' } };
-  const worker = await bundle('worker.mjs', iife);
+  // Modules and workers cannot be fetched by a page that was opened from a folder.
+  const worker = await bundle('worker.mjs', CLASSIC);
   // The end tag of a script must not stand in one.
-  const script = (await bundle('page.mjs', { ...iife, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
+  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
   const style = await bundle('style.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +

@@ -67,9 +67,9 @@ async function assertDraws(url) {
 }
 
 /** As a host serves it, in a sub-path. */
-async function assertBuiltPageDraws(folder, page) {
+async function assertBuiltPageDraws(folder, page, allow = (policy) => policy) {
   const pages = page ? { '/app/index.html': page } : {};
-  const policy = STRICT_POLICY.replace("img-src 'self' blob:", "img-src 'self' blob: data:"); // the icon
+  const policy = allow(STRICT_POLICY.replace("img-src 'self' blob:", "img-src 'self' blob: data:")); // the icon
   const server = await serveStatic({ folders: { '/app/': join(installed.folder, folder) }, pages, policy });
   try {
     await assertDraws(`${server.origin}/app/index.html`);
@@ -114,6 +114,14 @@ test('esbuild, which is told of the worker and of the WebAssembly module by name
     '--log-level=warning'], { cwd: installed.folder });
   await copyFile(MODEL, join(installed.folder, 'esbuild-built/doodles.gguf'));
   await assertBuiltPageDraws('esbuild-built', pageFor('main.mjs'));
+});
+
+test('esbuild without a word, from the one script', unlessMissing(esbuild), async () => {
+  await writeFile(join(installed.folder, 'inline.mjs'), MAIN.replace("import 'pocket-diffusion/element';\n", '').replace("'pocket-diffusion'", "'pocket-diffusion/inline'"));
+  execFileSync(esbuild, ['inline.mjs', '--bundle', '--format=esm', '--outfile=esbuild-inline/main.mjs', '--log-level=warning'], { cwd: installed.folder });
+  await copyFile(MODEL, join(installed.folder, 'esbuild-inline/doodles.gguf'));
+  await assertBuiltPageDraws('esbuild-inline', pageFor('main.mjs'), (policy) =>
+    policy.replace("worker-src 'self'", "worker-src 'self' blob:").replace("connect-src 'self'", "connect-src 'self' data:"));
 });
 
 test('the newest Node.js', unlessMissing(newestNode), async () => {
