@@ -22,7 +22,7 @@ describe('pages of the documentation', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
     await buildElement(folder);
-    for (const name of ['doodles.gguf', 'manifest.json']) await copyFile(join(root, 'weights', name), join(folder, name));
+    for (const name of ['doodles.gguf', 'digits.gguf', 'manifest.json']) await copyFile(join(root, 'weights', name), join(folder, name));
     server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
     session = await launch('chrome');
   });
@@ -41,7 +41,8 @@ describe('pages of the documentation', () => {
     const { page, troubles } = await openPage(session.browser, `${server.origin}/page.html`);
     try {
       await page.waitForFunction((wanted) => (!wanted || globalThis.ended) &&
-        [...document.querySelectorAll('pocket-diffusion')].every(({ state }) => state === 'done'), { timeout: 30_000 }, Boolean(program));
+        [...document.querySelectorAll('pocket-diffusion')].every(({ state }) => state === 'done'), { timeout: 30_000 }, Boolean(program))
+        .catch((error) => assert.fail(`${error.message} ${troubles.join('; ')}`));
       assert.deepEqual(troubles, []);
     } finally {
       await page.close();
