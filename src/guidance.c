@@ -91,7 +91,7 @@ void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *c
         guided[i] = (guided[i] * ratio) * phi + guided[i] * rest;
 }
 
-static bool is_guided(const pd_guidance_process *process, int32_t t)
+bool pd_guidance_process_is_guided(const pd_guidance_process *process, int32_t t)
 {
     return t >= process->first_time && t <= process->last_time;
 }
@@ -99,7 +99,7 @@ static bool is_guided(const pd_guidance_process *process, int32_t t)
 pd_guidance pd_guidance_at(const pd_guidance_process *process, int32_t index, int32_t count, int32_t t)
 {
     pd_guidance now = process->guidance;
-    if (!is_guided(process, t)) {
+    if (!pd_guidance_process_is_guided(process, t)) {
         now.scale = 1.0f;
         return now;
     }
@@ -124,7 +124,7 @@ bool pd_guidance_process_needs_conditional(const pd_guidance_process *process, c
 
 bool pd_guidance_process_needs_null(const pd_guidance_process *process, const pd_guidance *now, int32_t t)
 {
-    return pd_guidance_needs_null(now) || (process->renoise_with_null && is_guided(process, t));
+    return pd_guidance_needs_null(now) || (process->renoise_with_null && pd_guidance_process_is_guided(process, t));
 }
 
 void pd_guidance_shape_update(const pd_guidance_process *process, size_t count, const float *conditional, float *null,

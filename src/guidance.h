@@ -36,6 +36,8 @@ typedef struct pd_guidance_process {
     bool renoise_with_null; /* CFG++ */
 } pd_guidance_process;
 
+/* Whether t lies within the interval. */
+bool pd_guidance_process_is_guided(const pd_guidance_process *process, int32_t t);
 /* Guidance of network call `index` of `count`, at time t. Outside the interval
  * the scale is 1 (Kynkaanniemi et al. 2024). Within, with p = (index + 1/2)
  * / count, it is 1 + f(p) (s - 1): f = 1, 2 p, or 1 - cos(pi p) (Wang et al.

@@ -486,7 +486,7 @@ static void place_model(pd_arena *arena, pd_model *model, weight_list *list)
     place_weights(arena, list);
     place_workspace(arena, &model->unet);
     const pd_unet *unet = &model->unet;
-    pd_start_cache_place(arena, &model->start_cache,
+    pd_prediction_cache_place(arena, &model->prediction_cache,
                          (uint64_t)unet->config.out_dim * (uint64_t)unet->height * (uint64_t)unet->width);
 }
 

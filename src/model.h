@@ -9,7 +9,7 @@
 #include "kernels.h"
 #include "memory.h"
 #include "pocket_diffusion.h"
-#include "start_cache.h"
+#include "prediction_cache.h"
 
 /* ResnetBlock: two 3x3 convolutions, each followed by RMSNorm and SiLU, the
  * first also by the scale and shift that time and class decide; a 1x1 shortcut
@@ -73,7 +73,7 @@ typedef struct pd_unet {
 struct pd_model {
     pd_model_info info;
     pd_unet unet;
-    pd_start_cache start_cache;
+    pd_prediction_cache prediction_cache;
     const char **class_names;
     pd_arena arena;
 };

@@ -6,14 +6,14 @@
 #include "guidance.h"
 #include "image.h"
 #include "model.h"
+#include "prediction_cache.h"
 #include "random.h"
 #include "sampler.h"
-#include "start_cache.h"
 #include "unet.h"
 
 typedef struct run_picture {
     float *x, *x0;            /* network space */
-    pd_start_key key;         /* of its conditional prediction at x_T */
+    int32_t label;            /* PD_LABEL_NULL in a mix */
     const float *conditions;  /* [part_count][condition_count], of its class */
     float *history; /* of the solver */
     float *running; /* guidance update with momentum */
@@ -31,7 +31,7 @@ struct pd_run {
     int32_t part_count; /* predictions that make up the conditional one */
     float part_weights[PD_MAX_MIX];
     bool has_mix;
-    bool starts_from_noise; /* that of the seed alone, towards one class: the first call may be known */
+    bool scale_has_entered; /* x_t depends on the guidance scale */
     int32_t negative_label;
     bool failed; /* non-finite values: nothing more can be made of it */
     size_t value_count; /* of one picture in network space */
@@ -259,8 +259,7 @@ static void begin_picture(pd_run *run, const pd_options *options, const pd_pictu
     const size_t count = run->value_count;
     pd_random_seed(&picture->random, request->seed);
     pd_random_normal(&picture->random, count, picture->x);
-    if (run->starts_from_noise)
-        picture->key = (pd_start_key){.seed = request->seed, .label = request->label, .t = run->solver.times[0]};
+    picture->label = request->label;
     if (options->noise) memcpy(picture->x, options->noise, count * sizeof *picture->x);
     if (options->variation_strength != 0.0f) {
         pd_random other;
@@ -317,7 +316,6 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     plan.resample = options->inversion ? options->inversion : options->resample;
     plan_mix(&plan, options);
     plan.negative_label = options->negative_label;
-    plan.starts_from_noise = !options->image && !options->noise && !options->mix && options->variation_strength == 0.0f;
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
 
@@ -428,31 +426,47 @@ typedef struct batch {
     int32_t images;
     const float *x[PD_MAX_PICTURES], *conditions[PD_MAX_PICTURES];
     float *predictions[PD_MAX_PICTURES];
-    pd_start_key keys[PD_MAX_PICTURES]; /* at x_T */
+    int32_t labels[PD_MAX_PICTURES];
+    bool is_class[PD_MAX_PICTURES]; /* conditions are those of the label, not of a mix */
 } batch;
 
-/* Evaluates the network, at x_T only for what the cache does not know. */
+/* Whether another guidance scale would need this prediction too. */
+static bool is_worth_keeping(const pd_run *run, const batch *all, int32_t image)
+{
+    return all->is_class[image] && !run->scale_has_entered;
+}
+
+static pd_prediction_key key_of(const batch *all, int32_t image, int32_t t)
+{
+    return (pd_prediction_key){.x = all->x[image], .label = all->labels[image], .t = t};
+}
+
+/* Evaluates the network, as long as the scale has not entered only for what the cache does not know. */
 static void evaluate(pd_run *run, batch *all)
 {
-    pd_start_cache *cache = &run->model->start_cache;
-    const bool is_start = run->starts_from_noise && run->step == 0;
+    pd_prediction_cache *cache = &run->model->prediction_cache;
+    const int32_t t = pd_run_next_timestep(run);
     batch missing = {0};
     for (int32_t i = 0; i < all->images; i++) {
-        const float *known = is_start ? pd_start_cache_find(cache, all->keys[i]) : NULL;
+        const float *known = is_worth_keeping(run, all, i) ? pd_prediction_cache_find(cache, key_of(all, i, t)) : NULL;
         if (known) {
             memcpy(all->predictions[i], known, sizeof(float) * run->value_count);
             continue;
         }
         missing.x[missing.images] = all->x[i];
         missing.conditions[missing.images] = all->conditions[i];
-        missing.keys[missing.images] = all->keys[i];
+        missing.labels[missing.images] = all->labels[i];
+        missing.is_class[missing.images] = all->is_class[i];
         missing.predictions[missing.images++] = all->predictions[i];
     }
     if (missing.images == 0) return;
     pd_unet_forward(&run->model->unet, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
-    for (int32_t i = 0; is_start && i < missing.images; i++)
-        if (!pd_start_cache_find(cache, missing.keys[i])) /* a picture may be twice in a run */
-            pd_start_cache_keep(cache, missing.keys[i], missing.predictions[i]);
+    for (int32_t i = 0; i < missing.images; i++) {
+        if (!is_worth_keeping(run, &missing, i)) continue;
+        const pd_prediction_key key = key_of(&missing, i, t);
+        if (!pd_prediction_cache_find(cache, key)) /* a picture may be twice in a run */
+            pd_prediction_cache_keep(cache, key, missing.predictions[i]);
+    }
 }
 
 /* The predictions of `count` pictures from `first` on: [call][picture][value_count],
@@ -471,8 +485,8 @@ static int32_t predict_group(pd_run *run, const call_plan *plan, int32_t first, 
             all.x[k] = picture->x;
             all.conditions[k] = part < parts ? picture->conditions + (size_t)part * (size_t)unet->condition_count : run->null_condition;
             all.predictions[k] = run->predictions + (size_t)(from + k) * run->value_count;
-            all.keys[k] = picture->key;
-            if (part >= parts) all.keys[k].label = run->negative_label;
+            all.labels[k] = part < parts ? picture->label : run->negative_label;
+            all.is_class[k] = part >= parts || !run->has_mix;
         }
         evaluate(run, &all);
     }
@@ -544,6 +558,7 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
                            (int64_t)run->step + 1, (int64_t)t);
         }
     }
+    if (pd_guidance_process_is_guided(&run->guidance, t)) run->scale_has_entered = true;
     run->step++;
     if (goes_back(run)) {
         run->evaluation -= pd_solver_evaluations_in_step(&run->solver, run->evaluation) - 1;

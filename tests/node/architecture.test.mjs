@@ -27,11 +27,11 @@ const ARROWS = {
   schedule: [...BASE, 'elementary'],
   sampler: [...BASE, 'elementary', 'schedule'],
   png: [...BASE, 'memory'],
-  start_cache: [...BASE, 'memory'],
+  prediction_cache: [...BASE, 'memory'],
   config: [...FILE, 'schedule'],
-  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels', 'start_cache'],
-  unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'start_cache'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'start_cache', 'edit'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels', 'prediction_cache'],
+  unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'prediction_cache'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit'],
   wasm_exports: [...BASE, 'memory'],
 };
 
