@@ -178,9 +178,10 @@ class Source(abc.ABC):
 class ArraySource(Source):
     """Pictures in memory. Training visits each once a round, every round in another order."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> None:
+        """groups: numbers of what pictures belong to beside their class, such as fonts; [N]."""
         assert images.dtype == np.uint8 and images.ndim == 4 and len(images) == len(labels)
-        self.images, self.labels = images, labels.astype(np.int64)
+        self.images, self.labels, self.groups = images, labels.astype(np.int64), groups
         self._order: tuple[tuple[int, int], np.ndarray] | None = None  # of the round visited last
 
     def __len__(self) -> int:
@@ -383,7 +384,7 @@ def _read_letters(path: Path, layout: Layout) -> DataSet:
     legible = np.array(["semaf" not in font.lower() for font in fonts])[arrays["font"]]  # semaphore flags are no letters
     held = np.array([held_out_by_name(font.partition("|")[2]) for font in fonts])[arrays["font"]]
     sources = [
-        ArraySource(layout.apply_all(arrays["images"][chosen]), arrays["labels"][chosen])
+        ArraySource(layout.apply_all(arrays["images"][chosen]), arrays["labels"][chosen], arrays["font"][chosen])
         for chosen in (legible & ~held, legible & held)
     ]
     return DataSet("letters", tuple(map(str, arrays["classes"])), layout, *sources)

@@ -11,6 +11,7 @@ are what as many training pictures, and as many other held-out ones, score.
   --table steps      every sampler of --samplers with every number of network calls of --calls, and the distance to its
                      result with as many calls as there are timesteps
   --table options    guidance intervals, rescale and dynamic thresholding, beside none of them
+  --table style      letters: whether those of one seed agree in stroke width and slant, over --scales, as those of a font do
 
 Each table is written to --output as STEM-TABLE.json, .md and .png, the JSON after every row. Pictures and classifiers are
 kept (--drawn, --cache): the same command goes on where it was interrupted, and other tables share what was drawn.
@@ -18,6 +19,7 @@ kept (--drawn, --cache): the same command goes on where it was interrupted, and 
 
 import argparse
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,7 @@ from checkpoint import CheckpointError, MissingOptions
 from engine import EngineError
 from model_file import SAMPLERS, TIME_GRIDS
 from pictures import Model, Pictures, Setting, labels_and_seeds, write_text
+from style import StyleJudge
 from train import sheet_image
 
 DETERMINISTIC = ("ddim", "dpmpp-2m", "euler", "heun", "unipc")
@@ -172,16 +175,41 @@ def options_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures) 
         yield Planned(setting, more=lambda _, setting=setting: {"evaluations": drawn.evaluations(setting)})
 
 
+def style_scores(arguments: argparse.Namespace, judge: Judge, labels: list[int], seeds: list[int]) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, Any]]]:
+    """What held-out fonts score, and what scores the pictures of these labels and seeds."""
+    fonts = getattr(judge.dataset.held_out, "groups", None)
+    if fonts is None:
+        raise data.DataError(f"{arguments.data}: nothing says which pictures belong together, as the fonts of letters do")
+    style = StyleJudge(judge.dataset)
+    rng = np.random.default_rng(0)
+    names = np.unique(fonts)
+    some = np.flatnonzero(np.isin(fonts, rng.permutation(names)[: arguments.style_seeds]))
+    real = judge.dataset.held_out.pictures(some)
+    floors = {"held-out fonts": style.score(*real, fonts[some]), "held-out fonts, letters mixed": style.score(*real, rng.permutation(fonts[some]))}
+
+    def score(pictures: np.ndarray) -> dict[str, Any]:
+        predicted, _ = metrics.classify(judge.classifier, pictures)
+        return {"pictures": len(pictures), "accuracy": float((predicted == np.asarray(labels)).mean()), **style.score(pictures, labels, np.asarray(seeds))}
+
+    return floors, score
+
+
 def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     model = Model.read(arguments.model)
     base = base_setting(arguments, model)
     judge = prepare_judge(arguments, model)
+    labels, seeds = labels_and_seeds(len(model.classes), judge.count, arguments.seed)
+    if arguments.table == "style":
+        seeds, labels = map(list, zip(*itertools.product(range(arguments.seed, arguments.seed + arguments.style_seeds), range(len(model.classes)))))
+        floors, score = style_scores(arguments, judge, labels, seeds)
+    else:
+        floors, score = judge.floors(), lambda pictures: judge.score(pictures, labels)
     print(f"classifier: {judge.held_out_accuracy:.2%} of {judge.held_out_count} held-out pictures right", flush=True)
     result = {
         "model": arguments.model.name,
         "data": arguments.data.name,
         "table": arguments.table,
-        "pictures": judge.count,
+        "pictures": len(labels),
         "distance_pictures": arguments.distance_pictures,
         "limit": arguments.limit,
         "classifier_held_out_accuracy": judge.held_out_accuracy,
@@ -189,25 +217,25 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "training_pictures_searched_for_copies": min(len(judge.dataset.train), arguments.copy_pictures),
         "default": dataclasses.asdict(base),
         "objective": model.objective,
-        "floors": judge.floors(),
+        "floors": floors,
         "rows": [],
     }
     for name, row in result["floors"].items():
         report.print_row(f"real, {name}", row)
-    labels, seeds = labels_and_seeds(len(model.classes), judge.count, arguments.seed)
     stem = arguments.output / f"{arguments.model.stem}-{arguments.table}"
     with Pictures(model, arguments.drawn, arguments.processes) as drawn:
         rows = {
             "guidance": lambda: guidance_rows(arguments, base),
             "steps": lambda: steps_rows(arguments, base, drawn, labels, seeds),
             "options": lambda: options_rows(arguments, base, drawn),
+            "style": lambda: guidance_rows(arguments, base),
         }[arguments.table]
         scores: dict[tuple[Setting, str], dict[str, Any]] = {}
         for planned in rows():
             pictures = drawn.draw(planned.setting, labels, seeds, planned.through)
             key = planned.setting, planned.through
             if key not in scores:
-                scores[key] = judge.score(pictures, labels)
+                scores[key] = score(pictures)
             measured = {**scores[key], **planned.more(pictures)}
             result["rows"].append({"through": planned.through, "calls": planned.setting.calls, **dataclasses.asdict(planned.setting), **measured})
             report.print_row(f"{planned.setting}, {planned.through}", measured)
@@ -266,7 +294,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--invert", action="store_true", help="as in training")
     parser.add_argument("--fit", choices=data.FITS, default="pad", help="as in training")
     parser.add_argument("--background", type=int, default=255, help="as in training")
-    parser.add_argument("--table", choices=("guidance", "steps", "options"), default="guidance", help="default: %(default)s")
+    parser.add_argument("--table", choices=("guidance", "steps", "options", "style"), default="guidance", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=Path("build/evaluation"), metavar="FOLDER", help="default: %(default)s")
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="of the plot (default: that of --output)")
     parser.add_argument("--drawn", type=Path, default=Path("build/drawn"), metavar="FOLDER", help="of pictures that are kept (default: %(default)s)")
@@ -297,6 +325,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     steps.add_argument("--distance-pictures", type=int, default=20, help="drawn with all timesteps too; 0: none (default: %(default)s)")
     steps.add_argument("--limit", choices=("own", *DETERMINISTIC), default="own",
                        help="whose result with all timesteps the distance is to: each sampler's own, or for the deterministic ones that of one (default: %(default)s)")  # fmt: skip
+
+    style = parser.add_argument_group("--table style (and --scales)")
+    style.add_argument("--style-seeds", type=int, default=20, help="alphabets to draw, and held-out fonts to compare with (default: %(default)s)")
 
     options = parser.add_argument_group("--table options")
     options.add_argument("--intervals", type=_intervals, default=(), metavar="LOW-HIGH,...", help="guided timesteps to try")

@@ -17,8 +17,9 @@ from matplotlib.ticker import LogLocator
 COLUMNS = {
     "accuracy": "recognised", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall", "density": "density", "coverage": "coverage",
     "spread": "spread", "nearer_than_tenth": "nearer than tenth percentile", "head_right": "head right", "glasses_whole": "glasses whole", "palette": "palette",
+    "stroke_agreement": "stroke width in common", "slant_agreement": "slant in common",
 }  # fmt: skip
-PLAIN = ("frechet", "density", "spread")  # the others are shares
+PLAIN = ("frechet", "density", "spread", "stroke_agreement", "slant_agreement")  # the others are shares
 SETTING = tuple(Setting.__dataclass_fields__)
 
 
@@ -29,12 +30,11 @@ def print_row(name: str, row: dict[str, Any]) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """For the model card."""
-    floor = result["floors"].get("held-out", result["floors"]["training"])
-    about = (
-        f"{result['pictures']} pictures each. The classifier gets {result['classifier_held_out_accuracy']:.1%} of "
-        f"{result['held_out_pictures']:,} held-out pictures right; Fréchet distance of as many real pictures: {floor['frechet']:.2f}."
-    )
-    return about + "\n\n" + {"guidance": _settings_table, "options": _settings_table, "steps": _steps_tables}[result["table"]](result)
+    about = f"{result['pictures']} pictures each. The classifier gets {result['classifier_held_out_accuracy']:.1%} of {result['held_out_pictures']:,} held-out pictures right"
+    if result["table"] != "style":
+        floor = result["floors"].get("held-out") or result["floors"]["training"]
+        about += f"; Fréchet distance of as many real pictures: {floor['frechet']:.2f}"
+    return about + ".\n\n" + (_steps_tables if result["table"] == "steps" else _settings_table)(result)
 
 
 def _lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -112,7 +112,7 @@ def _steps_tables(result: dict[str, Any]) -> str:
 
 def plot(result: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure = {"guidance": _plot_guidance, "options": _plot_options, "steps": _plot_steps}[result["table"]](result)
+    figure = {"guidance": _plot_guidance, "options": _plot_options, "steps": _plot_steps, "style": _plot_style}[result["table"]](result)
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110)
     plt.close(figure)
@@ -172,6 +172,18 @@ def _plot_steps(result: dict[str, Any]) -> Any:
         all_axes[2].tick_params(axis="y", which="minor", labelsize=7)
     all_axes[1].axhline(result["classifier_held_out_accuracy"], color="grey", linestyle=":")
     all_axes[0].legend(fontsize=7)
+    return figure
+
+
+def _plot_style(result: dict[str, Any]) -> Any:
+    """Over the guidance scale: what the letters of a seed have in common, beside those of a font."""
+    figure, all_axes = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    scales = [row["guidance_scale"] for row in result["rows"]]
+    for axes, column in zip(all_axes, ("stroke_agreement", "slant_agreement")):
+        axes.plot(scales, [row[column] for row in result["rows"]], marker="o", markersize=4, label="letters of one seed")
+        _floor_lines(axes, result, column)
+        axes.set(title=COLUMNS[column], xlabel="guidance scale", ylim=(-0.05, 1.02))
+        axes.legend(fontsize=7)
     return figure
 
 

@@ -104,6 +104,37 @@ def test_guidance(workplace: Path, model: Path, tmp_path: Path):
         assert np.abs(picture.astype(int) - reference.to_pixels(states[-1], 2)).max() <= 1
 
 
+@pytest.fixture(scope="module")
+def alphabets(workplace: Path) -> Path:
+    """The shapes of 120 `fonts`: each has a stroke width and a slant of its own."""
+    chance = np.random.default_rng(3)
+    images, labels, fonts = [], [], []
+    for font in range(120):
+        width, lean = int(chance.integers(1, 4)), float(chance.uniform(-0.4, 0.4))
+        for label, corners in enumerate((40, 4, 3)):
+            picture = Image.new("L", (16, 16), 0)
+            ImageDraw.Draw(picture).regular_polygon((8, 8, 6), corners, outline=255, width=width)
+            sheared = picture.transform((16, 16), Image.Transform.AFFINE, (1, lean, -8 * lean, 0, 1, 0), Image.Resampling.BILINEAR)
+            images.append(np.asarray(sheared))
+            labels.append(label)
+            fonts.append(font)
+    path = workplace / "alphabets.npz"
+    names = np.array([f"{font}.otf|family {font}" for font in range(120)])
+    np.savez(path, images=np.stack(images), labels=labels, classes=["circle", "square", "triangle"], font=fonts, fonts=names)
+    return path
+
+
+def test_style(workplace: Path, model: Path, alphabets: Path, tmp_path: Path):
+    options = ("--table", "style", "--data", str(alphabets), "--invert", "--scales", "1", "--scale", "2", "--steps", "4", "--style-seeds", "5")
+    result = run(workplace, model, tmp_path, *options, "--through", "engine")
+    assert [row["guidance_scale"] for row in result["rows"]] == [1, 2] and result["pictures"] == 15
+    fonts, mixed = result["floors"].values()
+    for column in ("stroke_agreement", "slant_agreement"):
+        assert fonts[column] > 0.6 > mixed[column]
+    # Pictures of a folder have no fonts.
+    assert evaluate.main([str(model), "--data", str(workplace / "data"), "--cache", str(workplace), "--table", "style", "--pictures", "24"]) == 1
+
+
 def test_options(workplace: Path, model: Path, tmp_path: Path):
     options = ("--table", "options", "--steps", "4", "--intervals", "0-49,50-99", "--rescales", "0.7", "--dynamic-thresholds", "0.9")
     rows = run(workplace, model, tmp_path, *options)["rows"]
