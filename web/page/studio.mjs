@@ -30,7 +30,7 @@ import { mostInBatch } from '../batches.mjs';
  * @property {'idle' | 'working' | 'done' | 'stopped' | 'failed'} state
  * @property {boolean} draft drafts are being drawn
  * @property {number} draftSteps
- * @property {number} progress 0 .. 1
+ * @property {number} progress 0 .. 1, of drafts 0: the next value begins anew
  * @property {number} finished pictures in full
  * @property {number} computed of them since the board was last shown; the others were there before
  * @property {number} milliseconds since the board was last shown
@@ -238,7 +238,7 @@ export class Board {
       state: this.#state,
       draft: this.drafting,
       draftSteps: this.#studio.draftSteps,
-      progress: shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
+      progress: this.drafting ? 0 : shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
       finished: this.slots.filter(({ has }) => has === 'picture').length,
       computed: this.#computed,
       milliseconds: performance.now() - this.#startedAt,
