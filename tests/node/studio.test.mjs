@@ -125,6 +125,13 @@ test('a failure of a run is told once and ends the others', async () => {
   assert.ok(runs.filter(({ aborted }) => !aborted).length <= 1, 'but the one that failed');
 });
 
+test('a board of which nothing is wanted is done', () => {
+  const { board, runs } = begin();
+  board.show([]);
+  assert.equal(board.state, 'done');
+  assert.equal(runs.length, 0);
+});
+
 test('a device that is slow makes fewer steps, and runs of one', async () => {
   const made = begin({ workers: 1 });
   const { board, runs, studio } = made;

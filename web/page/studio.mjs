@@ -142,11 +142,11 @@ export class Board {
   }
 
   #want(slot, request, { draft, again, continues }) {
-    const key = keyOf(request);
+    const kind = keyOf({ ...request, ...ownOf({}) });
+    const key = kind + keyOf(ownOf(request));
     const same = slot.key === key && !again;
     if (!continues && slot.run && (!same || slot.run.draft)) slot.abort();
     if (same && slot.has !== 'draft') return;
-    const kind = keyOf({ ...request, ...ownOf({}) });
     Object.assign(slot, { request, key, kind, has: 'nothing', picture: null });
     if (!draft) slot.begun = 0;
   }
@@ -180,8 +180,8 @@ export class Board {
     if (!this.working) return [];
     if (this.drafting && this.slots.every(({ has }) => has !== 'nothing')) this.drafting = false;
     const enough = this.drafting ? ['draft', 'picture'] : ['picture'];
-    const inOrder = new Set([this.slots[this.first] ?? this.slots[0], ...this.slots]);
-    const lacking = [...inOrder].filter(({ run, has }) => !run && !enough.includes(has)).sort((a, b) => a.begun - b.begun);
+    const ordered = [...new Set([this.slots[this.first], ...this.slots])];
+    const lacking = ordered.filter((slot) => slot && !slot.run && !enough.includes(slot.has)).sort((a, b) => a.begun - b.begun);
     // Pictures in full come one by one, and their steps are to be seen.
     return lacking.filter(({ kind }) => kind === lacking[0].kind).slice(0, this.drafting ? most : 1);
   }
