@@ -163,8 +163,8 @@ export class Edit {
   /** Shows the results of what is on the easel under the page's settings, once the section is in sight. */
   draw({ draft = false } = {}) {
     if (!this.#model) return;
+    if (!draft || this.#visible) this.#showOptions(); // nobody sees the moves of a slider further up
     if (!this.#visible) return;
-    this.#showOptions();
     const { shape } = this.#easel.drawing;
     if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;
     const requests = this.#requests();
