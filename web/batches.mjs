@@ -15,6 +15,14 @@ const LONGEST_STEP = 50;
 const MAX_WAITING = 2 * MAX_BATCH;
 
 /**
+ * How many pictures a batch may have, when a step of one with `size` pictures took `stepTime` milliseconds.
+ * @param {number} stepTime @param {number} size
+ */
+export function mostInBatch(stepTime, size) {
+  return Math.min(Math.max(Math.floor((LONGEST_STEP * size) / stepTime), 1), MAX_BATCH);
+}
+
+/**
  * Yields the pictures 0 .. total - 1 in order. What is under way when the reader leaves must be ended by the caller.
  * @template T
  * @param {number} total
@@ -41,7 +49,7 @@ export async function* makeInBatches(total, workers, make) {
     next += size;
     batches++;
     batch.then(({ stepTime }) => {
-      most = Math.min(Math.max(Math.floor((LONGEST_STEP * size) / stepTime), 1), MAX_BATCH);
+      most = mostInBatch(stepTime, size);
       batches--;
       fill();
     }, () => {}); // nothing is started after a failure

@@ -346,6 +346,13 @@ export interface GenerateManyOptions extends Omit<GenerateOptions, 'label' | 'on
   onStep?: (step: StepEvent & { readonly index: number; readonly count: number }) => void | Promise<void>;
 }
 
+export interface GenerateBatchOptions extends Omit<GenerateOptions, 'onStep'> {
+  /** What each picture has of its own, 1 .. 64 of them; everything else is the same for all. */
+  pictures: ReadonlyArray<Pick<GenerateOptions, 'label' | 'seed' | 'variationSeed'>>;
+  /** Called after every step of every picture, with its place in the order. */
+  onStep?: (step: StepEvent & { readonly index: number; readonly count: number }) => void | Promise<void>;
+}
+
 /**
  * Calls at the same time are spread over the workers; those that share one, or this thread, take turns, step by step.
  * They do not change each other's results.
@@ -355,6 +362,12 @@ export interface Model {
   readonly info: ModelInfo;
   /** A recipe of another model is refused with code MODEL. */
   generate(options: GenerateOptions | WithRecipe<GenerateOptions> | Recipe): Promise<Picture>;
+  /**
+   * Several pictures in one run, which one worker makes: all of them take a step together, so that the weights are read
+   * once for several, and all are finished at the same time. generateMany, which decides by itself what to make together
+   * and keeps every worker busy, is for most programs the better one.
+   */
+  generateBatch(options: GenerateBatchOptions | WithRecipe<GenerateBatchOptions>): Promise<Picture[]>;
   /**
    * Pictures in order, each as soon as it and those before it are finished. The work goes on between them, a few pictures
    * ahead of the reader at most. Leaving the loop stops it.

@@ -7,7 +7,7 @@ import { encode } from './png.mjs';
 import { checkInputs, makeRecipe } from './recipe.mjs';
 import { toRGBA } from './rgba.mjs';
 import {
-  checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
+  checkGenerateBatchOptions, checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
 } from './validate.mjs';
 
 /**
@@ -68,6 +68,15 @@ export class Model {
     if (inputs.length > 0) await checkInputs(inputs, resolved);
     const { pictures } = await this.#call(signal, (combined) => this.#make([resolved], views, combined, onStep));
     return pictures[0];
+  }
+
+  /** @type {import('./index.d.ts').Model['generateBatch']} */
+  async generateBatch(options) {
+    const { all, resolved, inputs, signal, onStep, ...views } = checkGenerateBatchOptions(options, this.info, this.labels);
+    if (inputs.length > 0) await checkInputs(inputs, resolved);
+    const { pictures } = await this.#call(signal, (combined) => this.#make(all, views, combined, onStep && ((event, index) =>
+      onStep({ ...event, index, count: all.length }))));
+    return pictures;
   }
 
   /** @param {Parameters<import('./index.d.ts').Model['generateMany']>[0]} options @returns {AsyncGenerator<Picture, void, void>} */

@@ -19,6 +19,7 @@ import { MODEL_FREE, carryOver, defaultSettings, formatHash, linkedModel, modelD
 import { enlarge, usableFactor } from './page/sheet.mjs';
 import { Studio } from './page/studio.mjs';
 import { SWEEP_SCALES, Sweep } from './page/sweep.mjs';
+import { setText } from './page/text.mjs';
 import { Word, isAlphabet } from './page/word.mjs';
 
 const element = (id) => document.getElementById(id);
@@ -242,11 +243,14 @@ function show(settings, { draft = false, again = false } = {}) {
   drawWord({ draft });
   gridBoard.first = grid.chosen;
   gridBoard.show(Array.from({ length: count }, (_, index) => requestOf(settings, index)), { draft, again });
-  gridBoard.slots.forEach(({ has }, index) => has !== 'picture' && grid.markStale(index));
+  if (!draft) gridBoard.slots.forEach(({ has }, index) => has !== 'picture' && grid.markStale(index));
   edit.draw({ draft });
   drawSweep();
-  if (!draft) drawClasses(classesWanted);
-  choose();
+  if (!draft) {
+    drawClasses(classesWanted);
+    // While a slider is dragged, this follows the pictures and not every move: of all that is on show only text changes.
+    choose();
+  }
   clearTimeout(show.addressTimer);
   show.addressTimer = setTimeout(showAddress, draft ? ADDRESS_MILLISECONDS : 0);
 }
@@ -300,7 +304,7 @@ function reportGrid({ state, draft, draftSteps, progress, finished, computed, mi
   const before = page.dataset.state;
   page.dataset.state = draft ? 'draft' : state;
   showStop();
-  element('progress').value = progress;
+  if (element('progress').value !== progress) element('progress').value = progress;
   element('save-sheet').disabled = element('pin').disabled = finished < count;
   if (draft) setStatus(`Preview with ${Math.min(draftSteps, steps)} of ${steps} steps`);
   else if (state === 'working') setStatus(`Drawing … ${finished} of ${count}`);
@@ -550,7 +554,7 @@ function reportLink() {
 // ---- telling
 
 function setStatus(text) {
-  element('status').textContent = text;
+  setText(element('status'), text);
 }
 
 /** To screen readers, and sparingly. */
@@ -577,7 +581,7 @@ function showError(sentence, detail, again = null, opened = false) {
 }
 
 function hideError() {
-  element('error').hidden = true;
+  if (!element('error').hidden) element('error').hidden = true;
 }
 
 function showFiguresIfOpen() {

@@ -12,6 +12,7 @@ const MAX_MIX = 8; // PD_MAX_MIX
 const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
 const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
 const MAX_INVERSION = 100; // PD_MAX_INVERSION
+const MAX_PICTURES = 64; // PD_MAX_PICTURES
 const MAX_WORKERS = 64;
 const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
 const WORKER_TIMEOUT = 60_000;
@@ -417,6 +418,23 @@ export function checkGenerateManyOptions(given, info, labels) {
     throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
   return { chosen, count, resolved, inputs, ...rest };
+}
+
+/** Options that each picture of a batch may have of its own. */
+const PICTURE_KEYS = ['label', 'seed', 'variationSeed'];
+
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+export function checkGenerateBatchOptions(given, info, labels) {
+  const { options: { pictures, ...shared }, inputs } = unfold(given, ['pictures'], info, labels);
+  if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
+  if (pictures.length < 1 || pictures.length > MAX_PICTURES) {
+    throw argumentError(RangeError, 'pictures', `must be 1 to ${MAX_PICTURES}, not ${pictures.length}`);
+  }
+  const checked = pictures.map((own) => {
+    checkKeys('pictures', own, PICTURE_KEYS);
+    return checkPicture({ ...shared, ...own }, info, labels);
+  });
+  return { ...checked[0], inputs, all: checked.map(({ resolved }) => resolved) };
 }
 
 /**

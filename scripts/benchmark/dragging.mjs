@@ -7,9 +7,9 @@ const MOVES_PER_SECOND = 60;
 
 /** Counts finished pictures and long tasks from now on. Runs in the page before anything else. */
 function watch() {
-  globalThis.finished = []; // { time, steps }, as the worker was asked
+  globalThis.finished = []; // of every picture { time, steps }, as the worker was asked
   globalThis.longTasks = [];
-  const steps = new Map(); // of the runs under way
+  const requests = new Map(); // of the runs under way
   const known = new Set();
   const post = Worker.prototype.postMessage;
   Worker.prototype.postMessage = function (message, transfer) {
@@ -17,10 +17,13 @@ function watch() {
     if (!known.has(this)) {
       known.add(this);
       this.addEventListener('message', ({ data }) => {
-        if (data.type === 'result' && steps.has(key(data.id))) finished.push({ time: performance.now(), steps: steps.get(key(data.id)) });
+        const request = requests.get(key(data.id));
+        if (data.type !== 'result' || !request) return;
+        const time = performance.now();
+        finished.push(...request.pictures.map(() => ({ time, steps: request.steps })));
       });
     }
-    if (message.type === 'generate') steps.set(key(message.id), message.request.steps);
+    if (message.type === 'generate') requests.set(key(message.id), message.request);
     return post.call(this, message, transfer);
   };
   // Browsers that do not know the type observe nothing.

@@ -107,6 +107,7 @@ for (const [name, value, ErrorType, pattern] of GENERATE) {
     await refuses(model.generate({ label: 0, steps: 1, [name]: value }), ErrorType, name, pattern);
     if (name === 'label' && Array.isArray(value)) return; // several labels are what generateMany is for
     await refuses(model.generateMany({ label: 0, steps: 1, [name]: value }).next(), ErrorType, name, pattern);
+    await refuses(model.generateBatch({ label: 0, steps: 1, [name]: value, pictures: [{}] }), ErrorType, name, pattern);
   });
 }
 
@@ -142,6 +143,17 @@ test('generateMany checks its own arguments', async () => {
   await refuses(model.generateMany({ label: [] }).next(), RangeError, 'label');
   await refuses(model.generateMany({ label: ['circle', 'cube'] }).next(), RangeError, 'label', /"circle"|"square"/);
   await refuses(model.generateMany({ label: 0, count: 3, seed: 2n ** 64n - 2n }).next(), RangeError, 'seed');
+});
+
+test('generateBatch checks its own arguments', async () => {
+  const refused = (pictures, ErrorType, argument, pattern) => refuses(model.generateBatch({ label: 0, steps: 1, pictures }), ErrorType, argument, pattern);
+  for (const pictures of [undefined, null, 3, {}, 'circle']) await refused(pictures, TypeError, 'pictures');
+  await refused([], RangeError, 'pictures', /1 to 64, not 0/);
+  await refused(Array.from({ length: 65 }, (_, seed) => ({ seed })), RangeError, 'pictures', /1 to 64, not 65/);
+  await refused([{ seed: 1 }, null], TypeError, 'pictures');
+  await refused([{ seed: 1 }, { steps: 2 }], TypeError, 'pictures', /"steps"/);
+  await refused([{ seed: 1 }, { seed: -1 }], RangeError, 'seed');
+  await refused([{ label: 'cube' }], RangeError, 'label');
 });
 
 test('predict checks its arguments', async () => {

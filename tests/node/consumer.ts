@@ -3,7 +3,7 @@
 import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
-  type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
+  type GenerateBatchOptions, type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
   type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
 } from 'pocket-diffusion';
 
@@ -60,6 +60,11 @@ export async function sheet(model: Model): Promise<Uint8Array[]> {
     files.push(await encodePNG({ width, height, channels, pixels }));
   }
   return files;
+}
+
+export function row(model: Model): Promise<Picture[]> {
+  const options: GenerateBatchOptions = { label: 'cat', pictures: [{ seed: 1 }, { seed: 2, label: 0 }], onStep: ({ index, preview }) => console.log(index, preview?.width) };
+  return model.generateBatch(options);
 }
 
 export async function again(model: Model, png: Uint8Array): Promise<Picture[]> {

@@ -269,6 +269,34 @@ test('generateMany: order, seeds and events', async () => {
   assert.deepEqual(seeds, [2 ** 53 - 2, 2 ** 53 - 1, 2n ** 53n]);
 });
 
+test('generateBatch: one run, whose pictures are those of runs of their own', async () => {
+  const model = await load(tinyBytes);
+  const events = [];
+  const own = [{ seed: 9 }, { label: 'circle', seed: 2 }, { seed: 9, variationSeed: 4 }, {}];
+  const shared = { label: 'square', seed: 5, steps: 2, eta: 1, variationSeed: 3, variationStrength: 0.5 };
+  const pictures = await model.generateBatch({ ...shared, pictures: own, onStep: (event) => events.push(event) });
+  assert.deepEqual(events.map(({ step, index, count }) => [step, index, count]),
+    [1, 2].flatMap((step) => own.map((_, index) => [step, index, 4])));
+  assert.deepEqual(pictures.map(({ options: { label, seed, variationSeed } }) => [label, seed, variationSeed]),
+    [[1, 9, 3], [0, 2, 3], [1, 9, 4], [1, 5, 3]]);
+  for (const [index, picture] of pictures.entries()) {
+    const alone = await model.generate({ ...shared, ...own[index] });
+    assert.deepEqual(picture.pixels, alone.pixels);
+    assert.deepEqual(picture.recipe, alone.recipe);
+  }
+  const [again] = await model.generateBatch({ recipe: pictures[1].recipe, pictures: [{}] });
+  assert.deepEqual(again.pixels, pictures[1].pixels);
+});
+
+test('an abort ends generateBatch', async () => {
+  const model = await load(tinyBytes);
+  const controller = new AbortController();
+  const pictures = [{ seed: 1 }, { seed: 2 }];
+  const onStep = () => controller.abort();
+  await assert.rejects(model.generateBatch({ label: 0, steps: 3, pictures, signal: controller.signal, onStep }), { name: 'AbortError' });
+  assert.equal((await model.generateBatch({ label: 0, steps: 1, pictures })).length, 2);
+});
+
 test('leaving the loop of generateMany stops the work', async () => {
   const model = await load(tinyBytes);
   let steps = 0;

@@ -3,6 +3,7 @@
 import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
 import { RadioGroup } from './radios.mjs';
 import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES, SCALE, rollSeed, roundScale } from './settings.mjs';
+import { setText } from './text.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('./options.mjs').Option} Option */
@@ -130,8 +131,8 @@ export class Controls {
   #showScale() {
     const { guidanceScale } = this.#settings;
     const isRecommended = guidanceScale === roundScale(this.#model.info.recommended.guidanceScale);
-    element('scale-value').textContent = guidanceScale.toFixed(1);
-    element('weight').textContent = (guidanceScale - 1).toFixed(1).replace('-', '−');
+    setText(element('scale-value'), guidanceScale.toFixed(1));
+    setText(element('weight'), (guidanceScale - 1).toFixed(1).replace('-', '−'));
     element('scale').setAttribute('aria-valuetext', `${guidanceScale}${isRecommended ? ', recommended' : ''}`);
     element('recommended').dataset.active = String(isRecommended);
     element('track').style.setProperty('--value', String((guidanceScale - SCALE.min) / (SCALE.max - SCALE.min)));
@@ -231,10 +232,10 @@ export class Controls {
       const usable = applies(option, this.#settings);
       input.value = formatOption(option, this.#settings[option.name], this.#model.labels);
       input.disabled = !usable;
-      hint.textContent = usable ? '' : `needs ${option.needs}`;
+      setText(hint, usable ? '' : `needs ${option.needs}`);
     }
     const changed = OPTIONS.filter(({ name, initial }) => this.#settings[name] !== initial(this.#model)).length;
-    element('more-changed').textContent = changed ? `${changed} changed` : '';
+    setText(element('more-changed'), changed ? `${changed} changed` : '');
     element('reset').disabled = changed === 0;
   }
 }

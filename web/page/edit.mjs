@@ -163,7 +163,7 @@ export class Edit {
   /** Shows the results of what is on the easel under the page's settings, once the section is in sight. */
   draw({ draft = false } = {}) {
     if (!this.#model) return;
-    this.#showOptions();
+    if (!draft || this.#visible) this.#showOptions(); // nobody sees the moves of a slider further up
     if (!this.#visible) return;
     const { shape } = this.#easel.drawing;
     if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;

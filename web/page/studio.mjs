@@ -5,9 +5,12 @@
 // lacks any is begun, under the options wanted at that moment, so that options which have been replaced are never
 // computed.
 //
-// While a slider is dragged, a board draws drafts: one at a time per worker, and in fewer steps where all of them would
-// take longer than a few hundredths of a second. A draft under way may end when the value moves on: if each move of the
-// slider threw it away, a long drag would show nothing. It is replaced by a draft of the newest value.
+// While a slider is dragged, a board draws drafts: one run at a time per worker, of several pictures, which together take
+// less time than one after the other, and in fewer steps where all of them would take too long for several updates in a
+// second. A draft under way may end when the value moves on: if each move of the slider threw it away, a long drag would
+// show nothing. It is replaced by a draft of the newest value.
+
+import { mostInBatch } from '../batches.mjs';
 
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {import('../index.d.ts').Picture} Picture */
@@ -15,11 +18,11 @@
 /** @typedef {import('../index.d.ts').GenerateOptions} GenerateOptions */
 
 /**
- * @typedef {object} Run
+ * @typedef {object} Run one or several pictures that are made together
  * @property {AbortController} controller
  * @property {boolean} dragged begun while a value was being dragged
  * @property {boolean} draft in fewer steps than are wanted
- * @property {string} key
+ * @property {number} slots that still wait for their picture
  */
 
 /**
@@ -27,7 +30,7 @@
  * @property {'idle' | 'working' | 'done' | 'stopped' | 'failed'} state
  * @property {boolean} draft drafts are being drawn
  * @property {number} draftSteps
- * @property {number} progress 0 .. 1
+ * @property {number} progress 0 .. 1, of drafts 0: the next value begins anew
  * @property {number} finished pictures in full
  * @property {number} computed of them since the board was last shown; the others were there before
  * @property {number} milliseconds since the board was last shown
@@ -50,6 +53,11 @@ const DRAFT_RUNS = 1;
 const UPDATE_MILLISECONDS = 225;
 const DRAFT_MILLISECONDS = { min: 40, max: 80 };
 const DRAFT_STEPS = { min: 3, initial: 6 };
+/** How much the newest run says of the time that a step takes; the rest is from those before. */
+const NEWEST_SHARE = 0.3;
+
+/** What the pictures of a run may differ in. @param {Partial<GenerateOptions>} request */
+const ownOf = ({ label, seed, variationSeed }) => ({ label, seed, variationSeed });
 
 const identities = new WeakMap(); // buffer -> number
 
@@ -68,18 +76,22 @@ class Slot {
   /** @type {Partial<GenerateOptions> | null} */
   request = null;
   key = '';
+  kind = ''; // slots of the same kind can share a run
   /** @type {'nothing' | 'draft' | 'picture'} under the wanted request */
   has = 'nothing';
   begun = 0; // when it was last begun, counted in runs of the whole studio
   /** @type {Run | null} */
   run = null;
+  runKey = ''; // of the request that the run was begun with
   /** @type {Picture | null} finished in full under the wanted request */
   picture = null;
   steps = 0; // made by the run
 
+  /** The run ends with the last slot that leaves it. */
   abort() {
-    this.run?.controller.abort();
+    const { run } = this;
     this.run = null;
+    if (run && --run.slots === 0) run.controller.abort();
   }
 }
 
@@ -130,11 +142,12 @@ export class Board {
   }
 
   #want(slot, request, { draft, again, continues }) {
-    const key = keyOf(request);
+    const kind = keyOf({ ...request, ...ownOf({}) });
+    const key = kind + keyOf(ownOf(request));
     const same = slot.key === key && !again;
     if (!continues && slot.run && (!same || slot.run.draft)) slot.abort();
     if (same && slot.has !== 'draft') return;
-    Object.assign(slot, { request, key, has: 'nothing', picture: null });
+    Object.assign(slot, { request, key, kind, has: 'nothing', picture: null });
     if (!draft) slot.begun = 0;
   }
 
@@ -158,27 +171,31 @@ export class Board {
   }
 
   /**
-   * The picture to begin now: the one that has waited longest, so that all of them follow a slider that does not
-   * come to rest. Among equals the first one is first, then reading order.
-   * @returns {Slot | undefined}
+   * The pictures to begin now, in one run: those that have waited longest, so that all of them follow a slider that does
+   * not come to rest. Among equals the first one is first, then reading order.
+   * @param {number} most pictures of a run of drafts
+   * @returns {Slot[]} none if nothing is lacking
    */
-  next() {
-    if (!this.working) return undefined;
+  next(most) {
+    if (!this.working) return [];
     if (this.drafting && this.slots.every(({ has }) => has !== 'nothing')) this.drafting = false;
     const enough = this.drafting ? ['draft', 'picture'] : ['picture'];
-    const ordered = [this.slots[this.first], ...this.slots].filter((slot) => slot && !slot.run && !enough.includes(slot.has));
-    return ordered.sort((a, b) => a.begun - b.begun)[0];
+    const ordered = [...new Set([this.slots[this.first], ...this.slots])];
+    const lacking = ordered.filter((slot) => slot && !slot.run && !enough.includes(slot.has)).sort((a, b) => a.begun - b.begun);
+    // Pictures in full come one by one, and their steps are to be seen.
+    return lacking.filter(({ kind }) => kind === lacking[0].kind).slice(0, this.drafting ? most : 1);
   }
 
-  /** What the run of a slot needs beyond its request. */
-  viewsOf(slot, run) {
+  /** What a run of slots needs beyond their requests. */
+  viewsOf(slots, run) {
     const { onStep, state = false } = this.#callbacks;
-    slot.steps = 0;
+    for (const slot of slots) slot.steps = 0;
     if (run.dragged || !onStep) return {};
     return {
       preview: true,
       state,
-      onStep: (event) => {
+      onStep: ({ index, ...event }) => {
+        const slot = slots[index];
         if (slot.run !== run) return;
         slot.steps = event.step / event.steps;
         onStep(this.slots.indexOf(slot), event);
@@ -187,14 +204,18 @@ export class Board {
     };
   }
 
-  /** @param {Slot} slot @param {Run} run @param {Picture} picture */
-  complete(slot, run, picture) {
-    if (!run.draft) {
-      slot.picture = picture;
-      this.#computed++;
-    }
-    if (run.key === slot.key) slot.has = run.draft ? 'draft' : 'picture';
-    this.#callbacks.onPicture(this.slots.indexOf(slot), picture, run.draft);
+  /** @param {Slot[]} slots of a run @param {Run} run @param {Picture[]} pictures; those of slots that have left it are dropped */
+  complete(slots, run, pictures) {
+    slots.forEach((slot, index) => {
+      if (slot.run !== run) return;
+      slot.run = null;
+      if (!run.draft) {
+        slot.picture = pictures[index];
+        this.#computed++;
+      }
+      if (slot.runKey === slot.key) slot.has = run.draft ? 'draft' : 'picture';
+      this.#callbacks.onPicture(this.slots.indexOf(slot), pictures[index], run.draft);
+    });
     this.update();
   }
 
@@ -217,7 +238,7 @@ export class Board {
       state: this.#state,
       draft: this.drafting,
       draftSteps: this.#studio.draftSteps,
-      progress: shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
+      progress: this.drafting ? 0 : shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
       finished: this.slots.filter(({ has }) => has === 'picture').length,
       computed: this.#computed,
       milliseconds: performance.now() - this.#startedAt,
@@ -233,6 +254,7 @@ export class Studio {
   /** @type {Board[]} */
   #boards = [];
   #begun = 0;
+  #stepMilliseconds = 0; // of one picture in a run of drafts, on average; 0 before the first
   #warm = false; // the model has made a picture
   #calm = true; // the first board is still to be finished
 
@@ -255,6 +277,7 @@ export class Studio {
     this.#model = model;
     this.#workers = workers;
     this.draftSteps = DRAFT_STEPS.initial;
+    this.#stepMilliseconds = 0;
     this.#warm = false;
     this.#calm = true;
   }
@@ -273,8 +296,8 @@ export class Studio {
     if (!this.#model) return;
     for (;;) {
       const job = this.#next();
-      const running = this.#boards.reduce((sum, { slots }) => sum + slots.filter(({ run }) => run).length, 0);
-      if (!job || running >= this.#room()) return;
+      const running = new Set(this.#boards.flatMap(({ slots }) => slots.map(({ run }) => run).filter(Boolean)));
+      if (!job || running.size >= this.#room()) return;
       this.#start(...job);
     }
   }
@@ -291,41 +314,51 @@ export class Studio {
     return workers * (drafting ? DRAFT_RUNS : FULL_RUNS);
   }
 
-  /** @returns {[Board, Slot] | null} */
+  /** @returns {[Board, Slot[]] | null} */
   #next() {
     for (const board of this.#boards) {
-      const slot = board.next();
-      if (slot) return [board, slot];
+      const slots = board.next(this.#draftsInRun(board));
+      if (slots.length > 0) return [board, slots];
       if (board.working && board.drafting) return null; // drafts under way are not to share their workers
     }
     return null;
   }
 
-  async #start(board, slot) {
+  /** Of no more pictures than leave some for every worker: then none waits for the others. */
+  #draftsInRun({ slots }) {
+    if (this.#stepMilliseconds === 0) return 1;
+    return Math.min(Math.max(Math.floor(slots.length / this.#workers), 1), mostInBatch(this.#stepMilliseconds, 1));
+  }
+
+  /** @param {Board} board @param {Slot[]} slots of one kind */
+  async #start(board, slots) {
     const model = this.#model;
-    const { key, request } = slot;
+    const [{ request }] = slots;
     const steps = board.drafting ? Math.min(this.draftSteps, request.steps) : request.steps;
     /** @type {Run} */
-    const run = { controller: new AbortController(), dragged: board.drafting, draft: steps < request.steps, key };
-    slot.run = run;
-    slot.begun = ++this.#begun;
+    const run = { controller: new AbortController(), dragged: board.drafting, draft: steps < request.steps, slots: slots.length };
+    for (const slot of slots) Object.assign(slot, { run, runKey: slot.key, begun: ++this.#begun });
     const startedAt = performance.now();
     try {
-      const picture = await model.generate({ ...request, steps, signal: run.controller.signal, ...board.viewsOf(slot, run) });
-      if (slot.run !== run) return;
-      slot.run = null;
+      const pictures = await model.generateBatch({
+        ...request, steps, signal: run.controller.signal, ...board.viewsOf(slots, run),
+        pictures: slots.map((slot) => ownOf(slot.request)),
+      });
+      if (run.slots === 0) return;
       this.#warm = true;
-      if (run.dragged) this.#measure((performance.now() - startedAt) / steps, board.slots.length);
-      board.complete(slot, run, picture);
+      if (run.dragged) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length);
+      board.complete(slots, run, pictures);
     } catch (error) {
-      if (slot.run === run) board.fail(error);
+      if (run.slots > 0) board.fail(error);
     }
     this.fill();
   }
 
-  #measure(stepMilliseconds, pictures) {
+  /** @param {number} milliseconds that a step of one picture took @param {number} pictures of the board */
+  #measure(milliseconds, pictures) {
     const { min, max } = DRAFT_MILLISECONDS;
-    const milliseconds = Math.min(Math.max((UPDATE_MILLISECONDS * this.#workers) / pictures, min), max);
-    this.draftSteps = Math.max(Math.round(milliseconds / stepMilliseconds), DRAFT_STEPS.min);
+    this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
+    const each = Math.min(Math.max((UPDATE_MILLISECONDS * this.#workers) / pictures, min), max);
+    this.draftSteps = Math.max(Math.round(each / this.#stepMilliseconds), DRAFT_STEPS.min);
   }
 }

@@ -1,0 +1,147 @@
+// The page's studio without a page: what is asked of the model while a value is dragged, with a model that is made up.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Studio } from '../../web/page/studio.mjs';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+const STEPS = 10;
+const requests = (scale, count = 9) => Array.from({ length: count }, (_, index) => ({ label: 0, seed: index, guidanceScale: scale, steps: STEPS }));
+
+/** A studio with one board and a model whose runs end when the test says so. */
+function begin({ workers = 2, board: callbacks = {} } = {}) {
+  const runs = []; // those under way
+  const log = []; // all of them
+  const shown = []; // [index, scale, draft]
+  const reports = [];
+  const model = {
+    generateBatch({ pictures, signal, ...options }) {
+      return new Promise((resolve, reject) => {
+        const run = { pictures, options, seeds: pictures.map(({ seed }) => seed), reject };
+        const end = () => runs.splice(runs.indexOf(run), 1);
+        run.finish = async () => {
+          end();
+          resolve(pictures.map((picture) => ({ ...picture, scale: options.guidanceScale })));
+          await turn();
+        };
+        signal.addEventListener('abort', () => {
+          end();
+          run.aborted = true;
+          reject(signal.reason);
+        });
+        runs.push(run);
+        log.push(run);
+      });
+    },
+  };
+  const studio = new Studio();
+  const board = studio.addBoard({
+    onPicture: (index, picture, draft) => shown.push([index, picture.scale, draft]), onReport: (report) => reports.push(report), ...callbacks,
+  });
+  studio.setModel(model, workers);
+  return { studio, board, runs, log, shown, reports };
+}
+
+/** All pictures in full once, and then the first drafts, which show how long a step takes. */
+async function warmUp(made) {
+  made.board.show(requests(1));
+  while (made.runs.length > 0) await made.runs[0].finish();
+  assert.equal(made.board.state, 'done');
+  // Until then one worker was left idle for the page: it gets work with what is less important.
+  const other = made.studio.addBoard({ onPicture() {} });
+  other.show(requests(1, 1));
+  await made.runs[0].finish();
+  made.board.show(requests(2), { draft: true });
+  assert.deepEqual(made.runs.map(({ seeds }) => seeds), [[0], [1]], 'nothing is known of this device yet');
+  for (const run of [...made.runs]) await run.finish();
+  made.log.length = made.shown.length = 0;
+  made.log.push(...made.runs);
+}
+
+test('drafts: as many in a run as leave some for every worker, the newest value, those that wait longest first', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, log } = made;
+  assert.deepEqual(log.map(({ seeds }) => seeds), [[2, 3, 4, 5], [6, 7, 8]], 'under the value before');
+  const scales = [3, 4, 5, 6, 7, 8];
+  for (const scale of scales) {
+    board.show(requests(scale), { draft: true });
+    await runs[0].finish();
+    assert.equal(runs.length, 2);
+  }
+  const begun = log.slice(2);
+  assert.deepEqual(begun.map(({ options }) => options.guidanceScale), scales);
+  assert.ok(begun.every(({ seeds }) => seeds.length === 4));
+  // The two runs of four that are under way leave out one picture, which comes first in the next one.
+  assert.deepEqual(begun.slice(0, 4).map(({ seeds }) => seeds), [[0, 1, 2, 3], [4, 5, 6, 7], [8, 0, 1, 2], [3, 4, 5, 6]]);
+});
+
+test('a drag never begins a run anew because the value moved on, and shows what was under way', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, shown } = made;
+  const underWay = [...runs];
+  board.show(requests(3), { draft: true });
+  assert.deepEqual(runs, underWay);
+  await underWay[0].finish();
+  assert.deepEqual(shown.map(([index]) => index), underWay[0].seeds);
+  assert.ok(shown.every(([, scale]) => scale === 2));
+});
+
+test('pictures that differ in more than label and seeds do not share a run', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, log } = made;
+  const mixed = requests(3).map((request, index) => (index % 2 ? { ...request, rescale: 0.5 } : { ...request, label: index }));
+  board.show(mixed, { draft: true });
+  while (runs.length > 0) await runs[0].finish();
+  for (const { seeds, options, pictures } of log.slice(2)) {
+    assert.equal(new Set(seeds.map((seed) => seed % 2)).size, 1, `${seeds}`);
+    if (!options.rescale) assert.deepEqual(pictures.map(({ label }) => label), seeds);
+  }
+});
+
+test('a run ends when the last of its pictures is no longer wanted', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, shown } = made;
+  const [run] = runs.filter(({ seeds }) => seeds.includes(0) || seeds.includes(8));
+  const [kept] = [...run.seeds].sort((a, b) => a - b);
+  board.show(requests(2, kept + 1), { draft: true });
+  assert.equal(run.aborted, undefined);
+  await run.finish();
+  assert.deepEqual(shown.filter(([index]) => run.seeds.includes(index)).map(([index]) => index), [kept]);
+  board.clear();
+  assert.equal(runs.length, 0, 'all of them ended');
+});
+
+test('a failure of a run is told once and ends the others', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, reports } = made;
+  runs[0].reject(new Error('no'));
+  await turn();
+  assert.equal(board.state, 'failed');
+  assert.equal(reports.filter(({ state }) => state === 'failed').length, 1);
+  assert.ok(runs.filter(({ aborted }) => !aborted).length <= 1, 'but the one that failed');
+});
+
+test('a board of which nothing is wanted is done', () => {
+  const { board, runs } = begin();
+  board.show([]);
+  assert.equal(board.state, 'done');
+  assert.equal(runs.length, 0);
+});
+
+test('a device that is slow makes fewer steps, and runs of one', async () => {
+  const made = begin({ workers: 1 });
+  const { board, runs, studio } = made;
+  board.show(requests(1));
+  while (runs.length > 0) await runs[0].finish();
+  board.show(requests(2), { draft: true });
+  const steps = runs[0].options.steps;
+  await new Promise((resolve) => setTimeout(resolve, 60 * steps));
+  await runs[0].finish();
+  assert.equal(runs[0].seeds.length, 1);
+  assert.ok(runs[0].options.steps < steps, `${runs[0].options.steps} after ${steps}`);
+  assert.equal(studio.draftSteps, runs[0].options.steps);
+});
