@@ -102,10 +102,7 @@ def quantize(rows: np.ndarray, kind: GGMLQuantizationType, products: InputProduc
         scale, minimum, error = _search(blocks, importance, levels)
     if not np.isfinite(error).all():  # too large for float16: infinite in the file, which is for the caller to refuse
         return gguf.quants.quantize(blocks, kind).reshape(-1)
-    if products is None:
-        steps = _nearest(blocks, scale, minimum, levels)
-    else:
-        steps = _round_in_turn(rows, scale, minimum, levels, products)
+    steps = _round_in_turn(rows, scale, minimum, levels, products) if products else _nearest(blocks, scale, minimum, levels)
     return _pack(scale, minimum, steps, levels).reshape(-1)
 
 
@@ -152,15 +149,15 @@ def _search(blocks: np.ndarray, importance: np.ndarray, levels: _Levels) -> list
     starts = []
     for widening in _CANDIDATES:
         if levels.has_minimum:
-            scale = (high - low) / (levels.highest + widening)
-            starts.append((scale, low + (high - low - scale * levels.highest) / 2))
+            step = (high - low) / (levels.highest + widening)
+            starts.append((step, low + (high - low - step * levels.highest) / 2))
         else:  # the largest magnitude at either end of the levels, of which the lower reaches one further
             starts.extend((largest / (sign * (-levels.lowest + widening)), np.zeros_like(low)) for sign in (-1, 1))
     best = [np.zeros_like(low), np.zeros_like(low), np.full_like(low, np.inf)]
-    for scale, minimum in starts:
-        scale, minimum = _half(scale), _half(minimum)
+    for start in starts:
+        scale, minimum = (_half(part) for part in start)
+        steps = _nearest(blocks, scale, minimum, levels)
         for refits in range(_REFITS + 1):
-            steps = _nearest(blocks, scale, minimum, levels)
             if refits:
                 scale, minimum = _refit(blocks, importance, steps, levels)
                 steps = _nearest(blocks, scale, minimum, levels)
@@ -177,14 +174,14 @@ def _round_in_turn(rows: np.ndarray, scale: np.ndarray, minimum: np.ndarray, lev
     """Levels of GPTQ, for scales that are given, column after column."""
     order, factor = products.order, products.corrections
     scales, minima = (torch.from_numpy(np.repeat(part, BLOCK, axis=1)).reshape(rows.shape)[:, order] for part in (scale, minimum))
-    scales = torch.where(scales == 0, torch.ones(()), scales)  # a block of one value: level 0, or what is nearest to it
+    divisors = torch.where(scales == 0, torch.inf, scales)  # a block of one value: level 0
     left = torch.from_numpy(rows.astype(np.float32))[:, order]
     steps = torch.empty_like(left)
     for start in range(0, left.shape[1], _CHUNK):
         end = min(start + _CHUNK, left.shape[1])
         errors = torch.empty(len(left), end - start)
         for column in range(start, end):
-            step = ((left[:, column] - minima[:, column]) / scales[:, column]).round().clamp(levels.lowest, levels.highest)
+            step = ((left[:, column] - minima[:, column]) / divisors[:, column]).round().clamp(levels.lowest, levels.highest)
             error = (left[:, column] - scales[:, column] * step - minima[:, column]) / factor[column, column]
             left[:, column + 1 : end] -= error[:, None] * factor[column, column + 1 : end]
             steps[:, column], errors[:, column - start] = step, error
