@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reference
-from checkpoint import OBJECTIVES, SCHEDULES, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
-from model_file import SAMPLERS, TIME_GRIDS, TYPES, General, Recommendation, StoredTensor, write_model
+from calibration import Calibration, encode_calibrated, encode_within
+from checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
+from model_file import SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from quantisation import TYPES, needs_inputs
 
 
 def _positive(text: str) -> int:
@@ -52,6 +54,15 @@ def _interval(text: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _bytes(text: str) -> int:
+    """3200000, 3200k or 3.2M."""
+    factor = {"k": 10**3, "M": 10**6}.get(text[-1:], 1)
+    value = int(float(text if factor == 1 else text[:-1]) * factor)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return value
+
+
 def _class_names(text: str) -> tuple[str, ...]:
     """A comma-separated list, or a file with one name a line."""
     if Path(text).is_file():
@@ -63,7 +74,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors")
     parser.add_argument("output", type=Path, metavar="OUT.gguf")
-    parser.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
+    types = parser.add_mutually_exclusive_group()
+    types.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
+    types.add_argument("--bytes", type=_bytes, metavar="N|N.NM",
+                       help="most that the file may have (3.2M: 3,200,000): a type for each matrix, chosen by measuring what it does to the prediction")
+    parser.add_argument("--calibration-seed", type=int, default=0, metavar="SEED",
+                        help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto",
                         help="which ones, if the checkpoint holds several (default: the moving average if there is one)")
 
@@ -155,6 +171,17 @@ def update_manifest(manifest: Path, model: Path, general: General) -> None:
     os.replace(partial, manifest)
 
 
+def encode_as_asked(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, description: Description, general: General, recommended: Recommendation
+) -> dict[str, Encoded]:
+    if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
+        return encode_all(checkpoint.weights, arguments.type)
+    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed)
+    if arguments.bytes is None:
+        return encode_calibrated(calibration, arguments.type)
+    return encode_within(calibration, description, general, recommended, arguments.bytes)
+
+
 def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
@@ -179,7 +206,8 @@ def export(arguments: argparse.Namespace) -> None:
         source_url=arguments.source_url,
     )
     print_description(description, checkpoint.place)
-    stored = write_model(arguments.output, description, checkpoint.weights, arguments.type, general, recommended)
+    encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)
+    stored = write_model(arguments.output, description, checkpoint.weights, encoded, general, recommended)
     print_table(stored)
     if arguments.manifest:
         update_manifest(arguments.manifest, arguments.output, general)

@@ -13,18 +13,21 @@ import reference
 import torch
 from checkpoint import CheckpointError, Description, Options
 from gguf import GGMLQuantizationType, GGUFValueType
+from quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
 
 ARCHITECTURE = "pocket-diffusion"
 FORMAT_VERSION = 1
 MAX_NAME_BYTES = 63
 MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
-BLOCK = 32  # values in a Q8_0 block
-TYPES = {
-    "f32": GGMLQuantizationType.F32,
-    "f16": GGMLQuantizationType.F16,
-    "q8_0": GGMLQuantizationType.Q8_0,
+FILE_TYPES = {  # general.file_type: what most of the weights are
+    GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
+    GGMLQuantizationType.F16: gguf.LlamaFileType.MOSTLY_F16,
+    GGMLQuantizationType.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0,
+    GGMLQuantizationType.Q5_1: gguf.LlamaFileType.MOSTLY_Q5_1,
+    GGMLQuantizationType.Q5_0: gguf.LlamaFileType.MOSTLY_Q5_0,
+    GGMLQuantizationType.Q4_1: gguf.LlamaFileType.MOSTLY_Q4_1,
+    GGMLQuantizationType.Q4_0: gguf.LlamaFileType.MOSTLY_Q4_0,
 }
-FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7}  # general.file_type
 
 
 # ---- layout -----------------------------------------------------------------
@@ -50,17 +53,14 @@ def from_rows(name: str, rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Te
     return rows.reshape(shape)
 
 
-def to_stored(name: str, rows: torch.Tensor, wanted: str) -> tuple[torch.Tensor, GGMLQuantizationType]:
-    """Shape and type in the file. Vectors stay F32. A matrix whose rows are no multiple of a block becomes one row of all
-    its values to be Q8_0, or F16 if that is no multiple either. F16 is also a stem with such rows: it is small, and all else builds on it.
+def possible_type(name: str, rows: torch.Tensor, wanted: str) -> str:
+    """The type that a tensor gets where `wanted` is asked for all. Vectors stay F32. A matrix that has no whole blocks
+    becomes F16 instead, and so does a stem whose rows have none: it is small, and all else builds on it.
     """
     if rows.ndim == 1:
-        return rows, GGMLQuantizationType.F32
-    if wanted != "q8_0" or rows.shape[-1] % BLOCK == 0:
-        return rows, TYPES[wanted]
-    if rows.numel() % BLOCK or name == STEM:
-        return rows, GGMLQuantizationType.F16
-    return rows.reshape(-1), TYPES[wanted]
+        return "f32"
+    ragged = rows.shape[-1] % BLOCK != 0 if name == STEM else rows.numel() % BLOCK != 0
+    return "f16" if is_blocks(TYPES[wanted]) and ragged else wanted
 
 
 def layer_kind(name: str, shape: tuple[int, ...]) -> str:
@@ -123,17 +123,44 @@ class StoredTensor:
     largest_error: float
 
 
-def _encode(name: str, rows: torch.Tensor, wanted: GGMLQuantizationType) -> np.ndarray:
-    values = rows.contiguous().numpy()
+@dataclass(frozen=True)
+class Encoded:
+    """A tensor as it lies in the file."""
+
+    kind: GGMLQuantizationType
+    data: np.ndarray  # bytes of blocks, or numbers, in rows or as one row
+
+    def values(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """As readers see them, in PyTorch's shape."""
+        decoded = gguf.quants.dequantize(self.data, self.kind).astype(np.float32)
+        return from_rows(name, torch.from_numpy(decoded), shape)
+
+
+def encode(name: str, tensor: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
+    """`products`: see `quantize`. A matrix whose rows are not of whole blocks becomes one row of all its values."""
+    kind = TYPES[wanted]
+    rows = to_rows(name, tensor).contiguous().numpy()
     with np.errstate(over="ignore"):
-        data = gguf.quants.quantize(values, wanted)
-    decoded = gguf.quants.dequantize(data, wanted)
-    if not np.isfinite(decoded).all():
-        raise CheckpointError(f"{name!r} does not fit into {wanted.name}: values up to {np.abs(values).max():g}; use --type f32")
-    return data
+        data = quantize(rows, kind, products)
+    if not np.isfinite(gguf.quants.dequantize(data, kind)).all():
+        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(rows).max():g}; use --type f32")
+    whole = not is_blocks(kind) or rows.shape[-1] % BLOCK == 0
+    return Encoded(kind, data.reshape(*rows.shape[:-1], -1) if whole else data)
 
 
-def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, wanted: str) -> None:
+def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, Encoded]:
+    """Every matrix as the same type, where that is possible."""
+    return {name: encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted)) for name, tensor in weights.items()}
+
+
+def _file_type(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
+    values: dict[GGMLQuantizationType, int] = {}
+    for name, each in encoded.items():
+        values[each.kind] = values.get(each.kind, 0) + weights[name].numel()
+    return FILE_TYPES[max(values, key=values.__getitem__)]
+
+
+def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, file_type: int) -> None:
     def add(key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
         writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
 
@@ -147,7 +174,7 @@ def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: Ge
     ):
         if text:
             writer.add_string(f"general.{key}", text)
-    writer.add_file_type(FILE_TYPES[wanted])
+    writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
     add("format_version", FORMAT_VERSION, kinds.UINT32)
@@ -183,20 +210,19 @@ def write_model(
     path: Path,
     description: Description,
     weights: Mapping[str, torch.Tensor],
-    wanted: str,
+    encoded: Mapping[str, Encoded],
     general: General,
     recommended: Recommendation,
 ) -> list[StoredTensor]:
     """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
     writer = gguf.GGUFWriter(None, ARCHITECTURE)
-    _add_metadata(writer, description, general, recommended, wanted)
+    _add_metadata(writer, description, general, recommended, _file_type(encoded, weights))
     stored = []
     for name, tensor in weights.items():
         if len(name.encode()) > MAX_NAME_BYTES:
             raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
-        rows, kind = to_stored(name, to_rows(name, tensor), wanted)
-        data = _encode(name, rows, kind)
-        error = gguf.quants.dequantize(data, kind).astype(np.float64) - rows.numpy()
+        kind, data = encoded[name].kind, encoded[name].data
+        error = (encoded[name].values(name, tuple(tensor.shape)) - tensor).double()
         stored.append(
             StoredTensor(
                 name=name,
@@ -204,9 +230,9 @@ def write_model(
                 type=kind.name,
                 values=tensor.numel(),
                 bytes=data.nbytes,
-                squares=float(np.square(rows.numpy(), dtype=np.float64).sum()),
-                squared_error=float(np.square(error).sum()),
-                largest_error=float(np.abs(error).max()),
+                squares=float(tensor.double().square().sum()),
+                squared_error=float(error.square().sum()),
+                largest_error=float(error.abs().max()),
             )
         )
         writer.add_tensor(name, data, raw_dtype=kind)

@@ -23,9 +23,12 @@ from model_file import ModelFile, read_model
 from reference import Generation
 
 SCHEDULE_TOLERANCE = 1e-12  # of abar, relative
-# Of a tensor in the file against the checkpoint's, relative RMS. A Q8_0 block holds 32 values to within
-# +-1/254 of its largest: even a block with a single large value stays below sqrt(32) / 127 / sqrt(12) = 1.3 %.
-WEIGHT_TOLERANCES = {"F32": 0.0, "F16": 1e-3, "Q8_0": 2e-2}
+# Of a tensor in the file against the checkpoint's, relative RMS. A block has steps of 1/n of its largest magnitude: n = 127
+# for Q8_0; 8 and 16 for Q4_0 and Q5_0, whose levels reach from -n to n - 1; 15 and 31 from the smallest to the largest value
+# for Q4_1 and Q5_1. Rounded evenly within a step, even a block with a single large value (for the last two, one at either
+# end) stays below sqrt(32 / 12) / n. Once more as much is allowed for what the exporter makes good in other columns.
+_STEPS = {"Q8_0": 127, "Q5_1": 31 / 2**0.5, "Q5_0": 16, "Q4_1": 15 / 2**0.5, "Q4_0": 8}
+WEIGHT_TOLERANCES = {"F32": 0.0, "F16": 1e-3} | {type_: 2 * (32 / 12) ** 0.5 / steps for type_, steps in _STEPS.items()}
 FORWARD_TOLERANCE = 1e-4  # of a prediction, relative to its largest magnitude
 STATE_TOLERANCE = 1e-3  # of x_t, absolute
 # Some runs come close to a parting of the ways, where the process multiplies every rounding error step by step, the

@@ -291,25 +291,16 @@ static pd_status read_encoding(reader *r, pd_gguf_tensor *tensor, uint64_t eleme
 {
     uint32_t type;
     PD_TRY(read_u32(r, "tensor type", &type));
-    uint64_t blocks = elements, block_bytes;
-    switch (type) {
-    case PD_GGUF_TENSOR_F32: block_bytes = 4; break;
-    case PD_GGUF_TENSOR_F16: block_bytes = 2; break;
-    case PD_GGUF_TENSOR_Q8_0:
-        if (tensor->shape[0] % PD_Q8_0_VALUES)
-            return pd_fail(r->error, PD_DIMS, r->position - 4,
-                           "tensor %q: rows of %u elements cannot be Q8_0, which needs a multiple of %u", &tensor->name,
-                           tensor->shape[0], (uint64_t)PD_Q8_0_VALUES);
-        blocks = elements / PD_Q8_0_VALUES;
-        block_bytes = PD_Q8_0_BYTES;
-        break;
-    default:
-        return pd_fail(r->error, PD_TYPE, r->position - 4,
-                       "tensor %q has type %u, supported are 0 (F32), 1 (F16) and 8 (Q8_0)", &tensor->name,
-                       (uint64_t)type);
-    }
-    tensor->type = (pd_gguf_tensor_type)type;
-    if (!pd_checked_multiply(blocks, block_bytes, &tensor->bytes))
+    const pd_gguf_tensor_format *format = pd_gguf_tensor_format_of(type);
+    if (!format)
+        return pd_fail(r->error, PD_TYPE, r->position - 4, "tensor %q has type %u, supported are %s", &tensor->name,
+                       (uint64_t)type, pd_gguf_tensor_formats_supported);
+    if (tensor->shape[0] % format->block_values)
+        return pd_fail(r->error, PD_DIMS, r->position - 4,
+                       "tensor %q: rows of %u elements cannot be %s, which needs a multiple of %u", &tensor->name,
+                       tensor->shape[0], format->name, (uint64_t)format->block_values);
+    tensor->type = format->type;
+    if (!pd_checked_multiply(elements / format->block_values, format->block_bytes, &tensor->bytes))
         return pd_fail(r->error, PD_OVERFLOW, r->position - 4, "tensor %q: the size of %u elements overflows 64 bits",
                        &tensor->name, elements);
     return PD_OK;

@@ -15,6 +15,10 @@ typedef enum pd_gguf_value_type {
 typedef enum pd_gguf_tensor_type {
     PD_GGUF_TENSOR_F32 = 0,
     PD_GGUF_TENSOR_F16 = 1,
+    PD_GGUF_TENSOR_Q4_0 = 2,
+    PD_GGUF_TENSOR_Q4_1 = 3,
+    PD_GGUF_TENSOR_Q5_0 = 6,
+    PD_GGUF_TENSOR_Q5_1 = 7,
     PD_GGUF_TENSOR_Q8_0 = 8
 } pd_gguf_tensor_type;
 
@@ -83,11 +87,11 @@ static inline uint64_t pd_gguf_elements(const pd_gguf_tensor *tensor)
 {
     return tensor->shape[0] * tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
 }
-/* PD_NONFINITE, naming the tensor and the element, if a value (of Q8_0, a
- * block's scale) is NaN or infinite. */
+/* PD_NONFINITE, naming the tensor and the element, if a value (of a type in
+ * blocks, a block's scale or minimum) is NaN or infinite. */
 pd_status pd_gguf_check_finite(const pd_gguf_tensor *tensor, pd_error *error);
 /* `count` values of the tensor, from linear element `first`, as float32. For
- * Q8_0 both must be multiples of 32. */
+ * types in blocks both must be multiples of a block's values, 32. */
 void pd_gguf_dequantize(const pd_gguf_tensor *tensor, uint64_t first, uint64_t count, float *values);
 
 #endif

@@ -51,7 +51,22 @@ typedef struct pd_gguf_value_format {
 
 extern const pd_gguf_value_format pd_gguf_value_types[PD_GGUF_VALUE_TYPE_COUNT];
 
-enum { PD_Q8_0_VALUES = 32, PD_Q8_0_BYTES = 34 }; /* of one block: a float16 scale, then 32 int8 */
+/* How a type stores values: in blocks, of which F32 and F16 have one value each.
+ * A block begins with the floats that can be other than finite. */
+typedef struct pd_gguf_tensor_format {
+    pd_gguf_tensor_type type;
+    const char *name;
+    uint32_t block_values, block_bytes;
+    uint32_t float_bytes;        /* 4 or 2: float32 or float16 */
+    uint32_t float_count;        /* at the beginning of a block */
+    const char *float_names[2];  /* as an error line calls them, before the number of the block */
+    void (*dequantize)(const uint8_t *restrict data, size_t blocks, float *restrict values);
+} pd_gguf_tensor_format;
+
+/* NULL: not supported. */
+const pd_gguf_tensor_format *pd_gguf_tensor_format_of(uint32_t type);
+/* All of them, for error lines. */
+extern const char pd_gguf_tensor_formats_supported[];
 
 /* ---- names: sorted for look-up, so that hostile tables cost n log n ------------- */
 

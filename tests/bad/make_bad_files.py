@@ -31,6 +31,7 @@ TABLE = Path(__file__).parent / "table.txt"
 FILE_CAP = 256 << 20
 ANY = -1  # offset
 SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+BLOCK_TYPES = {"q4_0": (2, 18, 1), "q4_1": (3, 20, 2), "q5_0": (6, 22, 1), "q5_1": (7, 24, 2), "q8_0": (8, 34, 1)}  # number, bytes, floats
 BOOL, STRING, ARRAY, U32, U64, I32, F32, F64 = 7, 8, 9, 4, 10, 5, 6, 12
 
 
@@ -333,9 +334,10 @@ def tensors() -> None:
     bad("dimension.2^63", "DIMS", matrix.shape_at, (matrix.shape_at, 8, u64(2**63)))
     for name, sides in {"wraps-to-0": (2**32, 2**32), "wraps-to-negative": (2**32, 2**31), "wraps-to-8": (2**61 + 1, 8)}.items():
         bad(f"dimensions.product.{name}", "DIMS", matrix.shape_at + 8, (matrix.shape_at, 16, u64(sides[0]) + u64(sides[1])))
-    for kind in (2, 3, 4, 5, 6, 7, 9, 14, 30, 2**32 - 1):
+    for kind in (4, 5, 9, 10, 14, 30, 2**32 - 1):
         bad(f"type.{kind}", "TYPE", matrix.type_at, (matrix.type_at, 4, u32(kind)))
-    bad("type.row-not-of-blocks", "DIMS", matrix.type_at, (matrix.type_at, 4, u32(8)))
+    for name, (kind, _, _) in BLOCK_TYPES.items():
+        bad(f"type.{name}.row-not-of-blocks", "DIMS", matrix.type_at, (matrix.type_at, 4, u32(kind)))
     bad("size.wraps", "OVERFLOW", first.type_at, (first.shape_at, 8, u64(2**62)))
     bad("size.padding-wraps", "OVERFLOW", first.offset_at, (first.shape_at, 8, u64(2**62 - 1)))
     second = LAYOUT.rows[names[1]]
@@ -373,15 +375,18 @@ def data() -> None:
     ):  # fmt: skip
         at = LAYOUT.data + row.offset + len(spoilt)
         bad(f"weights.{name}", "NONFINITE", at, (at, len(spoilt), spoilt))
-    # rows of 128, so of whole blocks: as Q8_0 it takes less room, and the tensors behind it move up
-    name, row = next((name, row) for name, row in LAYOUT.rows.items() if row.type == 1 and row.shape[0] % 32 == 0)
+    # rows of 128, so of whole blocks, which take less room: the tensors behind move up
+    row = next(row for row in LAYOUT.rows.values() if row.type == 1 and row.shape[0] % 32 == 0)
     elements = row.shape[0] * row.shape[1]
-    old, new = -(-elements * 2 // 32) * 32, -(-(elements // 32 * 34) // 32) * 32
-    edits = [(row.type_at, 4, u32(8))]
-    edits += [(other.offset_at, 8, u64(other.offset - old + new)) for other in LAYOUT.rows.values() if other.offset > row.offset]
-    at = LAYOUT.data + row.offset
-    blocks = bytes(34) + struct.pack("<H", 0x7C00) + bytes(elements // 32 * 34 - 36)
-    bad("weights.q8_0.scale", "NONFINITE", at + 34, *edits, (at, old, blocks + bytes(new - len(blocks))))
+    at, old = LAYOUT.data + row.offset, -(-elements * 2 // 32) * 32
+    for name, (kind, block, floats) in BLOCK_TYPES.items():
+        new = -(-(elements // 32 * block) // 32) * 32
+        edits = [(row.type_at, 4, u32(kind))]
+        edits += [(other.offset_at, 8, u64(other.offset - old + new)) for other in LAYOUT.rows.values() if other.offset > row.offset]
+        for place, part in enumerate(("scale", "minimum")[:floats]):
+            blocks = bytearray(new)
+            blocks[block + 2 * place : block + 2 * place + 2] = struct.pack("<H", 0x7C00)
+            bad(f"weights.{name}.{part}", "NONFINITE", at + block + 2 * place, *edits, (at, old, bytes(blocks)))
     bad("padding.header", "PADDING", LAYOUT.table_end, (LAYOUT.table_end, 1, b"\1"))
     ragged = next(row for row in LAYOUT.rows.values() if row.type == 0 and row.shape[0] * 4 % 32)
     at = LAYOUT.data + ragged.offset + ragged.shape[0] * 4

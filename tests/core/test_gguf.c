@@ -7,6 +7,7 @@
 #include "counting_allocator.h"
 #include "gguf.h"
 #include "gguf_builder.h"
+#include "golden.h"
 
 #include <string.h>
 
@@ -154,6 +155,31 @@ static void expect(const char *what, recipe r, pd_status expected, long offset)
         __VA_ARGS__;                                        \
         expect(#__VA_ARGS__, r, expected, (long)(offset));  \
     } while (0)
+
+/* The types in blocks of 32 values, as ggml defines them. */
+typedef struct block_type {
+    pd_gguf_tensor_type type;
+    const char *name;
+    uint32_t bytes;   /* of a block */
+    uint32_t halves;  /* float16 numbers that it begins with: scale, minimum */
+    double tolerance; /* of a value of the fixture, whose magnitudes are up to 50/101: see there */
+} block_type;
+
+static const block_type block_types[] = {
+    {PD_GGUF_TENSOR_Q4_0, "Q4_0", 2 + 16, 1, 1.0 / 8},
+    {PD_GGUF_TENSOR_Q4_1, "Q4_1", 2 + 2 + 16, 2, 1.0 / 15},
+    {PD_GGUF_TENSOR_Q5_0, "Q5_0", 2 + 4 + 16, 1, 1.0 / 16},
+    {PD_GGUF_TENSOR_Q5_1, "Q5_1", 2 + 2 + 4 + 16, 2, 1.0 / 31},
+    {PD_GGUF_TENSOR_Q8_0, "Q8_0", 2 + 32, 1, 0.5 / 127},
+};
+enum { BLOCK_TYPES = sizeof block_types / sizeof block_types[0] };
+
+static const block_type *block_type_of(pd_gguf_tensor_type type)
+{
+    for (size_t i = 0; i < BLOCK_TYPES; i++)
+        if (block_types[i].type == type) return &block_types[i];
+    return NULL;
+}
 
 /* ---- what is refused -------------------------------------------------------------- */
 
@@ -339,15 +365,35 @@ static void test_table(void)
     EXPECT_CHANGED(PD_DIMS, -1, r.tensors[0] = ((tensor_recipe){"first", 5, 4, {3, 2, 0x5555555555555555u, 3}, 0, 0}));
     EXPECT_CHANGED(PD_OK, -1, r.tensors[0] = ((tensor_recipe){"first", 5, 4, {1, 3, 1, 2}, 0, 0}));
 
-    /* types: all of ggml's numbers but the three, and some beyond */
-    for (uint32_t type = 0; type < 64; type++)
-        if (type != 0 && type != 1 && type != 8) EXPECT_CHANGED(PD_TYPE, AT_TYPE, r.tensors[0].type = type);
+    /* types: all of ggml's numbers but the supported ones, and some beyond */
+    for (uint32_t type = 0; type < 64; type++) {
+        bool supported = type <= 1;
+        for (size_t i = 0; i < BLOCK_TYPES; i++) supported |= type == block_types[i].type;
+        if (!supported) EXPECT_CHANGED(PD_TYPE, AT_TYPE, r.tensors[0].type = type);
+    }
     EXPECT_CHANGED(PD_TYPE, AT_TYPE, r.tensors[0].type = UINT32_MAX);
     EXPECT_CHANGED(PD_TYPE, AT_TYPE, r.tensors[0].type = 0x10000);
-    EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(3, 32); r.tensors[0].type = 8);
-    EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(16, 2); r.tensors[0].type = 8);
-    EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(33, 32); r.tensors[0].type = 8);
-    EXPECT_CHANGED(PD_OK, -1, SHAPE(32, 1); r.tensors[0].type = 8; r.tensors[1].offset = 64; r.data_bytes = 64 + 96);
+    for (size_t i = 0; i < BLOCK_TYPES; i++) {
+        const uint32_t type = block_types[i].type, bytes = block_types[i].bytes;
+        EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(3, 32); r.tensors[0].type = type);
+        EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(16, 2); r.tensors[0].type = type);
+        EXPECT_CHANGED(PD_DIMS, AT_TYPE, SHAPE(33, 32); r.tensors[0].type = type);
+        /* 17 blocks fill no multiple of 32 bytes, whatever their size */
+        const uint32_t padded = (17 * bytes + 31) / 32 * 32;
+        EXPECT_CHANGED(PD_OK, -1, SHAPE(32, 17); r.tensors[0].type = type; r.tensors[1].offset = padded; r.data_bytes = padded + 96);
+        EXPECT_CHANGED(PD_OFFSET, -1, SHAPE(32, 17); r.tensors[0].type = type; r.tensors[1].offset = padded + 32; r.data_bytes = padded + 128);
+        EXPECT_CHANGED(PD_OFFSET, -1, SHAPE(32, 17); r.tensors[0].type = type; r.tensors[1].offset = padded - 32; r.data_bytes = padded + 64);
+        /* the file ends within the blocks: 2^56 of them, and more bytes than memory has */
+        EXPECT_CHANGED(PD_TOO_BIG, -1, SHAPE((uint64_t)1 << 61, 1); r.tensors[0].type = type; r.tensors[1].offset = ((uint64_t)1 << 56) * bytes);
+    }
+    recipe other = sound();
+    other.tensors[0].type = 14;
+    gguf_builder file = bake(&other);
+    pd_error error;
+    CHECK(open_copy(file.bytes, file.size, &error) == PD_TYPE);
+    CHECK(strcmp(error.message, "tensor \"first\" has type 14, supported are 0 (F32), 1 (F16), 2 (Q4_0), 3 (Q4_1), 6 (Q5_0), "
+                                "7 (Q5_1) and 8 (Q8_0)") == 0);
+    build_free(&file);
 
     /* sizes */
     EXPECT_CHANGED(PD_OVERFLOW, AT_TYPE, SHAPE((uint64_t)1 << 62, 1));
@@ -667,7 +713,8 @@ static void check_fixture_tensor(const pd_gguf *gguf, const char *name, pd_gguf_
         count *= shape[i];
     }
     CHECK(t->data_offset % 64 == 0 && t->data == gguf->bytes + t->data_offset);
-    CHECK(t->bytes == (type == PD_GGUF_TENSOR_F32 ? 4 * count : type == PD_GGUF_TENSOR_F16 ? 2 * count : count / 32 * 34));
+    const block_type *blocks = block_type_of(type);
+    CHECK(t->bytes == (blocks ? count / 32 * blocks->bytes : type == PD_GGUF_TENSOR_F16 ? 2 * count : 4 * count));
     float values[512];
     CHECK(count <= 512 && pd_gguf_check_finite(t, NULL) == PD_OK);
     pd_gguf_dequantize(t, 0, count, values);
@@ -675,12 +722,13 @@ static void check_fixture_tensor(const pd_gguf *gguf, const char *name, pd_gguf_
         const double expected = fixture_formula(i);
         if (type == PD_GGUF_TENSOR_F32) CHECK(values[i] == (float)expected);
         else if (type == PD_GGUF_TENSOR_F16) CHECK_NEAR(values[i], expected, fabs(expected) / 2048);
-        /* half a step of at most 50/101/127, and the rounding of the scale to float16 */
-        else CHECK_NEAR(values[i], expected, 50.0 / 101 / 127 / 2 + 50.0 / 101 / 2048);
+        /* half a step of a block from -50/101 to 50/101; a whole one where the levels are -8 .. 7 or -16 .. 15, and
+         * the largest is missing; and the rounding of scale and minimum to float16 */
+        else CHECK_NEAR(values[i], expected, 50.0 / 101 * (blocks->tolerance + (double)(blocks->halves + 1) / 2048));
     }
     /* parts of a tensor, also one value past 32 */
     float part[32];
-    const uint64_t step = type == PD_GGUF_TENSOR_Q8_0 ? 32 : 1;
+    const uint64_t step = blocks ? 32 : 1;
     for (uint64_t first = 0; first + step <= count; first += step) {
         pd_gguf_dequantize(t, first, step, part);
         CHECK(memcmp(part, values + first, (size_t)step * sizeof *part) == 0);
@@ -701,13 +749,17 @@ static void test_fixture(void)
     }
     check_fixture_values(&gguf);
     check_fixture_refusals(&gguf);
-    CHECK(gguf.tensor_count == 6 && equals(gguf.tensors[5].name, "q8_0.vector"));
+    CHECK(gguf.tensor_count == 10 && equals(gguf.tensors[5].name, "q8_0.vector"));
     check_fixture_tensor(&gguf, "f32.vector", PD_GGUF_TENSOR_F32, 1, (uint64_t[]){5, 1, 1, 1});
     check_fixture_tensor(&gguf, "f32.block", PD_GGUF_TENSOR_F32, 4, (uint64_t[]){5, 4, 3, 2});
     check_fixture_tensor(&gguf, "f16.vector", PD_GGUF_TENSOR_F16, 1, (uint64_t[]){7, 1, 1, 1});
     check_fixture_tensor(&gguf, "f16.rows", PD_GGUF_TENSOR_F16, 2, (uint64_t[]){33, 3, 1, 1});
     check_fixture_tensor(&gguf, "q8_0.rows", PD_GGUF_TENSOR_Q8_0, 2, (uint64_t[]){96, 4, 1, 1});
     check_fixture_tensor(&gguf, "q8_0.vector", PD_GGUF_TENSOR_Q8_0, 1, (uint64_t[]){32, 1, 1, 1});
+    check_fixture_tensor(&gguf, "q4_0.rows", PD_GGUF_TENSOR_Q4_0, 2, (uint64_t[]){64, 2, 1, 1});
+    check_fixture_tensor(&gguf, "q4_1.rows", PD_GGUF_TENSOR_Q4_1, 2, (uint64_t[]){64, 2, 1, 1});
+    check_fixture_tensor(&gguf, "q5_0.rows", PD_GGUF_TENSOR_Q5_0, 2, (uint64_t[]){64, 2, 1, 1});
+    check_fixture_tensor(&gguf, "q5_1.rows", PD_GGUF_TENSOR_Q5_1, 2, (uint64_t[]){64, 2, 1, 1});
     CHECK(!pd_gguf_find_tensor(&gguf, "f32"));
     pd_gguf_close(&gguf);
 
@@ -806,17 +858,63 @@ static void test_q8_0(void)
         const int byte = (i + 112) % 256, quantum = byte < 128 ? byte : byte - 256;
         CHECK((double)values[i] == half_value(scales[i / 32]) * quantum); /* 11 + 8 bits: exact in float */
     }
+}
+
+/* Scale and minimum of any block of any type; every block before and behind stays sound. */
+static void check_block_finite(const block_type *blocks)
+{
+    enum { BLOCKS = 8 };
     static const uint16_t others[] = {0x7c00, 0xfc00, 0x7e00, 0xffff};
+    static const char *const parts[] = {"scale", "minimum"};
     for (size_t k = 0; k < 4; k++)
-        for (uint64_t block = 0; block < BLOCKS; block++) {
-            pd_error error;
-            for (size_t all = 0; all < BLOCKS; all++) memcpy(data + 34 * all, &scales[all], 2);
-            memcpy(data + 34 * block, &others[k], 2);
-            CHECK(pd_gguf_check_finite(&t, &error) == PD_NONFINITE && error.offset == 1000 + 34 * block);
-            CHECK(strstr(error.message, k < 2 ? "infinite" : "NaN"));
-            const pd_gguf_tensor before = part_of(&t, 0, block, 32, 34), after = part_of(&t, block + 1, BLOCKS - 1 - block, 32, 34);
-            CHECK(pd_gguf_check_finite(&before, NULL) == PD_OK && pd_gguf_check_finite(&after, NULL) == PD_OK);
-        }
+        for (uint64_t block = 0; block < BLOCKS; block++)
+            for (uint32_t half = 0; half < blocks->halves; half++) {
+                uint8_t data[BLOCKS * 34];
+                memset(data, 0xff, sizeof data); /* levels are never not finite */
+                for (size_t all = 0; all < BLOCKS; all++) memset(data + all * blocks->bytes, 0x7b, 2 * blocks->halves);
+                const pd_gguf_tensor t = tensor_of(blocks->type, BLOCKS * 32, data, BLOCKS * blocks->bytes);
+                CHECK(pd_gguf_check_finite(&t, NULL) == PD_OK);
+                const uint64_t at = block * blocks->bytes + 2 * half;
+                memcpy(data + at, &others[k], 2);
+                pd_error error;
+                char expected[128];
+                snprintf(expected, sizeof expected, "tensor \"weights\": the %s of block %d is %s", parts[half], (int)block,
+                         k < 2 ? "infinite" : "NaN");
+                CHECK(pd_gguf_check_finite(&t, &error) == PD_NONFINITE && error.offset == 1000 + at);
+                CHECK(strcmp(error.message, expected) == 0);
+                const pd_gguf_tensor before = part_of(&t, 0, block, 32, blocks->bytes);
+                const pd_gguf_tensor after = part_of(&t, block + 1, BLOCKS - 1 - block, 32, blocks->bytes);
+                CHECK(pd_gguf_check_finite(&before, NULL) == PD_OK && pd_gguf_check_finite(&after, NULL) == PD_OK);
+            }
+}
+
+/* Bit for bit what PyPI `gguf` makes of random blocks (tests/golden). */
+static void check_block_values(const golden *fixture, const block_type *blocks)
+{
+    char name[32];
+    size_t bytes, count;
+    snprintf(name, sizeof name, "%s.blocks", blocks->name);
+    const uint8_t *data = GOLDEN_U8(fixture, name, &bytes);
+    snprintf(name, sizeof name, "%s.values", blocks->name);
+    const float *expected = GOLDEN_F32(fixture, name, &count);
+    CHECK(count >= 512 && bytes == count / 32 * blocks->bytes);
+    const pd_gguf_tensor t = tensor_of(blocks->type, count, data, bytes);
+    CHECK(pd_gguf_check_finite(&t, NULL) == PD_OK);
+    float *values = malloc(count * sizeof *values);
+    if (!values) abort();
+    pd_gguf_dequantize(&t, 0, count, values);
+    CHECK(memcmp(values, expected, count * sizeof *values) == 0);
+    free(values);
+}
+
+static void test_block_types(void)
+{
+    golden fixture = golden_open("quantised");
+    for (size_t i = 0; i < BLOCK_TYPES; i++) {
+        check_block_finite(&block_types[i]);
+        check_block_values(&fixture, &block_types[i]);
+    }
+    golden_close(&fixture);
 }
 
 /* NaN and infinity in metadata are structure no less than 1 is; the getter refuses them. */
@@ -866,6 +964,7 @@ int main(void)
     test_f16();
     test_f32();
     test_q8_0();
+    test_block_types();
     test_nonfinite_metadata();
     return check_result();
 }

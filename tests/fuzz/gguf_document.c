@@ -107,7 +107,9 @@ size_t document_tensor_bytes(const document_row *row)
         elements *= row->shape[i];
         if (elements > 1 << 20) return 0;
     }
-    return (size_t)(row->type == 0 ? elements * 4 : row->type == 8 ? elements / 32 * 34 : elements * 2);
+    static const uint8_t block_bytes[9] = {[2] = 18, [3] = 20, [6] = 22, [7] = 24, [8] = 34};
+    if (row->type < 9 && block_bytes[row->type]) return (size_t)(elements / 32 * block_bytes[row->type]);
+    return (size_t)(row->type == 0 ? elements * 4 : elements * 2);
 }
 
 /* ---- writing ------------------------------------------------------------------- */
@@ -313,13 +315,13 @@ static void change_entry(mutation *m, document *d)
 
 static void change_row(mutation *m, document *d)
 {
-    static const uint32_t types[] = {0, 1, 8};
+    static const uint32_t types[] = {0, 1, 2, 3, 6, 7, 8};
     document_row *row = &d->rows[below(m, d->row_count)], *other = &d->rows[below(m, d->row_count)];
     const document_row old = *row;
     uint64_t *side = &row->shape[below(m, row->dimensions ? row->dimensions : 1)];
     switch (below(m, 8)) {
     case 0: change_text(m, &row->name, &row->name_length); break;
-    case 1: row->type = types[below(m, 3)]; break;
+    case 1: row->type = types[below(m, sizeof types / sizeof types[0])]; break;
     case 2: row->dimensions = (uint32_t)below(m, 5); break;
     case 3: *row = d->rows[--d->row_count]; break;
     case 4:

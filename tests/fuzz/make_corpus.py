@@ -27,8 +27,8 @@ NETWORKS = {
     "plain": (dict(dim=4, dim_mults=(1,), channels=1), "pred_noise", 4, 1, "f16"),
     "levels": (dict(dim=4, dim_mults=(1, 2), channels=4, attn_heads=2, attn_dim_head=5), "pred_v", 8, 2, "f16"),
     "fourier": (dict(dim=5, init_dim=6, dim_mults=(1,), channels=3, learned_sinusoidal_cond=True), "pred_x0", 4, 1, "q8_0"),
-    "shrinking": (dict(dim=6, init_dim=9, dim_mults=(2, 1), channels=2, learned_sinusoidal_cond=True, learned_sinusoidal_dim=30), "pred_v", 4, 1, "f16"),
-    "alpha": (dict(dim=4, dim_mults=(1,), channels=4), "pred_v", 2, 1, "f16"),
+    "shrinking": (dict(dim=6, init_dim=9, dim_mults=(2, 1), channels=2, learned_sinusoidal_cond=True, learned_sinusoidal_dim=30), "pred_v", 4, 1, "q5_1"),
+    "alpha": (dict(dim=4, dim_mults=(1,), channels=4), "pred_v", 2, 1, "q4_0"),
     "features": (dict(dim=4, out_dim=2, dim_mults=(2,), channels=1, random_fourier_features=True), "pred_noise", 4, 1, "f32"),
 }
 
@@ -66,7 +66,8 @@ def write_kinds(path: Path) -> None:
     writer.add_key_value("r", [1.0, 2.0], kinds.ARRAY, kinds.FLOAT64)
     writer.add_tensor("f", np.ones((1, 2), np.float32))
     writer.add_tensor("h", np.ones(3, np.float16))
-    writer.add_tensor("q", gguf.quants.quantize(np.ones(32, np.float32), TYPES.Q8_0), raw_dtype=TYPES.Q8_0)
+    for kind in (TYPES.Q4_0, TYPES.Q4_1, TYPES.Q5_0, TYPES.Q5_1, TYPES.Q8_0):
+        writer.add_tensor(f"{kind.value}", gguf.quants.quantize(np.ones(32, np.float32), kind), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

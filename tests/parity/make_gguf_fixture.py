@@ -7,7 +7,7 @@ dimension varying fastest, is
 
     v(i) = ((37 i) mod 101 - 50) / 101
 
-stored as float32, rounded to float16, or quantised to Q8_0; the C test compares
+stored as float32, rounded to float16, or quantised; the C test compares
 with this formula, not with numbers that our own decoder made.
 
     make_gguf_fixture.py           write the file
@@ -63,6 +63,10 @@ TENSORS = [
     ("f16.rows", (3, 33), GGMLQuantizationType.F16),
     ("q8_0.rows", (4, 96), GGMLQuantizationType.Q8_0),
     ("q8_0.vector", (32,), GGMLQuantizationType.Q8_0),
+    ("q4_0.rows", (2, 64), GGMLQuantizationType.Q4_0),
+    ("q4_1.rows", (2, 64), GGMLQuantizationType.Q4_1),
+    ("q5_0.rows", (2, 64), GGMLQuantizationType.Q5_0),
+    ("q5_1.rows", (2, 64), GGMLQuantizationType.Q5_1),
 ]
 
 

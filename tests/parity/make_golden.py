@@ -1,7 +1,7 @@
 """Writes the fixtures of tests/golden, which the C tests compare against.
 
 Oracles: PyTorch's generator and linspace on the CPU, mpmath with 50 digits,
-and the sampling methods of denoising-diffusion-pytorch themselves, run on a
+the dequantisation of PyPI `gguf`, and the sampling methods of denoising-diffusion-pytorch themselves, run on a
 stand-in network whose two predictions are given tensors.
 
     python tests/parity/make_golden.py
@@ -19,6 +19,7 @@ import sysconfig
 from pathlib import Path
 from unittest import mock
 
+import gguf
 import mpmath
 import numpy as np
 import torch
@@ -150,6 +151,22 @@ def image() -> None:
 
 
 SCALES, RESCALES = [0.0, 1.0, 3.0, 6.0], [0.0, 0.7]
+
+
+def quantised() -> None:
+    """Blocks of random bits, whose scales and minima are finite, and what they are as float32."""
+    random, fixture = np.random.default_rng(6), Fixture("quantised")
+    edges = np.array([0x0000, 0x8000, 0x0001, 0x83FF, 0x0400, 0x7BFF, 0xFBFF, 0x3C00], dtype=np.uint16)
+    for name, halves in (("Q4_0", 1), ("Q4_1", 2), ("Q5_0", 1), ("Q5_1", 2), ("Q8_0", 1)):
+        kind = gguf.GGMLQuantizationType[name]
+        blocks = random.integers(0, 256, (24, gguf.GGML_QUANT_SIZES[kind][1]), dtype=np.uint8)
+        for part in range(halves):
+            column = random.integers(0, 0x7C00, len(blocks), dtype=np.uint16) | random.choice([0, 0x8000], len(blocks)).astype(np.uint16)
+            column[: len(edges)] = np.roll(edges, 3 * part)
+            blocks[:, 2 * part : 2 * part + 2] = column[:, None].view(np.uint8)
+        fixture.add(f"{name}.blocks", blocks)
+        fixture.add(f"{name}.values", gguf.quants.dequantize(blocks, kind))
+    fixture.write()
 
 
 class StandIn(torch.nn.Module):
@@ -292,6 +309,7 @@ def main() -> None:
     random()
     schedule()
     image()
+    quantised()
     guidance(reference)
     sampler(reference)
 

@@ -19,7 +19,7 @@ import reference
 import safetensors.torch
 import torch
 from checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
-from model_file import General, Recommendation, read_model, write_model
+from model_file import General, Recommendation, encode_all, read_model, write_model
 
 ARGUMENTS = {"dim": 32, "num_classes": 3, "dim_mults": (1, 2), "channels": 4, "cond_drop_prob": 0.25}
 BARE_OPTIONS = ["--image-size", "16", "--objective", "pred_v", "--beta-schedule", "cosine", "--timesteps", "100"]
@@ -405,7 +405,7 @@ def test_missing_options_are_asked_for_at_once(tmp_path, state, capsys):
 
 
 def test_usage(tmp_path):
-    for arguments, code in ((["--help"], 0), ([], 2), (["a", "b", "--type", "q4_0"], 2), (["a", "b", "--eta", "2"], 2)):
+    for arguments, code in ((["--help"], 0), ([], 2), (["a", "b", "--type", "q4_k"], 2), (["a", "b", "--eta", "2"], 2)):
         with pytest.raises(SystemExit) as exit_:
             export_gguf.main(arguments)
         assert exit_.value.code == code
@@ -480,7 +480,7 @@ def test_long_names(tmp_path, state):
     description = describe(read_checkpoint(path))
     weights = {"n" * 64: torch.zeros(4)}
     with pytest.raises(CheckpointError, match="63 bytes"):
-        write_model(tmp_path / "model.gguf", description, weights, "f32", General("n"), Recommendation())
+        write_model(tmp_path / "model.gguf", description, weights, encode_all(weights, "f32"), General("n"), Recommendation())
     assert not (tmp_path / "model.gguf").exists()
 
 

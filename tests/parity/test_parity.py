@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import calibration
 import export_gguf
 import numpy as np
 import pytest
@@ -176,9 +177,10 @@ def test_enough_is_tried():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["f16", "q8_0"])
-def test_quantised_files(engine: Engine, tmp_path: Path, kind: str):
+@pytest.mark.parametrize("kind", ["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
+def test_quantised_files(engine: Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
     """The engine unpacks weights exactly as the gguf package does, so the tolerances stay."""
+    monkeypatch.setattr(calibration, "PICTURES", 8)
     each = NETWORKS[NAMES.index("dim 32")]
     path = tmp_path / "model.gguf"
     make_model(each, path, "--type", kind)

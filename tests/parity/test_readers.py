@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "golden" / "tiny.gguf"
 FILES = sorted([*(ROOT / "weights").glob("*.gguf"), *(ROOT / "tests" / "golden").glob("*.gguf")])
 F32, F16, Q8_0 = GGMLQuantizationType.F32, GGMLQuantizationType.F16, GGMLQuantizationType.Q8_0
+BLOCKS = (Q8_0, *(GGMLQuantizationType[name] for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1")))
 PIXELS = """
 import { load } from 'pocket-diffusion';
 import { createHash } from 'node:crypto';
@@ -123,16 +124,17 @@ def test_layouts_that_mean_the_same(tmp_path):
 
 
 def test_every_type_of_every_tensor(tmp_path):
-    """Any of the three types for any matrix, where its rows are of whole blocks; vectors are F32."""
-    types = itertools.cycle((Q8_0, F32, F16))
+    """Any of the types for any matrix, where its rows are of whole blocks; vectors are F32."""
+    types = itertools.cycle((*BLOCKS, F32, F16))
 
     def choose(shape: tuple[int, ...]) -> GGMLQuantizationType:
         kind = next(types)
-        return F16 if kind == Q8_0 and shape[-1] % 32 else kind
+        return F16 if kind in BLOCKS and shape[-1] % 32 else kind
 
     paths = [rewrite(tmp_path / f"{i}.gguf", choose=choose, alignment=8 << i) for i in range(4)]
-    blocks = {"choose": lambda shape: F16 if shape[-1] % 32 else Q8_0}
-    paths += [rewrite(tmp_path / "blocks.gguf", **blocks), rewrite(tmp_path / "single-rows.gguf", **blocks, single_rows=True)]
+    for kind in BLOCKS:
+        blocks = {"choose": lambda shape, kind=kind: F16 if shape[-1] % 32 else kind}
+        paths += [rewrite(tmp_path / f"{kind.name}{single}.gguf", **blocks, single_rows=single) for single in (False, True)]
     hashes = pictures(*paths)
     assert len(hashes) == len(paths)
 
