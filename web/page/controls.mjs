@@ -18,6 +18,9 @@ function takeOverOnEnter(input) {
   };
 }
 
+/** Between two moves of the slider that have consequences: some more than the pictures can follow. */
+const MOVE_MILLISECONDS = 50;
+
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 
@@ -31,6 +34,9 @@ export class Controls {
   #model;
   #onChange;
   #byPointer = false;
+  /** @type {any} of setTimeout, while moves of the slider wait */
+  #moves;
+  #movedAt = -Infinity;
   #counts;
   #fields = new Map(); // Option -> { input, hint }
 
@@ -95,6 +101,8 @@ export class Controls {
   }
 
   #apply(changes, how = {}) {
+    clearTimeout(this.#moves);
+    this.#moves = undefined;
     this.settings = { ...this.#settings, ...changes };
     this.#onChange(this.#settings, how);
   }
@@ -114,7 +122,7 @@ export class Controls {
     // In braces: a handler that returns false cancels what the key does.
     slider.onpointerdown = () => { this.#byPointer = true; };
     slider.onkeydown = () => { this.#byPointer = false; };
-    slider.oninput = () => this.change(read(), { draft: true });
+    slider.oninput = () => this.#move(read().guidanceScale);
     slider.onchange = () => {
       if (this.#byPointer) this.change(read());
     };
@@ -126,6 +134,24 @@ export class Controls {
     // There the word would run into those at the ends.
     element('track').toggleAttribute('data-crowded', Math.abs(position - 0.5) > 0.25);
     recommended.hidden = false;
+  }
+
+  /**
+   * The slider has moved, and is likely to go on: where it stands is shown at once, but what follows from that is done
+   * once for all moves that come close together. Nobody could see what came of the others.
+   */
+  #move(guidanceScale) {
+    this.#own.add('guidanceScale');
+    this.#settings = Object.freeze({ ...this.#settings, guidanceScale });
+    this.#showScale();
+    const wait = this.#movedAt + MOVE_MILLISECONDS - performance.now();
+    if (wait > 0) this.#moves ??= setTimeout(() => this.#follow(), wait);
+    else this.#follow();
+  }
+
+  #follow() {
+    this.#movedAt = performance.now();
+    this.#apply({}, { draft: true });
   }
 
   #showScale() {

@@ -50,7 +50,7 @@ const FULL_RUNS = 2;
 const DRAFT_RUNS = 1;
 
 /** What all pictures of a board may take together, for four updates in a second and some to spare, and each alone. */
-const UPDATE_MILLISECONDS = 225;
+const UPDATE_MILLISECONDS = 240;
 const DRAFT_MILLISECONDS = { min: 40, max: 80 };
 const DRAFT_STEPS = { min: 3, initial: 6 };
 /** How much the newest run says of the time that a step takes; the rest is from those before. */
