@@ -19,7 +19,7 @@ function takeOverOnEnter(input) {
 }
 
 /** Between two moves of the slider that have consequences: some more than the pictures can follow. */
-const MOVE_MILLISECONDS = 50;
+const MOVE_MILLISECONDS = 80;
 
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });

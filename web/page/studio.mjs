@@ -50,9 +50,11 @@ const FULL_RUNS = 2;
 const DRAFT_RUNS = 1;
 
 /** What all pictures of a board may take together, for four updates in a second and some to spare, and each alone. */
-const UPDATE_MILLISECONDS = 240;
+const UPDATE_MILLISECONDS = 225;
 const DRAFT_MILLISECONDS = { min: 40, max: 80 };
 const DRAFT_STEPS = { min: 3, initial: 6 };
+/** A number of steps that is off by less stays. */
+const STEPS_TOLERANCE = 0.8;
 /** How much the newest run says of the time that a step takes; the rest is from those before. */
 const NEWEST_SHARE = 0.3;
 
@@ -83,6 +85,7 @@ class Slot {
   /** @type {Run | null} */
   run = null;
   runKey = ''; // of the request that the run was begun with
+  runSteps = 0; // of the run
   /** @type {Picture | null} finished in full under the wanted request */
   picture = null;
   steps = 0; // made by the run
@@ -337,7 +340,8 @@ export class Studio {
     const steps = board.drafting ? Math.min(this.draftSteps, request.steps) : request.steps;
     /** @type {Run} */
     const run = { controller: new AbortController(), dragged: board.drafting, draft: steps < request.steps, slots: slots.length };
-    for (const slot of slots) Object.assign(slot, { run, runKey: slot.key, begun: ++this.#begun });
+    const follows = slots.every(({ runSteps }) => runSteps === steps);
+    for (const slot of slots) Object.assign(slot, { run, runKey: slot.key, runSteps: steps, begun: ++this.#begun });
     const startedAt = performance.now();
     try {
       const pictures = await model.generateBatch({
@@ -346,7 +350,7 @@ export class Studio {
       });
       if (run.slots === 0) return;
       this.#warm = true;
-      if (run.dragged) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length);
+      if (run.dragged && (follows || this.#stepMilliseconds === 0)) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length);
       board.complete(slots, run, pictures);
     } catch (error) {
       if (run.slots > 0) board.fail(error);
@@ -354,11 +358,16 @@ export class Studio {
     this.fill();
   }
 
-  /** @param {number} milliseconds that a step of one picture took @param {number} pictures of the board */
+  /**
+   * Of runs that follow others of as many steps: the model remembers how those began, but with another number of steps
+   * everything is new. For the same reason the number stays as long as it is about right.
+   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board
+   */
   #measure(milliseconds, pictures) {
     const { min, max } = DRAFT_MILLISECONDS;
     this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
     const each = Math.min(Math.max((UPDATE_MILLISECONDS * this.#workers) / pictures, min), max);
-    this.draftSteps = Math.max(Math.round(each / this.#stepMilliseconds), DRAFT_STEPS.min);
+    const possible = Math.max(each / this.#stepMilliseconds, DRAFT_STEPS.min);
+    if (Math.abs(possible - this.draftSteps) > STEPS_TOLERANCE) this.draftSteps = Math.round(possible);
   }
 }
