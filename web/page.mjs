@@ -625,6 +625,6 @@ new IntersectionObserver(([{ isIntersecting }]) => {
   drawSweep();
 }, { rootMargin: '200px' }).observe(element('sweep'));
 addEventListener('hashchange', openLink);
-// The page is painted before three megabytes are asked for: on a slow network they would be in the way of its style sheet.
+// The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 if (document.hidden) setTimeout(start);
 else requestAnimationFrame(() => setTimeout(start));
