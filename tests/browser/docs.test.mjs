@@ -2,7 +2,7 @@
 // makes.
 
 import assert from 'node:assert/strict';
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -22,7 +22,7 @@ describe('pages of the documentation', () => {
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
     await buildElement(folder);
-    for (const name of ['doodles.gguf', 'digits.gguf', 'manifest.json']) await copyFile(join(root, 'weights', name), join(folder, name));
+    await cp(join(root, 'weights'), folder, { recursive: true });
     server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
     session = await launch('chrome');
   });
