@@ -41,6 +41,7 @@ const PLAY_MILLISECONDS = 1600;
 const OFFLINE_MILLISECONDS = 1000;
 
 const studio = new Studio();
+studio.beforeFill = () => controls?.flush();
 // In the order of their importance. Letters come first where there is a word to set.
 const wordBoard = studio.addBoard({ onStep: showLetterStep, onPicture: showLetter, onReport: reportWord });
 const gridBoard = studio.addBoard({ onStep: showStep, onPicture: showPicture, onReport: reportGrid, state: true });

@@ -149,6 +149,11 @@ export class Controls {
     else this.#follow();
   }
 
+  /** Does now what moves that wait have as their consequence. */
+  flush() {
+    if (this.#moves !== undefined) this.#follow();
+  }
+
   #follow() {
     this.#movedAt = performance.now();
     this.#apply({}, { draft: true });

@@ -261,6 +261,9 @@ export class Studio {
   #warm = false; // the model has made a picture
   #calm = true; // the first board is still to be finished
 
+  /** Called before work is given out: the last moment to show() what is wanted now. */
+  beforeFill = () => {};
+
   /** Steps of a draft, or more than are wanted: as many as this device can take in time. */
   draftSteps = DRAFT_STEPS.initial;
 
@@ -297,6 +300,7 @@ export class Studio {
   /** Gives work to every worker that has room. */
   fill() {
     if (!this.#model) return;
+    this.beforeFill();
     for (;;) {
       const job = this.#next();
       const running = new Set(this.#boards.flatMap(({ slots }) => slots.map(({ run }) => run).filter(Boolean)));
