@@ -221,6 +221,8 @@ static void test_header(void)
     EXPECT_MAGIC("\x58\x00\x00\x00\x00\x00\x00\x00{\"__metadata__\":{}}", "safetensors");
     EXPECT_MAGIC("\x7b\x00\x00\x00\x00\x00\x00\x00{\"a\":{}}", "safetensors"); /* 123 bytes: begins with '{' too */
     EXPECT_MAGIC("\x08\x07\x12\x07pytorch\x1a\x05" "2.1.0", "ONNX");
+    EXPECT_MAGIC("\x08\x00\x12\x07pytorch", "instead of \"GGUF\"");
+    EXPECT_MAGIC("\x08\x40\x12\x07pytorch", "instead of \"GGUF\"");
     EXPECT_MAGIC("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "git-lfs");
     EXPECT_MAGIC("{\"error\": \"not found\"}", "JSON");
     EXPECT_MAGIC("\x89PNG\r\n\x1a\n", "instead of \"GGUF\"");
