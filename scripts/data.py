@@ -17,7 +17,7 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -146,9 +146,9 @@ class Layout:
         return result
 
 
-def to_unit_range(images: np.ndarray) -> torch.Tensor:
+def to_unit_range(images: np.ndarray, device: torch.device | None = None) -> torch.Tensor:
     """uint8 [N, H, W, C] -> float32 [N, C, H, W] in [0, 1], which the reference's GaussianDiffusion expects."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 255
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 # ---- sources ----------------------------------------------------------------
@@ -208,7 +208,7 @@ class ArraySource(Source):
 @dataclass(frozen=True)
 class Part:
     name: str
-    pixels: np.ndarray = field(repr=False)  # uint8 [H, W, 4]
+    pixels: np.ndarray = field(repr=False)  # uint8 [H, W, 4], each either transparent or opaque
 
 
 LAYERS = ("backgrounds", "bodies", "accessories", "heads", "glasses")  # from the back to the front
@@ -225,6 +225,11 @@ class CharacterSource(Source):
         self.parts, self.layout, self.held_out = parts, layout, held_out
         self._digits = ("heads", "glasses", "bodies", "accessories", "backgrounds")
         self._bases = [len(parts[layer]) for layer in self._digits]
+        # A pixel as one number, for speed: it is as transparent as the number is 0.
+        self._pixels = {
+            layer: np.stack([np.where(part.pixels[..., 3:] > 0, part.pixels, 0) for part in found]).view(np.uint32)[..., 0]
+            for layer, found in parts.items()
+        }
         heads, glasses, bodies = (parts[layer] for layer in self._digits[:3])
         self._held = np.array(
             [[[held_out_by_name(f"{head.name}|{eyes.name}|{body.name}") for body in bodies] for eyes in glasses] for head in heads]
@@ -233,44 +238,48 @@ class CharacterSource(Source):
     def __len__(self) -> int:
         return int((self._held == self.held_out).sum()) * self._bases[3] * self._bases[4]
 
-    def composition(self, index: int) -> dict[str, int]:
-        """Which part of each layer a composition has."""
-        numbers = {}
+    def composition(self, indices: Sequence[int] | np.ndarray | int) -> dict[str, np.ndarray]:
+        """Which part of each layer compositions have, each as `indices`."""
+        rest, numbers = np.asarray(indices, dtype=np.int64), {}
         for layer, base in zip(self._digits, self._bases):
-            index, numbers[layer] = divmod(int(index), base)
+            rest, numbers[layer] = np.divmod(rest, base)
         return numbers
 
-    def belongs(self, index: int) -> bool:
-        """Whether a composition is one of this source."""
-        numbers = self.composition(index)
-        return bool(self._held[numbers["heads"], numbers["glasses"], numbers["bodies"]] == self.held_out)
+    def belongs(self, indices: np.ndarray) -> np.ndarray:
+        """Whether compositions are of this source, bool as `indices`."""
+        numbers = self.composition(indices)
+        return self._held[numbers["heads"], numbers["glasses"], numbers["bodies"]] == self.held_out
 
-    def compose(self, numbers: dict[str, int]) -> Image.Image:
-        """The layers that are named, laid over each other."""
-        picture = None
+    def compose(self, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The layers that are named, laid over each other: uint8 [n, H, W, 4]."""
+        pictures = None
         for layer in LAYERS:
             if layer in numbers:
-                part = Image.fromarray(self.parts[layer][numbers[layer]].pixels)
-                picture = part if picture is None else Image.alpha_composite(picture, part)
-        assert picture is not None
-        return picture
+                over = self._pixels[layer][numbers[layer]]
+                pictures = over if pictures is None else np.where(over, over, pictures)
+        assert pictures is not None
+        return pictures[..., None].view(np.uint8)
 
     def pictures(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        compositions = [self.composition(index) for index in indices]
-        images = np.stack([self.layout.apply(self.compose(numbers)) for numbers in compositions])
-        return images, np.array([numbers["heads"] for numbers in compositions], dtype=np.int64)
+        numbers = self.composition(indices)
+        composed = self.compose(numbers)  # opaque, as backgrounds are
+        return self.layout.apply_all(composed[..., :3] if self.layout.channels == 3 else composed), numbers["heads"]
 
     def visit(self, first: int, count: int, seed: int) -> np.ndarray:
-        return np.array([self._draw(place, seed) for place in range(first, first + count)], dtype=np.int64)
-
-    def _draw(self, place: int, seed: int) -> int:
-        """The first composition of this source in a random sequence of this place's own."""
+        """Each place has a random sequence of its own; its composition is the first in it that is of this source."""
         total = int(np.prod(self._bases, dtype=np.int64))
-        for attempt in itertools.count():
-            digest = hashlib.blake2b(f"{seed}|{place}|{attempt}".encode(), digest_size=8).digest()
-            index = int.from_bytes(digest, "little") % total
-            if self.belongs(index):
-                return index
+
+        def draw(places: np.ndarray, attempt: int) -> np.ndarray:
+            digests = (hashlib.blake2b(f"{seed}|{place}|{attempt}".encode(), digest_size=8).digest() for place in places)
+            return np.array([int.from_bytes(digest, "little") % total for digest in digests], dtype=np.int64)
+
+        places = np.arange(first, first + count)
+        indices = draw(places, 0)
+        for attempt in itertools.count(1):
+            others = np.flatnonzero(~self.belongs(indices))
+            if not len(others):
+                return indices
+            indices[others] = draw(places[others], attempt)
         raise AssertionError
 
 
@@ -469,5 +478,11 @@ def _read_characters(path: Path, layout: Layout) -> DataSet:
     empty = [layer for layer, found in parts.items() if not found]
     if empty:
         raise DataError(f"{path}: no {', '.join(empty)}")
+    for layer, found in parts.items():
+        for part in found:
+            if not np.isin(part.pixels[..., 3], 255 if layer == "backgrounds" else (0, 255)).all():
+                raise DataError(f"{path}: {part.name} of {layer} has transparent pixels that no pixel art has")
+    if len({part.pixels.shape for found in parts.values() for part in found}) > 1:
+        raise DataError(f"{path}: its parts have different sizes")
     classes = tuple(_head_name(part.name) for part in parts["heads"])
     return DataSet("characters", classes, layout, *(CharacterSource(parts, layout, held_out) for held_out in (False, True)))

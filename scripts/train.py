@@ -28,6 +28,7 @@ import torch
 import training
 from accelerate import Accelerator
 from checkpoint import CheckpointError, infer_unet_arguments, read_checkpoint
+from coupling import NoiseCoupling
 from ema_pytorch import EMA
 from PIL import Image
 from tqdm import tqdm
@@ -40,7 +41,9 @@ SHEET_ROWS, SHEET_COLUMNS, SHEET_STEPS = 8, 8, 20
 class Prefetcher:
     """Makes the next batches in a thread while the network is at work."""
 
-    def __init__(self, source: data.Source, configuration: Configuration, first: int, rank: int, processes: int) -> None:
+    def __init__(
+        self, source: data.Source, configuration: Configuration, first: int, rank: int, processes: int, device: torch.device, coupling: NoiseCoupling | None
+    ) -> None:
         self._ready: queue.Queue[training.Batch | Exception] = queue.Queue(maxsize=2)
         self._ended = threading.Event()
         share = configuration.batch // processes
@@ -49,7 +52,7 @@ class Prefetcher:
             place = first
             while not self._ended.is_set():
                 try:
-                    made: training.Batch | Exception = training.make_batch(source, configuration, place + rank * share, share)
+                    made: training.Batch | Exception = training.make_batch(source, configuration, place + rank * share, share, device, coupling)
                 except Exception as error:  # belongs to whoever waits for the batch
                     made = error
                 place += configuration.batch
@@ -82,6 +85,7 @@ class Trainer:
         precision = configuration.precision
         if precision == "auto":
             precision = "bf16" if training.native_bf16(configuration.device) else "no"
+        torch.backends.cudnn.benchmark = True  # all batches have one shape
         self.accelerator = Accelerator(mixed_precision=precision, cpu=configuration.device == "cpu" or not torch.cuda.is_available())
         processes = self.accelerator.num_processes
         if configuration.batch % processes:
@@ -89,6 +93,7 @@ class Trainer:
         if not configuration.data:
             raise TrainingError("--data is missing: where the pictures are")
         self.data = data.load(Path(configuration.data), configuration.layout, configuration.kind)
+        self.coupling = training.fit_coupling(self.data.train, configuration)
         self.folder = configuration.folder
         self.step, self.samples_seen, self.earlier_seconds = 0, 0, 0.0
         self._build()
@@ -116,8 +121,9 @@ class Trainer:
             [{"params": matrices, "weight_decay": configuration.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
             lr=configuration.learning_rate,
             betas=(0.9, 0.99),
+            fused=self.accelerator.device.type == "cuda",
         )
-        self.ema = EMA(self.unet, beta=configuration.ema, update_after_step=0, update_every=1, power=3 / 4, include_online_model=False)
+        self.ema = EMA(self.unet, beta=configuration.ema, update_after_step=0, update_every=1, power=3 / 4, include_online_model=False, use_foreach=True)
         if saved:
             self.ema.ema_model.load_state_dict(saved["ema"])
             self.ema.step.fill_(saved["trainer"]["ema_step"])
@@ -139,8 +145,9 @@ class Trainer:
             raise TrainingError(f"{path}: cannot go on from this file: {error}") from error
         now = dataclasses.asdict(self.configuration)
         for name in FIXED:
-            if stored[name] != now[name]:
-                raise TrainingError(f"{path}: was trained with {name} {stored[name]}, not {now[name]}; use another --output")
+            earlier = stored.get(name, getattr(Configuration(), name))  # files may be older than the option
+            if earlier != now[name]:
+                raise TrainingError(f"{path}: was trained with {name} {earlier}, not {now[name]}; use another --output")
         if saved["classes"] != list(self.data.classes):
             raise TrainingError(f"{path}: was trained on other classes; use another --output")
         return saved
@@ -167,7 +174,9 @@ class Trainer:
                 self.log = training.Log(self.folder / "log.jsonl", self.step)
                 stack.callback(self.log.close)
             stop = stack.enter_context(_stop_requests())
-            batches = Prefetcher(self.data.train, configuration, self.samples_seen, accelerator.process_index, accelerator.num_processes)
+            batches = Prefetcher(
+                self.data.train, configuration, self.samples_seen, accelerator.process_index, accelerator.num_processes, accelerator.device, self.coupling
+            )
             stack.callback(batches.close)
             bar = tqdm(
                 total=configuration.steps, initial=self.step, desc=configuration.name, unit="step", dynamic_ncols=True,

@@ -16,7 +16,8 @@ import reference
 import tomllib
 import torch
 from checkpoint import OBJECTIVES, SCHEDULES
-from data import FITS, KINDS, Layout, Source, to_unit_range
+from coupling import NoiseCoupling
+from data import FITS, KINDS, ArraySource, Layout, Source, to_unit_range
 
 
 class TrainingError(Exception):
@@ -56,6 +57,7 @@ class Configuration:
     objective: str = _option("pred_v", "what the network predicts", OBJECTIVES)
     beta_schedule: str = _option("cosine", "noise schedule", SCHEDULES)
     schedule_side: int = _option(0, "shift the schedule as for pictures of size / schedule_side times the side it suits; 0: as it is")
+    style_dimensions: int = _option(0, "directions of the noise that carry the style of a picture's group, such as a font; 0: none")
     min_snr_gamma: float = _option(0.0, "clip the loss weights at this signal-to-noise ratio; 0: do not")
     cond_drop_prob: float = _option(0.15, "share of pictures shown without their class")
 
@@ -89,6 +91,8 @@ class Configuration:
         unit = self.pixel_unshuffle << (len(self.dim_mults) - 1)
         if self.size % unit:
             raise TrainingError(f"size {self.size}: must be a multiple of {unit}, for {len(self.dim_mults)} levels and pixel_unshuffle {self.pixel_unshuffle}")
+        if not 0 <= self.style_dimensions < self.network_shape[0]:
+            raise TrainingError(f"style_dimensions {self.style_dimensions}: must be less than the {self.network_shape[0]} channels that the network sees")
         if not 0 <= self.cond_drop_prob < 1:
             raise TrainingError(f"cond_drop_prob {self.cond_drop_prob}: must lie in 0 .. 1, 1 excluded")
 
@@ -121,7 +125,7 @@ class Configuration:
 # Properties of the model itself: a run that goes on must agree in these.
 FIXED = (
     "size", "channels", "invert", "fit", "background", "dim", "dim_mults", "attn_heads", "attn_dim_head", "pixel_unshuffle",
-    "timesteps", "objective", "beta_schedule", "schedule_side", "seed",
+    "timesteps", "objective", "beta_schedule", "schedule_side", "style_dimensions", "seed",
 )  # fmt: skip
 
 
@@ -229,29 +233,54 @@ class Batch:
         return moved
 
 
-def make_batch(source: Source, configuration: Configuration, first: int, count: int) -> Batch:
+def fit_coupling(source: Source, configuration: Configuration) -> NoiseCoupling | None:
+    """What `style_dimensions` asks for."""
+    if configuration.style_dimensions == 0:
+        return None
+    if not isinstance(source, ArraySource) or source.groups is None:
+        raise TrainingError(f"style_dimensions {configuration.style_dimensions}: nothing says which pictures belong together, as the fonts of letters do")
+    return NoiseCoupling.fit(source, configuration.style_dimensions, configuration.pixel_unshuffle)
+
+
+def make_batch(
+    source: Source, configuration: Configuration, first: int, count: int, device: torch.device | None = None, coupling: NoiseCoupling | None = None
+) -> Batch:
     """The pictures at the places first .. first + count - 1 of the training sequence, with their noise.
 
     Everything random about a picture depends on the seed and its place alone. So a run can be resumed without the
-    state of any generator, and any number of processes draws what one would.
+    state of any generator, and any number of processes draws what one would. On a GPU the noise is drawn there, many
+    times faster; then it depends on how the sequence is cut into batches as well.
     """
-    images, labels = source.pictures(source.visit(first, count, configuration.seed))
-    drawn = [_draw_block(configuration, block) for block in range(first // BLOCK, (first + count - 1) // BLOCK + 1)]
-    skip = first % BLOCK
-    times, keep, noise = (torch.cat(parts)[skip : skip + count] for parts in zip(*drawn))
-    img = to_unit_range(images)
+    device = device or torch.device("cpu")
+    indices = source.visit(first, count, configuration.seed)
+    images, labels = source.pictures(indices)
+    if device.type == "cpu":
+        drawn = [_draw_block(configuration, block) for block in range(first // BLOCK, (first + count - 1) // BLOCK + 1)]
+        skip = first % BLOCK
+        times, keep, noise, jitter = (torch.cat(parts)[skip : skip + count] for parts in zip(*drawn))
+    else:
+        times, keep, noise, jitter = _draw(configuration, (first, count), count, device)
+    img = to_unit_range(images, device)
     if configuration.pixel_unshuffle > 1:
         img = torch.nn.functional.pixel_unshuffle(img, configuration.pixel_unshuffle)
-    return Batch(img, torch.from_numpy(labels), times, keep, noise)
+    if coupling is not None:
+        assert isinstance(source, ArraySource) and source.groups is not None
+        noise = coupling.couple(noise, torch.from_numpy(source.groups[indices].astype(np.int64)).to(device), jitter)
+    return Batch(img, torch.from_numpy(labels).to(device), times, keep, noise)
 
 
-def _draw_block(configuration: Configuration, block: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Times, condition dropout and noise of BLOCK pictures."""
-    seed = int(np.random.SeedSequence((configuration.seed, block)).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    generator = torch.Generator().manual_seed(seed)
-    times = torch.randint(0, configuration.timesteps, (BLOCK,), generator=generator)
-    keep = torch.rand(BLOCK, generator=generator) >= configuration.cond_drop_prob
-    return times, keep, torch.randn((BLOCK, *configuration.network_shape), generator=generator)
+def _draw_block(configuration: Configuration, block: int) -> tuple[torch.Tensor, ...]:
+    return _draw(configuration, (block,), BLOCK, torch.device("cpu"))
+
+
+def _draw(configuration: Configuration, place: tuple[int, ...], count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Times, condition dropout, noise, and jitter of styles of `count` pictures at some place of the sequence."""
+    seed = int(np.random.SeedSequence((configuration.seed, *place)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    generator = torch.Generator(device).manual_seed(seed)
+    times = torch.randint(0, configuration.timesteps, (count,), generator=generator, device=device)
+    keep = torch.rand(count, generator=generator, device=device) >= configuration.cond_drop_prob
+    noise = torch.randn((count, *configuration.network_shape), generator=generator, device=device)
+    return times, keep, noise, torch.randn((count, configuration.style_dimensions), generator=generator, device=device)
 
 
 # ---- learning rate ----------------------------------------------------------

@@ -39,6 +39,8 @@ def write_characters(path, side=32):
                 else:
                     top = {"bodies": 24, "accessories": 27, "heads": 2, "glasses": 12}[folder]
                     pixels[top : top + 3, 4 : 12 + 2 * i] = (40 * i + 10, 20 * i, {"heads": 250, "glasses": 120}.get(folder, 60), 255)
+                if folder == "glasses":
+                    pixels[top + 1, 5:9] = (0, 0, 0, 255)  # pupils
                 names = {"accessories": ("chain", "txt-slogan", "eth")}.get(folder, [f"piece-{i}" for i in range(count)])
                 buffer = io.BytesIO()
                 Image.fromarray(pixels).save(buffer, "PNG")
@@ -135,8 +137,8 @@ def test_characters(tmp_path):
     assert split.classes[3] == "piece 3" and len(split.train) + len(split.held_out) == 2 * 4 * 1 * 6 * 5
     triples = {}
     for source in (split.train, split.held_out):
-        numbers = [source.composition(i) for i in source.visit(0, 400, 5)]
-        triples[source.held_out] = {(n["heads"], n["glasses"], n["bodies"]) for n in numbers}
+        numbers = source.composition(source.visit(0, 400, 5))
+        triples[source.held_out] = set(zip(*(numbers[layer].tolist() for layer in ("heads", "glasses", "bodies"))))
         for head, eyes, body in triples[source.held_out]:
             name = f"piece-{head}|piece-{eyes}|piece-{body}"
             assert (int(hashlib.md5(name.encode()).hexdigest(), 16) % 12 == 0) == source.held_out
@@ -145,6 +147,12 @@ def test_characters(tmp_path):
     for image, label in zip(images, labels):
         assert tuple(image[2, 4]) == (40 * label + 10, 20 * label, 250)
         assert tuple(image[0, 0]) in ((200, 200, 200), (201, 200, 200))
+    indices = split.train.visit(0, 20, 0)
+    for index, image in zip(indices, images):  # as Pillow lays pictures over each other
+        layered = Image.new("RGBA", (32, 32), "white")
+        for layer in ("backgrounds", "bodies", "accessories", "heads", "glasses"):
+            layered.alpha_composite(Image.fromarray(split.train.parts[layer][int(split.train.composition(index)[layer])].pixels))
+        np.testing.assert_array_equal(image, np.array(layered.convert("RGB")))
 
 
 def test_visiting_order_does_not_depend_on_batches(tmp_path):

@@ -248,7 +248,7 @@ def test_batches_do_not_depend_on_how_they_are_cut(folder):
 def test_noise_is_as_asked():
     configuration = Configuration(size=16, dim=8, dim_mults=(1,), cond_drop_prob=0.3, timesteps=50)
     drawn = [training._draw_block(configuration, block) for block in range(500)]
-    times, keep, noise = (torch.cat(parts) for parts in zip(*drawn))
+    times, keep, noise, _ = (torch.cat(parts) for parts in zip(*drawn))
     assert times.min() == 0 and times.max() == 49 and abs(times.float().mean() - 24.5) < 1
     assert abs(keep.float().mean() - 0.7) < 0.03 and abs(noise.std() - 1) < 0.01 and abs(noise.mean()) < 0.01
     assert len(torch.unique(noise.flatten(1), dim=0)) == len(noise)  # no two pictures share theirs
@@ -309,10 +309,16 @@ def test_character_checks(tmp_path):
     split = data.load(write_characters(tmp_path / "set.zip"), data.Layout(32, 3))
     checks = metrics.CharacterChecks(split.train)
     pictures, labels = split.held_out.sample(40)
-    assert checks.score(pictures, labels) == {"head_right": 1.0, "glasses_whole": 1.0, "palette": 1.0}
+    assert checks.score(pictures, labels) == {"head_right": 1.0, "glasses_whole": 1.0, "glasses_of_artwork": 1.0, "palette": 1.0}
     noisy = np.clip(pictures + np.random.default_rng(0).normal(0, 8, pictures.shape), 0, 255).astype(np.uint8)
     assert checks.score(noisy, labels)["head_right"] == 1.0
     assert checks.score(pictures, (labels + 1) % 6)["head_right"] == 0.0
     broken = pictures.copy()
     broken[:, 12:15, 4:8] = (0, 255, 0)
     assert checks.score(broken, labels)["glasses_whole"] == 0.0 and checks.score(broken, labels)["palette"] < 1.0
+    worn = (pictures[..., 2] == 120)[..., None]
+    tinted = np.where(worn, np.uint8([30, 200, 160]), pictures)
+    assert checks.score(tinted, labels)["glasses_whole"] == 1.0 and checks.score(tinted, labels)["glasses_of_artwork"] == 0.0
+    numbers = {layer: parts for layer, parts in split.train.composition(split.train.visit(0, 40, 1)).items() if layer != "glasses"}
+    bare = np.ascontiguousarray(split.train.compose(numbers)[..., :3])
+    assert checks.score(bare, numbers["heads"])["glasses_whole"] == 0.0
