@@ -16,7 +16,8 @@ from matplotlib.ticker import LogLocator
 
 COLUMNS = {
     "accuracy": "recognised", "frechet": "Fréchet distance", "precision": "precision", "recall": "recall", "density": "density", "coverage": "coverage",
-    "spread": "spread", "nearer_than_tenth": "nearer than tenth percentile", "head_right": "head right", "glasses_whole": "glasses whole", "glasses_of_artwork": "glasses in colours of the artwork", "palette": "palette",
+    "spread": "spread", "nearer_than_tenth": "nearer than tenth percentile", "head_right": "head right",
+    "glasses_whole": "glasses whole", "glasses_of_artwork": "glasses in colours of the artwork", "palette": "palette",
     "stroke_agreement": "stroke width in common", "slant_agreement": "slant in common",
 }  # fmt: skip
 PLAIN = ("frechet", "density", "spread", "stroke_agreement", "slant_agreement")  # the others are shares
