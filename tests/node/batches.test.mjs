@@ -31,7 +31,6 @@ const STEPS = 10;
 async function simulate(total, workers, stepTime) {
   let now = 0;
   let divided = 0;
-  let underWay = 0;
   const waiting = [];
   const free = upTo(workers);
   const batches = [];
@@ -41,7 +40,6 @@ async function simulate(total, workers, stepTime) {
   const make = async ({ indices, saved, most, pause }) => {
     const worker = free.shift();
     assert.notEqual(worker, undefined, 'no more batches than workers');
-    underWay++;
     const batch = { worker, indices, from: saved[0] ?? 0 };
     batches.push(batch);
     const sizes = upTo(Math.ceil(indices.length / most)).map((k) => Math.min(most, indices.length - k * most));
