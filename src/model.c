@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "elementary.h"
+#include "hash.h"
 
 /* The linear attentions of the reference ignore attn_heads and attn_dim_head. */
 #define LINEAR_HEADS 4
@@ -674,9 +675,13 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
                                                     : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     pd_release(list.weights);
     pd_gguf_close(&gguf);
-    if (status == PD_OK) *model = loaded;
-    else pd_model_free(loaded);
-    return status;
+    if (status != PD_OK) {
+        pd_model_free(loaded);
+        return status;
+    }
+    loaded->fingerprint = pd_hash(0, bytes, size);
+    *model = loaded;
+    return PD_OK;
 }
 
 void pd_model_free(pd_model *model)

@@ -75,6 +75,7 @@ struct pd_model {
     pd_unet unet;
     pd_prediction_cache prediction_cache;
     const char **class_names;
+    uint64_t fingerprint; /* of the file */
     pd_arena arena;
 };
 

@@ -66,7 +66,8 @@ extern "C" {
     X(30, MEMORY, "out of memory")                                                           \
     X(31, ABORTED, "stopped by the caller")                                                  \
     X(32, OPTION, "option out of range")                                                     \
-    X(33, STATE, "not possible in this state of the run")
+    X(33, STATE, "not possible in this state of the run")                                    \
+    X(34, SAVED, "not a saved picture that continues this run")
 
 typedef enum pd_status {
 #define PD_STATUS_ENUM(number, name, text) PD_##name = (number),
@@ -329,6 +330,21 @@ pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float 
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
 /* The finished picture, with inversion the noise as one; PD_STATE before the last step. */
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error);
+
+/* A picture of an unfinished run as bytes, to be finished by another run, of
+ * another instance of the library too: the pixels are those of the run that goes
+ * on. The bytes are for the same version of this library on processors with the
+ * same order of bytes; they hold no kept predictions.
+ *
+ * Bytes of one picture; 0 for NULL. */
+size_t pd_run_saved_bytes(const pd_run *run);
+pd_status pd_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, size_t capacity, pd_error *error);
+/* Puts a run that has not made a step where its pictures were saved: they may
+ * come from different runs, but all after as many steps. `bytes`: one picture
+ * after the other. The run must have been started with the same model, options,
+ * labels and seeds. PD_BUFFER for another size, PD_SAVED for bytes that are
+ * damaged, or saved from something else, PD_NONFINITE for NaN and infinity. */
+pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_error *error);
 void pd_run_free(pd_run *run); /* NULL is allowed; may be called at any time */
 
 /* ---- pictures ---------------------------------------------------------------------- */

@@ -2,7 +2,6 @@
 
 #include "elementary.h"
 
-#define STATE_WORDS 624
 #define SHIFT_WORDS 397
 
 #define PI 0x1.921fb54442d18p+1
@@ -10,11 +9,11 @@
 void pd_random_seed(pd_random *random, uint64_t seed)
 {
     random->state[0] = (uint32_t)seed;
-    for (uint32_t i = 1; i < STATE_WORDS; i++) {
+    for (uint32_t i = 1; i < PD_RANDOM_WORDS; i++) {
         const uint32_t previous = random->state[i - 1];
         random->state[i] = 1812433253u * (previous ^ (previous >> 30)) + i;
     }
-    random->index = STATE_WORDS;
+    random->index = PD_RANDOM_WORDS;
     random->has_cached = false;
     random->cached = 0.0;
 }
@@ -29,16 +28,16 @@ static uint32_t twist(uint32_t x, uint32_t y)
 static void next_state(uint32_t *state)
 {
     int i = 0;
-    for (; i < STATE_WORDS - SHIFT_WORDS; i++)
+    for (; i < PD_RANDOM_WORDS - SHIFT_WORDS; i++)
         state[i] = state[i + SHIFT_WORDS] ^ twist(state[i], state[i + 1]);
-    for (; i < STATE_WORDS - 1; i++)
-        state[i] = state[i + SHIFT_WORDS - STATE_WORDS] ^ twist(state[i], state[i + 1]);
+    for (; i < PD_RANDOM_WORDS - 1; i++)
+        state[i] = state[i + SHIFT_WORDS - PD_RANDOM_WORDS] ^ twist(state[i], state[i + 1]);
     state[i] = state[SHIFT_WORDS - 1] ^ twist(state[i], state[0]);
 }
 
 uint32_t pd_random_bits(pd_random *random)
 {
-    if (random->index == STATE_WORDS) {
+    if (random->index == PD_RANDOM_WORDS) {
         next_state(random->state);
         random->index = 0;
     }

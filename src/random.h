@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PD_RANDOM_WORDS 624
+
 typedef struct pd_random {
-    uint32_t state[624];
-    int32_t index;
+    uint32_t state[PD_RANDOM_WORDS];
+    int32_t index; /* of the word that is next, 0 .. PD_RANDOM_WORDS */
     bool has_cached;
     double cached;
 } pd_random;

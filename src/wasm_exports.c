@@ -188,6 +188,7 @@ PD_EXPORT(pd_wasm_run_start) pd_run *pd_wasm_run_start(pd_model *model, const pd
 PD_EXPORT(pd_wasm_run_step) int32_t pd_wasm_run_step(pd_run *run) { return (int32_t)pd_run_step(run, &last_error); }
 /* Network calls in all. */
 PD_EXPORT(pd_wasm_run_steps_total) int32_t pd_wasm_run_steps_total(const pd_run *run) { return pd_run_steps_total(run); }
+PD_EXPORT(pd_wasm_run_steps_done) int32_t pd_wasm_run_steps_done(const pd_run *run) { return pd_run_steps_done(run); }
 PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run)
 {
     return pd_run_next_timestep(run);
@@ -222,6 +223,16 @@ PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int3
                                                          uint32_t capacity)
 {
     return (int32_t)pd_run_finish(run, picture, pixels, capacity, &last_error);
+}
+/* Of one picture. */
+PD_EXPORT(pd_wasm_run_saved_bytes) uint32_t pd_wasm_run_saved_bytes(const pd_run *run) { return (uint32_t)pd_run_saved_bytes(run); }
+PD_EXPORT(pd_wasm_run_save) int32_t pd_wasm_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, uint32_t capacity)
+{
+    return (int32_t)pd_run_save(run, picture, bytes, capacity, &last_error);
+}
+PD_EXPORT(pd_wasm_run_restore) int32_t pd_wasm_run_restore(pd_run *run, const uint8_t *bytes, uint32_t size)
+{
+    return (int32_t)pd_run_restore(run, bytes, size, &last_error);
 }
 PD_EXPORT(pd_wasm_run_free) void pd_wasm_run_free(pd_run *run) { pd_run_free(run); }
 

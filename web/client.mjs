@@ -65,8 +65,8 @@ export class ModelClient {
   }
 
   /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */
-  generate(request, { signal, onStep } = {}) {
-    return this.#request('generate', { request, steps: Boolean(onStep) }, { signal, onStep });
+  generate(request, { signal, pause, onStep } = {}) {
+    return this.#request('generate', { request, steps: Boolean(onStep) }, { signal, pause, onStep });
   }
 
   close() {
@@ -74,12 +74,12 @@ export class ModelClient {
   }
 
   /**
-   * Sends a call and waits for its result; an abort is passed on and answered at once.
+   * Sends a call and waits for its result; an abort is passed on and answered at once, a pause is passed on.
    * @param {string} type @param {object} fields
-   * @param {{ signal?: AbortSignal, onStep?: Function, transfer?: Transferable[] }} options
+   * @param {{ signal?: AbortSignal, pause?: AbortSignal, onStep?: Function, transfer?: Transferable[] }} options
    * @returns {Promise<any>}
    */
-  #request(type, fields, { signal, onStep, transfer = [] }) {
+  #request(type, fields, { signal, pause, onStep, transfer = [] }) {
     if (this.#failure) return Promise.reject(this.#failure);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const id = this.#nextId++;
@@ -88,6 +88,9 @@ export class ModelClient {
       this.#setBusy(true);
       this.#post(type, id, fields, transfer);
     });
+    const passOn = () => this.#calls.has(id) && this.#post('pause', id);
+    if (pause?.aborted) passOn();
+    else pause?.addEventListener('abort', passOn, { once: true });
     return abortable(reply, signal).catch((error) => {
       // Still listed: the worker has not answered, so it was the signal or onStep that ended the call.
       if (this.#forget(id)) this.#post('abort', id);

@@ -270,6 +270,11 @@ export class Engine {
     return this.#call('pd_wasm_run_steps_total', run);
   }
 
+  /** @param {number} run @returns {number} calls of step() that were made, also before a run was saved */
+  stepsDone(run) {
+    return this.#call('pd_wasm_run_steps_done', run);
+  }
+
   /**
    * One network call and what follows from it for every picture.
    * @param {number} run @returns {number} the timestep at which the network was evaluated
@@ -318,6 +323,23 @@ export class Engine {
   /** @param {number} run @param {number} picture @param {number} length @returns {Uint8Array} pixels of a finished picture, `length` bytes */
   finish(run, picture, length) {
     return this.#readBytes(length, (address) => this.#status('pd_wasm_run_finish', run, picture, address, length));
+  }
+
+  /** @param {number} run @param {number} picture @returns {Uint8Array} from which restoreRun can go on with a picture */
+  save(run, picture) {
+    const length = this.#call('pd_wasm_run_saved_bytes', run) >>> 0;
+    return this.#readBytes(length, (address) => this.#status('pd_wasm_run_save', run, picture, address, length));
+  }
+
+  /** @param {number} run that has not made a step @param {ReadonlyArray<Uint8Array>} saved one for each of its pictures */
+  restoreRun(run, saved) {
+    const bytes = new Uint8Array(saved.reduce((sum, { length }) => sum + length, 0));
+    let offset = 0;
+    for (const each of saved) {
+      bytes.set(each, offset);
+      offset += each.length;
+    }
+    this.#withBytes(bytes, (address) => this.#status('pd_wasm_run_restore', run, address, bytes.length));
   }
 
   /** Does nothing on a dead instance, so that it can stand in a `finally`. @param {number} run */

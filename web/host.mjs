@@ -6,12 +6,23 @@ import { closedError } from './errors.mjs';
 import { seePlane, subtract } from './trace.mjs';
 
 /**
- * @typedef {import('./engine.mjs').RunRequest & Views} Request
+ * @typedef {import('./engine.mjs').RunRequest & Views & Partial<Continued>} Request
+ * @typedef {{ saved: Uint8Array[], most: number }} Continued saved: what to continue the pictures from, empty for a
+ *   beginning; most: pictures that may share a step, all if it is left out; if there are more, they take turns
  * @typedef {{ preview: boolean, state: boolean, trace: boolean }} Views what events are to hold
  * @typedef {import('./index.d.ts').StepEvent} StepEvent
- * @typedef {{ signal?: AbortSignal, onStep?: (events: StepEvent[]) => unknown }} Callbacks
- *   onStep gets one event for each picture; the next step waits for it
+ * @typedef {{ signal?: AbortSignal, pause?: AbortSignal, onStep?: (events: StepEvent[]) => unknown }} Callbacks
+ *   onStep gets one event for each picture; the next step waits for it; pause ends the call between two steps, with
+ *   what it takes to continue the pictures, unless they are nearly finished
+ * @typedef {object} Outcome
+ * @property {Uint8Array[]} pixels of each picture; empty after a pause
+ * @property {Float32Array[]} noise of an inversion, otherwise empty
+ * @property {Uint8Array[]} saved after a pause: what to continue each picture from; otherwise empty
+ * @property {number} stepTime milliseconds of a step of all pictures, on average; 0 after a pause
  */
+
+/** Milliseconds of work left from which on it is worth stopping for others to take a part of it. */
+const WORTH_A_PAUSE = 8;
 
 export class ModelHost {
   /** @type {any} a WebAssembly.Module, from open() on */
@@ -85,40 +96,62 @@ export class ModelHost {
   /**
    * Makes the pictures of a request together. Runs that are under way at the same time take turns, step by step.
    * @param {Request} request @param {Callbacks} [callbacks]
-   * @returns {Promise<{ pixels: Uint8Array[], noise: Float32Array[], stepTime: number }>} noise: of an inversion, otherwise
-   *   empty; stepTime: milliseconds of a step, on average
+   * @returns {Promise<Outcome>}
    */
-  async generate(request, { signal, onStep } = {}) {
+  async generate(request, { signal, pause, onStep } = {}) {
     const { engine, model } = await this.#ready();
     this.#checkOpen(signal);
-    const { width, height, channels, networkWidth, networkHeight, networkChannels } = this.#info;
-    const pictures = request.pictures.map((_, index) => index);
-    const run = engine.startRun(model, request);
+    const { width, height, channels } = this.#info;
+    const { pictures, saved = [], most = pictures.length, trace, inversion } = request;
+    const together = Math.ceil(pictures.length / Math.ceil(pictures.length / most)); // in a run: as many in each
+    /** @type {number[]} */
+    const runs = [];
+    /** Of the pictures in their order. @template T @param {(run: number, picture: number, index: number) => T} look */
+    const each = (look) => pictures.map((_, index) => look(runs[Math.floor(index / together)], index % together, index));
     let time = 0;
     try {
-      if (request.trace) engine.keepPredictions(run);
-      const steps = engine.stepCount(run);
-      for (let step = 1; step <= steps; step++) {
+      for (let first = 0; first < pictures.length; first += together) {
+        const end = first + together;
+        const run = engine.startRun(model, { ...request, pictures: pictures.slice(first, end) });
+        runs.push(run);
+        if (saved.length > 0) engine.restoreRun(run, saved.slice(first, end));
+        if (trace) engine.keepPredictions(run);
+      }
+      const steps = engine.stepCount(runs[0]);
+      const begun = engine.stepsDone(runs[0]);
+      for (let step = begun + 1; step <= steps; step++) {
         await nextTask();
         this.#checkOpen(signal);
-        const inputs = request.trace && pictures.map((picture) => this.#state(engine, run, picture));
-        const start = performance.now();
-        const timestep = engine.step(run);
-        time += performance.now() - start;
+        if (pause?.aborted && (time === 0 || (time * (steps + 1 - step)) / (step - 1 - begun) >= WORTH_A_PAUSE)) {
+          return { pixels: [], noise: [], saved: each((run, picture) => engine.save(run, picture)), stepTime: 0 };
+        }
+        const inputs = trace && each((run, picture) => this.#state(engine, run, picture));
+        let timestep = 0;
+        for (const run of runs) {
+          if (run !== runs[0]) {
+            await nextTask();
+            this.#checkOpen(signal);
+          }
+          const start = performance.now();
+          timestep = engine.step(run);
+          time += performance.now() - start;
+        }
         if (!onStep) continue;
-        const events = pictures.map((picture) => ({
+        const events = each((run, picture, index) => ({
           step, steps, timestep, ...this.#look(engine, run, picture, request),
-          ...(inputs && { trace: this.#trace(engine, model, run, picture, timestep, inputs[picture]) }),
+          ...(inputs && { trace: this.#trace(engine, model, run, picture, timestep, inputs[index]) }),
         }));
         await abortable(Promise.resolve(onStep(events)), signal);
       }
       this.#checkOpen(signal);
-      const pixels = pictures.map((picture) => engine.finish(run, picture, width * height * channels));
-      const values = networkChannels * networkHeight * networkWidth;
-      const noise = request.inversion > 0 ? pictures.map((picture) => engine.state(run, picture, values)) : [];
-      return { pixels, noise, stepTime: time / Math.max(steps, 1) };
+      return {
+        pixels: each((run, picture) => engine.finish(run, picture, width * height * channels)),
+        noise: inversion > 0 ? each((run, picture) => this.#state(engine, run, picture)) : [],
+        saved: [],
+        stepTime: time / Math.max(steps - begun, 1),
+      };
     } finally {
-      engine.freeRun(run);
+      for (const run of runs) engine.freeRun(run);
     }
   }
 

@@ -15,7 +15,9 @@ import {
  * @typedef {import('./index.d.ts').ResolvedOptions} ResolvedOptions
  * @typedef {import('./index.d.ts').StepEvent} StepEvent
  * @typedef {(event: StepEvent, picture: number) => unknown} OnStep called for one picture of a run after the other
- * @typedef {{ inversion: number } & import('./host.mjs').Views} Views which way, and what events are to hold
+ * @typedef {{ inversion: number } & import('./host.mjs').Views & Partial<import('./host.mjs').Continued>} Views which way,
+ *   what events are to hold, and what is continued
+ * @typedef {{ state: Uint8Array, trace: import('./index.d.ts').TraceStep[] | undefined }} Saved what a picture is continued from
  */
 
 class Picture {
@@ -94,10 +96,10 @@ export class Model {
     const left = new AbortController(); // ends what is under way when the loop does
     const stops = [follow(left, this.#closed.signal), follow(left, signal)];
     try {
-      /** @param {number[]} indices */
-      const make = (indices) => this.#call(left.signal, (combined) =>
-        this.#make(indices.map(resolve), views, combined, onStep && ((event, k) =>
-          onStep({ ...event, index: indices[k], count: total }))));
+      /** @param {import('./batches.mjs').Batch<Saved>} batch */
+      const make = (batch) => this.#call(left.signal, (combined) =>
+        this.#make(batch.indices.map(resolve), views, combined, onStep && ((event, k) =>
+          onStep({ ...event, index: batch.indices[k], count: total })), batch));
       for await (const picture of makeInBatches(total, this.#host.workers, make)) {
         left.signal.throwIfAborted();
         yield picture;
@@ -132,19 +134,22 @@ export class Model {
   /**
    * The pictures of one run.
    * @param {ResolvedOptions[]} all as of #run @param {import('./host.mjs').Views} views @param {AbortSignal} signal
-   * @param {OnStep} [onStep]
+   * @param {OnStep} [onStep] @param {Partial<import('./batches.mjs').Batch<Saved>>} [batch] of a run that may pause
+   * @returns {Promise<import('./batches.mjs').Outcome<Picture, Saved>>}
    */
-  async #make(all, views, signal, onStep) {
+  async #make(all, views, signal, onStep, { saved = [], most, pause } = {}) {
     /** @type {import('./index.d.ts').TraceStep[][]} */
-    const traces = views.trace ? all.map(() => []) : [];
+    const traces = views.trace ? all.map((_, k) => saved[k]?.trace ?? []) : [];
     /** @param {StepEvent} event @param {number} picture */
     const keep = async (event, picture) => {
       if (event.trace) traces[picture].push(event.trace);
       await onStep?.(event, picture);
     };
-    const { pixels, stepTime } = await this.#run(all, { inversion: 0, ...views }, signal, views.trace ? keep : onStep);
+    const outcome = await this.#run(all, { inversion: 0, ...views, most, saved: saved.map(({ state }) => state) }, signal, views.trace ? keep : onStep, pause);
+    const { pixels, stepTime } = outcome;
+    if (outcome.saved.length > 0) return { pictures: [], saved: outcome.saved.map((state, k) => ({ state, trace: traces[k] })), stepTime };
     const recipes = await Promise.all(all.map((options) => makeRecipe(options, this.info)));
-    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), stepTime };
+    return { pictures: all.map((options, k) => new Picture(this.#module, this.info, pixels[k], options, recipes[k], traces[k])), saved: [], stepTime };
   }
 
   /**
@@ -152,13 +157,14 @@ export class Model {
    * @param {ResolvedOptions[]} all resolved options of its pictures, which differ in label and seeds alone
    * @param {Views} views
    * @param {AbortSignal} signal
-   * @param {OnStep} [onStep]
+   * @param {OnStep} [onStep] @param {AbortSignal} [pause]
    */
-  #run(all, views, signal, onStep) {
+  #run(all, views, signal, onStep, pause) {
     const { label: _label, labelName: _name, seed: _seed, variationSeed: _variationSeed, ...shared } = all[0];
     const pictures = all.map(({ label, seed, variationSeed }) => ({ label, seed, variationSeed }));
     return this.#host.generate({ pictures, ...shared, ...views }, {
       signal,
+      pause,
       onStep: !onStep ? undefined : (async (/** @type {StepEvent[]} */ events) => {
         for (const [picture, event] of events.entries()) {
           signal.throwIfAborted();

@@ -6,6 +6,7 @@
 //   generate  { id, request, steps: boolean }         step    { id, events }
 //   continue  { id }   the step was dealt with
 //   abort     { id }   nobody waits for the answer
+//   pause     { id }   others would take a part of it
 //   ping      { id }                                  pong    { id }
 //                                                     alive   { id, lock }   the worker holds the lock of that name
 //
@@ -26,6 +27,7 @@ const REQUESTS = {
   generate: ({ request, steps }) => isObject(request) && Array.isArray(request.pictures) && typeof steps === 'boolean',
   continue: () => true,
   abort: () => true,
+  pause: () => true,
   ping: () => true,
 };
 

@@ -9,7 +9,7 @@ import { buffersOfTrace } from './trace.mjs';
 let port = globalThis; // where messages come from and go to
 /** @type {any} a ModelHost, from the first message that opens one on */
 let host = null;
-/** @typedef {{ controller: AbortController, proceed: (() => void) | null }} Call proceed: after its step was dealt with */
+/** @typedef {{ controller: AbortController, pause: AbortController, proceed: (() => void) | null }} Call proceed: after its step was dealt with */
 /** @type {Map<number, Call>} by id */
 const calls = new Map();
 /** @type {Promise<void>} */
@@ -58,15 +58,15 @@ const operations = {
       const transfer = events.flatMap(({ preview, state, trace }) => [...buffersOf(preview?.pixels, state), ...buffersOfTrace(trace)]);
       port.postMessage(makeMessage('step', id, { events }), transfer);
     });
-    const value = await host.generate(request, { signal: call.controller.signal, onStep: steps ? onStep : undefined });
-    return { value, transfer: buffersOf(...value.pixels, ...value.noise) };
+    const value = await host.generate(request, { signal: call.controller.signal, pause: call.pause.signal, onStep: steps ? onStep : undefined });
+    return { value, transfer: buffersOf(...value.pixels, ...value.noise, ...value.saved) };
   },
 };
 
 /** @param {Record<string, any>} message */
 async function serve(message) {
   /** @type {Call} */
-  const call = { controller: new AbortController(), proceed: null };
+  const call = { controller: new AbortController(), pause: new AbortController(), proceed: null };
   calls.set(message.id, call);
   try {
     const { value, transfer } = await operations[message.type](message, call);
@@ -85,6 +85,7 @@ function receive({ data: message }) {
   if (message.type === 'ping') port.postMessage(makeMessage('pong', message.id));
   else if (message.type === 'continue') call?.proceed?.();
   else if (message.type === 'abort') call?.controller.abort();
+  else if (message.type === 'pause') call?.pause.abort();
   else if (!call && (host !== null) !== (message.type === 'open')) serve(message);
 }
 

@@ -72,7 +72,21 @@ static void test_forward(pd_model *model)
     CHECK(worst < 1e-4);
 }
 
-static void test_trajectories(pd_model *model)
+/* What the run made so far, in a run of another model, or of the same. */
+static pd_run *handed_over(pd_run *run, pd_model *model, const pd_options *options, const pd_picture *picture)
+{
+    static uint8_t saved[1 << 14];
+    const size_t size = pd_run_saved_bytes(run);
+    pd_run *next = NULL;
+    CHECK(pd_run_save(run, 0, saved, sizeof saved, NULL) == PD_OK);
+    pd_run_free(run);
+    CHECK(pd_run_start(model, options, picture, 1, &next, NULL) == PD_OK);
+    CHECK(pd_run_restore(next, saved, size, NULL) == PD_OK);
+    return next;
+}
+
+/* The reference's runs; with another instance of the same model every step in the other one. */
+static void test_trajectories(pd_model *model, pd_model *other)
 {
     double worst = 0;
     int different = 0, far = 0;
@@ -98,6 +112,7 @@ static void test_trajectories(pd_model *model)
             CHECK(pd_run_step(run, NULL) == PD_OK);
             CHECK(pd_run_state(run, 0, state, VALUES, NULL) == PD_OK);
             worst = fmax(worst, largest_difference(state, expected));
+            if (other) run = handed_over(run, step % 2 ? model : other, &options, &picture);
         }
         uint8_t expected[PIXELS], pixels[PIXELS];
         take(expected, sizeof expected);
@@ -404,8 +419,14 @@ int main(void)
         test_info(model);
         test_forward(model);
         if (!use_reference) { /* the specification is too slow for more */
-            test_trajectories(model);
+            const unsigned char *const trajectories = cursor;
+            test_trajectories(model, NULL);
             CHECK(cursor == golden + golden_size);
+            pd_model *other = NULL;
+            CHECK(pd_model_load(bytes, model_size, &other, NULL) == PD_OK);
+            cursor = trajectories;
+            test_trajectories(model, other);
+            pd_model_free(other);
             test_independence(model);
             test_repeated_start(bytes, model_size);
             test_refusals(model);

@@ -122,6 +122,9 @@ static void test_overflow(void)
         CHECK(pd_run_preview(run, 0, pixels, sizeof pixels, &error) == PD_STATE);
         CHECK(pd_run_finish(run, 0, pixels, sizeof pixels, &error) == PD_STATE);
         CHECK(pd_run_state(run, 0, x, 64, &error) == PD_STATE);
+        static uint8_t saved[1 << 13];
+        CHECK(pd_run_save(run, 0, saved, sizeof saved, &error) == PD_STATE);
+        CHECK(pd_run_steps_done(run) == 0 && pd_run_restore(run, saved, pd_run_saved_bytes(run), &error) == PD_STATE);
         pd_run_free(run);
         pd_model_free(model);
     }

@@ -21,7 +21,7 @@ static void test_table(void)
         CHECK(length > 0 && length < 80 && rows[i].text[length - 1] != '.' && !strchr(rows[i].text, '\n'));
     }
     /* numbers are part of the interface: they stay what they were */
-    CHECK(PD_OK == 0 && PD_SHORT == 1 && PD_OFFSET == 17 && PD_MEMORY == 30 && PD_STATE == 33);
+    CHECK(PD_OK == 0 && PD_SHORT == 1 && PD_OFFSET == 17 && PD_MEMORY == 30 && PD_STATE == 33 && PD_SAVED == 34);
     CHECK(strcmp(pd_status_name((pd_status)count), "UNKNOWN") == 0);
     CHECK(strcmp(pd_status_name((pd_status)-1), "UNKNOWN") == 0);
     CHECK(strcmp(pd_status_text((pd_status)4711), "unknown error") == 0);

@@ -1,6 +1,7 @@
 /* Options of any bits, then some steps of a generation with one of the models in
- * corpus/model. Input: pd_options, then fuzz_request. Where the options have a
+ * corpus/model, which another run continues, from bytes that may be changed. Input: pd_options, then fuzz_request. Where the options have a
  * pointer, blocks of exactly the size that stands beside it take its place. */
+#include "hash.h"
 #include "tiny_model.h"
 
 #include <float.h>
@@ -13,7 +14,8 @@ typedef struct fuzz_request {
     uint8_t grey, infinite, huge; /* other than 0: where the mask has a value, and the noise a number, that is refused; and a
                                    * number that the network cannot bear */
     uint8_t model, keep; /* keep: other than 0, predictions are kept from network call `keep` on */
-    uint8_t spare[3];
+    uint8_t changed; /* other than 0: what a byte of the saved pictures is changed by, with their checksums made right */
+    uint16_t place;  /* of that byte, from the beginning; above 32767 from the end */
     pd_class_weight mix[PD_MAX_MIX];
 } fuzz_request;
 
@@ -164,6 +166,42 @@ static void generate(const pd_model *model, pd_run *run, int32_t pictures, const
     }
 }
 
+/* Saves the pictures of `run`, and lets `next`, which has just begun, go on with them. */
+static void continue_run(const pd_run *run, pd_run *next, int32_t pictures, const fuzz_request *request)
+{
+    const size_t each = pd_run_saved_bytes(run), size = each * (size_t)pictures;
+    REQUIRE(each > sizeof(uint64_t) && each == pd_run_saved_bytes(next));
+    uint8_t *bytes = malloc(size);
+    if (!bytes) abort();
+    pd_error error = {0};
+    pd_status status = PD_OK;
+    for (int32_t i = 0; i < pictures && status == PD_OK; i++) {
+        REQUIRE(pd_run_save(run, i, bytes + (size_t)i * each, each - 1, NULL) != PD_OK);
+        status = pd_run_save(run, i, bytes + (size_t)i * each, each, &error);
+    }
+    if (status != PD_OK) { /* the run has failed */
+        fuzz_require_error(status, &error);
+        free(bytes);
+        return;
+    }
+    bytes[request->place < 1u << 15 ? request->place % size : size - 1 - request->place % size] ^= request->changed;
+    for (int32_t i = 0; request->changed && i < pictures; i++) {
+        uint8_t *saved = bytes + (size_t)i * each;
+        const uint64_t checksum = pd_hash(0, saved + sizeof checksum, each - sizeof checksum);
+        memcpy(saved, &checksum, sizeof checksum);
+    }
+    status = pd_run_restore(next, bytes, size, &error);
+    REQUIRE(status == PD_OK || status == PD_SAVED || status == PD_NONFINITE);
+    REQUIRE(request->changed || status != PD_SAVED);
+    REQUIRE(request->changed || status != PD_OK || pd_run_steps_done(next) == pd_run_steps_done(run));
+    if (status != PD_OK) {
+        fuzz_require_error(status, &error);
+        REQUIRE(pd_run_steps_done(next) == 0);
+    }
+    pd_run_step(next, NULL);
+    free(bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size != INPUT_BYTES) return 0;
@@ -183,11 +221,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     give_data(model, &request, &options);
     fuzz_memory_reset(8u << 20, request.fail_at);
     const pd_status status = pd_run_start(model, &options, list, pictures, &run, &error);
-    free_data(&options); /* pd_run_start has copied them */
     if (status == PD_OK) {
+        pd_run *next = NULL;
+        if (pd_run_start(model, &options, list, pictures, &next, NULL) != PD_OK) REQUIRE(!next); /* no memory */
+        free_data(&options); /* pd_run_start has copied them */
         generate(model, run, pictures, &request);
+        if (next) continue_run(run, next, pictures, &request);
         pd_run_free(run);
+        pd_run_free(next);
     } else {
+        free_data(&options);
         REQUIRE(!run);
         fuzz_require_error(status, &error);
     }

@@ -16,6 +16,7 @@ const FILE = [...BASE, 'memory', 'gguf'];
 const ARROWS = {
   pocket_diffusion: [],
   elementary: [],
+  hash: [],
   random: ['elementary'],
   guidance: ['pocket_diffusion', 'elementary'],
   edit: [...BASE, 'elementary'],
@@ -29,9 +30,9 @@ const ARROWS = {
   png: [...BASE, 'memory'],
   prediction_cache: [...BASE, 'memory'],
   config: [...FILE, 'schedule'],
-  model: [...FILE, 'config', 'schedule', 'elementary', 'kernels', 'prediction_cache'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'kernels', 'prediction_cache'],
   unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'prediction_cache'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
   wasm_exports: [...BASE, 'memory'],
 };
 
