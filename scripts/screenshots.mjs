@@ -6,7 +6,6 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BROWSERS, launch, openPage, settled } from '../tests/browser/browsers.mjs';
-import { lettersModel } from '../tests/browser/letters_model.mjs';
 import { serveSite } from '../tests/browser/server.mjs';
 
 const folder = fileURLToPath(new URL('../dist/screenshots', import.meta.url));
@@ -23,7 +22,11 @@ const SHOTS = [
   { name: 'phone-dark', viewport: PHONE, dark: true, hash: '#label=airplane&s=3&seed=7' },
   { name: 'dragging', viewport: DESKTOP, hash: '#label=dog&s=3&seed=7', act: dragSlider },
   { name: 'compare', viewport: DESKTOP, hash: '#label=flower&s=1&seed=5', act: compare },
-  { name: 'word', viewport: DESKTOP, hash: '#label=cat&s=3&seed=7', act: openLetters },
+  { name: 'word', viewport: DESKTOP, hash: '#seed=7', act: setWord, fullPage: true },
+  { name: 'word-phone', viewport: PHONE, hash: '#seed=7', act: setWord, fullPage: true },
+  { name: 'characters', viewport: DESKTOP, hash: '#seed=7', act: (page) => chooseModel(page, 'characters') },
+  { name: 'characters-phone', viewport: PHONE, hash: '#seed=7', act: (page) => chooseModel(page, 'characters'), fullPage: true },
+  { name: 'digits', viewport: DESKTOP, hash: '#seed=7', act: (page) => chooseModel(page, 'digits') },
   { name: 'edit', viewport: DESKTOP, hash: '#label=cat&s=3&seed=7', act: drawByHand },
   { name: 'edit-dark', viewport: DESKTOP, dark: true, hash: '#label=flower&s=3&seed=7', act: finishHalf },
   { name: 'edit-phone', viewport: PHONE, hash: '#label=house&s=3&seed=7', act: finishHalf, fullPage: true },
@@ -81,10 +84,18 @@ const drop = (page, bytes, name) => page.evaluate((data, fileName) => {
   dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
 }, [...bytes], name);
 
-async function openLetters(page) {
-  await drop(page, await lettersModel(), 'letters.gguf');
-  await page.waitForSelector('#word:not([hidden])');
-  await settled(page);
+async function chooseModel(page, name) {
+  await page.select('#model', `weights/${name}.gguf`);
+  await page.waitForSelector('#page:not([data-state="done"])');
+  await settled(page, { timeout: 120_000 });
+}
+
+async function setWord(page) {
+  await chooseModel(page, 'letters');
+  await page.click('#word-text', { count: 3 });
+  await page.type('#word-text', 'Pocket');
+  await page.waitForSelector('#word:not([data-state="done"])');
+  await page.waitForSelector('#word[data-state="done"]', { timeout: 120_000 });
 }
 
 async function openBroken(page) {
