@@ -231,12 +231,11 @@ class CharacterSource(Source):
             for layer, found in parts.items()
         }
         heads, glasses, bodies = (parts[layer] for layer in self._digits[:3])
-        self._held = np.array(
-            [[[held_out_by_name(f"{head.name}|{eyes.name}|{body.name}") for body in bodies] for eyes in glasses] for head in heads]
-        )
+        held = [[[held_out_by_name(f"{head.name}|{eyes.name}|{body.name}") for body in bodies] for eyes in glasses] for head in heads]
+        self.of_source = np.array(held) == held_out  # [heads, glasses, bodies]
 
     def __len__(self) -> int:
-        return int((self._held == self.held_out).sum()) * self._bases[3] * self._bases[4]
+        return int(self.of_source.sum()) * self._bases[3] * self._bases[4]
 
     def composition(self, indices: Sequence[int] | np.ndarray | int) -> dict[str, np.ndarray]:
         """Which part of each layer compositions have, each as `indices`."""
@@ -248,7 +247,7 @@ class CharacterSource(Source):
     def belongs(self, indices: np.ndarray) -> np.ndarray:
         """Whether compositions are of this source, bool as `indices`."""
         numbers = self.composition(indices)
-        return self._held[numbers["heads"], numbers["glasses"], numbers["bodies"]] == self.held_out
+        return self.of_source[numbers["heads"], numbers["glasses"], numbers["bodies"]]
 
     def compose(self, numbers: Mapping[str, np.ndarray]) -> np.ndarray:
         """The layers that are named, laid over each other: uint8 [n, H, W, 4]."""

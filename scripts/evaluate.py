@@ -23,6 +23,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,14 @@ class Judge:
         self.held_out_count = len(held_out)
         self.real = features[:count]  # in random order
         self._others = held_out[count : 2 * count], labels[count : 2 * count]
-        training, _ = dataset.train.sample(min(len(dataset.train), copy_pictures))
-        self.copies = metrics.CopyTest.prepare(training, held_out[: max(count, 100)]) if copy_pictures else None
+        self.searched, self.copies = 0, None
+        if copy_pictures:
+            if isinstance(dataset.train, data.CharacterSource) and dataset.layout == data.Layout(dataset.layout.size, 3):
+                self.searched, distances = len(dataset.train), metrics.NearestComposition(dataset.train)
+            else:
+                self.searched = min(len(dataset.train), copy_pictures)
+                distances = partial(metrics.nearest_distances, pictures=dataset.train.sample(self.searched)[0])
+            self.copies = metrics.CopyTest.prepare(distances, held_out[: max(count, 100)])
         self.checks = metrics.CharacterChecks(dataset.train) if isinstance(dataset.train, data.CharacterSource) else None
 
     def floors(self) -> dict[str, dict[str, Any]]:
@@ -214,7 +221,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         "limit": arguments.limit,
         "classifier_held_out_accuracy": judge.held_out_accuracy,
         "held_out_pictures": judge.held_out_count,
-        "training_pictures_searched_for_copies": min(len(judge.dataset.train), arguments.copy_pictures),
+        "training_pictures_searched_for_copies": judge.searched,
+        "tenth_percentile_of_held_out_distances": judge.copies.tenth if judge.copies else None,
         "default": dataclasses.asdict(base),
         "objective": model.objective,
         "floors": floors,
@@ -239,11 +247,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             measured = {**scores[key], **planned.more(pictures)}
             result["rows"].append({"through": planned.through, "calls": planned.setting.calls, **dataclasses.asdict(planned.setting), **measured})
             report.print_row(f"{planned.setting}, {planned.through}", measured)
-            write_text(stem.with_suffix(".json"), json.dumps(result, indent=2) + "\n")
+            write_text(stem.with_name(f"{stem.name}.json"), json.dumps(result, indent=2) + "\n")
             if arguments.table == "guidance":
                 name = f"{planned.through}-{planned.setting}".replace(", ", "-").replace(" ", "")
                 sheet_image(pictures[np.argsort(labels, kind="stable")[:160]], 16).save(arguments.output / f"sheet-{name}.png")
-    write_text(stem.with_suffix(".md"), report.markdown(result))
+    write_text(stem.with_name(f"{stem.name}.md"), report.markdown(result))
     report.plot(result, (arguments.images or arguments.output) / f"{stem.name}.png")
     return result
 
@@ -316,7 +324,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     guidance.add_argument("--scales", type=_floats, default=(0, 1, 1.5, 2, 3, 4, 6, 8, 10), metavar="A,B,...", help="default: 0,1,1.5,2,3,4,6,8,10")
     guidance.add_argument("--through", choices=("pytorch", "engine", "both"), default="both",
                           help="what draws; both: the engine, and one setting also PyTorch with the same seeds (default: %(default)s)")  # fmt: skip
-    guidance.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies (default: %(default)s)")
+    guidance.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies; of characters, all compositions are (default: %(default)s; 0: do not search)")
 
     steps = parser.add_argument_group("--table steps")
     steps.add_argument("--samplers", type=_samplers, default=_samplers(",".join(SAMPLERS)), metavar="NAME[:GRID],...", help="default: all eight, linear")

@@ -1,5 +1,6 @@
 """The trainer: from a folder of pictures to a verified model file, kills at any moment, and several processes."""
 
+import functools
 import math
 import os
 import random
@@ -295,12 +296,29 @@ def test_frechet_distance_against_scipy():
 def test_copies_are_found():
     rng = np.random.default_rng(2)
     training_pictures, held_out, fresh = (rng.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8) for count in (500, 100, 100))
-    test = metrics.CopyTest.prepare(training_pictures, held_out)
+    test = metrics.CopyTest.prepare(functools.partial(metrics.nearest_distances, pictures=training_pictures), held_out)
     naive = [min(np.sqrt(((q.astype(float) - p) ** 2).mean()) for p in training_pictures) for q in fresh[:5]]
     np.testing.assert_allclose(metrics.nearest_distances(fresh[:5], training_pictures), naive, rtol=1e-4)
     assert test.score(fresh)["nearer_than_tenth"] < 0.3
     copied = np.concatenate([training_pictures[:50] ^ 1, fresh[:50]])
     assert 0.5 <= test.score(copied)["nearer_than_any"] < 0.6
+
+
+def test_the_nearest_composition(tmp_path):
+    """As by comparing with every one of them."""
+    from test_data import write_characters
+
+    split = data.load(write_characters(tmp_path / "set.zip"), data.Layout(32, 3))
+    everything = np.arange(2 * 4 * 1 * 6 * 5)
+    training_pictures, _ = split.train.pictures(everything[split.train.belongs(everything)])
+    held_out, _ = split.held_out.sample(20)
+    rng = np.random.default_rng(1)
+    noisy = np.clip(held_out + rng.normal(0, 60, held_out.shape), 0, 255).astype(np.uint8)
+    for pictures in (held_out, noisy, training_pictures[:20], rng.integers(0, 256, held_out.shape, dtype=np.uint8)):
+        found = metrics.NearestComposition(split.train)(pictures)
+        naive = [np.sqrt(((training_pictures.astype(float) - picture) ** 2).mean(axis=(1, 2, 3)).min()) for picture in pictures]
+        np.testing.assert_allclose(found, naive, rtol=1e-4, atol=1e-3)
+    assert metrics.NearestComposition(split.train)(held_out).min() > 0
 
 
 def test_character_checks(tmp_path):
