@@ -15,8 +15,8 @@ function random(name, { dim = 32, levels = [1, 2, 4], channels = 3, side = 32, c
 /** The shapes of models that people train, small to large. */
 export const SIX = [
   { name: 'doodles', model: 'weights/doodles.gguf' },
-  random('letters', { dim: 48, levels: [1, 2, 2], channels: 16, side: 16, classes: 62, pixelUnshuffle: 4 }),
-  random('characters', { dim: 48, channels: 12, side: 16, classes: 36, pixelUnshuffle: 2 }),
+  { name: 'letters', model: 'weights/letters.gguf' },
+  { name: 'characters', model: 'weights/characters.gguf' },
   random('dim32-side32'),
   random('dim64-side32', { dim: 64 }),
   random('dim32-side64', { side: 64 }),
@@ -30,6 +30,7 @@ export const ODD = [
   random('levels1224-side32', { levels: [1, 2, 2, 4] }),
   random('levels1-side32', { levels: [1] }),
   random('levels112-side32', { levels: [1, 1, 2] }),
+  random('dim48-side16', { dim: 48, channels: 12, side: 16, pixelUnshuffle: 2 }),
   random('dim32-side12', { side: 12 }),
   random('dim32-side48', { side: 48 }),
 ];
