@@ -184,13 +184,15 @@ test('abort, and a worker that ends, while batches are divided', { timeout: 60_0
       const controller = new AbortController();
       const reason = new Error('stop');
       // The second worker ends when the first one has finished: its batch is then being divided.
+      const ended = [];
       const onStep = ({ index, step }) => {
         if (index !== 0 || step !== 60) return;
-        setTimeout(() => (end === 'abort' ? controller.abort(reason) : threads.forEach((thread) => thread.terminate())), 2);
+        setTimeout(() => (end === 'abort' ? controller.abort(reason) : ended.push(...threads.map((thread) => thread.terminate()))), 2);
       };
       await assert.rejects(async () => {
         for await (const { pixels } of model.generateMany({ ...SHEET, count: 3, onStep, signal: controller.signal })) assert.ok(pixels);
       }, (error) => (end === 'abort' ? error === reason : error.code === 'WORKER'));
+      await Promise.all(ended); // nobody can know that a worker ends until it has
     }
     assert.deepEqual(await draw(model, { ...SHEET, count: 3 }), alone);
   } finally {
