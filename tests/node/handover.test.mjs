@@ -183,11 +183,15 @@ test('abort, and a worker that ends, while batches are divided', { timeout: 60_0
       assert.deepEqual(await draw(model, { ...SHEET, count: 3 }), alone);
       const controller = new AbortController();
       const reason = new Error('stop');
-      // The second worker ends when the first one has finished: its batch is then being divided.
+      // When the first picture is finished, the batch of the others is divided: they end at the next step that is heard of.
       const ended = [];
-      const onStep = ({ index, step }) => {
-        if (index !== 0 || step !== 60) return;
-        setTimeout(() => (end === 'abort' ? controller.abort(reason) : ended.push(...threads.map((thread) => thread.terminate()))), 2);
+      let divided = false;
+      const onStep = ({ index, step, steps }) => {
+        if (index === 0) divided ||= step === steps;
+        else if (divided || step === steps) {
+          if (end === 'abort') controller.abort(reason);
+          else if (ended.length === 0) ended.push(...threads.map((thread) => thread.terminate()));
+        }
       };
       await assert.rejects(async () => {
         for await (const { pixels } of model.generateMany({ ...SHEET, count: 3, onStep, signal: controller.signal })) assert.ok(pixels);
