@@ -562,11 +562,10 @@ def test_shipped_models(repository):
 
 def test_shipped_digits(repository):
     path = repository / "weights" / "digits.gguf"
-    assert path.stat().st_size <= 1_000_000
+    assert path.stat().st_size <= 450_000
     file = read_model(path)
     data = file.metadata
-    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["dpmpp-2m-sde", 25, 5.0, 0.0]
-    assert data["sampling.guidance_interval"] == [0, 799]
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["dpmpp-2m-sde", 20, 2.0, 0.0]
     assert data["class_names"] == [str(digit) for digit in range(10)]
     assert (data["diffusion.objective"], data["diffusion.beta_schedule"]) == ("pred_noise", "linear")
     assert np.allclose(file.alphas_cumprod, np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)), rtol=1e-12)  # Ho et al. 2020, section 4
@@ -579,3 +578,16 @@ def test_shipped_doodles(repository):
     assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 3.0, 0.0]
     assert data["sampling.guidance_interval"] == [600, 800]
     assert data["class_names"] == ["airplane", "banana", "bird", "book", "cat", "clock", "dog", "flower", "house", "rainbow"]
+
+
+@pytest.mark.parametrize(("name", "most", "scale", "channels", "classes"), [("letters", 2_600_000, 3.0, 1, 62), ("characters", 2_500_000, 1.0, 3, 254)])
+def test_shipped_models_with_a_shifted_schedule(repository, name, most, scale, channels, classes):
+    path = repository / "weights" / f"{name}.gguf"
+    assert path.stat().st_size <= most
+    file = read_model(path)
+    data = file.metadata
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 12, scale, 0.0]
+    assert data["image.channels"] == channels and len(set(data["class_names"])) == classes
+    cosine = np.cumprod(1 - reference.schedule_betas("cosine", 1000).numpy())
+    log_snr = np.log(cosine / (1 - cosine)) - 2 * np.log(2)  # Hoogeboom et al. 2023, for twice the side
+    np.testing.assert_allclose(file.alphas_cumprod, 1 / (1 + np.exp(-log_snr)), rtol=1e-9)
