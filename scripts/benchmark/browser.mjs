@@ -53,7 +53,8 @@ async function measureInPage({ rounds, steps }) {
 
   // A model remembers how runs begin: other seeds every time, but where a slider changes the scale alone.
   let seed = 1;
-  const picture = () => ({ label: 0, guidanceScale: 3, steps, sampler: 'ddim', eta: 0, seed: (seed += 9) });
+  const guidanceInterval = [0, one.info.timesteps - 1]; // in every step, whatever the file recommends
+  const picture = () => ({ label: 0, guidanceScale: 3, guidanceInterval, steps, sampler: 'ddim', eta: 0, seed: (seed += 9) });
   const grid = async (model, options) => {
     for await (const each of model.generateMany({ ...picture(), steps: 10, count: 9, ...options })) each.pixels;
   };

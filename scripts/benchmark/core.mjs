@@ -7,7 +7,7 @@ const NULL_LABEL = 0x7fffffff; // PD_LABEL_NULL
 const GUIDANCE_SCALE = 3;
 // Keys of pd_wasm_model_number and pd_wasm_options_set.
 const NUMBERS = { height: 5, width: 4, channels: 6, classes: 8, timesteps: 9, objective: 10, parameters: 15, memory: 17 };
-const OPTIONS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3 };
+const OPTIONS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3, guidanceFirst: 14, guidanceLast: 15 };
 
 /** One instance of the module. @param {WebAssembly.Module} module */
 export async function instantiate(module) {
@@ -68,7 +68,7 @@ export class Core {
   #startRun(pictures, steps, guidanceScale) {
     const exports = this.#exports;
     const options = exports.pd_wasm_options_create(this.#model);
-    const values = { sampler: 0, steps, guidanceScale, eta: 0 };
+    const values = { sampler: 0, steps, guidanceScale, eta: 0, guidanceFirst: 0, guidanceLast: this.timesteps - 1 }; // whatever the file recommends
     for (const [name, key] of Object.entries(OPTIONS)) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
     const records = new DataView(new ArrayBuffer(24 * pictures)); // pd_picture
     for (let i = 0; i < pictures; i++) records.setBigUint64(24 * i + 8, BigInt(this.#seed++), true);

@@ -6,7 +6,8 @@ import { measure, noise, takeTurns } from './rounds.mjs';
 
 const STEPS = 20;
 const GUIDANCE_SCALE = 3;
-const OPTIONS = { label: 0, guidanceScale: GUIDANCE_SCALE, steps: STEPS, sampler: 'ddim', eta: 0 };
+/** Guided in every step, whatever the file recommends. */
+const optionsFor = ({ timesteps }) => ({ label: 0, guidanceScale: GUIDANCE_SCALE, guidanceInterval: [0, timesteps - 1], steps: STEPS, sampler: 'ddim', eta: 0 });
 // Each run of a benchmark begins with another one, because a model remembers how runs begin.
 let seed = 0;
 
@@ -32,7 +33,7 @@ export async function comparePicture(files, { wasm, rounds, turn }) {
     for (const each of batches) await session.run(each);
   });
   const results = await takeTurns([
-    { name: 'pocket-diffusion, a whole picture', time: repeat(() => model.generate({ ...OPTIONS, seed: seed++ })) },
+    { name: 'pocket-diffusion, a whole picture', time: repeat(() => model.generate({ ...optionsFor(model.info), seed: seed++ })) },
     { name: 'onnxruntime-web, 40 evaluations', time: evaluate(sessions[0], times.flatMap((t) => [batch([0], t), batch([nullClass], t)])) },
     { name: 'onnxruntime-web, 20 batches of two', time: evaluate(sessions[1], times.map((t) => batch([0, nullClass], t))) },
   ], { rounds, turn });
@@ -47,7 +48,7 @@ export async function compareWorkers(modelPath, { wasm, rounds, pictures = 9, mo
   for (let workers = 1; workers <= most; workers++) models.push(await load(modelPath, { wasm, worker: true, workers }));
   const sheet = async (model) => {
     seed += pictures;
-    for await (const picture of model.generateMany({ ...OPTIONS, seed, count: pictures })) picture.pixels;
+    for await (const picture of model.generateMany({ ...optionsFor(model.info), seed, count: pictures })) picture.pixels;
   };
   const results = await takeTurns(models.map((model, i) => ({ name: `${i + 1} workers`, time: repeat(() => sheet(model)) })), { rounds, turn: 1 });
   for (const model of models) model.close();
