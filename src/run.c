@@ -3,145 +3,11 @@
 #include <string.h>
 
 #include "edit.h"
-#include "guidance.h"
 #include "hash.h"
 #include "image.h"
-#include "model.h"
 #include "prediction_cache.h"
-#include "random.h"
-#include "sampler.h"
+#include "run.h"
 #include "unet.h"
-
-typedef struct run_picture {
-    float *x, *x0;            /* network space */
-    int32_t label;            /* PD_LABEL_NULL in a mix */
-    const float *conditions;  /* [part_count][condition_count], of its class */
-    float *history; /* of the solver */
-    float *running; /* guidance update with momentum */
-    pd_random random;
-    uint64_t fingerprint; /* of what was asked for: model, options, picture */
-} run_picture;
-
-struct pd_run {
-    pd_model *model;
-    pd_arena arena;
-    pd_solver solver;
-    pd_guidance_process guidance;
-    int32_t step; /* network calls made; with most solvers one a step */
-    int32_t evaluation, pass; /* of the solver, and which time it is made: RePaint goes back */
-    int32_t resample; /* how often a step is made, of an inversion too */
-    int32_t part_count; /* predictions that make up the conditional one */
-    float part_weights[PD_MAX_MIX];
-    bool has_mix;
-    bool scale_has_entered; /* x_t depends on the guidance scale */
-    int32_t negative_label;
-    bool failed; /* non-finite values: nothing more can be made of it */
-    size_t value_count; /* of one picture in network space */
-    int32_t picture_count;
-    run_picture *pictures;
-    int32_t *times;
-    float *class_conditions; /* [picture_count or, if they share a mixture, 1][part_count][condition_count] */
-    float *null_condition, *time_condition;
-    float *predictions; /* [batch_size][value_count] */
-    float *image;       /* [value_count] in network space, or NULL */
-    uint8_t *keep;      /* [value_count], or NULL: nothing is kept */
-    float *noise;       /* [value_count] */
-    pd_arena kept_arena;
-    float *kept; /* [2][picture_count][value_count]: predictions of the last call, if they are to be kept */
-    bool kept_is_there[2];
-};
-
-/* ---- options ------------------------------------------------------------------ */
-
-pd_status pd_options_init(const pd_model *model, pd_options *options)
-{
-    if (!model || !options) return PD_ARG;
-    *options = (pd_options){.struct_size = sizeof(pd_options),
-                            .sampler = (int32_t)model->info.recommended_sampler,
-                            .steps = model->info.recommended_steps,
-                            .guidance_scale = model->info.recommended_guidance_scale,
-                            .eta = model->info.recommended_eta,
-                            .time_grid = (int32_t)model->info.recommended_time_grid,
-                            .guidance_first = model->info.recommended_guidance_first,
-                            .guidance_last = model->info.recommended_guidance_last,
-                            .negative_label = PD_LABEL_NULL,
-                            .strength = 1.0f,
-                            .resample = 1};
-    return PD_OK;
-}
-
-static pd_status check_choice(pd_error *error, const char *name, int32_t value, int32_t count)
-{
-    if (value >= 0 && value < count) return PD_OK;
-    return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s is %d, not within 0 and %d", name, (int64_t)value, (int64_t)count - 1);
-}
-
-static pd_status check_range(pd_error *error, pd_status status, const char *name, float value, float maximum)
-{
-    if (value >= 0.0f && value <= maximum) return PD_OK;
-    return pd_fail(error, status, PD_NO_OFFSET, "%s is %g, not within 0 and %g", name, (double)value, (double)maximum);
-}
-
-/* Options that only some samplers and some kinds of guidance have. */
-static pd_status check_combination(const pd_options *options, pd_error *error)
-{
-    const bool ddpm = options->sampler == PD_SAMPLER_DDPM;
-    if (!ddpm && options->ddpm_mean) return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_mean: only with the sampler ddpm");
-    if (!ddpm && options->ddpm_variance)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_variance: only with the sampler ddpm");
-    if (options->cfg_plus_plus && options->sampler != PD_SAMPLER_DDIM)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: only with the sampler ddim");
-    if (options->cfg_plus_plus && (options->momentum != 0.0f || options->norm_threshold != 0.0f))
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: neither with momentum nor with norm_threshold");
-    if (options->guidance_schedule != PD_GUIDANCE_CONSTANT && options->guidance_scale < 1.0f)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_schedule: needs a guidance scale of 1 or more, not %g",
-                       (double)options->guidance_scale);
-    return PD_OK;
-}
-
-static pd_status check_process(const pd_model_info *info, const pd_options *options, pd_error *error)
-{
-    PD_TRY(check_choice(error, "time_grid", options->time_grid, PD_TIME_GRID_COUNT));
-    PD_TRY(check_choice(error, "ddpm_mean", options->ddpm_mean, PD_DDPM_MEAN_COUNT));
-    PD_TRY(check_choice(error, "ddpm_variance", options->ddpm_variance, PD_DDPM_VARIANCE_COUNT));
-    PD_TRY(check_choice(error, "guidance_schedule", options->guidance_schedule, PD_GUIDANCE_SCHEDULE_COUNT));
-    PD_TRY(check_choice(error, "cfg_plus_plus", options->cfg_plus_plus, 2));
-    PD_TRY(check_choice(error, "guidance_first", options->guidance_first, info->timesteps));
-    PD_TRY(check_choice(error, "guidance_last", options->guidance_last, info->timesteps));
-    if (options->guidance_first > options->guidance_last)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_first is %d, after guidance_last, which is %d",
-                       (int64_t)options->guidance_first, (int64_t)options->guidance_last);
-    PD_TRY(check_range(error, PD_OPTION, "threshold", options->threshold, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "norm_threshold", options->norm_threshold, PD_MAX_NORM_THRESHOLD));
-    if (!(options->momentum >= -1.0f && options->momentum <= 1.0f))
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "momentum is %g, not within -1 and 1", (double)options->momentum);
-    if (options->negative_label != PD_LABEL_NULL && (options->negative_label < 0 || options->negative_label >= info->class_count))
-        return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "negative_label %d is not within 0 and %d",
-                       (int64_t)options->negative_label, (int64_t)info->class_count - 1);
-    return check_combination(options, error);
-}
-
-pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error)
-{
-    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
-    if (!options) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "options is NULL");
-    if (options->struct_size != sizeof(pd_options))
-        return pd_fail(error, PD_ABI, PD_NO_OFFSET, "options take %u bytes, this library has %u",
-                       (uint64_t)options->struct_size, (uint64_t)sizeof(pd_options));
-    if (options->sampler < 0 || options->sampler >= PD_SAMPLER_COUNT)
-        return pd_fail(error, PD_SAMPLER, PD_NO_OFFSET, "sampler %d does not exist", (int64_t)options->sampler);
-    if (options->steps < 1 || options->steps > model->info.timesteps)
-        return pd_fail(error, PD_STEPS, PD_NO_OFFSET, "steps is %d, not within 1 and %d", (int64_t)options->steps,
-                       (int64_t)model->info.timesteps);
-    PD_TRY(check_range(error, PD_SCALE, "guidance scale", options->guidance_scale, PD_MAX_GUIDANCE_SCALE));
-    PD_TRY(check_range(error, PD_OPTION, "eta", options->eta, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "rescale", options->rescale, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "keep_parallel", options->keep_parallel, 1.0f));
-    if (options->projection != 0 && options->projection != 1)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "projection is %d, not 0 or 1", (int64_t)options->projection);
-    PD_TRY(check_process(&model->info, options, error));
-    return pd_edit_check(&model->info, options, error);
-}
 
 /* ---- start -------------------------------------------------------------------- */
 
@@ -185,7 +51,7 @@ static int32_t batch_size(const pd_run *run)
     return most > needed ? most : needed;
 }
 
-static bool has_running(const pd_run *run)
+bool pd_run_has_running(const pd_run *run)
 {
     return run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f;
 }
@@ -200,7 +66,7 @@ static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
         float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);
-        float *running = PD_TAKE(arena, float, has_running(run) ? values : 0);
+        float *running = PD_TAKE(arena, float, pd_run_has_running(run) ? values : 0);
         if (!run->pictures) continue;
         run->pictures[i].x = x;
         run->pictures[i].x0 = x0;
@@ -369,7 +235,7 @@ void pd_run_free(pd_run *run)
 
 /* ---- step --------------------------------------------------------------------- */
 
-static bool all_finite(const float *values, size_t count)
+bool pd_all_finite(const float *values, size_t count)
 {
     /* x - x is 0 for every finite x and NaN for the others; NaN survives the sum. */
     float sum = 0.0f;
@@ -438,7 +304,7 @@ static bool advance(pd_run *run, int32_t index, const float *prediction, const f
     const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
                                      .null_prediction = run->guidance.renoise_with_null ? null : NULL};
     pd_solver_step(&run->solver, run->evaluation, run->value_count, &state, prediction, noise);
-    if (!all_finite(prediction, run->value_count) || !all_finite(picture->x, run->value_count)) return false;
+    if (!pd_all_finite(prediction, run->value_count) || !pd_all_finite(picture->x, run->value_count)) return false;
     edit_picture(run, picture);
     return true;
 }
@@ -559,8 +425,7 @@ static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int
     return true;
 }
 
-/* One more network call has been made. */
-static void count_call(pd_run *run)
+void pd_run_count_call(pd_run *run)
 {
     if (pd_guidance_process_is_guided(&run->guidance, pd_run_next_timestep(run))) run->scale_has_entered = true;
     run->step++;
@@ -594,7 +459,7 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
                            (int64_t)run->step + 1, (int64_t)t);
         }
     }
-    count_call(run);
+    pd_run_count_call(run);
     return PD_OK;
 }
 
@@ -610,7 +475,7 @@ int32_t pd_run_next_timestep(const pd_run *run) { return run ? pd_solver_time(&r
 
 /* ---- results ------------------------------------------------------------------ */
 
-static pd_status check_picture(const pd_run *run, int32_t picture, const void *buffer, size_t capacity, size_t needed,
+pd_status pd_run_check_picture(const pd_run *run, int32_t picture, const void *buffer, size_t capacity, size_t needed,
                                pd_error *error)
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
@@ -631,7 +496,7 @@ static size_t pixel_bytes(const pd_model_info *info)
 
 pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t capacity, pd_error *error)
 {
-    PD_TRY(check_picture(run, picture, state, capacity, run ? run->value_count : 0, error));
+    PD_TRY(pd_run_check_picture(run, picture, state, capacity, run ? run->value_count : 0, error));
     for (size_t i = 0; i < run->value_count; i++) state[i] = run->pictures[picture].x[i];
     return PD_OK;
 }
@@ -659,7 +524,7 @@ bool pd_run_has_plane(const pd_run *run, int32_t plane)
 
 pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, size_t capacity, pd_error *error)
 {
-    PD_TRY(check_picture(run, picture, values, capacity, run ? run->value_count : 0, error));
+    PD_TRY(pd_run_check_picture(run, picture, values, capacity, run ? run->value_count : 0, error));
     if (plane < 0 || plane >= PD_PLANE_COUNT) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "no plane %d", (int64_t)plane);
     if (!pd_run_has_plane(run, plane))
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "the last network call has left no plane %d", (int64_t)plane);
@@ -671,7 +536,7 @@ pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float 
 
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
-    PD_TRY(check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
+    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
     const pd_model_info *info = &run->model->info;
     const run_picture *source = &run->pictures[picture];
     pd_image_to_pixels(run->step ? source->x0 : source->x, info->width, info->height, info->channels, info->pixel_unshuffle,
@@ -681,7 +546,7 @@ pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, si
 
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
-    PD_TRY(check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
+    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
     if (run->step < pd_run_steps_total(run))
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only %d of %d steps have been made", (int64_t)run->step,
                        (int64_t)pd_run_steps_total(run));
@@ -699,133 +564,6 @@ pd_status pd_model_to_pixels(const pd_model *model, const float *x, uint8_t *pix
         return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "the buffer holds %u, needed are %u", (uint64_t)capacity,
                        (uint64_t)pixel_bytes(info));
     pd_image_to_pixels(x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
-    return PD_OK;
-}
-
-/* ---- saving -------------------------------------------------------------------- */
-
-/* A saved picture is this, then its planes. What a run is asked for, and what
- * follows from that and from the number of calls, is not in it. */
-typedef struct saved_picture {
-    uint64_t checksum; /* of all that comes after it */
-    uint64_t fingerprint;
-    double cached; /* this and the following ones: pd_random */
-    int32_t has_cached, index;
-    uint32_t state[PD_RANDOM_WORDS];
-    uint32_t format;
-    int32_t step;
-} saved_picture;
-_Static_assert(sizeof(saved_picture) == 40 + 4 * PD_RANDOM_WORDS, "no padding, whose bytes would be anything");
-
-#define SAVED_FORMAT 0x31734450u /* "PDs1" */
-
-enum { MOST_PLANES = 6 };
-
-/* The arrays of value_count floats that a picture keeps from one step to the next; returns their number. */
-static int32_t planes_of(const pd_run *run, const run_picture *picture, float *planes[MOST_PLANES])
-{
-    int32_t count = 0;
-    planes[count++] = picture->x;
-    planes[count++] = picture->x0;
-    for (int32_t i = 0; i < pd_solver_history(&run->solver); i++) planes[count++] = picture->history + (size_t)i * run->value_count;
-    if (has_running(run)) planes[count++] = picture->running;
-    assert(count <= MOST_PLANES);
-    return count;
-}
-
-static uint64_t checksum_of(const uint8_t *bytes, size_t size)
-{
-    const size_t first = sizeof(uint64_t);
-    return pd_hash(0, bytes + first, size - first);
-}
-
-size_t pd_run_saved_bytes(const pd_run *run)
-{
-    float *planes[MOST_PLANES];
-    return run ? sizeof(saved_picture) + (size_t)planes_of(run, run->pictures, planes) * run->value_count * sizeof(float) : 0;
-}
-
-pd_status pd_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, size_t capacity, pd_error *error)
-{
-    const size_t size = pd_run_saved_bytes(run);
-    PD_TRY(check_picture(run, picture, bytes, capacity, size, error));
-    const run_picture *source = &run->pictures[picture];
-    saved_picture saved = {.fingerprint = source->fingerprint, .format = SAVED_FORMAT, .step = run->step,
-                           .has_cached = source->random.has_cached, .cached = source->random.cached,
-                           .index = source->random.index};
-    memcpy(saved.state, source->random.state, sizeof saved.state);
-    memcpy(bytes, &saved, sizeof saved);
-    float *planes[MOST_PLANES];
-    const size_t plane_bytes = run->value_count * sizeof(float);
-    const int32_t count = planes_of(run, source, planes);
-    for (int32_t i = 0; i < count; i++) memcpy(bytes + sizeof saved + (size_t)i * plane_bytes, planes[i], plane_bytes);
-    saved.checksum = checksum_of(bytes, size);
-    memcpy(bytes, &saved.checksum, sizeof saved.checksum);
-    return PD_OK;
-}
-
-/* Whether a saved picture of the right size can take the place of picture `index`. */
-static pd_status check_saved(pd_run *run, int32_t index, const uint8_t *bytes, size_t size, pd_error *error)
-{
-    saved_picture saved;
-    memcpy(&saved, bytes, sizeof saved);
-    if (saved.checksum != checksum_of(bytes, size) || saved.format != SAVED_FORMAT)
-        return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: not a saved picture, or damaged", (int64_t)index);
-    if (saved.fingerprint != run->pictures[index].fingerprint)
-        return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: saved from another model, with other options or as another picture",
-                       (int64_t)index);
-    if (saved.step < 0 || saved.step > pd_run_steps_total(run))
-        return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: %d steps made of %d", (int64_t)index, (int64_t)saved.step,
-                       (int64_t)pd_run_steps_total(run));
-    if (saved.index < 0 || saved.index > PD_RANDOM_WORDS || saved.has_cached < 0 || saved.has_cached > 1)
-        return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: impossible state of the generator", (int64_t)index);
-    bool finite = saved.cached - saved.cached == 0.0;
-    for (const uint8_t *plane = bytes + sizeof saved; plane < bytes + size; plane += run->value_count * sizeof(float)) {
-        memcpy(run->noise, plane, run->value_count * sizeof(float)); /* the bytes may lie at any address */
-        finite = finite && all_finite(run->noise, run->value_count);
-    }
-    return finite ? PD_OK : pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "picture %d: NaN or infinity", (int64_t)index);
-}
-
-static void restore_picture(const pd_run *run, run_picture *picture, const uint8_t *bytes)
-{
-    saved_picture saved;
-    memcpy(&saved, bytes, sizeof saved);
-    picture->random = (pd_random){.index = saved.index, .has_cached = saved.has_cached == 1, .cached = saved.cached};
-    memcpy(picture->random.state, saved.state, sizeof saved.state);
-    float *planes[MOST_PLANES];
-    const size_t plane_bytes = run->value_count * sizeof(float);
-    const int32_t count = planes_of(run, picture, planes);
-    for (int32_t i = 0; i < count; i++) memcpy(planes[i], bytes + sizeof saved + (size_t)i * plane_bytes, plane_bytes);
-}
-
-static int32_t saved_step(const uint8_t *bytes)
-{
-    int32_t step;
-    memcpy(&step, bytes + offsetof(saved_picture, step), sizeof step);
-    return step;
-}
-
-pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_error *error)
-{
-    if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
-    if (!bytes) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "bytes is NULL");
-    if (run->failed || run->step > 0)
-        return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only a run that has not made a step can be restored");
-    const size_t each = pd_run_saved_bytes(run), pictures = (size_t)run->picture_count;
-    if (size != pictures * each)
-        return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "%u bytes, not %u for each of %u pictures", (uint64_t)size, (uint64_t)each,
-                       (uint64_t)pictures);
-    const int32_t step = saved_step(bytes);
-    for (int32_t i = 0; i < run->picture_count; i++) {
-        const uint8_t *saved = bytes + (size_t)i * each;
-        PD_TRY(check_saved(run, i, saved, each, error));
-        if (saved_step(saved) != step)
-            return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: %d steps made, but %d of picture 0", (int64_t)i,
-                           (int64_t)saved_step(saved), (int64_t)step);
-    }
-    for (int32_t i = 0; i < run->picture_count; i++) restore_picture(run, &run->pictures[i], bytes + (size_t)i * each);
-    while (run->step < step) count_call(run);
     return PD_OK;
 }
 
