@@ -27,17 +27,17 @@ class NoiseCoupling:
     directions: torch.Tensor  # float32 [K, C], orthonormal; a direction of the noise is the same at all places
 
     @classmethod
-    def fit(cls, source: ArraySource, dimensions: int, pixel_unshuffle: int) -> "NoiseCoupling":
-        """`dimensions` is K < C; source.groups says which group a picture belongs to."""
-        return cls(_normal_scores(_principal_components(source, dimensions)), _free_directions(source, dimensions, pixel_unshuffle))
+    def fit(cls, source: ArraySource, dimensions: int, pixel_unshuffle: int, device: torch.device | None = None) -> "NoiseCoupling":
+        """`dimensions` is K < C; source.groups says which group a picture belongs to; device: where noise will be."""
+        codes = _normal_scores(_principal_components(source, dimensions))
+        return cls(codes.to(device), _free_directions(source, dimensions, pixel_unshuffle).to(device))
 
     def couple(self, noise: torch.Tensor, groups: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
         """Writes the codes of the pictures' groups into their noise [n, C, H, W]; jitter is standard normal, [n, K]."""
-        codes, directions = self.codes.to(noise.device)[groups], self.directions.to(noise.device)
-        wanted = (1 - JITTER**2) ** 0.5 * codes + JITTER * jitter
+        wanted = (1 - JITTER**2) ** 0.5 * self.codes[groups] + JITTER * jitter
         places = noise.shape[2] * noise.shape[3]
-        found = torch.einsum("nchw,kc->nk", noise, directions) / places**0.5
-        return noise + torch.einsum("nk,kc->nc", wanted - found, directions)[:, :, None, None] / places**0.5
+        found = torch.einsum("nchw,kc->nk", noise, self.directions) / places**0.5
+        return noise + torch.einsum("nk,kc->nc", wanted - found, self.directions)[:, :, None, None] / places**0.5
 
 
 def _principal_components(source: ArraySource, count: int) -> np.ndarray:

@@ -237,6 +237,11 @@ class CharacterSource(Source):
     def __len__(self) -> int:
         return int(self.of_source.sum()) * self._bases[3] * self._bases[4]
 
+    @property
+    def as_composed(self) -> bool:
+        """Whether the layout leaves compositions as they are, so that their parts can be told in pictures."""
+        return self.layout == Layout(self._pixels["heads"].shape[1], 3) and self._pixels["heads"].shape[1] == self._pixels["heads"].shape[2]
+
     def composition(self, indices: Sequence[int] | np.ndarray | int) -> dict[str, np.ndarray]:
         """Which part of each layer compositions have, each as `indices`."""
         rest, numbers = np.asarray(indices, dtype=np.int64), {}
@@ -480,7 +485,7 @@ def _read_characters(path: Path, layout: Layout) -> DataSet:
     for layer, found in parts.items():
         for part in found:
             if not np.isin(part.pixels[..., 3], 255 if layer == "backgrounds" else (0, 255)).all():
-                raise DataError(f"{path}: {part.name} of {layer} has transparent pixels that no pixel art has")
+                raise DataError(f"{path}: {part.name} of {layer}: pixels must be opaque" + ("" if layer == "backgrounds" else " or transparent"))
     if len({part.pixels.shape for found in parts.values() for part in found}) > 1:
         raise DataError(f"{path}: its parts have different sizes")
     classes = tuple(_head_name(part.name) for part in parts["heads"])

@@ -57,15 +57,16 @@ class Judge:
         self.held_out_count = len(held_out)
         self.real = features[:count]  # in random order
         self._others = held_out[count : 2 * count], labels[count : 2 * count]
+        characters = dataset.train if isinstance(dataset.train, data.CharacterSource) and dataset.train.as_composed else None
         self.searched, self.copies = 0, None
         if copy_pictures:
-            if isinstance(dataset.train, data.CharacterSource) and dataset.layout == data.Layout(dataset.layout.size, 3):
-                self.searched, distances = len(dataset.train), metrics.NearestComposition(dataset.train)
+            if characters:
+                self.searched, distances = len(characters), metrics.NearestComposition(characters)
             else:
                 self.searched = min(len(dataset.train), copy_pictures)
                 distances = partial(metrics.nearest_distances, pictures=dataset.train.sample(self.searched)[0])
             self.copies = metrics.CopyTest.prepare(distances, held_out[: max(count, 100)])
-        self.checks = metrics.CharacterChecks(dataset.train) if isinstance(dataset.train, data.CharacterSource) else None
+        self.checks = metrics.CharacterChecks(characters) if characters else None
 
     def floors(self) -> dict[str, dict[str, Any]]:
         """What as many real pictures score: training ones (but for copies, which they are), and other held-out ones."""

@@ -240,7 +240,7 @@ class CharacterChecks:
     The pixels that no body and no accessory ever touches show background, head and glasses alone. There, every
     combination of these three is a template; the nearest one says which head a picture has.
 
-    Glasses are whole if every patch that has one colour in the artwork has one colour in the picture, and patches that
+    For sources whose layout leaves compositions as they are. Glasses are whole if every patch that has one colour in the artwork has one colour in the picture, and patches that
     differ there differ here: frames without gaps, lenses with pupils. A network may mix the colours of two frames; whether
     they are those of the artwork is measured beside.
     """
@@ -250,7 +250,7 @@ class CharacterChecks:
         self._free = ~covered
         sizes = {layer: len(source.parts[layer]) for layer in ("backgrounds", "heads", "glasses")}
         self._combinations = list(np.ndindex(*sizes.values()))
-        composed = source.layout.apply_all(source.compose(dict(zip(sizes, np.array(self._combinations).T)))[..., : source.layout.channels])
+        composed = source.compose(dict(zip(sizes, np.array(self._combinations).T)))[..., :3]
         self._templates = torch.from_numpy(composed[:, self._free]).float().flatten(1)
         self._glasses = [_patches(part.pixels) for part in source.parts["glasses"]]
         parts = [part.pixels[part.pixels[..., 3] > 0][:, :3] for layer in source.parts.values() for part in layer]

@@ -93,7 +93,7 @@ class Trainer:
         if not configuration.data:
             raise TrainingError("--data is missing: where the pictures are")
         self.data = data.load(Path(configuration.data), configuration.layout, configuration.kind)
-        self.coupling = training.fit_coupling(self.data.train, configuration)
+        self.coupling = training.fit_coupling(self.data.train, configuration, self.accelerator.device)
         self.folder = configuration.folder
         self.step, self.samples_seen, self.earlier_seconds = 0, 0, 0.0
         self._build()

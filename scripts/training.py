@@ -233,13 +233,13 @@ class Batch:
         return moved
 
 
-def fit_coupling(source: Source, configuration: Configuration) -> NoiseCoupling | None:
+def fit_coupling(source: Source, configuration: Configuration, device: torch.device | None = None) -> NoiseCoupling | None:
     """What `style_dimensions` asks for."""
     if configuration.style_dimensions == 0:
         return None
     if not isinstance(source, ArraySource) or source.groups is None:
         raise TrainingError(f"style_dimensions {configuration.style_dimensions}: nothing says which pictures belong together, as the fonts of letters do")
-    return NoiseCoupling.fit(source, configuration.style_dimensions, configuration.pixel_unshuffle)
+    return NoiseCoupling.fit(source, configuration.style_dimensions, configuration.pixel_unshuffle, device)
 
 
 def make_batch(

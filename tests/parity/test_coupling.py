@@ -90,6 +90,16 @@ def test_codes_are_written_where_pictures_are_empty(archive):
     assert ((x @ directions.T) ** 2).mean() < 0.01 * (x**2).mean()
 
 
+def test_batches_do_not_depend_on_how_they_are_cut(archive):
+    configuration = Configuration(size=SIDE, dim=8, dim_mults=(1,), pixel_unshuffle=4, style_dimensions=2)
+    source = source_of(archive)
+    couple = training.fit_coupling(source, configuration)
+    whole = training.make_batch(source, configuration, 3, 37, coupling=couple).noise
+    parts = [training.make_batch(source, configuration, first, count, coupling=couple).noise for first, count in ((3, 5), (8, 21), (29, 11))]
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-6)
+    assert (whole - training.make_batch(source, configuration, 3, 37).noise).abs().max() > 0.1
+
+
 def test_refusals(archive):
     source = data.load(archive, Layout(SIDE)).train
     with pytest.raises(TrainingError, match="style_dimensions"):

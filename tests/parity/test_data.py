@@ -169,6 +169,26 @@ def test_visiting_order_does_not_depend_on_batches(tmp_path):
 # ---- refusals ---------------------------------------------------------------
 
 
+def test_characters_of_half_transparent_parts_are_refused(tmp_path):
+    path = write_characters(tmp_path / "set.zip")
+    for folder, alpha in (("heads", 128), ("backgrounds", 0)):
+        buffer = io.BytesIO()
+        Image.new("RGBA", (32, 32), (0, 0, 0, alpha)).save(buffer, "PNG")
+        bad = tmp_path / f"{folder}.zip"
+        bad.write_bytes(path.read_bytes())
+        with zipfile.ZipFile(bad, "a") as archive:
+            archive.writestr(f"{folder}/x-ghost.png", buffer.getvalue())
+        with pytest.raises(DataError, match=f"ghost of {folder}: pixels must be opaque"):
+            data.load(bad, Layout(32, 3))
+    buffer = io.BytesIO()
+    Image.new("RGBA", (16, 16), (0, 0, 0, 255)).save(buffer, "PNG")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("heads/head-small.png", buffer.getvalue())
+    with pytest.raises(DataError, match="different sizes"):
+        data.load(path, Layout(32, 3))
+
+
+
 def test_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         data.load(tmp_path / "none", GREY)
