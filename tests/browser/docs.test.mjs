@@ -2,7 +2,7 @@
 // makes.
 
 import assert from 'node:assert/strict';
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -23,6 +23,7 @@ describe('pages of the documentation', () => {
     folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
     await buildElement(folder);
     await cp(join(root, 'weights'), folder, { recursive: true });
+    await copyFile(join(root, 'weights', 'doodles.gguf'), join(folder, 'mine.gguf'));  // the reader's own, in docs/training.md
     server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
     session = await launch('chrome');
   });

@@ -33,6 +33,8 @@ const ARROWS = {
   model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'kernels', 'prediction_cache'],
   unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'prediction_cache'],
   run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
+  run_saving: [...FILE, 'run', 'hash'],
+  options: [...FILE, 'edit', 'model'],
   wasm_exports: [...BASE, 'memory'],
 };
 
