@@ -5,7 +5,7 @@
 //   pocket-diffusion.mjs    the element and the library, minified; exports what web/element.mjs and web/index.mjs export
 //   worker.mjs              what runs in the workers
 //   engine.mjs              what both of them need
-//   pocket-diffusion.wasm
+//   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm
 //   pocket-diffusion.css    keeps the room of the elements until the script has come (web/element.css)
 //
 // dist/inline.mjs is the first four in one, for bundlers that know nothing of workers and WebAssembly.
@@ -58,9 +58,9 @@ const inlineModule = {
   name: 'inline-module',
   setup: (build) => build.onLoad({ filter: /[\\/]wasm\.mjs$/ }, async ({ path }) => {
     const [text, module] = [await readFile(path, 'utf8'), await readFile(join(web, 'pocket-diffusion.wasm'), 'base64')];
-    const expression = "new URL('./pocket-diffusion.wasm', import.meta.url)";
-    if (!text.includes(expression)) throw new Error('wasm.mjs does not name its module in the form that bundlers look for');
-    return { contents: text.replace(expression, () => `new URL('data:application/wasm;base64,${module}')`) };
+    const expression = /new URL\('\.\/pocket-diffusion(-relaxed)?\.wasm', import\.meta\.url\)/g; // one module for both
+    if (!expression.test(text)) throw new Error('wasm.mjs does not name its module in the form that bundlers look for');
+    return { contents: `const inlined = 'data:application/wasm;base64,${module}';\n${text.replace(expression, 'new URL(inlined)')}` };
   }),
 };
 
@@ -76,7 +76,7 @@ export async function buildElement(folder = join(root, 'dist/element')) {
   await mkdir(folder, { recursive: true });
   await Promise.all([
     ...(await bundle(EXPORTED)).map(({ name, contents }) => writeFile(join(folder, name), contents)),
-    copyFile(join(web, 'pocket-diffusion.wasm'), join(folder, 'pocket-diffusion.wasm')),
+    ...['pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm'].map((name) => copyFile(join(web, name), join(folder, name))),
     copyFile(join(web, 'element.css'), join(folder, 'pocket-diffusion.css')),
   ]);
 }

@@ -22,7 +22,13 @@ PD_EXPORT(pd_wasm_error_offset) double pd_wasm_error_offset(void)
     return last_error.offset == PD_NO_OFFSET ? -1.0 : (double)last_error.offset;
 }
 
-PD_EXPORT(pd_wasm_version) const char *pd_wasm_version(void) { return PD_VERSION_STRING; }
+/* Pictures of the two modules differ in their last bits. */
+#if defined(__wasm_relaxed_simd__)
+#define ARITHMETIC "+relaxed"
+#else
+#define ARITHMETIC ""
+#endif
+PD_EXPORT(pd_wasm_version) const char *pd_wasm_version(void) { return PD_VERSION_STRING ARITHMETIC; }
 
 PD_EXPORT(pd_wasm_allocate) void *pd_wasm_allocate(uint32_t size)
 {

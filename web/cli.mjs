@@ -138,6 +138,8 @@ function addSampling(command) {
     .addOption(new Option('--sampler <name>', 'solver').choices(SAMPLERS))
     .addOption(new Option('--time-grid <name>', 'timesteps that are visited').choices(TIME_GRIDS))
     .option('--eta <number>', 'stochasticity of ddim, 0 to 1', parseNumber)
+    .option('--relaxed', 'relaxed SIMD: faster, but last bits depend on the processor')
+    .option('--no-relaxed', 'not, whatever the recipe says')
     .addOption(new Option('--ddpm-mean <name>', 'what the mean of ddpm is made from').choices(DDPM_MEANS))
     .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
     .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed);
@@ -317,6 +319,19 @@ async function readFrom({ from }) {
   return { recipe, sheet: typeof sheet === 'object' && sheet !== null ? sheet : {} };
 }
 
+/**
+ * The model in the arithmetic that is asked for, or that the recipe was made with.
+ * @param {Given} given @param {Recipe | undefined} recipe
+ */
+async function open(given, recipe) {
+  const relaxed = given.relaxed ?? recipe?.version.endsWith('+relaxed') ?? false;
+  const model = await load(given.model, { relaxed, signal: stop.signal });
+  if (relaxed && model.info.engine === version) {
+    process.stderr.write('pocket-diffusion: this Node.js has no relaxed SIMD, so the strict arithmetic is used\n');
+  }
+  return model;
+}
+
 /** @param {number} total @param {string} format */
 function startProgress(total, format) {
   if (!process.stderr.isTTY) return null;
@@ -329,7 +344,7 @@ function startProgress(total, format) {
 }
 
 /** Options of a command that say nothing about how a picture is made. */
-const OWN_OPTIONS = ['model', 'from', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'recipe', 'output', 'json'];
+const OWN_OPTIONS = ['model', 'from', 'relaxed', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'recipe', 'output', 'json'];
 /** Those that readEditing makes other options of. */
 const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
 
@@ -448,7 +463,7 @@ async function generate(given, command) {
   const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
   checkCounts({ count: options.count, columns: options.columns });
 
-  const model = await load(options.model, { signal: stop.signal });
+  const model = await open(options, recipe);
   const { film, filmPlanes, trace, preview, count } = options;
   const views = { trace: film !== undefined || trace !== undefined, preview: preview !== undefined };
   const labels = given.mix ? undefined : sheet.labels;
@@ -580,7 +595,7 @@ async function sweep(given, command) {
   checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
   checkCounts({ zoom: given.zoom ?? sheet.zoom });
-  const model = await load(given.model, { signal: stop.signal });
+  const model = await open(given, recipe);
   const zoom = given.zoom ?? sheet.zoom ?? zoomFor(model.info);
   const { rows, columns } = axesOf(given, sheet, command, model.labels);
   const axes = Object.entries({ rows, columns }).flatMap(([name, { key, text }]) => (key ? [{ name, key, text }] : []));

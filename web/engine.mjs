@@ -220,6 +220,7 @@ export class Engine {
       labels.push(this.#text(this.#call('pd_wasm_model_class_name', model, label)));
     }
     const info = /** @type {ModelDescription['info']} */ ({
+      engine: this.version,
       ...texts,
       ...sizes,
       objective: OBJECTIVES[objective],

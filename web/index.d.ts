@@ -14,6 +14,12 @@ export interface LoadOptions {
   /** Where pocket-diffusion.wasm is, if not beside this module: a URL or path (Node), its bytes, or a compiled module. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /**
+   * Where the browser has relaxed SIMD, use pocket-diffusion-relaxed.wasm instead, unless `wasm` says otherwise: faster, on
+   * most processors by a fifth, and as near to PyTorch, but its last bits depend on the processor, so that a few pixels
+   * may differ by 1 from those of other machines. ModelInfo.engine says what is in use. Default false.
+   */
+  relaxed?: boolean;
+  /**
    * Run in workers: Web Workers, or under Node.js worker threads. Default: where there are Workers and a DOM and one can
    * be made and loads its script, which has to be of the page's own origin; otherwise in this thread, which serves its
    * events between steps. With `true`, load rejects with code WORKER if there can be none.
@@ -66,6 +72,8 @@ export type MixModeName = 'embedding' | 'prediction';
 export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
 
 export interface ModelInfo {
+  /** Version of the core, with "+relaxed" behind it if LoadOptions.relaxed is in use. */
+  readonly engine: string;
   readonly name: string;
   readonly description: string;
   readonly license: string;

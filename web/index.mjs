@@ -57,7 +57,7 @@ async function openModel({ worker, workers, workerTimeout }, downloads, signal) 
 
 /** @type {typeof import('./index.d.ts').load} */
 export async function load(source, options = {}) {
-  const { signal: callerSignal, wasm, placement, reading } = checkLoadArguments(source, options);
+  const { signal: callerSignal, wasm, relaxed, placement, reading } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
   const controller = new AbortController();
   const { signal } = controller;
@@ -65,7 +65,7 @@ export async function load(source, options = {}) {
   const work = async () => {
     signal.throwIfAborted();
     const downloads = Promise.all([
-      compile(wasm, { signal, stallTimeout: reading.stallTimeout }), readVerified(source, { signal, ...reading }),
+      compile(wasm, { relaxed, signal, stallTimeout: reading.stallTimeout }), readVerified(source, { signal, ...reading }),
     ]);
     downloads.catch(() => {}); // if no worker can be started, nobody waits for them
     return openModel(placement, downloads, signal);

@@ -4,7 +4,6 @@
 
 import { sha256 } from './digest.mjs';
 import { PocketDiffusionError, argumentError, show } from './errors.mjs';
-import { version } from './version.mjs';
 
 const FORMAT = 1;
 export const KEYWORD = 'pocket-diffusion'; // PD_RECIPE_KEYWORD
@@ -38,7 +37,7 @@ async function record(value) {
 export async function makeRecipe(options, info) {
   return {
     format: FORMAT,
-    version,
+    version: info.engine,
     model: { name: shorten(info.name), sha256: info.sha256 },
     options: await record({ ...options, labelName: shorten(options.labelName) }),
   };

@@ -446,7 +446,7 @@ export function checkPredictArguments(x, t, label, info, labels) {
 }
 
 const LOAD_KEYS = [
-  'signal', 'onProgress', 'wasm', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
+  'signal', 'onProgress', 'wasm', 'relaxed', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
 ];
 
 /** @param {unknown} source @param {unknown} options */
@@ -454,7 +454,8 @@ export function checkLoadArguments(source, options) {
   if (!isSource(source)) throw wrongType('source', 'a URL, a path, bytes or a Blob', source);
   checkAddress('source', source);
   checkKeys('options', options, LOAD_KEYS);
-  const { worker, workers } = options;
+  const { relaxed, worker, workers } = options;
+  if (relaxed !== undefined) checkBoolean('relaxed', relaxed);
   if (worker !== undefined) checkBoolean('worker', worker);
   if (workers !== undefined) {
     checkWhole('workers', workers, 0, MAX_WORKERS);
@@ -465,6 +466,7 @@ export function checkLoadArguments(source, options) {
   return {
     signal: checkSignal('signal', options.signal),
     wasm: checkWasm(options.wasm),
+    relaxed,
     placement: { worker, workers, workerTimeout: checkTimeout('workerTimeout', options.workerTimeout, WORKER_TIMEOUT) },
     reading: {
       onProgress: checkFunction('onProgress', options.onProgress),

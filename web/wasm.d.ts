@@ -5,4 +5,7 @@ import type { LoadOptions } from './index.js';
  * model. Compiled once for each address; a failure (PocketDiffusionError WASM, NETWORK or UNSUPPORTED) is not kept. The
  * file itself is the export pocket-diffusion/pocket-diffusion.wasm.
  */
-export function compile(wasm?: LoadOptions['wasm'], signal?: AbortSignal): Promise<WebAssembly.Module>;
+export function compile(
+  wasm?: LoadOptions['wasm'],
+  options?: Pick<LoadOptions, 'relaxed' | 'signal' | 'stallTimeout'>,
+): Promise<WebAssembly.Module>;

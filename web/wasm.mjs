@@ -9,6 +9,10 @@ import { STALL_TIMEOUT, copyBytes, download, isBytes, isModule, locate } from '.
 const SIMD_MODULE = Uint8Array.of(
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11);
 
+// The smallest one with an instruction of relaxed SIMD: (func (result v128) two splats, i8x16.relaxed_swizzle)
+const RELAXED_MODULE = Uint8Array.of(
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 0, 253, 15, 65, 0, 253, 15, 253, 128, 2, 11);
+
 /** Reading stops there, whatever a server goes on to send. */
 const MAX_MODULE_BYTES = 16 * 2 ** 20;
 
@@ -101,14 +105,15 @@ async function compileShared(url, { signal, stallTimeout }) {
 
 /**
  * A compiled module is kept for the next call; a failure is not, so that the next call tries again.
- * @param {import('./index.d.ts').LoadOptions['wasm']} wasm default: the file beside this one
- * @param {{ signal?: AbortSignal, stallTimeout?: number }} [options] as in LoadOptions
+ * @param {import('./index.d.ts').LoadOptions['wasm']} wasm default: a file beside this one
+ * @param {{ relaxed?: boolean, signal?: AbortSignal, stallTimeout?: number }} [options] as in LoadOptions
  * @returns {Promise<WebAssembly.Module>}
  */
-export async function compile(wasm, { signal, stallTimeout = STALL_TIMEOUT } = {}) {
+export async function compile(wasm, { relaxed, signal, stallTimeout = STALL_TIMEOUT } = {}) {
   checkJavaScriptEngine();
   if (isModule(wasm)) return wasm;
   if (isBytes(wasm)) return compileBytes(copyBytes(wasm, 'wasm'), 'wasm').catch(failed);
-  const url = wasm === undefined ? new URL('./pocket-diffusion.wasm', import.meta.url) : await locate(wasm);
-  return compileShared(url, { signal, stallTimeout });
+  const own = () => relaxed && WebAssembly.validate(RELAXED_MODULE)
+    ? new URL('./pocket-diffusion-relaxed.wasm', import.meta.url) : new URL('./pocket-diffusion.wasm', import.meta.url);
+  return compileShared(wasm === undefined ? own() : await locate(wasm), { signal, stallTimeout });
 }

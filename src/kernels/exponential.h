@@ -23,16 +23,16 @@ PD_INLINE pd_f32x4 pd_exp_lanes(const float *table, pd_f32x4 x)
 {
     const pd_f32x4 round = pd_load_splat(table + 1);
     x = pd_max(x, pd_load_splat(table));
-    const pd_f32x4 shifted = pd_add(pd_mul(x, pd_load_splat(table + 2)), round);
+    const pd_f32x4 shifted = pd_multiply_add(round, x, pd_load_splat(table + 2));
     const pd_f32x4 n = pd_sub(shifted, round);
     const pd_f32x4 r =
-        pd_sub(pd_sub(x, pd_mul(n, pd_load_splat(table + 3))), pd_mul(n, pd_load_splat(table + 4)));
+        pd_multiply_subtract(pd_multiply_subtract(x, n, pd_load_splat(table + 3)), n, pd_load_splat(table + 4));
     const pd_f32x4 r2 = pd_mul(r, r);
-    const pd_f32x4 c01 = pd_add(pd_mul(pd_load_splat(table + 6), r), pd_load_splat(table + 5));
-    const pd_f32x4 c23 = pd_add(pd_mul(pd_load_splat(table + 8), r), pd_load_splat(table + 7));
-    const pd_f32x4 c234 = pd_add(c23, pd_mul(pd_load_splat(table + 9), r2));
-    const pd_f32x4 p = pd_add(c01, pd_mul(c234, r2));
-    return pd_scale_exponent(pd_add(pd_add(pd_mul(p, r2), r), pd_load_splat(table + 10)), shifted);
+    const pd_f32x4 c01 = pd_multiply_add(pd_load_splat(table + 5), pd_load_splat(table + 6), r);
+    const pd_f32x4 c23 = pd_multiply_add(pd_load_splat(table + 7), pd_load_splat(table + 8), r);
+    const pd_f32x4 c234 = pd_multiply_add(c23, pd_load_splat(table + 9), r2);
+    const pd_f32x4 p = pd_multiply_add(c01, c234, r2);
+    return pd_scale_exponent(pd_add(pd_multiply_add(r, p, r2), pd_load_splat(table + 10)), shifted);
 }
 
 /* x / (1 + exp(-x)). Below -87, where the quotient is smaller than 2e-36 in
@@ -70,11 +70,11 @@ PD_INLINE void pd_softmax_lanes(const float *table, int vectors, pd_f32x4 *x, co
     PD_EACH_VECTOR(shifted[v] = pd_add(x[v], pd_load_splat(table + 1)));
     PD_EACH_VECTOR(x[v] = pd_sub(x[v], pd_sub(shifted[v], pd_load_splat(table + 1))));
     PD_EACH_VECTOR(r2[v] = pd_mul(x[v], x[v]));
-    PD_EACH_VECTOR(low[v] = pd_add(pd_mul(pd_load_splat(table + 5), x[v]), pd_load_splat(table + 4)));
-    PD_EACH_VECTOR(high[v] = pd_add(pd_mul(pd_load_splat(table + 7), x[v]), pd_load_splat(table + 6)));
-    PD_EACH_VECTOR(high[v] = pd_add(high[v], pd_mul(pd_load_splat(table + 8), r2[v])));
-    PD_EACH_VECTOR(low[v] = pd_add(low[v], pd_mul(high[v], r2[v])));
-    PD_EACH_VECTOR(x[v] = pd_scale_exponent(pd_add(pd_mul(low[v], x[v]), pd_load_splat(table + 3)), shifted[v]));
+    PD_EACH_VECTOR(low[v] = pd_multiply_add(pd_load_splat(table + 4), pd_load_splat(table + 5), x[v]));
+    PD_EACH_VECTOR(high[v] = pd_multiply_add(pd_load_splat(table + 6), pd_load_splat(table + 7), x[v]));
+    PD_EACH_VECTOR(high[v] = pd_multiply_add(high[v], pd_load_splat(table + 8), r2[v]));
+    PD_EACH_VECTOR(low[v] = pd_multiply_add(low[v], high[v], r2[v]));
+    PD_EACH_VECTOR(x[v] = pd_scale_exponent(pd_multiply_add(pd_load_splat(table + 3), low[v], x[v]), shifted[v]));
 #undef PD_EACH_VECTOR
 }
 

@@ -42,7 +42,7 @@ PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const float *table, 
 {
     pd_f32x4 y = pd_mul(pd_mul(pd_load(x + c), factor), pd_load(gain + c));
     if (modulate)
-        y = pd_add(pd_mul(y, pd_load(scale + c)), pd_load(shift + c));
+        y = pd_multiply_add(pd_load(shift + c), y, pd_load(scale + c));
     return silu ? pd_silu_lanes(table, y) : y;
 }
 

@@ -153,8 +153,18 @@ PD_INLINE const float *pd_table(const float *table)
 }
 
 PD_INLINE pd_f32x4 pd_zero(void) { return pd_splat(0.0f); }
-/* sum + a * b, rounded twice. */
+/* sum + a * b and value - a * b, rounded twice; in the module with relaxed SIMD
+ * once where the processor has an instruction for it. */
+#if defined(__wasm_relaxed_simd__)
+PD_INLINE pd_f32x4 pd_multiply_add(pd_f32x4 sum, pd_f32x4 a, pd_f32x4 b) { return __builtin_wasm_relaxed_madd_f32x4(a, b, sum); }
+PD_INLINE pd_f32x4 pd_multiply_subtract(pd_f32x4 value, pd_f32x4 a, pd_f32x4 b)
+{
+    return __builtin_wasm_relaxed_nmadd_f32x4(a, b, value);
+}
+#else
 PD_INLINE pd_f32x4 pd_multiply_add(pd_f32x4 sum, pd_f32x4 a, pd_f32x4 b) { return pd_add(sum, pd_mul(a, b)); }
+PD_INLINE pd_f32x4 pd_multiply_subtract(pd_f32x4 value, pd_f32x4 a, pd_f32x4 b) { return pd_sub(value, pd_mul(a, b)); }
+#endif
 /* (lane 0 + lane 1) + (lane 2 + lane 3), in every lane. */
 PD_INLINE pd_f32x4 pd_sum_across(pd_f32x4 a)
 {

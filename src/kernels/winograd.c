@@ -177,14 +177,14 @@ PD_INLINE void input_transform_1d(int m, const point_vectors *k, const pd_f32x4 
     } else {
         /* Rows of B^T: (a^2 b^2, 0, -a^2 - b^2, 0, 1, 0), (0, -a b^2, -b^2, a, 1, 0), (0, a b^2, -b^2, -a, 1, 0), the
          * same two with a and b exchanged, (0, a^2 b^2, 0, -a^2 - b^2, 0, 1). */
-        const pd_f32x4 even_a = pd_sub(d[4], pd_mul(k->b2, d[2])), odd_a = pd_mul(k->a, pd_sub(d[3], pd_mul(k->b2, d[1])));
-        const pd_f32x4 even_b = pd_sub(d[4], pd_mul(k->a2, d[2])), odd_b = pd_mul(k->b, pd_sub(d[3], pd_mul(k->a2, d[1])));
-        v[0] = pd_add(pd_sub(pd_mul(k->product, d[0]), pd_mul(k->sum, d[2])), d[4]);
+        const pd_f32x4 even_a = pd_multiply_subtract(d[4], k->b2, d[2]), odd_a = pd_mul(k->a, pd_multiply_subtract(d[3], k->b2, d[1]));
+        const pd_f32x4 even_b = pd_multiply_subtract(d[4], k->a2, d[2]), odd_b = pd_mul(k->b, pd_multiply_subtract(d[3], k->a2, d[1]));
+        v[0] = pd_add(pd_multiply_subtract(pd_mul(k->product, d[0]), k->sum, d[2]), d[4]);
         v[1] = pd_add(even_a, odd_a);
         v[2] = pd_sub(even_a, odd_a);
         v[3] = pd_add(even_b, odd_b);
         v[4] = pd_sub(even_b, odd_b);
-        v[5] = pd_add(pd_sub(pd_mul(k->product, d[1]), pd_mul(k->sum, d[3])), d[5]);
+        v[5] = pd_add(pd_multiply_subtract(pd_mul(k->product, d[1]), k->sum, d[3]), d[5]);
     }
 }
 
@@ -346,8 +346,8 @@ PD_INLINE void output_transform_1d(int m, const point_vectors *k, const pd_f32x4
         const pd_f32x4 even_b = pd_add(p[3], p[4]), odd_b = pd_mul(k->b, pd_sub(p[3], p[4]));
         y[0] = pd_add(pd_add(p[0], even_a), even_b);
         y[1] = pd_add(odd_a, odd_b);
-        y[2] = pd_add(pd_mul(k->a2, even_a), pd_mul(k->b2, even_b));
-        y[3] = pd_add(pd_add(pd_mul(k->a2, odd_a), pd_mul(k->b2, odd_b)), p[5]);
+        y[2] = pd_multiply_add(pd_mul(k->a2, even_a), k->b2, even_b);
+        y[3] = pd_add(pd_multiply_add(pd_mul(k->a2, odd_a), k->b2, odd_b), p[5]);
     }
 }
 

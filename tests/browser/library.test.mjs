@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { version } from 'pocket-diffusion';
 import { modelPath, modelPaths, nativeHashes, optionsOf, requests } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
@@ -70,6 +71,25 @@ for (const name of BROWSERS) {
         return found;
       }, requests, Object.keys(modelPaths));
       assert.deepEqual(hashes, nativeHashes());
+    });
+
+    test('relaxed SIMD is used where it is asked for and there is some', async () => {
+      site.extra.set('pocket-diffusion-relaxed.wasm', { type: 'application/wasm', body: readFileSync('web/pocket-diffusion-relaxed.wasm') });
+      const { engines, supported, largest } = await page.evaluate(async () => {
+        const relaxed = await loadDoodles({ relaxed: true });
+        const { engine } = relaxed.info;
+        const [ours, theirs] = await Promise.all([model, relaxed].map((each) => each.generate({ label: 'cat', seed: 1 })));
+        relaxed.close();
+        const bytes = await (await fetch('pocket-diffusion-relaxed.wasm')).arrayBuffer();
+        return {
+          engines: [model.info.engine, engine],
+          supported: WebAssembly.validate(bytes),
+          largest: Math.max(...ours.pixels.map((value, i) => Math.abs(value - theirs.pixels[i]))),
+        };
+      });
+      if (name === 'chrome') assert.ok(supported);
+      assert.deepEqual(engines, [version, supported ? `${version}+relaxed` : version]);
+      assert.ok(largest <= (supported ? 2 : 0), `${largest}`);
     });
 
     test('leaves the page responsive', async () => {

@@ -22,7 +22,7 @@ test('the model describes itself', async () => {
   assert.deepEqual(model.labels, ['circle', 'square', 'triangle']);
   const { alphasCumprod, sha256, memoryBytes, ...info } = model.info;
   assert.deepEqual(info, {
-    name: 'Tiny test model', description: '', license: '', author: '', sourceUrl: '', schedule: 'cosine',
+    engine: version, name: 'Tiny test model', description: '', license: '', author: '', sourceUrl: '', schedule: 'cosine',
     width: 16, height: 16, channels: 1, pixelUnshuffle: 2,
     networkWidth: 8, networkHeight: 8, networkChannels: 4, networkOutChannels: 4,
     timesteps: 100, parameterCount: 167500, fileBytes: tinyBytes.length, objective: 'pred_v',
