@@ -4,7 +4,7 @@
 //
 // One evaluation of a network, for a batch of one image and for the batch of two
 // that guidance needs: the C core in WebAssembly, onnxruntime-web and TensorFlow.js
-// (WebAssembly), and native PyTorch; one thread each, same weights, same inputs, and
+// (WebAssembly), and native PyTorch, and the core with relaxed SIMD; one thread each, same weights, same inputs, and
 // outputs that are compared. Then whole pictures, sheets on several workers, start-up,
 // and cost curves. Contestants take turns, in another order every round, and nothing
 // runs meanwhile. Ratios are of processor time within a round, for machines are shared.
@@ -16,6 +16,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { version } from 'pocket-diffusion';
 import { measureBrowser } from './benchmark/browser.mjs';
@@ -56,6 +57,9 @@ const options = program.opts();
 const rounds = options.rounds ?? (options.quick ? 5 : 15);
 const turn = options.turn ?? (options.quick ? 60 : 200);
 
+/** Measured beside the strict module. */
+const RELAXED = 'web/pocket-diffusion-relaxed.wasm';
+
 const started = performance.now();
 const progress = (text) => console.error(`[${((performance.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`);
 
@@ -75,10 +79,13 @@ async function compareAll(versions) {
   const networks = chosenNetworks();
   const files = makeNetworks([SIX[0], ...networks, ...(options.curves ? CURVE_NETWORKS : [])]);
   const module = await WebAssembly.compile(readFileSync(options.wasm));
+  const relaxedBytes = readFileSync(RELAXED);
+  if (!WebAssembly.validate(relaxedBytes)) setFlagsFromString('--experimental-wasm-relaxed-simd'); // for Node.js 20
+  const relaxed = await WebAssembly.compile(relaxedBytes);
   versions.tfjs = options.tfjs ? await tfjs.start() : null;
   if (options.tfjs && !versions.tfjs) progress('TensorFlow.js is not installed: left out');
   const pytorch = options.pytorch ? new PyTorch() : null;
-  const settings = { rounds, turn, module, wasm: options.wasm, pytorch, withTfjs: versions.tfjs !== null };
+  const settings = { rounds, turn, module, relaxed, wasm: options.wasm, pytorch, withTfjs: versions.tfjs !== null };
   try {
     const results = { networks: [] };
     for (const { name } of networks) {

@@ -19,7 +19,7 @@ async function alongNetworks(points, files, options, progress) {
   for (const [value, { name }] of points) {
     progress(`cost curve, ${name}`);
     const core = await Core.load(options.module, files.get(name).model);
-    curve.push({ value, contestants: await compareForward(core, files.get(name), options) });
+    curve.push({ value, contestants: await compareForward(core, null, files.get(name), options) });
   }
   return curve;
 }

@@ -8,6 +8,17 @@ import * as tfjs from './tfjs/contestant.mjs';
 /** Largest disagreement that passes, as a share of the largest magnitude: rounding, not another network. */
 export const TOLERANCE = 1e-3;
 
+/** The core with relaxed SIMD, for the predictions of a batch; `time` as of any contestant. @param {Core} core @param {{ x, t, label }} batch */
+const relaxedContestant = (core, { x, t, label }, time) => ({
+  name: 'relaxed SIMD',
+  predict: async () => {
+    const each = await Promise.all(t.map((timestep, i) =>
+      core.forward(x.slice(i * core.size, (i + 1) * core.size), timestep, label[i] === core.classes ? null : label[i]).predict()));
+    return Float32Array.from(each.flatMap((prediction) => [...prediction]));
+  },
+  time,
+});
+
 /** The others, opened for one batch. */
 async function openOthers(files, batch, { pytorch, withTfjs }) {
   const others = [await onnxruntime.open(files, batch)];
@@ -29,36 +40,37 @@ async function compare(name, contestants, expected, toComparable, options) {
   return results.map((result) => ({ ...result, disagreement: disagreements[result.name] }));
 }
 
-/** @returns {Promise<object[]>} contestants' results, ours first */
-export async function compareForward(core, files, options) {
+/** @param {Core} core @param {Core | null} relaxed @returns {Promise<object[]>} contestants' results, ours first */
+export async function compareForward(core, relaxed, files, options) {
   const { channels, height, width, classes, timesteps } = core;
   const x = noise(core.size, 1);
   const t = timesteps >> 1;
   const batch = { x, t: [t], label: [classes - 1], shape: [1, channels, height, width] };
   const ours = core.forward(x, t, classes - 1);
-  const contestants = [ours, ...(await openOthers(files, batch, options))];
+  const contestants = [ours, ...await openOthers(files, batch, options)];
+  if (relaxed) contestants.push(relaxedContestant(relaxed, batch, relaxed.forward(x, t, classes - 1).time));
   return compare(`${files.name}, batch 1`, contestants, await ours.predict(), (prediction) => prediction, options);
 }
 
 /** The same for a batch of two: a class and the null class at the same x_t. */
-export async function compareGuidedStep(core, files, options) {
+export async function compareGuidedStep(core, relaxed, files, options) {
   const { channels, height, width, classes } = core;
   const { x, t, x0 } = core.oneStep();
   const twice = new Float32Array(2 * core.size);
   twice.set(x);
   twice.set(x, core.size);
   const batch = { x: twice, t: [t, t], label: [0, classes], shape: [2, channels, height, width] };
-  const contestants = [core.guidedStep(), ...(await openOthers(files, batch, options))];
+  const contestants = [core.guidedStep(), ...await openOthers(files, batch, options), relaxedContestant(relaxed, batch, relaxed.guidedStep().time)];
   return compare(`${files.name}, batch 2`, contestants, x0, (predictions) => core.guidedX0(predictions, x, t), options);
 }
 
-/** Both, for one network. @param {{ rounds, turn, module, pytorch, withTfjs }} options */
+/** Both, for one network. @param {{ rounds, turn, module, relaxed, pytorch, withTfjs }} options */
 export async function compareNetwork(files, options) {
-  const core = await Core.load(options.module, files.model);
+  const [core, relaxed] = await Promise.all([options.module, options.relaxed].map((module) => Core.load(module, files.model)));
   const { channels, height, width, parameters } = core;
   return {
     network: files.name, input: [channels, height, width], parameters, memoryBytes: core.memoryBytes,
-    forward: await compareForward(core, files, options),
-    guidedStep: await compareGuidedStep(core, files, options),
+    forward: await compareForward(core, relaxed, files, options),
+    guidedStep: await compareGuidedStep(core, relaxed, files, options),
   };
 }

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const OTHERS = ['onnxruntime-web', 'PyTorch', 'tfjs-wasm'];
+const OTHERS = ['relaxed SIMD', 'onnxruntime-web', 'PyTorch', 'tfjs-wasm'];
 
 const fixed = (value, digits = 1) => value.toFixed(digits);
 
@@ -18,7 +18,7 @@ function table(header, rows) {
 /** "3.9" or, where the contestant did not take part, "-". */
 function ratioTo(results, name) {
   const found = results.find((each) => each.name === name);
-  return found ? fixed(found.ratio.median) : '-';
+  return found ? fixed(found.ratio.median, name === 'relaxed SIMD' ? 2 : 1) : '-';
 }
 
 /** @param {'forward' | 'guidedStep'} key */
