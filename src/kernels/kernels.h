@@ -31,9 +31,10 @@ typedef struct pd_view {
 
 typedef enum pd_conv_form {
     PD_CONV_DIRECT,     /* any kernel size and step; 1x1 and fully connected layers too */
-    PD_CONV_WINOGRAD_2, /* 3x3, step 1: F(2x2, 3x3), Lavin and Gray 2016 */
-    PD_CONV_WINOGRAD_2X4, /* 3x3, step 1: F(2x4, 3x3) */
-    PD_CONV_WINOGRAD_4, /* 3x3, step 1: F(4x4, 3x3) */
+    /* 3x3, and larger kernels as the sum of such; with a step of n, kernels of up to 3n x 3n. in_channels a multiple of 4. */
+    PD_CONV_WINOGRAD_2,   /* F(2x2, 3x3), Lavin and Gray 2016 */
+    PD_CONV_WINOGRAD_2X4, /* F(2x4, 3x3) */
+    PD_CONV_WINOGRAD_4,   /* F(4x4, 3x3) */
     PD_CONV_FORMS
 } pd_conv_form;
 

@@ -8,7 +8,12 @@
  * Blocks of tiles, of all images together, are transformed into V; then, panel
  * after panel of 8 output channels, all positions are multiplied into M, small
  * enough for the first-level cache, and transformed back. Packed weights are
- * read strictly in order: [panel][position][in_channels][8]. */
+ * read strictly in order: [panel][position][depth][8].
+ *
+ * A larger kernel is a sum of pieces of up to 3x3, each on an input that is shifted
+ * or, with a step of n, made of every n-th pixel. To the product, pieces are more
+ * input channels: 7x7 is nine of them, and a tile of 4x4 outputs takes 9 * 36
+ * multiplications in place of 49 * 16. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -31,6 +36,8 @@ typedef struct winograd {
     int32_t tile_height, tile_width; /* of the output: m and n */
     int32_t height, width;           /* of the input: m + 2 and n + 2 */
     int32_t positions;
+    int32_t pieces; /* of a side of the kernel */
+    int32_t depth;  /* channels of all pieces together */
     /* The input is doubled by nearest neighbour and tiles begin one pixel before
      * a pair of equal ones: then row 2 and column 2 of the transformed tile are
      * zero (d1 - d2 + ... with d1 = d2, d3 = d4), and need no product. What is left
@@ -40,6 +47,13 @@ typedef struct winograd {
     int32_t block_tiles;
     size_t v_pitch, m_pitch; /* floats from one position to the next in V and M */
 } winograd;
+
+int32_t pd_conv_winograd_pieces(const pd_conv_shape *s)
+{
+    if (s->in_channels % 4 != 0) return 0;
+    if (s->step == 1) return (s->kernel + 2) / 3;
+    return s->kernel <= 3 * s->step ? s->step : 0;
+}
 
 static winograd measure(const pd_conv *conv)
 {
@@ -52,17 +66,19 @@ static winograd measure(const pd_conv *conv)
     w.height = w.tile_height + 2;
     w.width = w.tile_width + 2;
     w.positions = w.height * w.width;
+    w.pieces = pd_conv_winograd_pieces(s);
+    w.depth = w.pieces * w.pieces * s->in_channels;
     w.tiles_y = (conv->out_height + w.tile_height - 1) / w.tile_height;
     w.tiles_x = (conv->out_width + w.tile_width - 1) / w.tile_width;
     w.image_tiles = w.tiles_y * w.tiles_x;
-    int32_t most = V_FLOATS / (w.positions * s->in_channels);
+    int32_t most = V_FLOATS / (w.positions * w.depth);
     const int32_t limit = MAX_BLOCK_TILES * MAX_POSITIONS / w.positions;
     most = most < 8 ? 8 : most > limit ? limit : most;
     /* Blocks of equal size, a whole number of register tiles each. */
     const int32_t tiles = w.image_tiles * s->images, blocks = (tiles + most - 1) / most;
     w.block_tiles = (tiles + blocks - 1) / blocks;
     w.block_tiles = (w.block_tiles + PD_TILE_ROWS - 1) / PD_TILE_ROWS * PD_TILE_ROWS;
-    w.v_pitch = (size_t)w.block_tiles * (size_t)s->in_channels + PITCH_PADDING;
+    w.v_pitch = (size_t)w.block_tiles * (size_t)w.depth + PITCH_PADDING;
     w.m_pitch = (size_t)w.block_tiles * PD_PANEL + PITCH_PADDING;
     return w;
 }
@@ -109,7 +125,7 @@ void pd_conv_winograd_plan(pd_conv *conv)
 {
     const winograd w = measure(conv);
     const uint64_t positions = (uint64_t)w.positions;
-    conv->packed_count = (uint64_t)product_count(&w) * (uint64_t)conv->shape.out_channels * (uint64_t)conv->shape.in_channels;
+    conv->packed_count = (uint64_t)product_count(&w) * (uint64_t)conv->shape.out_channels * (uint64_t)w.depth;
     conv->scratch_count = positions * (w.v_pitch + w.m_pitch) + CHUNK;
 }
 
@@ -135,21 +151,31 @@ static void weight_transform_1d(int32_t m, const interpolation_points *points, c
     }
 }
 
+/* Where a side of the kernel has tap i of a piece; beyond its end, none. */
+static int32_t tap_of(const pd_conv_shape *s, int32_t piece, int32_t i)
+{
+    return s->step == 1 ? 3 * piece + i : piece + s->step * i;
+}
+
 void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *packed)
 {
     const pd_conv_shape *s = &conv->shape;
     const winograd w = measure(conv);
     const interpolation_points *points = points_of(&w);
-    const size_t in = (size_t)s->in_channels;
+    const size_t in = (size_t)s->in_channels, depth = (size_t)w.depth;
     for (int32_t o = 0; o < s->out_channels; o++) {
         const int32_t first = o / PD_PANEL * PD_PANEL;
         const int32_t width = s->out_channels - first < PD_PANEL ? s->out_channels - first : PD_PANEL;
-        float *panel = packed + (size_t)first * in * (size_t)product_count(&w) + (o - first);
-        for (size_t c = 0; c < in; c++) {
+        float *panel = packed + (size_t)first * depth * (size_t)product_count(&w) + (o - first);
+        for (size_t c = 0; c < depth; c++) {
+            const int32_t piece = (int32_t)(c / in), row = piece / w.pieces, column = piece % w.pieces;
             double columns[3][MAX_SIDE], g[3], u[MAX_SIDE];
             for (int x = 0; x < 3; x++) {
-                for (int y = 0; y < 3; y++)
-                    g[y] = (double)weights[(((size_t)o * 3 + (size_t)y) * 3 + (size_t)x) * in + c];
+                for (int y = 0; y < 3; y++) {
+                    const int32_t ky = tap_of(s, row, y), kx = tap_of(s, column, x);
+                    const size_t tap = ((size_t)o * (size_t)s->kernel + (size_t)ky) * (size_t)s->kernel + (size_t)kx;
+                    g[y] = ky < s->kernel && kx < s->kernel ? (double)weights[tap * in + c % in] : 0;
+                }
                 weight_transform_1d(w.tile_height, points, g, columns[x]);
             }
             size_t product = 0;
@@ -159,7 +185,7 @@ void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *pac
                 weight_transform_1d(w.tile_width, points, g, u);
                 for (int32_t x = 0; x < w.width; x++)
                     if (!is_zero(&w, y * w.width + x))
-                        panel[(product++ * in + c) * (size_t)width] = (float)u[x];
+                        panel[(product++ * depth + c) * (size_t)width] = (float)u[x];
             }
         }
     }
@@ -218,22 +244,22 @@ typedef struct tile_source {
     int64_t columns[MAX_SIDE];
 } tile_source;
 
-static tile_source locate_tile(const pd_conv_shape *s, const winograd *w, const pd_view *in, int32_t tile)
+static tile_source locate_tile(const pd_conv_shape *s, const winograd *w, const pd_view *in, int32_t tile, int32_t piece)
 {
     tile_source source;
     const int32_t image = tile / w->image_tiles, within = tile % w->image_tiles;
-    const int32_t top = within / w->tiles_x * w->tile_height - s->padding;
-    const int32_t left = within % w->tiles_x * w->tile_width - s->padding;
+    const int32_t top = within / w->tiles_x * w->tile_height * s->step + tap_of(s, piece / w->pieces, 0) - s->padding;
+    const int32_t left = within % w->tiles_x * w->tile_width * s->step + tap_of(s, piece % w->pieces, 0) - s->padding;
     const int32_t shift = s->upsample ? 1 : 0; /* nearest neighbour: index / 2 */
     for (int32_t i = 0; i < w->height; i++) {
-        const int32_t y = top + i;
+        const int32_t y = top + i * s->step;
         const size_t row = (size_t)image * (size_t)s->in_height + (size_t)(y >> shift);
         source.rows[i] = y >= 0 && y >> shift < s->in_height
                              ? in->data + row * (size_t)s->in_width * (size_t)in->stride
                              : NULL;
     }
     for (int32_t i = 0; i < w->width; i++) {
-        const int32_t x = left + i;
+        const int32_t x = left + i * s->step;
         source.columns[i] = x >= 0 && x >> shift < s->in_width ? (int64_t)(x >> shift) * in->stride : -1;
     }
     return source;
@@ -443,16 +469,17 @@ static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in,
                                                             output_transform_4x4};
     const pd_conv_shape *s = &conv->shape;
     const interpolation_points *points = points_of(w);
-    const int32_t channels = s->in_channels;
-    for (int32_t i = 0; i < count; i++) {
-        const tile_source source = locate_tile(s, w, in, first + i);
-        inputs[conv->form](points, &source, channels, zeros, v + i * channels, w->v_pitch);
-    }
+    const int32_t channels = s->in_channels, pieces = w->pieces * w->pieces;
+    for (int32_t i = 0; i < count; i++)
+        for (int32_t piece = 0; piece < pieces; piece++) {
+            const tile_source source = locate_tile(s, w, in, first + i, piece);
+            inputs[conv->form](points, &source, channels, zeros, v + i * w->depth + piece * channels, w->v_pitch);
+        }
     const float *panel = conv->packed;
     for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
         const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
-        multiply_panel(vectors, w, v, count, channels, panel, m);
-        panel += (size_t)(product_count(w) * 4 * vectors) * (size_t)channels;
+        multiply_panel(vectors, w, v, count, w->depth, panel, m);
+        panel += (size_t)(product_count(w) * 4 * vectors) * (size_t)w->depth;
         for (int32_t i = 0; i < count; i++) {
             const tile_target target = locate_target(conv, w, residual, out, first + i);
             for (int32_t half = 0; half < vectors; half++)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "bench.h"
-#include "kernels.h"
+#include "conv.h"
 
 /* Best rate of a few repeated timings: other work on the machine only slows. */
 static double measure_conv(pd_conv *conv, const pd_view *in, const pd_view *out, float *scratch, const float *weights,
@@ -49,7 +49,7 @@ static void bench_shape(const char *name, const pd_conv_shape *shape, double dur
     pd_conv_plan(&planned, shape);
     printf("%-26s", name);
     for (int form = 0; form < PD_CONV_FORMS; form++) {
-        if (form != PD_CONV_DIRECT && (shape->kernel != 3 || shape->step != 1))
+        if (form != PD_CONV_DIRECT && (shape->kernel < 3 || !pd_conv_winograd_pieces(shape)))
             continue;
         pd_conv conv;
         pd_conv_plan_form(&conv, shape, (pd_conv_form)form);

@@ -134,11 +134,12 @@ static pd_view one_image(const pd_view *view, int32_t image)
 static double conv_tolerance(const pd_conv *conv)
 {
     static const double gains[2][PD_CONV_FORMS] = {{1, 5, 11, 22}, {1, 5, 22, 94}};
+    static const double positions[2][PD_CONV_FORMS] = {{0, 16, 24, 36}, {0, 9, 15, 25}};
     const bool doubled = conv->shape.upsample && conv->shape.padding % 2 == 1;
     const double gain = gains[doubled][conv->form];
     const double depth = conv->form == PD_CONV_DIRECT
                              ? (double)(conv->shape.kernel * conv->shape.kernel * conv->shape.in_channels)
-                             : (double)conv->shape.in_channels;
+                             : (double)conv->packed_count / (positions[doubled][conv->form] * conv->shape.out_channels);
     return 8 * 0x1p-24 * gain / 3 * (depth / sqrt(6) + sqrt(depth)) + 1e-7;
 }
 
@@ -220,11 +221,11 @@ static void check_random_conv(void)
     if (shape.kernel == 3)
         shape.upsample = !random_between(0, 2);
     pd_conv_form form = PD_CONV_DIRECT;
-    if (shape.kernel == 3 && random_between(0, 3))
+    if (!shape.upsample)
+        shape.step = random_between(0, 2) ? 1 : random_between(2, 3);
+    if ((shape.step == 1 || shape.kernel <= 3 * shape.step) && random_between(0, 3))
         form = (pd_conv_form)random_between(PD_CONV_WINOGRAD_2, PD_CONV_WINOGRAD_4);
     if (form == PD_CONV_DIRECT) {
-        if (!shape.upsample)
-            shape.step = random_between(1, 3);
         if (random_between(0, 1))
             shape.in_channels = random_between(1, 24);
     }
