@@ -575,8 +575,8 @@ def test_shipped_doodles(repository):
     path = repository / "weights" / "doodles.gguf"
     assert path.stat().st_size <= 1_900_000
     data = read_model(path).metadata
-    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 3.0, 0.0]
-    assert data["sampling.guidance_interval"] == [600, 800]
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 4.0, 0.0]
+    assert data["sampling.guidance_interval"] == [500, 700]
     assert data["class_names"] == ["airplane", "banana", "bird", "book", "cat", "clock", "dog", "flower", "house", "rainbow"]
 
 
