@@ -5,7 +5,7 @@
 #                    default: --native --wasm
 #
 #   --native    static library and C tests, gcc, Release      build/native
-#   --wasm      the WebAssembly module                        web/pocket-diffusion.wasm
+#   --wasm      the WebAssembly modules, strict and relaxed   web/pocket-diffusion*.wasm
 #   --benchmarks  programs of npm run benchmark -- --profile and --convolutions
 #   --debug     library and C tests, clang, no optimisation   build/debug
 #   --sanitize  the same with AddressSanitizer and UBSan      build/sanitize
@@ -30,7 +30,9 @@ for option in "$@"; do
     --benchmarks) build_wasm bench_unet bench_kernels ;;
     --wasm)
       build_wasm
-      say "web/pocket-diffusion.wasm: $(stat -c %s web/pocket-diffusion.wasm) bytes, $(gzip -9c web/pocket-diffusion.wasm | wc -c) with gzip"
+      for module in web/pocket-diffusion*.wasm; do
+        say "$module: $(stat -c %s "$module") bytes, $(gzip -9c "$module" | wc -c) with gzip"
+      done
       ;;
     --debug) build_native debug clang-19 Debug ;;
     --sanitize) build_native sanitize clang-19 Debug -DPD_SANITIZE=ON ;;

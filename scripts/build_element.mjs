@@ -1,14 +1,14 @@
-// Bundles <pocket-diffusion> for pages without a bundler: five files to put anywhere, together.
+// Bundles <pocket-diffusion> for pages without a bundler: six files to put anywhere, together.
 //
 //   node scripts/build_element.mjs [FOLDER]      default: dist/element; then also dist/inline.mjs
 //
 //   pocket-diffusion.mjs    the element and the library, minified; exports what web/element.mjs and web/index.mjs export
 //   worker.mjs              what runs in the workers
 //   engine.mjs              what both of them need
-//   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm
+//   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm   the core; the latter if a program asks for relaxed SIMD
 //   pocket-diffusion.css    keeps the room of the elements until the script has come (web/element.css)
 //
-// dist/inline.mjs is the first four in one, for bundlers that know nothing of workers and WebAssembly.
+// dist/inline.mjs is the scripts and the strict module in one, for bundlers that know nothing of workers and WebAssembly.
 
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -59,7 +59,7 @@ const inlineModule = {
   setup: (build) => build.onLoad({ filter: /[\\/]wasm\.mjs$/ }, async ({ path }) => {
     const [text, module] = [await readFile(path, 'utf8'), await readFile(join(web, 'pocket-diffusion.wasm'), 'base64')];
     const expression = /new URL\('\.\/pocket-diffusion(-relaxed)?\.wasm', import\.meta\.url\)/g; // one module for both
-    if (!expression.test(text)) throw new Error('wasm.mjs does not name its module in the form that bundlers look for');
+    if (text.match(expression)?.length !== 2) throw new Error('wasm.mjs does not name its modules in the form that bundlers look for');
     return { contents: `const inlined = 'data:application/wasm;base64,${module}';\n${text.replace(expression, 'new URL(inlined)')}` };
   }),
 };

@@ -258,7 +258,7 @@ emscripten_environment() {
   unset EM_CACHE
 }
 
-# Writes web/pocket-diffusion.wasm, or builds the targets that are named.
+# Writes web/pocket-diffusion*.wasm, or builds the targets that are named.
 build_wasm() (
   emscripten_environment
   quietly configure-wasm emcmake cmake -S . -B build/wasm -G Ninja -DCMAKE_BUILD_TYPE=Release &&

@@ -14,9 +14,9 @@ export interface LoadOptions {
   /** Where pocket-diffusion.wasm is, if not beside this module: a URL or path (Node), its bytes, or a compiled module. */
   wasm?: string | URL | ArrayBuffer | ArrayBufferView | WebAssembly.Module;
   /**
-   * Where the browser has relaxed SIMD, use pocket-diffusion-relaxed.wasm instead, unless `wasm` says otherwise: faster, on
-   * most processors by a fifth, and as near to PyTorch, but its last bits depend on the processor, so that a few pixels
-   * may differ by 1 from those of other machines. ModelInfo.engine says what is in use. Default false.
+   * Where the browser has relaxed SIMD, use pocket-diffusion-relaxed.wasm instead, unless `wasm` says otherwise: it takes
+   * 0.8 to 0.9 of the time and is as near to PyTorch, but its last bits depend on the processor, so that some pixels may
+   * differ by 1 or 2 from those of other machines. ModelInfo.engine says what is in use. Default false.
    */
   relaxed?: boolean;
   /**
@@ -218,11 +218,11 @@ export type WithRecipe<Options> = Partial<Options> & { recipe: Recipe };
 
 /**
  * How a picture was made, as JSON: docs/recipe.md has the schema. The same recipe makes the same bytes with the same
- * model.
+ * model and the strict module.
  */
 export interface Recipe {
   readonly format: 1;
-  /** Of this package. */
+  /** ModelInfo.engine, which does not choose the module when the recipe is used. */
   readonly version: string;
   readonly model: { readonly name: string; readonly sha256: string };
   /** ResolvedOptions, in which a bigint is a string of digits, and bytes are { sha256 }. */

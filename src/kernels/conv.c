@@ -36,6 +36,18 @@ static double position_time(int64_t rows)
  * to take 0.86 of the time, took 1.2 to 1.8. */
 #define PIECES_TIME 1.25
 
+/* The most weights of a kernel in pieces, in floats: 4 MiB. Of the widest layer that a
+ * model may have they would take 600, more than half of its memory. */
+#define MOST_PIECES_WEIGHTS 1048576
+
+static bool winograd_pays(const pd_conv_shape *s)
+{
+    const int64_t pieces = pd_conv_winograd_pieces(s);
+    if (s->kernel < 3 || pieces == 0)
+        return false;
+    return pieces == 1 || pieces * pieces * 36 * s->in_channels * s->out_channels <= MOST_PIECES_WEIGHTS;
+}
+
 /* Multiplications, as the time they take, and the transforms: a tile is
  * transformed once for all output channels on its way in, once for all input
  * channels on its way out, each at about the price of 7 channels in the product.
@@ -57,7 +69,7 @@ static double winograd_time(const pd_conv *conv, int32_t m, int32_t n)
 static pd_conv_form choose_form(const pd_conv *conv)
 {
     const pd_conv_shape *s = &conv->shape;
-    if (s->kernel < 3 || !pd_conv_winograd_pieces(s))
+    if (!winograd_pays(s))
         return PD_CONV_DIRECT;
     const double times[PD_CONV_FORMS] = {
         [PD_CONV_DIRECT] = s->kernel * s->kernel * position_time((int64_t)conv->out_height * conv->out_width * planned_images(conv)),

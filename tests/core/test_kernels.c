@@ -244,12 +244,33 @@ static void check_planned_conv(void)
         {32, 64, 16, 16, 4, 2, 1, false, 2},  {64, 384, 8, 8, 1, 1, 0, false, 2},   {512, 64, 1, 1, 1, 1, 0, false, 3},
         {1024, 128, 1, 1, 1, 1, 0, false, 2}, {32, 4, 16, 16, 1, 1, 0, false, 2},   {48, 52, 17, 19, 3, 1, 1, false, 5},
         {8, 12, 70, 90, 3, 1, 1, false, 3},   {512, 4, 9, 40, 1, 1, 0, false, 2},   {700, 8, 5, 30, 3, 1, 1, false, 1},
-        {128, 8, 3, 300, 1, 2, 0, false, 2},
+        {128, 8, 3, 300, 1, 2, 0, false, 2},  {64, 128, 16, 16, 4, 2, 1, false, 2}, {48, 36, 13, 21, 7, 1, 3, false, 2},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         pd_conv conv;
         pd_conv_plan(&conv, &shapes[i]);
         check_conv(&shapes[i], conv.form, true, i % 2, false, false);
+    }
+}
+
+/* Larger kernels are cut into pieces where that pays, and only there. */
+static void check_planned_forms(void)
+{
+    static const struct {
+        pd_conv_shape shape;
+        pd_conv_form form;
+    } cases[] = {
+        {{16, 48, 16, 16, 7, 1, 3, false, 2}, PD_CONV_WINOGRAD_4},   /* the stem of letters */
+        {{3, 64, 32, 32, 7, 1, 3, false, 2}, PD_CONV_DIRECT},        /* channels not a multiple of 4 */
+        {{48, 48, 16, 16, 4, 2, 1, false, 2}, PD_CONV_WINOGRAD_4},   /* its first downsampling */
+        {{48, 96, 8, 8, 4, 2, 1, false, 2}, PD_CONV_DIRECT},         /* its second: too few pixels */
+        {{512, 1024, 16, 16, 4, 2, 1, false, 2}, PD_CONV_DIRECT},    /* 302 MB in pieces */
+        {{48, 384, 16, 16, 1, 1, 0, false, 2}, PD_CONV_DIRECT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pd_conv conv;
+        pd_conv_plan(&conv, &cases[i].shape);
+        CHECK(conv.form == cases[i].form);
     }
 }
 
@@ -514,6 +535,7 @@ int main(void)
     for (int i = 0; i < 2500; i++)
         check_random_conv();
     check_planned_conv();
+    check_planned_forms();
     for (int i = 0; i < 300; i++)
         check_rms_norm();
     check_silu();

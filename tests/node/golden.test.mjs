@@ -7,7 +7,8 @@ import { load } from 'pocket-diffusion';
 import { root, tinyPath } from './helpers.mjs';
 
 // relaxed.test.mjs runs this file once more with the other module.
-const model = await load(tinyPath, { relaxed: process.env.PD_RELAXED === '1' });
+const relaxed = process.env.PD_RELAXED === '1';
+const model = await load(tinyPath, { relaxed });
 const { width, height, channels, networkChannels, networkHeight, networkWidth } = model.info;
 const length = networkChannels * networkHeight * networkWidth;
 
@@ -47,6 +48,10 @@ const runs = Array.from({ length: reader.integer() }, () => {
   const options = { label, seed, sampler: ['ddim', 'ddpm'][sampler], steps, projection: projection === 1, guidanceScale, eta, rescale };
   const states = Array.from({ length: steps }, () => reader.floats(length));
   return { options, states, pixels: reader.bytes(width * height * channels) };
+});
+
+test('the module is the one that is meant', () => {
+  assert.equal(model.info.engine.endsWith('+relaxed'), relaxed);
 });
 
 test('the fixture was read to its end', () => {

@@ -15,7 +15,7 @@ const fileOf = (name) => fileURLToPath(import.meta.resolve(`pocket-diffusion/${n
 if (load !== loadFromMain) throw new Error('two copies of the library');
 if (require('pocket-diffusion/package.json').version !== version) throw new Error('two versions');
 if (require('pocket-diffusion/custom-elements.json').modules[0].declarations[0].name !== PocketDiffusionElement.name) throw new Error('manifest');
-for (const name of ['element.css', 'pocket-diffusion.wasm', 'worker']) {
+for (const name of ['element.css', 'pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm', 'worker']) {
   if (!existsSync(fileOf(name))) throw new Error(name);
 }
 

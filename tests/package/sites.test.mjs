@@ -25,7 +25,7 @@ const present = (path) => (existsSync(path) ? path : null);
 const run = (folder, command, ...options) =>
   execFileSync(command, options, { cwd: folder, encoding: 'utf8', stdio: 'pipe', env: { ...process.env, NO_MKDOCS_2_WARNING: '1' } });
 
-/** The five files of the element, and a model. */
+/** The six files of the element, and a model. */
 async function putElement(folder) {
   await buildElement(folder);
   await copyFile(MODEL, join(folder, 'doodles.gguf'));
