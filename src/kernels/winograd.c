@@ -14,6 +14,7 @@
  * or, with a step of n, made of every n-th pixel. To the product, pieces are more
  * input channels: 7x7 is nine of them, and a tile of 4x4 outputs takes 9 * 36
  * multiplications in place of 49 * 16. */
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static winograd measure(const pd_conv *conv)
     w.width = w.tile_width + 2;
     w.positions = w.height * w.width;
     w.pieces = pd_conv_winograd_pieces(s);
+    assert(w.pieces > 0);
     w.depth = w.pieces * w.pieces * s->in_channels;
     w.tiles_y = (conv->out_height + w.tile_height - 1) / w.tile_height;
     w.tiles_x = (conv->out_width + w.tile_width - 1) / w.tile_width;
