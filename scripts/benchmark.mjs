@@ -3,11 +3,12 @@
 //   npm run benchmark -- [options]           scripts/setup.sh benchmark installs what it needs
 //
 // One evaluation of a network, for a batch of one image and for the batch of two
-// that guidance needs: the C core in WebAssembly, onnxruntime-web and TensorFlow.js
-// (WebAssembly), and native PyTorch, and the core with relaxed SIMD; one thread each, same weights, same inputs, and
-// outputs that are compared. Then whole pictures, sheets on several workers, start-up,
-// and cost curves. Contestants take turns, in another order every round, and nothing
-// runs meanwhile. Ratios are of processor time within a round, for machines are shared.
+// that guidance needs: the C core in WebAssembly, strict and with relaxed SIMD,
+// onnxruntime-web and TensorFlow.js (WebAssembly), and native PyTorch; one thread
+// each, same weights, same inputs, and outputs that are compared. Then whole
+// pictures, sheets on several workers, start-up, and cost curves. Contestants take
+// turns, in another order every round, and nothing runs meanwhile. Ratios are of
+// processor time within a round, for machines are shared.
 //
 // Results: results.json, results.md and, after curves, PNG plots in the output folder. Tables go
 // to standard output, progress to standard error. Exit code 1 if a contestant computes

@@ -56,7 +56,7 @@ static bool winograd_pays(const pd_conv_shape *s)
 static double winograd_time(const pd_conv *conv, int32_t m, int32_t n)
 {
     const int64_t tiles = (int64_t)((conv->out_height + m - 1) / m) * ((conv->out_width + n - 1) / n);
-    const int32_t pieces = pd_conv_winograd_pieces(&conv->shape) * pd_conv_winograd_pieces(&conv->shape);
+    const int32_t side = pd_conv_winograd_pieces(&conv->shape), pieces = side * side;
     const double transforms = 7.0 / (pieces * conv->shape.in_channels) + 7.0 / conv->shape.out_channels;
     const double time = pieces * (m + 2) * (n + 2) * position_time(tiles * planned_images(conv)) * (1 + transforms);
     return pieces > 1 ? time * PIECES_TIME : time;

@@ -23,7 +23,7 @@ describe('pages of the documentation', () => {
     folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-docs-'));
     await buildElement(folder);
     await cp(join(root, 'weights'), folder, { recursive: true });
-    await copyFile(join(root, 'weights', 'doodles.gguf'), join(folder, 'mine.gguf'));  // the reader's own, in docs/training.md
+    await copyFile(join(root, 'weights', 'doodles.gguf'), join(folder, 'mine.gguf')); // the reader's own, in docs/training.md
     server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
     session = await launch('chrome');
   });

@@ -8,6 +8,9 @@ import { modelPath, modelPaths, nativeHashes, optionsOf, requests } from '../nat
 import { BROWSERS, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
+/** The page has no use for it, so it is no part of the site. */
+const RELAXED_MODULE = new URL('../../web/pocket-diffusion-relaxed.wasm', import.meta.url);
+
 /** The longest time that a page may not answer, in milliseconds. */
 const LONGEST_GAP = 100;
 
@@ -74,7 +77,7 @@ for (const name of BROWSERS) {
     });
 
     test('relaxed SIMD is used where it is asked for and there is some', async () => {
-      site.extra.set('pocket-diffusion-relaxed.wasm', { type: 'application/wasm', body: readFileSync('web/pocket-diffusion-relaxed.wasm') });
+      site.extra.set('pocket-diffusion-relaxed.wasm', { type: 'application/wasm', body: readFileSync(RELAXED_MODULE) });
       const { engines, supported, largest } = await page.evaluate(async () => {
         const relaxed = await loadDoodles({ relaxed: true });
         const { engine } = relaxed.info;
