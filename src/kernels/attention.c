@@ -75,23 +75,21 @@ uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads
     return 2 * pixels * stride + QUERY_BLOCK * (score_pitch((size_t)pixels) + stride);
 }
 
-/* k as the B of q k^T: panels of 8 pixels, the last one filled up with zeros. */
-static void pack_keys(const float *k, size_t k_stride, size_t pixels, int32_t head_stride, float *panels)
+/* k as the B of q k^T: panels of 4 pixels, the last ones filled up with zeros. */
+static void pack_keys(const float *k, size_t k_stride, size_t pixels, size_t padded, int32_t head_stride, float *panels)
 {
-    for (size_t first = 0; first < pixels; first += PD_PANEL)
+    for (size_t first = 0; first < padded; first += PD_PANEL)
         for (int32_t d = 0; d < head_stride; d++)
             for (size_t i = first; i < first + PD_PANEL; i++)
                 *panels++ = i < pixels ? k[i * k_stride + (size_t)d] : 0.0f;
 }
 
-/* v as the B of scores v: panels of 8 channels, 4 in the last one if need be. */
+/* v as the B of scores v: panels of 4 channels. */
 static void pack_values(const float *v, size_t v_stride, size_t pixels, int32_t head_stride, float *panels)
 {
-    for (int32_t e = 0; e < head_stride; e += PD_PANEL) {
-        const int32_t width = head_stride - e < PD_PANEL ? 4 : PD_PANEL;
-        for (size_t i = 0; i < pixels; i++, panels += width)
-            memcpy(panels, v + i * v_stride + e, sizeof(float) * (size_t)width);
-    }
+    for (int32_t e = 0; e < head_stride; e += PD_PANEL)
+        for (size_t i = 0; i < pixels; i++, panels += PD_PANEL)
+            memcpy(panels, v + i * v_stride + e, sizeof(float) * PD_PANEL);
 }
 
 static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t length, size_t pitch)
@@ -110,7 +108,7 @@ static void attention_head(const pd_view *qkv, const float *q, const float *k, c
     float *keys = scratch, *values = keys + padded * row, *scores = values + padded * row;
     float *queries = scores + QUERY_BLOCK * pitch;
     const float scale = inverse_sqrt(head_size);
-    pack_keys(k, stride, pixels, head_stride, keys);
+    pack_keys(k, stride, pixels, padded, head_stride, keys);
     pack_values(v, stride, pixels, head_stride, values);
     for (size_t first = 0; first < pixels; first += QUERY_BLOCK) {
         const int32_t rows = (int32_t)(pixels - first < QUERY_BLOCK ? pixels - first : QUERY_BLOCK);
@@ -119,14 +117,14 @@ static void attention_head(const pd_view *qkv, const float *q, const float *k, c
             scale_vector(queries + (size_t)i * row, head_stride, scale);
         }
         const pd_windows query_rows = contiguous_rows(queries, rows, head_stride, row);
-        pd_product(&query_rows, rows, keys, (int32_t)padded,
+        pd_product(&query_rows, rows, keys, PD_PANEL * row, (int32_t)padded,
                    &(pd_product_target){.out = scores, .out_stride = pitch});
         float sums[QUERY_BLOCK];
         for (int32_t i = 0; i < rows; i++)
             sums[i] = exponentials(scores + (size_t)i * pitch, (int32_t)pixels);
         const pd_windows score_rows = contiguous_rows(scores, rows, (int32_t)pixels, pitch);
         float *to = out + first * out_stride;
-        pd_product(&score_rows, rows, values, head_stride,
+        pd_product(&score_rows, rows, values, PD_PANEL * pixels, head_stride,
                    &(pd_product_target){.out = to, .out_stride = out_stride});
         for (int32_t i = 0; i < rows; i++)
             scale_vector(to + (size_t)i * out_stride, head_stride, 1.0f / sums[i]);

@@ -12,8 +12,8 @@
  * 14, 26, 33 and 38 GFLOP/s with 1 to 4 rows.) */
 static double product_time(int64_t rows)
 {
-    static const double rest[PD_TILE_ROWS] = {0, 2.6, 3.0, 3.5};
-    return (double)(rows - rows % PD_TILE_ROWS) + rest[rows % PD_TILE_ROWS];
+    static const double rest[PD_MOST_ROWS] = {0, 2.6, 3.0, 3.5};
+    return (double)(rows - rows % PD_MOST_ROWS) + rest[rows % PD_MOST_ROWS];
 }
 
 /* Time to read the weights of one position, in the same units: as much as 4.5

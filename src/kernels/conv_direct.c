@@ -99,8 +99,8 @@ static void run_one_pixel_kernel(const pd_conv *conv, const pd_view *in, const p
     const int32_t width = dense ? in->images * in->height * in->width : conv->out_width;
     const int32_t rows = dense ? 1 : in->images * conv->out_height;
     int32_t most = BLOCK_FLOATS / s->in_channels;
-    if (most < PD_TILE_ROWS)
-        most = PD_TILE_ROWS;
+    if (most < PD_MOST_ROWS)
+        most = PD_MOST_ROWS;
     for (int32_t row = 0; row < rows; row++)
         for (int32_t x = 0; x < width; x += most) {
             const int32_t count = width - x < most ? width - x : most;
@@ -115,7 +115,7 @@ static void run_one_pixel_kernel(const pd_conv *conv, const pd_view *in, const p
                 .layout = {.taps = 1, .run = s->in_channels},
             };
             const pd_product_target target = target_at(conv, residual, out, (size_t)row * (size_t)width + (size_t)x);
-            pd_product(&windows, count, conv->packed, s->out_channels, &target);
+            pd_product(&windows, count, conv->packed, PD_PANEL * (size_t)s->in_channels, s->out_channels, &target);
         }
 }
 
@@ -150,6 +150,7 @@ void pd_conv_direct_run(const pd_conv *conv, const pd_view *in, const pd_view *r
             const pd_product_target target = target_at(
                 conv, residual, out,
                 ((size_t)image * (size_t)conv->out_height + (size_t)row) * (size_t)conv->out_width);
-            pd_product(&windows, images * rows * conv->out_width, conv->packed, s->out_channels, &target);
+            pd_product(&windows, images * rows * conv->out_width, conv->packed,
+                       PD_PANEL * (size_t)(s->kernel * s->kernel * s->in_channels), s->out_channels, &target);
         }
 }

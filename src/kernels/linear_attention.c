@@ -36,6 +36,7 @@ typedef struct workspace {
     float *values;   /* plain: [pixels][head_size]; folded: keys^T x, [head_size][channels] */
     float *sums;     /* of keys [head_size]; of queries [QUERY_BLOCK][heads][4] */
     float *context;  /* plain: panels of [head_size][head_size] for each head; folded: rows of one head */
+    float *product;  /* folded: context W of one head, [head_size][channels] */
     float *folded;   /* panels of context W: [heads * head_size][channels] */
     float *queries;  /* [QUERY_BLOCK][inner] */
     float *attended; /* plain: [QUERY_BLOCK][inner] */
@@ -52,14 +53,15 @@ static workspace lay_out(const pd_linear_attention *a, float *scratch)
         (a->folded ? n.channels : n.pixels) * n.head_size,
         n.head_size + (size_t)(4 * QUERY_BLOCK * a->heads),
         (a->folded ? n.head_size : n.inner) * n.head_size,
+        a->folded ? n.head_size * n.channels : 0,
         a->folded ? n.inner * n.channels : 0,
         QUERY_BLOCK * n.inner,
         a->folded ? 0 : QUERY_BLOCK * n.inner,
         QUERY_BLOCK * n.channels,
     };
     workspace w = {0};
-    float **const pieces[] = {&w.x,       &w.keys,    &w.values,   &w.sums,     &w.context,
-                              &w.folded,  &w.queries, &w.attended, &w.projected};
+    float **const pieces[] = {&w.x,      &w.keys,    &w.values,   &w.sums,     &w.context,
+                              &w.product, &w.folded, &w.queries, &w.attended, &w.projected};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         *pieces[i] = scratch ? scratch + w.count : NULL;
         w.count += counts[i];
@@ -70,7 +72,7 @@ static workspace lay_out(const pd_linear_attention *a, float *scratch)
 void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels,
                               int32_t heads, int32_t head_size)
 {
-    assert(head_size % PD_PANEL == 0 && channels % 4 == 0);
+    assert(head_size % 8 == 0 && channels % PD_PANEL == 0);
     const int32_t inner = heads * head_size;
     *attention = (pd_linear_attention){
         .height = height,
@@ -98,9 +100,10 @@ void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, in
         attention->scratch_count = pd_reference_linear_attention_scratch_count(attention);
 }
 
-/* out[i] = rows[i] B + bias: `count` rows of `depth` floats, `pitch` floats apart. */
-static void multiply(const float *rows, size_t count, size_t depth, size_t pitch, const float *panels, size_t columns,
-                     const float *bias, float *out, size_t out_pitch)
+/* out[i] = rows[i] B + bias: `count` rows of `depth` floats, `pitch` floats apart.
+ * The panels of B are panel_depth rows deep, of which it may be some. */
+static void multiply(const float *rows, size_t count, size_t depth, size_t pitch, const float *panels,
+                     size_t panel_depth, size_t columns, const float *bias, float *out, size_t out_pitch)
 {
     const pd_windows windows = {
         .data = rows,
@@ -109,7 +112,7 @@ static void multiply(const float *rows, size_t count, size_t depth, size_t pitch
         .step = pitch,
         .layout = {.taps = 1, .run = (int32_t)depth},
     };
-    pd_product(&windows, (int32_t)count, panels, (int32_t)columns,
+    pd_product(&windows, (int32_t)count, panels, PD_PANEL * panel_depth, (int32_t)columns,
                &(pd_product_target){.out = out, .out_stride = out_pitch, .bias = bias});
 }
 
@@ -138,91 +141,109 @@ static PD_NOINLINE void key_exponentials(float *keys, size_t pixels, size_t pitc
     pd_store(sums + 4, sum[1]);
 }
 
+/* Where a matrix of rows, or of panels, has its vectors: that of row d and columns
+ * 4 p .. 4 p + 3 at data + d * row_step + p * panel_step. */
+typedef struct vectors_at {
+    float *data;
+    size_t row_step, panel_step;
+} vectors_at;
+
 /* out[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by divisors[d],
- * for four d and 4 * vectors e. */
-PD_INLINE void context_tile(int vectors, const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
-                            size_t pixels, const float *divisors, float *out, size_t out_pitch)
+ * for two d and 4 * panels e. */
+PD_INLINE void context_tile(int panels, const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
+                            size_t pixels, const float *divisors, vectors_at out)
 {
-    pd_f32x4 sum[4][2];
+    pd_f32x4 sum[2][PD_TILE_PANELS];
     PD_UNROLL
-    for (int d = 0; d < 4; d++)
-        sum[d][0] = sum[d][1] = pd_zero();
+    for (int p = 0; p < panels; p++)
+        sum[0][p] = sum[1][p] = pd_zero();
     for (size_t i = 0; i < pixels; i++) {
-        pd_f32x4 value[2];
+        pd_f32x4 value[PD_TILE_PANELS];
         PD_UNROLL
-        for (int e = 0; e < vectors; e++)
-            value[e] = pd_load(v + 4 * e);
+        for (int p = 0; p < panels; p++)
+            value[p] = pd_load(v + PD_PANEL * p);
         PD_UNROLL
-        for (int d = 0; d < 4; d++) {
+        for (int d = 0; d < 2; d++) {
             const pd_f32x4 key = pd_load_splat(keys + d);
             PD_UNROLL
-            for (int e = 0; e < vectors; e++)
-                sum[d][e] = pd_multiply_add(sum[d][e], key, value[e]);
+            for (int p = 0; p < panels; p++)
+                sum[d][p] = pd_multiply_add(sum[d][p], key, value[p]);
         }
         keys += key_pitch;
         v += v_pitch;
     }
     PD_UNROLL
-    for (int d = 0; d < 4; d++) {
+    for (int d = 0; d < 2; d++) {
         const pd_f32x4 divisor = pd_load_splat(divisors + d);
         PD_UNROLL
-        for (int e = 0; e < vectors; e++)
-            pd_store(out + (size_t)d * out_pitch + 4 * e, pd_div(sum[d][e], divisor));
+        for (int p = 0; p < panels; p++)
+            pd_store(out.data + (size_t)d * out.row_step + (size_t)p * out.panel_step, pd_div(sum[d][p], divisor));
     }
 }
 
-static PD_NOINLINE void context_tile_8(const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
-                                       size_t pixels, const float *divisors, float *out, size_t out_pitch)
-{
-    context_tile(2, keys, key_pitch, v, v_pitch, pixels, divisors, out, out_pitch);
-}
+typedef void context_tile_function(const float *keys, size_t key_pitch, const float *v, size_t v_pitch, size_t pixels,
+                                   const float *divisors, vectors_at out);
 
-static PD_NOINLINE void context_tile_4(const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
-                                       size_t pixels, const float *divisors, float *out, size_t out_pitch)
-{
-    context_tile(1, keys, key_pitch, v, v_pitch, pixels, divisors, out, out_pitch);
-}
+#define CONTEXT_TILE(panels)                                                                                       \
+    static PD_NOINLINE void context_tile_##panels(const float *keys, size_t key_pitch, const float *v,             \
+                                                  size_t v_pitch, size_t pixels, const float *divisors,            \
+                                                  vectors_at out)                                                  \
+    {                                                                                                              \
+        context_tile(panels, keys, key_pitch, v, v_pitch, pixels, divisors, out);                                  \
+    }
+CONTEXT_TILE(1) CONTEXT_TILE(2) CONTEXT_TILE(3) CONTEXT_TILE(4)
 
-/* keys^T v / divisors, `columns` of v: panel after panel of 8 columns or, with
- * panels of another pitch, rows. */
+/* out = keys^T v / divisors, `columns` of v. */
 static void multiply_transposed(const float *keys, size_t head_size, const float *v, size_t columns, size_t pixels,
-                                const float *divisors, float *out, size_t out_pitch, size_t panel_pitch)
+                                const float *divisors, vectors_at out)
 {
-    for (size_t e = 0; e < columns; e += PD_PANEL, out += panel_pitch)
-        for (size_t d = 0; d < head_size; d += 4)
-            (columns - e >= PD_PANEL ? context_tile_8 : context_tile_4)(keys + d, head_size, v + e, columns, pixels,
-                                                                        divisors + d, out + d * out_pitch, out_pitch);
+    static context_tile_function *const functions[PD_TILE_PANELS] = {context_tile_1, context_tile_2, context_tile_3,
+                                                                     context_tile_4};
+    for (size_t e = 0; e < columns; e += PD_TILE_PANELS * PD_PANEL, out.data += PD_TILE_PANELS * out.panel_step) {
+        const size_t panels = (columns - e) / PD_PANEL;
+        context_tile_function *const tile = functions[(panels < PD_TILE_PANELS ? panels : PD_TILE_PANELS) - 1];
+        for (size_t d = 0; d < head_size; d += 2)
+            tile(keys + d, head_size, v + e, columns, pixels, divisors + d,
+                 (vectors_at){out.data + d * out.row_step, out.row_step, out.panel_step});
+    }
 }
 
 /* Panels of columns first .. of to_qkv. */
 static const float *panels_from(const pd_linear_attention *a, size_t first) { return a->to_qkv.packed + first * (size_t)a->channels; }
 
+/* Keys or values of one head: `first` of the columns of to_qkv on. */
+static void project(const pd_linear_attention *a, const float *x, size_t first, float *out)
+{
+    const sizes n = measure(a);
+    multiply(x, n.pixels, n.channels, n.channels, panels_from(a, first), n.channels, n.head_size, NULL, out, n.head_size);
+}
+
 static void head_context(const pd_linear_attention *a, size_t head, const workspace *w)
 {
     const sizes n = measure(a);
-    const size_t first = head * n.head_size;
+    const size_t first = head * n.head_size, first_value = 2 * n.inner + first;
     const pd_f32x4 root = pd_sqrt(pd_splat((float)n.head_size));
-    multiply(w->x, n.pixels, n.channels, n.channels, panels_from(a, n.inner + first), n.head_size, NULL, w->keys,
-             n.head_size);
+    project(a, w->x, n.inner + first, w->keys);
     for (size_t d = 0; d < n.head_size; d += 8)
         key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);
     /* The factor head_size^-1/2 of the queries is applied here. */
     for (size_t d = 0; d < n.head_size; d += 4)
         pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
-    const float *value_panels = panels_from(a, 2 * n.inner + first);
     if (!a->folded) {
-        multiply(w->x, n.pixels, n.channels, n.channels, value_panels, n.head_size, NULL, w->values, n.head_size);
+        project(a, w->x, first_value, w->values);
         multiply_transposed(w->keys, n.head_size, w->values, n.head_size, n.pixels, w->sums,
-                            w->context + first * n.head_size, PD_PANEL, n.head_size * PD_PANEL);
+                            (vectors_at){w->context + first * n.head_size, PD_PANEL, n.head_size * PD_PANEL});
         return;
     }
-    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums, w->values, n.channels, PD_PANEL);
-    multiply(w->values, n.head_size, n.channels, n.channels, value_panels, n.head_size, NULL, w->context, n.head_size);
-    for (size_t c = 0; c < n.channels; c += PD_PANEL) {
-        const size_t width = n.channels - c < PD_PANEL ? n.channels - c : PD_PANEL;
-        multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + c * n.inner + first * width, width,
-                 NULL, w->folded + c * n.inner + first * width, width);
-    }
+    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums,
+                        (vectors_at){w->values, n.channels, PD_PANEL});
+    multiply(w->values, n.head_size, n.channels, n.channels, panels_from(a, first_value), n.channels, n.head_size, NULL,
+             w->context, n.head_size);
+    multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + first * PD_PANEL, n.inner, n.channels,
+             NULL, w->product, n.channels);
+    for (size_t d = 0; d < n.head_size; d++)
+        for (size_t c = 0; c < n.channels; c += PD_PANEL)
+            pd_store(w->folded + c * n.inner + (first + d) * PD_PANEL, pd_load(w->product + d * n.channels + c));
 }
 
 /* ---- queries ------------------------------------------------------------------------------- */
@@ -272,19 +293,21 @@ static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, con
 static void query_block(const pd_linear_attention *a, const float *x, size_t count, const workspace *w)
 {
     const sizes n = measure(a);
-    multiply(x, count, n.channels, n.channels, panels_from(a, 0), n.inner, NULL, w->queries, n.inner);
+    multiply(x, count, n.channels, n.channels, panels_from(a, 0), n.channels, n.inner, NULL, w->queries, n.inner);
     const size_t heads = count * (size_t)a->heads;
     softmax_maxima(w->queries, heads, n.head_size, w->sums);
     softmax_exponentials(w->queries, heads, n.head_size, w->sums);
     softmax_divide(w->queries, heads, n.head_size, w->sums);
     if (a->folded) {
-        multiply(w->queries, count, n.inner, n.inner, w->folded, n.channels, a->to_out.bias, w->projected, n.channels);
+        multiply(w->queries, count, n.inner, n.inner, w->folded, n.inner, n.channels, a->to_out.bias, w->projected,
+                 n.channels);
         return;
     }
     for (size_t first = 0; first < n.inner; first += n.head_size)
-        multiply(w->queries + first, count, n.head_size, n.inner, w->context + first * n.head_size, n.head_size, NULL,
-                 w->attended + first, n.inner);
-    multiply(w->attended, count, n.inner, n.inner, a->to_out.packed, n.channels, a->to_out.bias, w->projected, n.channels);
+        multiply(w->queries + first, count, n.head_size, n.inner, w->context + first * n.head_size, n.head_size,
+                 n.head_size, NULL, w->attended + first, n.inner);
+    multiply(w->attended, count, n.inner, n.inner, a->to_out.packed, n.inner, n.channels, a->to_out.bias, w->projected,
+             n.channels);
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */

@@ -27,25 +27,25 @@ PD_INLINE const float *next_window(const pd_windows *a, cursor *at)
 }
 
 /* Row 0 of the tile goes to `out`; `addend` belongs there, or is NULL. */
-PD_INLINE void store_tile(int rows, int vectors, pd_f32x4 sum[][PD_PANEL / 4], const pd_product_target *target,
+PD_INLINE void store_tile(int rows, int panels, pd_f32x4 sum[][PD_TILE_PANELS], const pd_product_target *target,
                           const float *bias, const float *addend, float *out)
 {
     if (bias) {
         PD_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            const pd_f32x4 columns = pd_load(bias + 4 * v);
+        for (int p = 0; p < panels; p++) {
+            const pd_f32x4 columns = pd_load(bias + PD_PANEL * p);
             PD_UNROLL
             for (int r = 0; r < rows; r++)
-                sum[r][v] = pd_add(sum[r][v], columns);
+                sum[r][p] = pd_add(sum[r][p], columns);
         }
     }
     PD_UNROLL
     for (int r = 0; r < rows; r++) {
         PD_UNROLL
-        for (int v = 0; v < vectors; v++) {
+        for (int p = 0; p < panels; p++) {
             if (addend)
-                sum[r][v] = pd_add(sum[r][v], pd_load(addend + (size_t)r * target->addend_stride + 4 * v));
-            pd_store(out + (size_t)r * target->out_stride + 4 * v, sum[r][v]);
+                sum[r][p] = pd_add(sum[r][p], pd_load(addend + (size_t)r * target->addend_stride + PD_PANEL * p));
+            pd_store(out + (size_t)r * target->out_stride + PD_PANEL * p, sum[r][p]);
         }
     }
 }
@@ -65,70 +65,80 @@ PD_INLINE void next_windows(int rows, const pd_windows *a, cursor *at, const flo
         windows[r] = next_window(a, at);
 }
 
-/* `tiles` tiles of `rows` rows of A, beginning at row `row`, times one panel.
+/* B, and where in it a product begins. */
+typedef struct panel_group {
+    const float *first;
+    size_t step;
+    int32_t column;
+} panel_group;
+
+/* `tiles` tiles of `rows` rows of A, beginning at row `row`, times some panels.
  * The walk goes on from `at`. */
-PD_INLINE void tiles_product(int rows, int vectors, const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
-                             const pd_product_target *target, size_t row, int32_t column)
+PD_INLINE void tiles_product(int rows, int panels, const pd_windows *a, cursor *at, int32_t tiles,
+                             const panel_group *group, const pd_product_target *target, size_t row)
 {
+    const size_t column = (size_t)group->column;
     const float *bias = target->bias ? target->bias + column : NULL;
-    const float *addend = target->addend ? target->addend + row * target->addend_stride + (size_t)column : NULL;
+    const float *addend = target->addend ? target->addend + row * target->addend_stride + column : NULL;
     const size_t addend_step = addend ? (size_t)rows * target->addend_stride : 0;
-    float *out = target->out + row * target->out_stride + (size_t)column;
+    float *out = target->out + row * target->out_stride + column;
     for (; tiles > 0; tiles--) {
-        const float *windows[PD_TILE_ROWS];
-        pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
+        const float *windows[PD_MOST_ROWS];
+        pd_f32x4 sum[PD_MOST_ROWS][PD_TILE_PANELS];
         next_windows(rows, a, at, windows);
-        pd_tile_product(rows, vectors, windows, &a->layout, panel, sum);
-        store_tile(rows, vectors, sum, target, bias, addend, out);
+        pd_tile_product(rows, panels, windows, &a->layout, group->first, group->step, sum);
+        store_tile(rows, panels, sum, target, bias, addend, out);
         out += (size_t)rows * target->out_stride;
         if (addend)
             addend += addend_step;
     }
 }
 
-#define TILES(rows, vectors)                                                                                     \
-    static PD_NOINLINE void tiles_##rows##_##vectors(const pd_windows *a, cursor *at, int32_t tiles,             \
-                                                     const float *panel, const pd_product_target *target,        \
-                                                     size_t row, int32_t column)                                 \
+typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, const panel_group *group,
+                            const pd_product_target *target, size_t row);
+
+#define TILES(rows, panels)                                                                                      \
+    static PD_NOINLINE void tiles_##rows##_##panels(const pd_windows *a, cursor *at, int32_t tiles,              \
+                                                    const panel_group *group, const pd_product_target *target,   \
+                                                    size_t row)                                                  \
     {                                                                                                            \
-        tiles_product(rows, vectors, a, at, tiles, panel, target, row, column);                                  \
+        tiles_product(rows, panels, a, at, tiles, group, target, row);                                           \
     }
-TILES(4, 2) TILES(3, 2) TILES(2, 2) TILES(1, 2) TILES(4, 1) TILES(3, 1) TILES(2, 1) TILES(1, 1)
+TILES(4, 1) TILES(3, 1) TILES(2, 1) TILES(1, 1)
+TILES(4, 2) TILES(3, 2) TILES(2, 2) TILES(1, 2)
+TILES(2, 3) TILES(1, 3)
+TILES(2, 4) TILES(1, 4)
 
-typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, const float *panel,
-                            const pd_product_target *target, size_t row, int32_t column);
+/* By panels, then by rows; 0 stands for a full tile. */
+static tiles_function *const tiles_functions[PD_TILE_PANELS][PD_MOST_ROWS] = {
+    {tiles_4_1, tiles_1_1, tiles_2_1, tiles_3_1},
+    {tiles_4_2, tiles_1_2, tiles_2_2, tiles_3_2},
+    {tiles_2_3, tiles_1_3},
+    {tiles_2_4, tiles_1_4},
+};
 
-static void panel_product(tiles_function *const functions[PD_TILE_ROWS], const pd_windows *a, int32_t count,
-                          const float *panel, const pd_product_target *target, int32_t column)
-{
-    cursor at = {a->data, a->data, a->data, 0, 0};
-    const int32_t tiles = count / PD_TILE_ROWS, rest = count % PD_TILE_ROWS;
-    functions[0](a, &at, tiles, panel, target, 0, column);
-    if (rest)
-        functions[rest](a, &at, 1, panel, target, (size_t)(count - rest), column);
-}
-
-void pd_product(const pd_windows *a, int32_t count, const float *panels, int32_t columns,
+void pd_product(const pd_windows *a, int32_t count, const float *panels, size_t panel_step, int32_t columns,
                 const pd_product_target *target)
 {
-    assert(columns % 4 == 0);
-    const size_t depth = (size_t)a->layout.taps * (size_t)a->layout.run;
-    static tiles_function *const wide[PD_TILE_ROWS] = {tiles_4_2, tiles_1_2, tiles_2_2, tiles_3_2};
-    static tiles_function *const narrow[PD_TILE_ROWS] = {tiles_4_1, tiles_1_1, tiles_2_1, tiles_3_1};
-    int32_t column = 0;
-    for (; column + PD_PANEL <= columns; column += PD_PANEL, panels += PD_PANEL * depth)
-        panel_product(wide, a, count, panels, target, column);
-    if (column < columns)
-        panel_product(narrow, a, count, panels, target, column);
+    assert(columns % PD_PANEL == 0);
+    panel_group group = {panels, panel_step, 0};
+    for (int32_t left = columns / PD_PANEL; left > 0; left -= PD_TILE_PANELS) {
+        const int32_t width = left < PD_TILE_PANELS ? left : PD_TILE_PANELS;
+        const int32_t rest = count % PD_TILE_ROWS(width);
+        tiles_function *const *functions = tiles_functions[width - 1];
+        cursor at = {a->data, a->data, a->data, 0, 0};
+        functions[0](a, &at, count / PD_TILE_ROWS(width), &group, target, 0);
+        if (rest)
+            functions[rest](a, &at, 1, &group, target, (size_t)(count - rest));
+        group.first += PD_TILE_PANELS * panel_step;
+        group.column += PD_TILE_PANELS * PD_PANEL;
+    }
 }
 
 void pd_pack_panels(const float *weights, int32_t columns, size_t depth, float *panels)
 {
-    for (int32_t column = 0; column < columns;) {
-        const int32_t width = columns - column < PD_PANEL ? columns - column : PD_PANEL;
+    for (int32_t column = 0; column < columns; column += PD_PANEL)
         for (size_t k = 0; k < depth; k++)
-            for (int32_t j = 0; j < width; j++)
+            for (int32_t j = 0; j < PD_PANEL; j++)
                 *panels++ = weights[(size_t)(column + j) * depth + k];
-        column += width;
-    }
 }

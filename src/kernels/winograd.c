@@ -5,10 +5,10 @@
  * is one matrix product [tiles][in_channels] x [in_channels][out_channels] for
  * each of the (m + 2) (n + 2) positions of the transformed tile.
  *
- * Blocks of tiles, of all images together, are transformed into V; then, panel
- * after panel of 8 output channels, all positions are multiplied into M, small
- * enough for the first-level cache, and transformed back. Packed weights are
- * read strictly in order: [panel][position][depth][8].
+ * Blocks of tiles, of all images together, are transformed into V; then, four
+ * panels of 4 output channels at a time, all positions are multiplied into M, small
+ * enough to stay in the nearest caches, and transformed back. Each panel of the
+ * packed weights is read strictly in order: [panel][position][depth][4].
  *
  * A larger kernel is a sum of pieces of up to 3x3, each on an input that is shifted
  * or, with a step of n, made of every n-th pixel. To the product, pieces are more
@@ -26,9 +26,10 @@
 #define CHUNK 32
 #define MAX_SIDE 6 /* m + 2 */
 #define MAX_POSITIONS (MAX_SIDE * MAX_SIDE)
+#define GROUP (PD_TILE_PANELS * PD_PANEL) /* output channels that are multiplied together */
 /* Aims for the size of V, 256 KiB, a part of the second-level cache, and of M,
- * 18 KiB, a part of the first-level cache. Between half and one and a half times
- * as much makes no difference beyond the noise. */
+ * 36 KiB. Between half and one and a half times as much makes no difference beyond
+ * the noise. */
 #define V_FLOATS 65536
 #define MAX_BLOCK_TILES 16 /* of F(4x4); in proportion for F(2x2) */
 #define PITCH_PADDING 16 /* keeps the positions out of the same cache sets */
@@ -79,9 +80,9 @@ static winograd measure(const pd_conv *conv)
     /* Blocks of equal size, a whole number of register tiles each. */
     const int32_t tiles = w.image_tiles * s->images, blocks = (tiles + most - 1) / most;
     w.block_tiles = (tiles + blocks - 1) / blocks;
-    w.block_tiles = (w.block_tiles + PD_TILE_ROWS - 1) / PD_TILE_ROWS * PD_TILE_ROWS;
+    w.block_tiles = (w.block_tiles + PD_MOST_ROWS - 1) / PD_MOST_ROWS * PD_MOST_ROWS;
     w.v_pitch = (size_t)w.block_tiles * (size_t)w.depth + PITCH_PADDING;
-    w.m_pitch = (size_t)w.block_tiles * PD_PANEL + PITCH_PADDING;
+    w.m_pitch = (size_t)w.block_tiles * GROUP + PITCH_PADDING;
     return w;
 }
 
@@ -167,7 +168,6 @@ void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *pac
     const size_t in = (size_t)s->in_channels, depth = (size_t)w.depth;
     for (int32_t o = 0; o < s->out_channels; o++) {
         const int32_t first = o / PD_PANEL * PD_PANEL;
-        const int32_t width = s->out_channels - first < PD_PANEL ? s->out_channels - first : PD_PANEL;
         float *panel = packed + (size_t)first * depth * (size_t)product_count(&w) + (o - first);
         for (size_t c = 0; c < depth; c++) {
             const int32_t piece = (int32_t)(c / in), row = piece / w.pieces, column = piece % w.pieces;
@@ -187,7 +187,7 @@ void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *pac
                 weight_transform_1d(w.tile_width, points, g, u);
                 for (int32_t x = 0; x < w.width; x++)
                     if (!is_zero(&w, y * w.width + x))
-                        panel[(product++ * depth + c) * (size_t)width] = (float)u[x];
+                        panel[(product++ * depth + c) * PD_PANEL] = (float)u[x];
             }
         }
     }
@@ -307,57 +307,67 @@ INPUT_TRANSFORM(2, 2) INPUT_TRANSFORM(2, 4) INPUT_TRANSFORM(4, 4)
 
 /* ---- product ------------------------------------------------------------------------ */
 
-/* `tiles` rows of V times a panel at one position. */
-PD_INLINE void multiply_rows(int rows, int vectors, const float *v, int32_t tiles, int32_t channels,
-                             const float *panel, float *out)
+/* `tiles` rows of V times some panels at one position, into rows of GROUP columns. */
+PD_INLINE void multiply_rows(int rows, int panels, const float *v, int32_t tiles, int32_t channels,
+                             const float *first, size_t panel_step, float *out)
 {
     const pd_row_layout layout = {.taps = 1, .run = channels};
     for (; tiles >= rows; tiles -= rows) {
-        const float *a[PD_TILE_ROWS];
-        pd_f32x4 sum[PD_TILE_ROWS][PD_PANEL / 4];
+        const float *a[PD_MOST_ROWS];
+        pd_f32x4 sum[PD_MOST_ROWS][PD_TILE_PANELS];
         PD_UNROLL
         for (int r = 0; r < rows; r++)
             a[r] = v + r * channels;
-        pd_tile_product(rows, vectors, a, &layout, panel, sum);
+        pd_tile_product(rows, panels, a, &layout, first, panel_step, sum);
         PD_UNROLL
         for (int r = 0; r < rows; r++) {
             PD_UNROLL
-            for (int i = 0; i < vectors; i++)
-                pd_store(out + PD_PANEL * r + 4 * i, sum[r][i]);
+            for (int p = 0; p < panels; p++)
+                pd_store(out + GROUP * r + PD_PANEL * p, sum[r][p]);
         }
         v += rows * channels;
-        out += PD_PANEL * rows;
+        out += GROUP * rows;
     }
 }
 
-#define MULTIPLY(rows, vectors)                                                                                   \
-    static PD_NOINLINE void multiply_##rows##_##vectors(const float *v, int32_t tiles, int32_t channels,          \
-                                                        const float *panel, float *out)                           \
-    {                                                                                                             \
-        multiply_rows(rows, vectors, v, tiles, channels, panel, out);                                             \
-    }
-MULTIPLY(4, 2) MULTIPLY(3, 2) MULTIPLY(2, 2) MULTIPLY(1, 2) MULTIPLY(4, 1) MULTIPLY(3, 1) MULTIPLY(2, 1) MULTIPLY(1, 1)
+typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, const float *first, size_t panel_step,
+                               float *out);
 
-/* M = V times one panel, at every position. */
-static void multiply_panel(int32_t vectors, const winograd *w, const float *v, int32_t tiles, int32_t channels,
-                           const float *panel, float *m)
+#define MULTIPLY(rows, panels)                                                                                    \
+    static PD_NOINLINE void multiply_##rows##_##panels(const float *v, int32_t tiles, int32_t channels,           \
+                                                       const float *first, size_t panel_step, float *out)         \
+    {                                                                                                             \
+        multiply_rows(rows, panels, v, tiles, channels, first, panel_step, out);                                  \
+    }
+MULTIPLY(4, 1) MULTIPLY(3, 1) MULTIPLY(2, 1) MULTIPLY(1, 1)
+MULTIPLY(4, 2) MULTIPLY(3, 2) MULTIPLY(2, 2) MULTIPLY(1, 2)
+MULTIPLY(2, 3) MULTIPLY(1, 3)
+MULTIPLY(2, 4) MULTIPLY(1, 4)
+
+/* By panels, then by rows; 0 stands for a full tile. */
+static multiply_function *const multiply_functions[PD_TILE_PANELS][PD_MOST_ROWS] = {
+    {multiply_4_1, multiply_1_1, multiply_2_1, multiply_3_1},
+    {multiply_4_2, multiply_1_2, multiply_2_2, multiply_3_2},
+    {multiply_2_3, multiply_1_3},
+    {multiply_2_4, multiply_1_4},
+};
+
+/* M = V times some panels, at every position. */
+static void multiply_panels(int32_t panels, const winograd *w, const float *v, int32_t tiles, const float *first, float *m)
 {
-    typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, const float *panel, float *out);
-    static multiply_function *const functions[2][PD_TILE_ROWS] = {
-        {multiply_4_1, multiply_1_1, multiply_2_1, multiply_3_1},
-        {multiply_4_2, multiply_1_2, multiply_2_2, multiply_3_2},
-    };
-    const int32_t rest = tiles % PD_TILE_ROWS, whole = tiles - rest;
+    const size_t channels = (size_t)w->depth, panel_step = (size_t)product_count(w) * PD_PANEL * channels;
+    const int32_t rest = tiles % PD_TILE_ROWS(panels), whole = tiles - rest;
+    multiply_function *const *functions = multiply_functions[panels - 1];
     for (int32_t position = 0; position < w->positions; position++) {
         if (is_zero(w, position))
             continue;
         const float *rows = v + (size_t)position * w->v_pitch;
         float *out = m + (size_t)position * w->m_pitch;
         if (whole)
-            functions[vectors - 1][0](rows, whole, channels, panel, out);
+            functions[0](rows, whole, w->depth, first, panel_step, out);
         if (rest)
-            functions[vectors - 1][rest](rows + whole * channels, rest, channels, panel, out + PD_PANEL * whole);
-        panel += 4 * vectors * channels;
+            functions[rest](rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
+        first += PD_PANEL * channels;
     }
 }
 
@@ -478,14 +488,14 @@ static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in,
             inputs[conv->form](points, &source, channels, zeros, v + i * w->depth + piece * channels, w->v_pitch);
         }
     const float *panel = conv->packed;
-    for (int32_t channel = 0; channel < s->out_channels; channel += PD_PANEL) {
-        const int32_t vectors = s->out_channels - channel < PD_PANEL ? 1 : 2;
-        multiply_panel(vectors, w, v, count, w->depth, panel, m);
-        panel += (size_t)(product_count(w) * 4 * vectors) * (size_t)w->depth;
+    for (int32_t channel = 0; channel < s->out_channels; channel += GROUP) {
+        const int32_t columns = s->out_channels - channel < GROUP ? s->out_channels - channel : GROUP;
+        multiply_panels(columns / PD_PANEL, w, v, count, panel, m);
+        panel += (size_t)(product_count(w) * columns) * (size_t)w->depth;
         for (int32_t i = 0; i < count; i++) {
             const tile_target target = locate_target(conv, w, residual, out, first + i);
-            for (int32_t half = 0; half < vectors; half++)
-                outputs[conv->form](points, m + i * PD_PANEL + 4 * half, w->m_pitch, &target, channel + 4 * half);
+            for (int32_t column = 0; column < columns; column += 4)
+                outputs[conv->form](points, m + i * GROUP + column, w->m_pitch, &target, channel + column);
         }
     }
 }
