@@ -33,7 +33,7 @@ static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
  * Values up to the next multiple of 8 become zero. */
 static PD_NOINLINE float exponentials(float *x, int32_t count)
 {
-    const float *const table = pd_table(pd_softmax_table);
+    const pd_vector_table *const table = pd_table(pd_softmax_table);
     for (int32_t i = count; i % 8 != 0; i++)
         x[i] = x[0];
     pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);

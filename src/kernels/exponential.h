@@ -13,34 +13,36 @@
  * few enough bits that n times it is exact (Cody and Waite 1980, chapter 6).
  * exp(r) is 1 + r + r^2 times a polynomial of least relative error, evaluated
  * by Estrin's scheme: fewer operations that wait for each other. */
-static const float pd_exp_table[] = {
-    -87.0f,          0x1.8p23f,        1.44269504f,      0.693359375f,     -2.12194440e-4f, 0x1.fffffcp-2f,
-    0x1.555490p-3f,  0x1.5558f4p-5f,   0x1.123a6cp-7f,   0x1.6a2352p-10f,  1.0f,
+static const pd_vector_table pd_exp_table[] = {
+    PD_EVERY_LANE(-87.0f),         PD_EVERY_LANE(0x1.8p23f),      PD_EVERY_LANE(1.44269504f),
+    PD_EVERY_LANE(0.693359375f),   PD_EVERY_LANE(-2.12194440e-4f), PD_EVERY_LANE(0x1.fffffcp-2f),
+    PD_EVERY_LANE(0x1.555490p-3f), PD_EVERY_LANE(0x1.5558f4p-5f), PD_EVERY_LANE(0x1.123a6cp-7f),
+    PD_EVERY_LANE(0x1.6a2352p-10f), PD_EVERY_LANE(1.0f),
 };
 
 /* `table`: pd_table(pd_exp_table), taken outside the loop. */
-PD_INLINE pd_f32x4 pd_exp_lanes(const float *table, pd_f32x4 x)
+PD_INLINE pd_f32x4 pd_exp_lanes(const pd_vector_table *table, pd_f32x4 x)
 {
-    const pd_f32x4 round = pd_load_splat(table + 1);
-    x = pd_max(x, pd_load_splat(table));
-    const pd_f32x4 shifted = pd_multiply_add(round, x, pd_load_splat(table + 2));
+    const pd_f32x4 round = pd_entry(table, 1);
+    x = pd_max(x, pd_entry(table, 0));
+    const pd_f32x4 shifted = pd_multiply_add(round, x, pd_entry(table, 2));
     const pd_f32x4 n = pd_sub(shifted, round);
     const pd_f32x4 r =
-        pd_multiply_subtract(pd_multiply_subtract(x, n, pd_load_splat(table + 3)), n, pd_load_splat(table + 4));
+        pd_multiply_subtract(pd_multiply_subtract(x, n, pd_entry(table, 3)), n, pd_entry(table, 4));
     const pd_f32x4 r2 = pd_mul(r, r);
-    const pd_f32x4 c01 = pd_multiply_add(pd_load_splat(table + 5), pd_load_splat(table + 6), r);
-    const pd_f32x4 c23 = pd_multiply_add(pd_load_splat(table + 7), pd_load_splat(table + 8), r);
-    const pd_f32x4 c234 = pd_multiply_add(c23, pd_load_splat(table + 9), r2);
+    const pd_f32x4 c01 = pd_multiply_add(pd_entry(table, 5), pd_entry(table, 6), r);
+    const pd_f32x4 c23 = pd_multiply_add(pd_entry(table, 7), pd_entry(table, 8), r);
+    const pd_f32x4 c234 = pd_multiply_add(c23, pd_entry(table, 9), r2);
     const pd_f32x4 p = pd_multiply_add(c01, c234, r2);
-    return pd_scale_exponent(pd_add(pd_multiply_add(r, p, r2), pd_load_splat(table + 10)), shifted);
+    return pd_scale_exponent(pd_add(pd_multiply_add(r, p, r2), pd_entry(table, 10)), shifted);
 }
 
 /* x / (1 + exp(-x)). Below -87, where the quotient is smaller than 2e-36 in
  * magnitude, it stays at that of -87. */
-PD_INLINE pd_f32x4 pd_silu_lanes(const float *table, pd_f32x4 x)
+PD_INLINE pd_f32x4 pd_silu_lanes(const pd_vector_table *table, pd_f32x4 x)
 {
-    x = pd_max(x, pd_load_splat(table));
-    return pd_div(x, pd_add(pd_load_splat(table + 10), pd_exp_lanes(table, pd_sub(pd_zero(), x))));
+    x = pd_max(x, pd_entry(table, 0));
+    return pd_div(x, pd_add(pd_entry(table, 10), pd_exp_lanes(table, pd_sub(pd_zero(), x))));
 }
 
 /* The numerators of a softmax: x[v] = exp(x[v] - highest[v]), `vectors` of them
@@ -52,29 +54,30 @@ PD_INLINE pd_f32x4 pd_silu_lanes(const float *table, pd_f32x4 x)
  *
  * 2^r, |r| <= 1/2, is 1 + r times a polynomial of least relative error, 9.2e-8,
  * evaluated by Estrin's scheme. */
-static const float pd_softmax_table[] = {
-    0x1.715476p0f,   0x1.8p23f,        -126.0f,          1.0f,             0x1.62e42ap-1f, 0x1.ebf9bcp-3f,
-    0x1.c6b752p-5f,  0x1.3cea88p-7f,   0x1.5bba14p-10f,
+static const pd_vector_table pd_softmax_table[] = {
+    PD_EVERY_LANE(0x1.715476p0f),  PD_EVERY_LANE(0x1.8p23f),     PD_EVERY_LANE(-126.0f),
+    PD_EVERY_LANE(1.0f),           PD_EVERY_LANE(0x1.62e42ap-1f), PD_EVERY_LANE(0x1.ebf9bcp-3f),
+    PD_EVERY_LANE(0x1.c6b752p-5f), PD_EVERY_LANE(0x1.3cea88p-7f), PD_EVERY_LANE(0x1.5bba14p-10f),
 };
 
 /* `table`: pd_table(pd_softmax_table), taken outside the loop. */
-PD_INLINE void pd_softmax_lanes(const float *table, int vectors, pd_f32x4 *x, const pd_f32x4 *highest)
+PD_INLINE void pd_softmax_lanes(const pd_vector_table *table, int vectors, pd_f32x4 *x, const pd_f32x4 *highest)
 {
 #define PD_EACH_VECTOR(statement)         \
     PD_UNROLL                             \
     for (int v = 0; v < vectors; v++)     \
         statement
     pd_f32x4 shifted[2], r2[2], low[2], high[2];
-    PD_EACH_VECTOR(x[v] = pd_mul(pd_sub(x[v], highest[v]), pd_load_splat(table)));
-    PD_EACH_VECTOR(x[v] = pd_max(x[v], pd_load_splat(table + 2)));
-    PD_EACH_VECTOR(shifted[v] = pd_add(x[v], pd_load_splat(table + 1)));
-    PD_EACH_VECTOR(x[v] = pd_sub(x[v], pd_sub(shifted[v], pd_load_splat(table + 1))));
+    PD_EACH_VECTOR(x[v] = pd_mul(pd_sub(x[v], highest[v]), pd_entry(table, 0)));
+    PD_EACH_VECTOR(x[v] = pd_max(x[v], pd_entry(table, 2)));
+    PD_EACH_VECTOR(shifted[v] = pd_add(x[v], pd_entry(table, 1)));
+    PD_EACH_VECTOR(x[v] = pd_sub(x[v], pd_sub(shifted[v], pd_entry(table, 1))));
     PD_EACH_VECTOR(r2[v] = pd_mul(x[v], x[v]));
-    PD_EACH_VECTOR(low[v] = pd_multiply_add(pd_load_splat(table + 4), pd_load_splat(table + 5), x[v]));
-    PD_EACH_VECTOR(high[v] = pd_multiply_add(pd_load_splat(table + 6), pd_load_splat(table + 7), x[v]));
-    PD_EACH_VECTOR(high[v] = pd_multiply_add(high[v], pd_load_splat(table + 8), r2[v]));
+    PD_EACH_VECTOR(low[v] = pd_multiply_add(pd_entry(table, 4), pd_entry(table, 5), x[v]));
+    PD_EACH_VECTOR(high[v] = pd_multiply_add(pd_entry(table, 6), pd_entry(table, 7), x[v]));
+    PD_EACH_VECTOR(high[v] = pd_multiply_add(high[v], pd_entry(table, 8), r2[v]));
     PD_EACH_VECTOR(low[v] = pd_multiply_add(low[v], high[v], r2[v]));
-    PD_EACH_VECTOR(x[v] = pd_scale_exponent(pd_multiply_add(pd_load_splat(table + 3), low[v], x[v]), shifted[v]));
+    PD_EACH_VECTOR(x[v] = pd_scale_exponent(pd_multiply_add(pd_entry(table, 3), low[v], x[v]), shifted[v]));
 #undef PD_EACH_VECTOR
 }
 

@@ -122,7 +122,7 @@ static void multiply(const float *rows, size_t count, size_t depth, size_t pitch
  * eight channels of all pixels. */
 static PD_NOINLINE void key_exponentials(float *keys, size_t pixels, size_t pitch, float *sums)
 {
-    const float *const table = pd_table(pd_softmax_table);
+    const pd_vector_table *const table = pd_table(pd_softmax_table);
     pd_f32x4 highest[2] = {pd_load(keys), pd_load(keys + 4)}, sum[2] = {pd_zero(), pd_zero()};
     for (size_t i = 1; i < pixels; i++) {
         highest[0] = pd_max(highest[0], pd_load(keys + i * pitch));
@@ -265,7 +265,7 @@ static PD_NOINLINE void softmax_maxima(const float *x, size_t heads, size_t coun
 
 static PD_NOINLINE void softmax_exponentials(float *x, size_t heads, size_t count, float *maxima)
 {
-    const float *const table = pd_table(pd_softmax_table);
+    const pd_vector_table *const table = pd_table(pd_softmax_table);
     for (size_t head = 0; head < heads; head++, x += count) {
         const pd_f32x4 maximum = pd_load(maxima + 4 * head), highest[2] = {maximum, maximum};
         pd_f32x4 sum = pd_zero();

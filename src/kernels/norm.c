@@ -37,7 +37,7 @@ typedef struct norm_rows {
 } norm_rows;
 
 /* Channels c .. c + 3 of a pixel, before the residual. */
-PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const float *table, const float *x, pd_f32x4 factor,
+PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const pd_vector_table *table, const float *x, pd_f32x4 factor,
                                   const float *gain, const float *scale, const float *shift, int32_t c)
 {
     pd_f32x4 y = pd_mul(pd_mul(pd_load(x + c), factor), pd_load(gain + c));
@@ -51,7 +51,7 @@ PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const float *table, 
 PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, size_t pixels, norm_rows rows,
                          const float *gain, const float *scale, const float *shift)
 {
-    const float *const table = pd_table(pd_exp_table);
+    const pd_vector_table *const table = pd_table(pd_exp_table);
     float inverse[4 * NORM_BLOCK];
     for (size_t i = 0; i < pixels; i++)
         pd_store(inverse + 4 * i, inverse_norm(rows.x + i * rows.x_stride, channels));
@@ -60,19 +60,20 @@ PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, s
         const float *residual = add ? rows.residual + i * rows.residual_stride : NULL;
         float *out = rows.y + i * rows.y_stride;
         const pd_f32x4 factor = pd_load(inverse + 4 * i);
-        int32_t c = 0;
-        /* Two vectors at a time share the values of the table. */
-        for (; c + 8 <= channels; c += 8) {
-            const pd_f32x4 y0 = channel_vector(modulate, silu, table, x, factor, gain, scale, shift, c);
-            const pd_f32x4 y1 = channel_vector(modulate, silu, table, x, factor, gain, scale, shift, c + 4);
-            const pd_f32x4 sum0 = add ? pd_add(y0, pd_load(residual + c)) : y0;
-            const pd_f32x4 sum1 = add ? pd_add(y1, pd_load(residual + c + 4)) : y1;
-            pd_store(out + c, sum0);
-            pd_store(out + c + 4, sum1);
+        const float *g = gain, *sc = scale, *sh = shift;
+        int32_t left = channels;
+        for (; left >= 8; left -= 8) {
+            const pd_f32x4 y0 = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 0);
+            const pd_f32x4 y1 = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 4);
+            const pd_f32x4 sum0 = add ? pd_add(y0, pd_load(residual)) : y0;
+            const pd_f32x4 sum1 = add ? pd_add(y1, pd_load(residual + 4)) : y1;
+            pd_store(out, sum0);
+            pd_store(out + 4, sum1);
+            x += 8; g += 8; if (modulate) { sc += 8; sh += 8; } if (add) residual += 8; out += 8;
         }
-        if (c < channels) {
-            const pd_f32x4 y = channel_vector(modulate, silu, table, x, factor, gain, scale, shift, c);
-            pd_store(out + c, add ? pd_add(y, pd_load(residual + c)) : y);
+        if (left) {
+            const pd_f32x4 y = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 0);
+            pd_store(out, add ? pd_add(y, pd_load(residual)) : y);
         }
     }
 }
@@ -127,7 +128,7 @@ void pd_silu(size_t count, const float *in, float *out)
         pd_reference_silu(count, in, out);
         return;
     }
-    const float *const table = pd_table(pd_exp_table);
+    const pd_vector_table *const table = pd_table(pd_exp_table);
     size_t i = 0;
     for (; i + 4 <= count; i += 4)
         pd_store(out + i, pd_silu_lanes(table, pd_load(in + i)));

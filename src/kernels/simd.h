@@ -140,17 +140,25 @@ PD_INLINE pd_f32x4 pd_swap_halves(pd_f32x4 a) { PD_EACH_LANE(a.lane[i ^ 2]); }
 
 /* ---- made of the above: the same on every platform -------------------------- */
 
-/* The same address, but what is there is no longer known to the compiler. For
- * tables of constants: V8 builds a constant vector anew wherever it is used, in
- * several instructions, where a load takes one. An exponential function, with 11
- * of them, took 8.1 ns and takes 4.9. */
-PD_INLINE const float *pd_table(const float *table)
+/* Constants of a loop, each in all lanes. In memory, because V8 builds a constant
+ * vector anew wherever it is used, in several instructions, where a load takes
+ * one; in all lanes, because a load that spreads a number takes another for its
+ * address. */
+typedef struct pd_vector_table {
+    _Alignas(16) float lane[4];
+} pd_vector_table;
+#define PD_EVERY_LANE(number) {{number, number, number, number}}
+
+/* The same address, but what is there is no longer known to the compiler. Taken
+ * outside the loop. */
+PD_INLINE const pd_vector_table *pd_table(const pd_vector_table *table)
 {
 #if defined(__GNUC__)
     __asm__("" : "+r"(table));
 #endif
     return table;
 }
+PD_INLINE pd_f32x4 pd_entry(const pd_vector_table *table, int index) { return pd_load(table[index].lane); }
 
 PD_INLINE pd_f32x4 pd_zero(void) { return pd_splat(0.0f); }
 /* sum + a * b and value - a * b, rounded twice; in the module with relaxed SIMD

@@ -33,6 +33,10 @@
 #define V_FLOATS 65536
 #define MAX_BLOCK_TILES 16 /* of F(4x4); in proportion for F(2x2) */
 #define PITCH_PADDING 16 /* keeps the positions out of the same cache sets */
+#define BLOCK_TILES(positions) (MAX_BLOCK_TILES * MAX_POSITIONS / (positions))
+/* Floats from one position to the next in M: a constant of each form, so that the
+ * addresses in its transform are constants too. */
+#define M_PITCH(positions) (BLOCK_TILES(positions) * GROUP + PITCH_PADDING)
 
 typedef struct winograd {
     int32_t tile_height, tile_width; /* of the output: m and n */
@@ -47,7 +51,7 @@ typedef struct winograd {
     bool doubled;
     int32_t tiles_y, tiles_x, image_tiles;
     int32_t block_tiles;
-    size_t v_pitch, m_pitch; /* floats from one position to the next in V and M */
+    size_t v_pitch; /* floats from one position to the next in V */
 } winograd;
 
 int32_t pd_conv_winograd_pieces(const pd_conv_shape *s)
@@ -75,14 +79,13 @@ static winograd measure(const pd_conv *conv)
     w.tiles_x = (conv->out_width + w.tile_width - 1) / w.tile_width;
     w.image_tiles = w.tiles_y * w.tiles_x;
     int32_t most = V_FLOATS / (w.positions * w.depth);
-    const int32_t limit = MAX_BLOCK_TILES * MAX_POSITIONS / w.positions;
+    const int32_t limit = BLOCK_TILES(w.positions);
     most = most < 8 ? 8 : most > limit ? limit : most;
     /* Blocks of equal size, a whole number of register tiles each. */
     const int32_t tiles = w.image_tiles * s->images, blocks = (tiles + most - 1) / most;
     w.block_tiles = (tiles + blocks - 1) / blocks;
     w.block_tiles = (w.block_tiles + PD_MOST_ROWS - 1) / PD_MOST_ROWS * PD_MOST_ROWS;
     w.v_pitch = (size_t)w.block_tiles * (size_t)w.depth + PITCH_PADDING;
-    w.m_pitch = (size_t)w.block_tiles * GROUP + PITCH_PADDING;
     return w;
 }
 
@@ -129,7 +132,7 @@ void pd_conv_winograd_plan(pd_conv *conv)
     const winograd w = measure(conv);
     const uint64_t positions = (uint64_t)w.positions;
     conv->packed_count = (uint64_t)product_count(&w) * (uint64_t)conv->shape.out_channels * (uint64_t)w.depth;
-    conv->scratch_count = positions * (w.v_pitch + w.m_pitch) + CHUNK;
+    conv->scratch_count = positions * (w.v_pitch + (uint64_t)M_PITCH(w.positions)) + CHUNK;
 }
 
 /* ---- weights -------------------------------------------------------------------- */
@@ -216,26 +219,43 @@ PD_INLINE void input_transform_1d(int m, const point_vectors *k, const pd_f32x4 
     }
 }
 
-/* Transforms `side` lines of `count` floats, in[i] + x, into as many at
- * out + i * pitch. */
-PD_INLINE void input_lines(int m, const point_vectors *k, const float *const *in, int32_t count, float *out, size_t pitch)
+/* One column of a tile, `count` channels, from where its pixels are to lines
+ * `pitch` (a constant) floats apart. A pointer that moves, here and below, so that
+ * constant distances become part of the instructions. */
+PD_INLINE void transform_column(int m, const point_vectors *k, const float *const *pixels, int32_t count, float *to, size_t pitch)
 {
-    float *to[MAX_SIDE];
     const float *from[MAX_SIDE];
     PD_UNROLL
-    for (int i = 0; i < m + 2; i++) {
-        from[i] = in[i];
-        to[i] = out + (size_t)i * pitch;
-    }
-    for (int32_t c = 0; c < count; c += 4) {
-        pd_f32x4 d[MAX_SIDE], v[MAX_SIDE];
+    for (int i = 0; i < m + 2; i++)
+        from[i] = pixels[i];
+    for (int32_t c = 0; c < count; c += 4, to += 4) {
+        pd_f32x4 d[MAX_SIDE], transformed[MAX_SIDE];
         PD_UNROLL
         for (int i = 0; i < m + 2; i++)
             d[i] = pd_load(from[i] + c);
-        input_transform_1d(m, k, d, v);
+        input_transform_1d(m, k, d, transformed);
         PD_UNROLL
         for (int i = 0; i < m + 2; i++)
-            pd_store(to[i] + c, v[i]);
+            pd_store(to + (size_t)i * pitch, transformed[i]);
+    }
+}
+
+/* One row of what that makes, CHUNK floats from column to column, into lines v_pitch apart. */
+PD_INLINE void transform_row(int n, const point_vectors *k, const float *from, int32_t count, float *v, size_t v_pitch)
+{
+    float *to[MAX_SIDE];
+    PD_UNROLL
+    for (int i = 0; i < n + 2; i++)
+        to[i] = v + (size_t)i * v_pitch;
+    for (int32_t c = 0; c < count; c += 4, from += 4) {
+        pd_f32x4 d[MAX_SIDE], transformed[MAX_SIDE];
+        PD_UNROLL
+        for (int i = 0; i < n + 2; i++)
+            d[i] = pd_load(from + (size_t)i * CHUNK);
+        input_transform_1d(n, k, d, transformed);
+        PD_UNROLL
+        for (int i = 0; i < n + 2; i++)
+            pd_store(to[i] + c, transformed[i]);
     }
 }
 
@@ -282,14 +302,10 @@ PD_INLINE void input_transform(int m, int n, const interpolation_points *points,
                 column[y] = source->rows[y] && source->columns[x] >= 0
                                 ? source->rows[y] + source->columns[x] + first
                                 : zeros;
-            input_lines(m, &k, column, count, lines + x * CHUNK, (size_t)width * CHUNK);
+            transform_column(m, &k, column, count, lines + x * CHUNK, (size_t)width * CHUNK);
         }
-        for (int y = 0; y < height; y++) {
-            const float *row[MAX_SIDE];
-            for (int x = 0; x < width; x++)
-                row[x] = lines + (y * width + x) * CHUNK;
-            input_lines(n, &k, row, count, v + (size_t)(y * width) * v_pitch + first, v_pitch);
-        }
+        for (int y = 0; y < height; y++)
+            transform_row(n, &k, lines + y * width * CHUNK, count, v + (size_t)(y * width) * v_pitch + first, v_pitch);
     }
 }
 
@@ -362,7 +378,7 @@ static void multiply_panels(int32_t panels, const winograd *w, const float *v, i
         if (is_zero(w, position))
             continue;
         const float *rows = v + (size_t)position * w->v_pitch;
-        float *out = m + (size_t)position * w->m_pitch;
+        float *out = m + position * M_PITCH(w->positions);
         if (whole)
             functions[0](rows, whole, w->depth, first, panel_step, out);
         if (rest)
@@ -398,53 +414,59 @@ typedef struct tile_target {
     int32_t rows, columns; /* inside the picture */
 } tile_target;
 
-/* Four channels of one tile from p + position * pitch. */
-PD_INLINE void output_transform(int m, int n, const interpolation_points *points, const float *p, size_t pitch,
+/* `columns` channels of one tile, from `channel` of the result on. */
+PD_INLINE void output_transform(int m, int n, const interpolation_points *points, const float *tile, int32_t columns,
                                 const tile_target *target, int32_t channel)
 {
     const int height = m + 2, width = n + 2;
     const point_vectors k = load_points(points);
-    const pd_f32x4 bias = target->bias ? pd_load(target->bias + channel) : pd_zero();
-    float lines[4 * MAX_SIDE * 4]; /* A^T M: [m][width] vectors */
-    for (int x = 0; x < width; x++) {
-        pd_f32x4 in[MAX_SIDE], y[4];
-        PD_UNROLL
-        for (int i = 0; i < height; i++)
-            in[i] = pd_load(p + (size_t)(i * width + x) * pitch);
-        output_transform_1d(m, &k, in, y);
-        PD_UNROLL
-        for (int i = 0; i < m; i++)
-            pd_store(lines + (i * width + x) * 4, y[i]);
-    }
-    for (int row = 0; row < target->rows; row++) {
-        pd_f32x4 in[MAX_SIDE], y[4];
-        PD_UNROLL
-        for (int x = 0; x < width; x++)
-            in[x] = pd_load(lines + (row * width + x) * 4);
-        output_transform_1d(n, &k, in, y);
-        const float *residual =
-            target->residual ? target->residual + (size_t)row * target->residual_row + channel : NULL;
-        float *out = target->out + (size_t)row * target->out_row + channel;
-        PD_UNROLL
-        for (int x = 0; x < n; x++) {
-            if (x < target->columns) {
-                pd_f32x4 result = pd_add(y[x], bias);
-                if (residual)
-                    result = pd_add(result, pd_load(residual + (size_t)x * target->residual_pixel));
-                pd_store(out + (size_t)x * target->out_pixel, result);
+    const tile_target to = *target; /* a copy, which no store can change */
+    float lines[4 * MAX_SIDE * 4];  /* A^T M: [m][width] vectors */
+    for (int32_t c = 0; c < columns; c += 4, tile += 4) {
+        for (int x = 0; x < width; x++) {
+            pd_f32x4 in[MAX_SIDE], y[4];
+            PD_UNROLL
+            for (int i = 0; i < height; i++)
+                in[i] = pd_load(tile + (i * width + x) * M_PITCH(height * width));
+            output_transform_1d(m, &k, in, y);
+            PD_UNROLL
+            for (int i = 0; i < m; i++)
+                pd_store(lines + (i * width + x) * 4, y[i]);
+        }
+        const pd_f32x4 bias = to.bias ? pd_load(to.bias + channel + c) : pd_zero();
+        const float *residual = to.residual ? to.residual + channel + c : NULL;
+        float *out = to.out + channel + c;
+        for (int row = 0; row < to.rows; row++) {
+            pd_f32x4 in[MAX_SIDE], y[4];
+            PD_UNROLL
+            for (int x = 0; x < width; x++)
+                in[x] = pd_load(lines + (row * width + x) * 4);
+            output_transform_1d(n, &k, in, y);
+            PD_UNROLL
+            for (int x = 0; x < n; x++) {
+                if (x < to.columns) {
+                    pd_f32x4 result = pd_add(y[x], bias);
+                    if (residual)
+                        result = pd_add(result, pd_load(residual + (size_t)x * to.residual_pixel));
+                    pd_store(out + (size_t)x * to.out_pixel, result);
+                }
             }
+            out += to.out_row;
+            if (residual)
+                residual += to.residual_row;
         }
     }
 }
 
-typedef void output_function(const interpolation_points *points, const float *p, size_t pitch, const tile_target *target,
-                             int32_t channel);
+typedef void output_function(const interpolation_points *points, const float *tile, int32_t columns,
+                             const tile_target *target, int32_t channel);
 
 #define OUTPUT_TRANSFORM(m, n)                                                                                    \
-    static PD_NOINLINE void output_transform_##m##x##n(const interpolation_points *points, const float *p,        \
-                                                       size_t pitch, const tile_target *target, int32_t channel)  \
+    static PD_NOINLINE void output_transform_##m##x##n(const interpolation_points *points, const float *tile,     \
+                                                       int32_t columns, const tile_target *target,                \
+                                                       int32_t channel)                                           \
     {                                                                                                             \
-        output_transform(m, n, points, p, pitch, target, channel);                                                \
+        output_transform(m, n, points, tile, columns, target, channel);                                           \
     }
 OUTPUT_TRANSFORM(2, 2) OUTPUT_TRANSFORM(2, 4) OUTPUT_TRANSFORM(4, 4)
 
@@ -494,8 +516,7 @@ static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in,
         panel += (size_t)(product_count(w) * columns) * (size_t)w->depth;
         for (int32_t i = 0; i < count; i++) {
             const tile_target target = locate_target(conv, w, residual, out, first + i);
-            for (int32_t column = 0; column < columns; column += 4)
-                outputs[conv->form](points, m + i * GROUP + column, w->m_pitch, &target, channel + column);
+            outputs[conv->form](points, m + i * GROUP, columns, &target, channel);
         }
     }
 }
@@ -509,7 +530,7 @@ void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view 
     memset(zeros, 0, CHUNK * sizeof(float));
     for (int32_t position = 0; position < w.positions; position++)
         if (is_zero(&w, position))
-            memset(m + (size_t)position * w.m_pitch, 0, w.m_pitch * sizeof(float));
+            memset(m + position * M_PITCH(w.positions), 0, (size_t)M_PITCH(w.positions) * sizeof(float));
     for (int32_t first = 0; first < tiles; first += w.block_tiles) {
         const int32_t count = tiles - first < w.block_tiles ? tiles - first : w.block_tiles;
         run_block(conv, &w, in, residual, out, first, count, zeros, v, m);
