@@ -104,34 +104,25 @@ typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, cons
     {                                                                                                            \
         tiles_product(rows, panels, a, at, tiles, group, target, row);                                           \
     }
-TILES(4, 1) TILES(3, 1) TILES(2, 1) TILES(1, 1)
-TILES(4, 2) TILES(3, 2) TILES(2, 2) TILES(1, 2)
-TILES(2, 3) TILES(1, 3)
-TILES(2, 4) TILES(1, 4)
-
-/* By panels, then by rows; 0 stands for a full tile. */
-static tiles_function *const tiles_functions[PD_TILE_PANELS][PD_MOST_ROWS] = {
-    {tiles_4_1, tiles_1_1, tiles_2_1, tiles_3_1},
-    {tiles_4_2, tiles_1_2, tiles_2_2, tiles_3_2},
-    {tiles_2_3, tiles_1_3},
-    {tiles_2_4, tiles_1_4},
-};
+TILES(4, 1) TILES(4, 2) TILES(2, 3) TILES(2, 4)
+TILES(1, 1) TILES(1, 2) TILES(1, 3) TILES(1, 4)
 
 void pd_product(const pd_windows *a, int32_t count, const float *panels, size_t panel_step, int32_t columns,
                 const pd_product_target *target)
 {
     assert(columns % PD_PANEL == 0);
+    static tiles_function *const full_tiles[PD_TILE_PANELS] = {tiles_4_1, tiles_4_2, tiles_2_3, tiles_2_4};
+    static tiles_function *const single_rows[PD_TILE_PANELS] = {tiles_1_1, tiles_1_2, tiles_1_3, tiles_1_4};
     panel_group group = {panels, panel_step, 0};
-    for (int32_t left = columns / PD_PANEL; left > 0; left -= PD_TILE_PANELS) {
-        const int32_t width = left < PD_TILE_PANELS ? left : PD_TILE_PANELS;
+    while (group.column < columns) {
+        const int32_t width = pd_next_panels((columns - group.column) / PD_PANEL);
         const int32_t rest = count % PD_TILE_ROWS(width);
-        tiles_function *const *functions = tiles_functions[width - 1];
         cursor at = {a->data, a->data, a->data, 0, 0};
-        functions[0](a, &at, count / PD_TILE_ROWS(width), &group, target, 0);
+        full_tiles[width - 1](a, &at, count / PD_TILE_ROWS(width), &group, target, 0);
         if (rest)
-            functions[rest](a, &at, 1, &group, target, (size_t)(count - rest));
-        group.first += PD_TILE_PANELS * panel_step;
-        group.column += PD_TILE_PANELS * PD_PANEL;
+            single_rows[width - 1](a, &at, rest, &group, target, (size_t)(count - rest));
+        group.first += (size_t)width * panel_step;
+        group.column += width * PD_PANEL;
     }
 }
 

@@ -29,6 +29,14 @@
 #define PD_TILE_ROWS(panels) ((panels) > 2 ? 2 : 4)
 #define PD_MOST_ROWS 4
 
+/* Panels of the next tile, of `left` > 0. Of five, 3: one alone makes 4 sums only,
+ * and the additions wait for each other. */
+PD_INLINE int32_t pd_next_panels(int32_t left)
+{
+    if (left == PD_TILE_PANELS + 1) return PD_TILE_PANELS - 1;
+    return left < PD_TILE_PANELS ? left : PD_TILE_PANELS;
+}
+
 typedef struct pd_row_layout {
     int32_t taps, run;
     size_t pitch;

@@ -355,34 +355,25 @@ typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, 
     {                                                                                                             \
         multiply_rows(rows, panels, v, tiles, channels, first, panel_step, out);                                  \
     }
-MULTIPLY(4, 1) MULTIPLY(3, 1) MULTIPLY(2, 1) MULTIPLY(1, 1)
-MULTIPLY(4, 2) MULTIPLY(3, 2) MULTIPLY(2, 2) MULTIPLY(1, 2)
-MULTIPLY(2, 3) MULTIPLY(1, 3)
-MULTIPLY(2, 4) MULTIPLY(1, 4)
-
-/* By panels, then by rows; 0 stands for a full tile. */
-static multiply_function *const multiply_functions[PD_TILE_PANELS][PD_MOST_ROWS] = {
-    {multiply_4_1, multiply_1_1, multiply_2_1, multiply_3_1},
-    {multiply_4_2, multiply_1_2, multiply_2_2, multiply_3_2},
-    {multiply_2_3, multiply_1_3},
-    {multiply_2_4, multiply_1_4},
-};
+MULTIPLY(4, 1) MULTIPLY(4, 2) MULTIPLY(2, 3) MULTIPLY(2, 4)
+MULTIPLY(1, 1) MULTIPLY(1, 2) MULTIPLY(1, 3) MULTIPLY(1, 4)
 
 /* M = V times some panels, at every position. */
 static void multiply_panels(int32_t panels, const winograd *w, const float *v, int32_t tiles, const float *first, float *m)
 {
+    static multiply_function *const full_tiles[PD_TILE_PANELS] = {multiply_4_1, multiply_4_2, multiply_2_3, multiply_2_4};
+    static multiply_function *const single_rows[PD_TILE_PANELS] = {multiply_1_1, multiply_1_2, multiply_1_3, multiply_1_4};
     const size_t channels = (size_t)w->depth, panel_step = (size_t)product_count(w) * PD_PANEL * channels;
     const int32_t rest = tiles % PD_TILE_ROWS(panels), whole = tiles - rest;
-    multiply_function *const *functions = multiply_functions[panels - 1];
     for (int32_t position = 0; position < w->positions; position++) {
         if (is_zero(w, position))
             continue;
         const float *rows = v + (size_t)position * w->v_pitch;
         float *out = m + position * M_PITCH(w->positions);
         if (whole)
-            functions[0](rows, whole, w->depth, first, panel_step, out);
+            full_tiles[panels - 1](rows, whole, w->depth, first, panel_step, out);
         if (rest)
-            functions[rest](rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
+            single_rows[panels - 1](rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
         first += PD_PANEL * channels;
     }
 }
@@ -510,14 +501,15 @@ static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in,
             inputs[conv->form](points, &source, channels, zeros, v + i * w->depth + piece * channels, w->v_pitch);
         }
     const float *panel = conv->packed;
-    for (int32_t channel = 0; channel < s->out_channels; channel += GROUP) {
-        const int32_t columns = s->out_channels - channel < GROUP ? s->out_channels - channel : GROUP;
-        multiply_panels(columns / PD_PANEL, w, v, count, panel, m);
+    for (int32_t channel = 0; channel < s->out_channels;) {
+        const int32_t panels = pd_next_panels((s->out_channels - channel) / PD_PANEL), columns = panels * PD_PANEL;
+        multiply_panels(panels, w, v, count, panel, m);
         panel += (size_t)(product_count(w) * columns) * (size_t)w->depth;
         for (int32_t i = 0; i < count; i++) {
             const tile_target target = locate_target(conv, w, residual, out, first + i);
             outputs[conv->form](points, m + i * GROUP, columns, &target, channel);
         }
+        channel += columns;
     }
 }
 
