@@ -21,11 +21,17 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 # Okabe and Ito's palette, told apart by colour-blind readers; markers and hatches say the same without colour.
 STYLES = {
     "pocket-diffusion": ("#0072B2", "o", ""),
+    "relaxed SIMD": ("#56B4E9", "v", "\\\\"),
     "onnxruntime-web": ("#D55E00", "s", "//"),
     "PyTorch": ("#009E73", "^", ".."),
     "tfjs-wasm": ("#CC79A7", "D", "xx"),
 }
-LABELS = {"PyTorch": "PyTorch (native)", "tfjs-wasm": "TensorFlow.js (wasm)", "onnxruntime-web": "onnxruntime-web (wasm)"}
+LABELS = {
+    "relaxed SIMD": "pocket-diffusion, relaxed SIMD",
+    "onnxruntime-web": "onnxruntime-web (wasm)",
+    "PyTorch": "PyTorch (native)",
+    "tfjs-wasm": "TensorFlow.js (wasm)",
+}
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 

@@ -104,15 +104,30 @@ typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, cons
     {                                                                                                            \
         tiles_product(rows, panels, a, at, tiles, group, target, row);                                           \
     }
-TILES(4, 1) TILES(4, 2) TILES(2, 3) TILES(2, 4)
-TILES(1, 1) TILES(1, 2) TILES(1, 3) TILES(1, 4)
+TILES(4, 1) TILES(4, 2) TILES(2, 3) TILES(2, 4) TILES(1, 1) TILES(1, 4)
+
+/* The last rows, too few for a tile, one by one; panel by panel where it is not
+ * four of them, which is rare. */
+static void last_rows(int32_t panels, const pd_windows *a, const cursor *at, int32_t rows, panel_group group,
+                      const pd_product_target *target, size_t row)
+{
+    cursor from = *at;
+    if (panels == PD_TILE_PANELS) {
+        tiles_1_4(a, &from, rows, &group, target, row);
+        return;
+    }
+    for (; panels > 0; panels--, from = *at) {
+        tiles_1_1(a, &from, rows, &group, target, row);
+        group.first += group.step;
+        group.column += PD_PANEL;
+    }
+}
 
 void pd_product(const pd_windows *a, int32_t count, const float *panels, size_t panel_step, int32_t columns,
                 const pd_product_target *target)
 {
     assert(columns % PD_PANEL == 0);
     static tiles_function *const full_tiles[PD_TILE_PANELS] = {tiles_4_1, tiles_4_2, tiles_2_3, tiles_2_4};
-    static tiles_function *const single_rows[PD_TILE_PANELS] = {tiles_1_1, tiles_1_2, tiles_1_3, tiles_1_4};
     panel_group group = {panels, panel_step, 0};
     while (group.column < columns) {
         const int32_t width = pd_next_panels((columns - group.column) / PD_PANEL);
@@ -120,7 +135,7 @@ void pd_product(const pd_windows *a, int32_t count, const float *panels, size_t 
         cursor at = {a->data, a->data, a->data, 0, 0};
         full_tiles[width - 1](a, &at, count / PD_TILE_ROWS(width), &group, target, 0);
         if (rest)
-            single_rows[width - 1](a, &at, rest, &group, target, (size_t)(count - rest));
+            last_rows(width, a, &at, rest, group, target, (size_t)(count - rest));
         group.first += (size_t)width * panel_step;
         group.column += width * PD_PANEL;
     }

@@ -355,14 +355,24 @@ typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, 
     {                                                                                                             \
         multiply_rows(rows, panels, v, tiles, channels, first, panel_step, out);                                  \
     }
-MULTIPLY(4, 1) MULTIPLY(4, 2) MULTIPLY(2, 3) MULTIPLY(2, 4)
-MULTIPLY(1, 1) MULTIPLY(1, 2) MULTIPLY(1, 3) MULTIPLY(1, 4)
+MULTIPLY(4, 1) MULTIPLY(4, 2) MULTIPLY(2, 3) MULTIPLY(2, 4) MULTIPLY(1, 1) MULTIPLY(1, 4)
+
+/* The last rows, too few for a tile, one by one; panel by panel where it is not
+ * four of them, which is rare. */
+static void last_rows(int32_t panels, const float *v, int32_t rows, int32_t channels, const float *first,
+                      size_t panel_step, float *out)
+{
+    if (panels == PD_TILE_PANELS)
+        multiply_1_4(v, rows, channels, first, panel_step, out);
+    else
+        for (int32_t p = 0; p < panels; p++)
+            multiply_1_1(v, rows, channels, first + (size_t)p * panel_step, panel_step, out + PD_PANEL * p);
+}
 
 /* M = V times some panels, at every position. */
 static void multiply_panels(int32_t panels, const winograd *w, const float *v, int32_t tiles, const float *first, float *m)
 {
     static multiply_function *const full_tiles[PD_TILE_PANELS] = {multiply_4_1, multiply_4_2, multiply_2_3, multiply_2_4};
-    static multiply_function *const single_rows[PD_TILE_PANELS] = {multiply_1_1, multiply_1_2, multiply_1_3, multiply_1_4};
     const size_t channels = (size_t)w->depth, panel_step = (size_t)product_count(w) * PD_PANEL * channels;
     const int32_t rest = tiles % PD_TILE_ROWS(panels), whole = tiles - rest;
     for (int32_t position = 0; position < w->positions; position++) {
@@ -373,7 +383,7 @@ static void multiply_panels(int32_t panels, const winograd *w, const float *v, i
         if (whole)
             full_tiles[panels - 1](rows, whole, w->depth, first, panel_step, out);
         if (rest)
-            single_rows[panels - 1](rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
+            last_rows(panels, rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
         first += PD_PANEL * channels;
     }
 }
