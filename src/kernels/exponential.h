@@ -14,9 +14,9 @@
  * exp(r) is 1 + r + r^2 times a polynomial of least relative error, evaluated
  * by Estrin's scheme: fewer operations that wait for each other. */
 static const pd_vector_table pd_exp_table[] = {
-    PD_EVERY_LANE(-87.0f),         PD_EVERY_LANE(0x1.8p23f),      PD_EVERY_LANE(1.44269504f),
-    PD_EVERY_LANE(0.693359375f),   PD_EVERY_LANE(-2.12194440e-4f), PD_EVERY_LANE(0x1.fffffcp-2f),
-    PD_EVERY_LANE(0x1.555490p-3f), PD_EVERY_LANE(0x1.5558f4p-5f), PD_EVERY_LANE(0x1.123a6cp-7f),
+    PD_EVERY_LANE(-87.0f),          PD_EVERY_LANE(0x1.8p23f),       PD_EVERY_LANE(1.44269504f),
+    PD_EVERY_LANE(0.693359375f),    PD_EVERY_LANE(-2.12194440e-4f), PD_EVERY_LANE(0x1.fffffcp-2f),
+    PD_EVERY_LANE(0x1.555490p-3f),  PD_EVERY_LANE(0x1.5558f4p-5f),  PD_EVERY_LANE(0x1.123a6cp-7f),
     PD_EVERY_LANE(0x1.6a2352p-10f), PD_EVERY_LANE(1.0f),
 };
 
@@ -55,7 +55,7 @@ PD_INLINE pd_f32x4 pd_silu_lanes(const pd_vector_table *table, pd_f32x4 x)
  * 2^r, |r| <= 1/2, is 1 + r times a polynomial of least relative error, 9.2e-8,
  * evaluated by Estrin's scheme. */
 static const pd_vector_table pd_softmax_table[] = {
-    PD_EVERY_LANE(0x1.715476p0f),  PD_EVERY_LANE(0x1.8p23f),     PD_EVERY_LANE(-126.0f),
+    PD_EVERY_LANE(0x1.715476p0f),  PD_EVERY_LANE(0x1.8p23f),      PD_EVERY_LANE(-126.0f),
     PD_EVERY_LANE(1.0f),           PD_EVERY_LANE(0x1.62e42ap-1f), PD_EVERY_LANE(0x1.ebf9bcp-3f),
     PD_EVERY_LANE(0x1.c6b752p-5f), PD_EVERY_LANE(0x1.3cea88p-7f), PD_EVERY_LANE(0x1.5bba14p-10f),
 };

@@ -36,13 +36,13 @@ typedef struct norm_rows {
     size_t x_stride, residual_stride, y_stride;
 } norm_rows;
 
-/* Channels c .. c + 3 of a pixel, before the residual. */
+/* Four channels of a pixel, before the residual. */
 PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const pd_vector_table *table, const float *x, pd_f32x4 factor,
-                                  const float *gain, const float *scale, const float *shift, int32_t c)
+                                  const float *gain, const float *scale, const float *shift)
 {
-    pd_f32x4 y = pd_mul(pd_mul(pd_load(x + c), factor), pd_load(gain + c));
+    pd_f32x4 y = pd_mul(pd_mul(pd_load(x), factor), pd_load(gain));
     if (modulate)
-        y = pd_multiply_add(pd_load(shift + c), y, pd_load(scale + c));
+        y = pd_multiply_add(pd_load(shift), y, pd_load(scale));
     return silu ? pd_silu_lanes(table, y) : y;
 }
 
@@ -60,19 +60,30 @@ PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, s
         const float *residual = add ? rows.residual + i * rows.residual_stride : NULL;
         float *out = rows.y + i * rows.y_stride;
         const pd_f32x4 factor = pd_load(inverse + 4 * i);
+        /* Pointers that move: only then is the distance to the second vector part of
+         * the instructions. The two vectors share the values of the table. */
         const float *g = gain, *sc = scale, *sh = shift;
         int32_t left = channels;
         for (; left >= 8; left -= 8) {
-            const pd_f32x4 y0 = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 0);
-            const pd_f32x4 y1 = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 4);
+            const pd_f32x4 y0 = channel_vector(modulate, silu, table, x, factor, g, sc, sh);
+            const pd_f32x4 y1 = channel_vector(modulate, silu, table, x + 4, factor, g + 4, modulate ? sc + 4 : NULL,
+                                               modulate ? sh + 4 : NULL);
             const pd_f32x4 sum0 = add ? pd_add(y0, pd_load(residual)) : y0;
             const pd_f32x4 sum1 = add ? pd_add(y1, pd_load(residual + 4)) : y1;
             pd_store(out, sum0);
             pd_store(out + 4, sum1);
-            x += 8; g += 8; if (modulate) { sc += 8; sh += 8; } if (add) residual += 8; out += 8;
+            x += 8;
+            g += 8;
+            out += 8;
+            if (modulate) {
+                sc += 8;
+                sh += 8;
+            }
+            if (add)
+                residual += 8;
         }
         if (left) {
-            const pd_f32x4 y = channel_vector(modulate, silu, table, x, factor, g, sc, sh, 0);
+            const pd_f32x4 y = channel_vector(modulate, silu, table, x, factor, g, sc, sh);
             pd_store(out, add ? pd_add(y, pd_load(residual)) : y);
         }
     }

@@ -85,6 +85,7 @@ static winograd measure(const pd_conv *conv)
     const int32_t tiles = w.image_tiles * s->images, blocks = (tiles + most - 1) / most;
     w.block_tiles = (tiles + blocks - 1) / blocks;
     w.block_tiles = (w.block_tiles + PD_MOST_ROWS - 1) / PD_MOST_ROWS * PD_MOST_ROWS;
+    assert(w.block_tiles <= BLOCK_TILES(w.positions));
     w.v_pitch = (size_t)w.block_tiles * (size_t)w.depth + PITCH_PADDING;
     return w;
 }
