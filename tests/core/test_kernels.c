@@ -210,7 +210,7 @@ static void check_random_conv(void)
     /* One draw to a statement: the order of evaluation inside one is the compiler's. */
     pd_conv_shape shape = {.step = 1};
     shape.in_channels = 4 * random_between(1, 6);
-    shape.out_channels = 4 * random_between(1, 5);
+    shape.out_channels = 4 * random_between(1, 10);
     shape.in_height = sides[random_between(0, sides_count - 1)];
     shape.in_width = sides[random_between(0, sides_count - 1)];
     shape.kernel = kernels[random_between(0, kernels_count - 1)];
