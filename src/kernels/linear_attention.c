@@ -199,12 +199,14 @@ static void multiply_transposed(const float *keys, size_t head_size, const float
 {
     static context_tile_function *const functions[PD_TILE_PANELS] = {context_tile_1, context_tile_2, context_tile_3,
                                                                      context_tile_4};
-    for (size_t e = 0; e < columns; e += PD_TILE_PANELS * PD_PANEL, out.data += PD_TILE_PANELS * out.panel_step) {
-        const size_t panels = (columns - e) / PD_PANEL;
-        context_tile_function *const tile = functions[(panels < PD_TILE_PANELS ? panels : PD_TILE_PANELS) - 1];
+    for (size_t e = 0; e < columns;) {
+        const size_t panels = (size_t)pd_next_panels((int32_t)((columns - e) / PD_PANEL));
+        context_tile_function *const tile = functions[panels - 1];
         for (size_t d = 0; d < head_size; d += 2)
             tile(keys + d, head_size, v + e, columns, pixels, divisors + d,
                  (vectors_at){out.data + d * out.row_step, out.row_step, out.panel_step});
+        e += panels * PD_PANEL;
+        out.data += panels * out.panel_step;
     }
 }
 

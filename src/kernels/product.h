@@ -18,8 +18,8 @@
 /* Columns of a panel: one vector. */
 #define PD_PANEL 4
 
-/* A tile is 2 rows by 4 panels, or 4 rows by the 1 or 2 panels that are left:
- * 8 sums. More of them would not fit: V8 on x86-64 has 15 vector registers and
+/* A tile is 2 rows by 4 panels, 8 sums; of panels that are left, 2 rows by 3 or 4
+ * rows by 1 or 2; rows that are left go one by one. More sums would not fit: V8 on x86-64 has 15 vector registers and
  * tends to load all operands of a basic block before it begins to multiply.
  * Panels, not rows, because weights that come from memory come faster in four
  * streams than in one: the hardware fetches ahead in each, but only to the end of
@@ -27,7 +27,7 @@
  * one panel of 8 columns, on 8x8 0.83, on 16x16 with all in the cache 0.94. */
 #define PD_TILE_PANELS 4
 #define PD_TILE_ROWS(panels) ((panels) > 2 ? 2 : 4)
-#define PD_MOST_ROWS 4
+#define PD_MOST_ROWS 4 /* of any tile */
 
 /* Panels of the next tile, of `left` > 0. Of five, 3: one alone makes 4 sums only,
  * and the additions wait for each other. */
@@ -78,7 +78,7 @@ PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const
             break;                                                                  \
     }
         /* Eight steps to a turn of the loop, so that the pointers move once in
-         * eight; four in tiles for what is left over, for less code. The exits
+         * eight; four in tiles of fewer panels, for less code. The exits
          * between them also keep each step a basic block of its own, without
          * which V8 would load the operands of several steps first and spill the
          * sums. */

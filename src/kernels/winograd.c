@@ -28,8 +28,7 @@
 #define MAX_POSITIONS (MAX_SIDE * MAX_SIDE)
 #define GROUP (PD_TILE_PANELS * PD_PANEL) /* output channels that are multiplied together */
 /* Aims for the size of V, 256 KiB, a part of the second-level cache, and of M,
- * 36 KiB. Between half and one and a half times as much makes no difference beyond
- * the noise. */
+ * 38 KiB. Half as much for M makes no difference beyond the noise. */
 #define V_FLOATS 65536
 #define MAX_BLOCK_TILES 16 /* of F(4x4); in proportion for F(2x2) */
 #define PITCH_PADDING 16 /* keeps the positions out of the same cache sets */
@@ -241,7 +240,7 @@ PD_INLINE void transform_column(int m, const point_vectors *k, const float *cons
     }
 }
 
-/* One row of what that makes, CHUNK floats from column to column, into lines v_pitch apart. */
+/* One row of the lines that transform_column makes, CHUNK floats from column to column, into lines v_pitch apart. */
 PD_INLINE void transform_row(int n, const point_vectors *k, const float *from, int32_t count, float *v, size_t v_pitch)
 {
     float *to[MAX_SIDE];

@@ -253,7 +253,7 @@ static void check_planned_conv(void)
     }
 }
 
-/* Larger kernels are cut into pieces where that pays, and only there. */
+/* Larger kernels are cut into pieces where that pays, and only there; smaller maps take smaller tiles. */
 static void check_planned_forms(void)
 {
     static const struct {
@@ -266,6 +266,10 @@ static void check_planned_forms(void)
         {{48, 96, 8, 8, 4, 2, 1, false, 2}, PD_CONV_DIRECT},         /* its second: too few pixels */
         {{512, 1024, 16, 16, 4, 2, 1, false, 2}, PD_CONV_DIRECT},    /* 302 MB in pieces */
         {{48, 384, 16, 16, 1, 1, 0, false, 2}, PD_CONV_DIRECT},
+        {{64, 64, 8, 8, 3, 1, 1, false, 2}, PD_CONV_WINOGRAD_4},
+        {{64, 64, 6, 6, 3, 1, 1, false, 2}, PD_CONV_WINOGRAD_2},
+        {{128, 128, 4, 4, 3, 1, 1, false, 2}, PD_CONV_WINOGRAD_2X4},
+        {{64, 64, 1, 1, 3, 1, 1, false, 2}, PD_CONV_DIRECT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pd_conv conv;
@@ -549,6 +553,10 @@ int main(void)
     check_linear_attention(16, 16, 32, 4, 32, 2.0f);
     check_linear_attention(9, 7, 64, 4, 32, 8.0f);
     check_linear_attention(4, 4, 128, 4, 32, 1.0f);
+    /* Folded, with groups of fewer than four panels: 3 + 2, 3, 1. */
+    check_linear_attention(8, 8, 20, 2, 24, 1.0f);
+    check_linear_attention(7, 5, 12, 1, 8, 1.0f);
+    check_linear_attention(3, 3, 4, 2, 40, 1.0f);
     for (int i = 0; i < 50; i++)
         check_layout();
     check_not_a_number();
