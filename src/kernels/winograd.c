@@ -323,6 +323,8 @@ INPUT_TRANSFORM(2, 2) INPUT_TRANSFORM(2, 4) INPUT_TRANSFORM(4, 4)
 
 /* ---- product ------------------------------------------------------------------------ */
 
+/* Not pd_product: with its walk over windows, its bias and its addend, called once a
+ * position, a convolution takes 1.01 to 1.14 of the time. */
 /* `tiles` rows of V times some panels at one position, into rows of GROUP columns. */
 PD_INLINE void multiply_rows(int rows, int panels, const float *v, int32_t tiles, int32_t channels,
                              const float *first, size_t panel_step, float *out)
