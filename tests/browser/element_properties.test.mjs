@@ -220,7 +220,7 @@ for (const name of BROWSERS) {
         const [template] = document.getElementsByTagName('template');
         const elsewhere = document.implementation.createHTMLDocument();
         const foreign = elsewhere.body.appendChild(elsewhere.importNode(template.content.firstChild, true));
-        foreign.src = foreign.src; // as sites do that fetch their pages
+        Object.assign(foreign, { src: foreign.src }); // as sites do that fetch their pages
         const nodes = [template.content.cloneNode(true).firstChild, document.importNode(template.content.firstChild, true), document.adoptNode(foreign)];
         document.body.append(...nodes);
         await define();
