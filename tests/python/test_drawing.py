@@ -202,10 +202,12 @@ def test_the_command_line(repository, tmp_path, capsys):
     assert main([]) == 2 and main(["exprot"]) == 2
 
 
-def test_the_program_of_the_readme(repository, tmp_path, monkeypatch):
-    text = (repository / "python/README.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+@pytest.mark.parametrize("name", ["README.md", "python/README.md"])
+def test_the_programs_of_the_documentation(repository, tmp_path, monkeypatch, name):
+    programs = re.findall(r"```python\n(.*?)```", (repository / name).read_text(encoding="utf-8"), flags=re.S)
     (tmp_path / "weights").symlink_to(repository / "weights")
     monkeypatch.chdir(tmp_path)
-    exec(compile(program, "python/README.md", "exec"), {})  # noqa: S102
+    assert programs
+    for program in programs:
+        exec(compile(program, name, "exec"), {})  # noqa: S102
     assert Path("cat.png").read_bytes().startswith(b"\x89PNG")
