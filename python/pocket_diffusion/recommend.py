@@ -43,7 +43,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"recommend: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -294,7 +294,7 @@ function checkScale({ guidanceScale, guidanceWeight }, recommended) {
 
 /**
  * Guided timesteps by name, as shares of all: from the first, up to the second.
- * @type {Record<import('./index.d.ts').GuidanceIntervalName, [number, number]>}
+ * @type {Record<import('../index.d.ts').GuidanceIntervalName, [number, number]>}
  */
 const INTERVALS = { all: [0, 1], diverse: [0.5, 0.7] };
 
