@@ -9,6 +9,7 @@ COMMANDS = {
     "info": ("pocket_diffusion.draw", "says what is in a model file"),
     "export": ("pocket_diffusion.export", "turns a trained network into a model file"),
     "verify": ("pocket_diffusion.verify", "compares a model file with PyTorch, step by step"),
+    "recommend": ("pocket_diffusion.recommend", "changes the sampling that a model file recommends"),
     "train": ("pocket_diffusion.training.train", "trains a network on pictures"),
     "evaluate": ("pocket_diffusion.evaluation.evaluate", "judges the pictures of a model"),
 }
@@ -18,7 +19,7 @@ EXTRAS = {"export": "export", "verify": "export", "train": "train", "evaluate": 
 
 
 def _usage() -> str:
-    lines = (f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items())
+    lines = (f"  {name:<11}{what}" for name, (_, what) in COMMANDS.items())
     return "\n".join(["usage: python -m pocket_diffusion COMMAND [options]", "", *lines, "", "Each command has its own --help."])
 
 
