@@ -107,8 +107,8 @@ class WebKitPage {
     return Buffer.from(await this.#send('GET', '/screenshot'), 'base64');
   }
 
-  async close() {
-    await this.#send('DELETE', '/window');
+  close() {
+    return this.#browser.closePage(this.#handle);
   }
 
   async #type(text) {
@@ -129,7 +129,8 @@ class WebKitBrowser {
   #driver;
   #session = '';
   #current = '';
-  #unused;
+  #unused = ''; // window; the session ends with the last one
+  #open = 0;
   /** @type {Promise<unknown>} */
   #last = Promise.resolve();
 
@@ -141,13 +142,26 @@ class WebKitBrowser {
   async start() {
     const { sessionId } = await this.#ask('POST', '/session', { capabilities: { alwaysMatch: { timeouts: { script: SCRIPT_TIMEOUT } } } });
     this.#session = `/session/${sessionId}`;
-    this.#unused = this.#current = await this.#ask('GET', `${this.#session}/window`); // the first page has it
+    this.#unused = this.#current = await this.#ask('GET', `${this.#session}/window`);
   }
 
   async newPage() {
-    const handle = this.#unused ?? (await this.send(this.#current, 'POST', '/window/new', { type: 'tab' })).handle;
-    this.#unused = null;
+    const handle = this.#unused || (await this.send(this.#current, 'POST', '/window/new', { type: 'tab' })).handle;
+    this.#unused = '';
+    this.#open++;
     return new WebKitPage(this, handle);
+  }
+
+  async closePage(handle) {
+    this.#open--;
+    if (this.#open > 0) {
+      const [other] = await this.send(handle, 'DELETE', '/window');
+      this.#current = '';
+      await this.send(other, 'GET', '/url');
+    } else {
+      await this.send(handle, 'POST', '/url', { url: 'about:blank' });
+      this.#unused = handle;
+    }
   }
 
   /** A command for one window; one after the other, for the driver has a window at a time. */
