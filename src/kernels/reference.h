@@ -3,6 +3,7 @@
 #ifndef PD_REFERENCE_H
 #define PD_REFERENCE_H
 
+#include "array.h"
 #include "kernels.h"
 
 /* Set by pd_kernels_use_reference; each kernel looks at it first. */
@@ -16,6 +17,6 @@ void pd_reference_silu(size_t count, const float *in, float *out);
 uint64_t pd_reference_linear_attention_scratch_count(const pd_linear_attention *attention);
 void pd_reference_linear_attention(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,
                                    float *scratch);
-void pd_reference_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch);
+void pd_reference_attend(const pd_head *head);
 
 #endif
