@@ -14,7 +14,7 @@
 
 static float inverse_sqrt(int32_t head_size)
 {
-    return PD_LANE(pd_div(pd_splat(1.0f), pd_sqrt(pd_splat((float)head_size))), 0);
+    return PD_LANE(pd_div(pd_splat(1.0f), pd_root(pd_splat((float)head_size))), 0);
 }
 
 /* First pixel of an image, from channel `channel` on. */

@@ -99,7 +99,7 @@ PD_INLINE pd_f32x4 of_four(pd_function_kind kind, float parameter, const pd_vect
     case PD_QUICK_GELU: return pd_mul(x, sigmoid_lanes(table, pd_mul(pd_splat(1.702f), x)));
     case PD_SIGMOID: return sigmoid_lanes(table, x);
     case PD_EXP: return pd_exp_lanes(table, pd_min(x, pd_splat(88.0f)));
-    case PD_SQRT: return pd_sqrt(x);
+    case PD_SQRT: return pd_root(x);
     case PD_ABS: return pd_max(x, pd_sub(pd_zero(), x));
     case PD_SQUARE: return pd_mul(x, x);
     case PD_RECIPROCAL: return pd_div(pd_splat(1.0f), x);

@@ -1,7 +1,6 @@
 /* Norms, softmax and sums along axes. */
 #include <string.h>
 
-#include "elementary.h"
 #include "array.h"
 #include "exponential.h"
 
@@ -67,7 +66,7 @@ void pd_group_norm(const pd_array *in, int32_t groups, float eps, const pd_norm_
     }
     sum_channels(in, mean, factor);
     for (size_t first = 0; first < channels; first += size) {
-        const float inverse = (float)(1.0 / pd_sqrt(sum_of(factor + first, size) / numbers + (double)eps));
+        const float inverse = (float)(1.0 / __builtin_sqrt(sum_of(factor + first, size) / numbers + (double)eps));
         for (size_t c = first; c < first + size; c++) factor[c] = inverse;
     }
     for (size_t i = 0; i < positions; i++) {
@@ -113,7 +112,7 @@ void pd_layer_norm(const pd_array *in, float eps, const pd_norm_tail *tail, cons
         const float *x = in->data + i * (size_t)in->stride;
         const float mean = sum_position(x, channels, NULL) / (float)channels;
         const float variance = sum_position(x, channels, &mean) / (float)channels;
-        write_position(x, mean, 1.0f / pd_sqrtf(variance + eps), tail, out->data + i * (size_t)out->stride, stored);
+        write_position(x, mean, 1.0f / __builtin_sqrtf(variance + eps), tail, out->data + i * (size_t)out->stride, stored);
     }
     pd_clear_padding(out);
 }
@@ -125,10 +124,10 @@ void pd_rms_norm_of(pd_rms_kind kind, const pd_array *in, float eps, const pd_no
     for (size_t i = 0; i < positions; i++) {
         const float *x = in->data + i * (size_t)in->stride;
         const float squares = sum_position(x, channels, &zero);
-        const float norm = pd_sqrtf(squares);
+        const float norm = __builtin_sqrtf(squares);
         const float divisor = kind == PD_RMS_OF_NORM   ? (norm > eps ? norm : eps)
-                              : kind == PD_RMS_OF_MEAN ? pd_sqrtf(squares / (float)channels + eps)
-                                                       : eps + norm / pd_sqrtf((float)channels);
+                              : kind == PD_RMS_OF_MEAN ? __builtin_sqrtf(squares / (float)channels + eps)
+                                                       : eps + norm / __builtin_sqrtf((float)channels);
         write_position(x, 0.0f, 1.0f / divisor, tail, out->data + i * (size_t)out->stride, stored);
     }
     pd_clear_padding(out);
@@ -199,7 +198,7 @@ static double reduce_span(pd_reduce_kind kind, const float *x, const span *s)
     }
     if (kind == PD_MEAN) return sum / (double)count;
     if (kind == PD_MAXIMUM) return highest;
-    if (kind == PD_L2_NORM) return pd_sqrt(squares);
+    if (kind == PD_L2_NORM) return __builtin_sqrt(squares);
     if (kind == PD_SUM) return sum;
     const double mean = sum / (double)count;
     double deviations = 0;

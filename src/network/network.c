@@ -23,8 +23,8 @@ static void place(pd_network *network, const pd_config *config, pd_arena *arena)
 {
     pd_graph *graph = &network->graph;
     float *times = PD_TAKE(arena, float, config->times ? config->timesteps : 0);
-    for (int32_t t = 0; times && t < config->timesteps; t++) times[t] = (float)pd_gguf_array_real(config->times, (uint64_t)t);
-    network->times = times;
+    for (int32_t t = 0; times && config->times && t < config->timesteps; t++) times[t] = (float)pd_gguf_array_real(config->times, (uint64_t)t);
+    network->times = config->times ? times : NULL;
     pd_graph_place(graph, arena);
     network->time_state = PD_TAKE(arena, float, graph->state_count[PD_PHASE_TIME]);
     network->class_state = PD_TAKE(arena, float, graph->state_count[PD_PHASE_CLASS]);

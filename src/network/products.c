@@ -13,11 +13,6 @@ static pd_status check_layer_channels(const pd_inference *c, int32_t in, int32_t
     return PD_REFUSE_AS(c, PD_TOO_BIG, "%d channels to %d, more than %d", (int64_t)in, (int64_t)out, (int64_t)MAX_LAYER_CHANNELS);
 }
 
-static pd_array single(const pd_view *view, int32_t channels)
-{
-    return (pd_array){view->data, {3, {view->height, view->width, channels}}, view->stride};
-}
-
 /* What follows a kernel that has not applied them: function and residual, in place. */
 static void finish(const pd_execution *e, const pd_node *node, pd_function function, const pd_node *residual, int32_t image)
 {
@@ -211,12 +206,12 @@ static void weight_conv(const pd_graph *graph, const pd_node *node, int32_t k, p
         pd_weight_vector(weight, node->layout);
         return;
     }
-    const int32_t row = pd_channels(input) / n[GROUPS];
+    const int32_t row = input->layout.real / n[GROUPS];
     weight->kind = kind == CONV_PACKED ? PD_WEIGHT_PACKED : PD_WEIGHT_MATRIX;
     weight->taps = n[KERNEL_DOWN] * n[KERNEL_ACROSS];
     weight->in = kind == CONV_PACKED ? input->layout : pd_plain_map(row);
     weight->out = kind == CONV_PACKED ? node->layout : pd_plain_map(n[OUT]);
-    weight->rows = (uint64_t)n[OUT];
+    weight->rows = (uint64_t)weight->out.real;
     weight->columns = (uint64_t)weight->taps * (uint64_t)row;
     weight->convolution = node->layer;
     weight->transposed = kind == CONV_DEPTHWISE;

@@ -85,7 +85,7 @@ static int32_t add_linear(builder *b, int32_t input, pd_channel_map out, pd_func
                           uint8_t flags)
 {
     const draft d = {.operation = pd_operation_named("linear"), .inputs = {input}, .input_count = 1, .tensors = {weight, bias},
-                     .tensor_count = bias ? 2 : 1, .integers = {out.stored, function}, .integer_count = 2, .flags = flags, .layout = out};
+                     .tensor_count = bias ? 2 : 1, .integers = {out.stored, (int32_t)function}, .integer_count = 2, .flags = flags, .layout = out};
     return add(b, &d);
 }
 
