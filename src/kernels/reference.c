@@ -3,9 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef __wasm__
 bool pd_reference_in_use = false;
 
 void pd_kernels_use_reference(bool use) { pd_reference_in_use = use; }
+#endif
 
 static float *pixel(const pd_view *view, int32_t image, int32_t y, int32_t x)
 {

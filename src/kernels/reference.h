@@ -6,8 +6,13 @@
 #include "array.h"
 #include "kernels.h"
 
-/* Set by pd_kernels_use_reference; each kernel looks at it first. */
+/* Set by pd_kernels_use_reference; each kernel looks at it first. The reference is
+ * for tests, which run natively: a WebAssembly module does without it. */
+#ifdef __wasm__
+#define pd_reference_in_use false
+#else
 extern bool pd_reference_in_use;
+#endif
 
 void pd_reference_conv_pack(const pd_conv *conv, const float *weights, float *packed);
 void pd_reference_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out);

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from graph_files import Graph
-from torch.nn import functional as F
-
 from pocket_diffusion.engine import Engine, EngineError
+from torch.nn import functional as F
 
 TOLERANCE = 1e-4
 FUNCTIONS: list[tuple[int, Callable[[torch.Tensor], torch.Tensor], list[float]]] = [
