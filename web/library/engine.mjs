@@ -31,6 +31,7 @@ const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
+  'hasNullClass', 'formatVersion', 'multiplications',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /**
@@ -150,6 +151,7 @@ function importsOf(module) {
  * @typedef {object} ModelDescription
  * @property {Omit<import('../index.d.ts').ModelInfo, 'sha256'>} info
  * @property {string[]} labels
+ * @property {number} instanceBytes linear memory of the instance with the model in it
  */
 
 export class Engine {
@@ -206,7 +208,7 @@ export class Engine {
   }
 
   /**
-   * Everything of ModelInfo but the hash, and the class names.
+   * Everything of ModelInfo but the hash, the class names, and what the instance takes.
    * @param {number} model @returns {ModelDescription}
    */
   describeModel(model) {
@@ -216,7 +218,7 @@ export class Engine {
     /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, ...sizes } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...sizes } = numbers;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -226,6 +228,7 @@ export class Engine {
       engine: this.version,
       ...texts,
       ...sizes,
+      hasNullClass: hasNullClass === 1,
       objective: OBJECTIVES[objective],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
       recommended: {
@@ -237,7 +240,7 @@ export class Engine {
         guidanceInterval: Object.freeze(/** @type {[number, number]} */ ([guidanceFirst, guidanceLast])),
       },
     });
-    return { info, labels };
+    return { info, labels, instanceBytes: this.#exports.memory.buffer.byteLength };
   }
 
   /**
