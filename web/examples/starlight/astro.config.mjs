@@ -6,7 +6,7 @@ export default defineConfig({
     title: 'Pictures in Starlight',
     head: [
       { tag: 'link', attrs: { rel: 'stylesheet', href: '/pocket-diffusion/pocket-diffusion.css' } },
-      { tag: 'script', attrs: { type: 'module', src: '/pocket-diffusion/pocket-diffusion.mjs' } },
+      { tag: 'script', attrs: { type: 'module', src: '/pocket-diffusion/pocket-diffusion.js' } },
     ],
   })],
 });
