@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks
 ARCHITECTURE = "pocket-diffusion"
 FORMAT_VERSION = 1
 MAX_NAME_BYTES = 63
+_KINDS = GGUFValueType
 MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
 FILE_TYPES = {  # general.file_type: what most of the weights are
     GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
@@ -139,14 +140,18 @@ class Encoded:
 
 def encode(name: str, tensor: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
     """`products`: see `quantize`. A matrix whose rows are not of whole blocks becomes one row of all its values."""
+    return encode_rows(name, to_rows(name, tensor), wanted, products)
+
+
+def encode_rows(name: str, rows: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
     kind = TYPES[wanted]
-    rows = to_rows(name, tensor).contiguous().numpy()
+    values = rows.contiguous().numpy()
     with np.errstate(over="ignore"):
-        data = quantize(rows, kind, products)
+        data = quantize(values, kind, products)
     if not np.isfinite(gguf.quants.dequantize(data, kind)).all():
-        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(rows).max():g}; use --type f32")
-    whole = not is_blocks(kind) or rows.shape[-1] % BLOCK == 0
-    return Encoded(kind, data.reshape(*rows.shape[:-1], -1) if whole else data)
+        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(values).max():g}; use --type f32")
+    whole = not is_blocks(kind) or values.shape[-1] % BLOCK == 0
+    return Encoded(kind, data.reshape(*values.shape[:-1], -1) if whole else data)
 
 
 def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, Encoded]:
@@ -154,57 +159,105 @@ def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, En
     return {name: encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted)) for name, tensor in weights.items()}
 
 
-def _file_type(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
+def file_type_of(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
     values: dict[GGMLQuantizationType, int] = {}
     for name, each in encoded.items():
         values[each.kind] = values.get(each.kind, 0) + weights[name].numel()
     return FILE_TYPES[max(values, key=values.__getitem__)]
 
 
-def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, file_type: int) -> None:
-    def add(key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
-        writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+class Metadata:
+    """Keys of a file, in the order in which they are added."""
 
-    kinds = GGUFValueType
-    for key, text in (
-        ("name", general.name),
-        ("description", general.description),
-        ("license", general.license),
-        ("author", general.author),
-        ("source.url", general.source_url),
-    ):
-        if text:
-            writer.add_string(f"general.{key}", text)
-    writer.add_file_type(file_type)
-    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    def __init__(self, general: General, file_type: int, format_version: int) -> None:
+        self.writer = gguf.GGUFWriter(None, ARCHITECTURE)
+        for key, text in (
+            ("name", general.name),
+            ("description", general.description),
+            ("license", general.license),
+            ("author", general.author),
+            ("source.url", general.source_url),
+        ):
+            if text:
+                self.writer.add_string(f"general.{key}", text)
+        self.writer.add_file_type(file_type)
+        self.writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        self.add("format_version", format_version, _KINDS.UINT32)
 
-    add("format_version", FORMAT_VERSION, kinds.UINT32)
-    unet = description.unet
-    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
-        add(f"unet.{key}", unet[key], kinds.UINT32)
-    add("unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
-    add("unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
-    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
-        add(f"unet.{key}", unet[key], kinds.BOOL)
-    add("image.width", description.image_width, kinds.UINT32)
-    add("image.height", description.image_height, kinds.UINT32)
-    add("image.channels", description.image_channels, kinds.UINT32)
-    add("image.pixel_unshuffle", description.pixel_unshuffle, kinds.UINT32)
-    add("image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
-    add("class_names", list(description.class_names), kinds.ARRAY, kinds.STRING)
-    add("diffusion.timesteps", description.timesteps, kinds.UINT32)
-    add("diffusion.beta_schedule", description.beta_schedule, kinds.STRING)
-    add("diffusion.alphas_cumprod", description.alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
-    add("diffusion.objective", description.objective, kinds.STRING)
-    add("sampling.sampler", recommended.sampler, kinds.STRING)
-    add("sampling.steps", recommended.steps, kinds.UINT32)
-    add("sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
-    add("sampling.eta", recommended.eta, kinds.FLOAT32)
-    # Left out where they say nothing, so that readers from before there were these keys take the file.
-    if recommended.time_grid != "linear":
-        add("sampling.time_grid", recommended.time_grid, kinds.STRING)
-    if recommended.guidance_interval is not None:
-        add("sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+    def add(self, key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
+        self.writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+
+    def add_unet(self, unet: Mapping[str, Any]) -> None:
+        for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
+            self.add(f"unet.{key}", unet[key], _KINDS.UINT32)
+        self.add("unet.dim_mults", list(unet["dim_mults"]), _KINDS.ARRAY, _KINDS.UINT32)
+        self.add("unet.cond_drop_prob", unet["cond_drop_prob"], _KINDS.FLOAT32)
+        for key in ("learned_sinusoidal_cond", "random_fourier_features"):
+            self.add(f"unet.{key}", unet[key], _KINDS.BOOL)
+
+    def add_picture(self, width: int, height: int, channels: int, pixel_unshuffle: int, class_names: Sequence[str]) -> None:
+        self.add("image.width", width, _KINDS.UINT32)
+        self.add("image.height", height, _KINDS.UINT32)
+        self.add("image.channels", channels, _KINDS.UINT32)
+        self.add("image.pixel_unshuffle", pixel_unshuffle, _KINDS.UINT32)
+        self.add("image.value_range", [-1.0, 1.0], _KINDS.ARRAY, _KINDS.FLOAT32)
+        if class_names:
+            self.add("class_names", list(class_names), _KINDS.ARRAY, _KINDS.STRING)
+
+    def add_diffusion(self, alphas_cumprod: np.ndarray, schedule: str, objective: str) -> None:
+        self.add("diffusion.timesteps", len(alphas_cumprod), _KINDS.UINT32)
+        self.add("diffusion.beta_schedule", schedule, _KINDS.STRING)
+        self.add("diffusion.alphas_cumprod", alphas_cumprod.tolist(), _KINDS.ARRAY, _KINDS.FLOAT64)
+        self.add("diffusion.objective", objective, _KINDS.STRING)
+
+    def add_recommendation(self, recommended: Recommendation) -> None:
+        self.add("sampling.sampler", recommended.sampler, _KINDS.STRING)
+        self.add("sampling.steps", recommended.steps, _KINDS.UINT32)
+        self.add("sampling.guidance_scale", recommended.guidance_scale, _KINDS.FLOAT32)
+        self.add("sampling.eta", recommended.eta, _KINDS.FLOAT32)
+        # Left out where they say nothing, so that readers from before there were these keys take the file.
+        if recommended.time_grid != "linear":
+            self.add("sampling.time_grid", recommended.time_grid, _KINDS.STRING)
+        if recommended.guidance_interval is not None:
+            self.add("sampling.guidance_interval", list(recommended.guidance_interval), _KINDS.ARRAY, _KINDS.UINT32)
+
+    def add_tensor(self, name: str, encoded: Encoded) -> None:
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
+        self.writer.add_tensor(name, encoded.data, raw_dtype=encoded.kind)
+
+    def write(self, path: Path) -> None:
+        """`path` is replaced as a whole or left as it was."""
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            self.writer.write_header_to_file(partial)
+            self.writer.write_kv_data_to_file()
+            self.writer.write_tensors_to_file()
+            self.writer.close()
+            os.replace(partial, path)
+        finally:
+            self.writer.close()
+            partial.unlink(missing_ok=True)
+
+
+def stored_tensor(name: str, kind: str, tensor: torch.Tensor, encoded: Encoded) -> StoredTensor:
+    """What became of a tensor. `tensor`: as it was, in rows or in PyTorch's shape."""
+    error = (encoded.values(name, tuple(tensor.shape)) - tensor).double()
+    return StoredTensor(
+        name=name,
+        kind=kind,
+        type=encoded.kind.name,
+        values=tensor.numel(),
+        bytes=encoded.data.nbytes,
+        squares=float(tensor.double().square().sum()),
+        squared_error=float(error.square().sum()),
+        largest_error=float(error.abs().max()),
+    )
+
+
+def check_size(stored: Sequence[StoredTensor]) -> None:
+    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
+        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
 
 
 def write_model(
@@ -216,44 +269,20 @@ def write_model(
     recommended: Recommendation,
 ) -> list[StoredTensor]:
     """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
-    writer = gguf.GGUFWriter(None, ARCHITECTURE)
-    _add_metadata(writer, description, general, recommended, _file_type(encoded, weights))
+    metadata = Metadata(general, file_type_of(encoded, weights), FORMAT_VERSION)
+    metadata.add_unet(description.unet)
+    metadata.add_picture(
+        description.image_width, description.image_height, description.image_channels, description.pixel_unshuffle, description.class_names
+    )
+    metadata.add_diffusion(description.alphas_cumprod, description.beta_schedule, description.objective)
+    metadata.add_recommendation(recommended)
     stored = []
     for name, tensor in weights.items():
-        if len(name.encode()) > MAX_NAME_BYTES:
-            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
-        kind, data = encoded[name].kind, encoded[name].data
-        error = (encoded[name].values(name, tuple(tensor.shape)) - tensor).double()
-        stored.append(
-            StoredTensor(
-                name=name,
-                kind=layer_kind(name, tuple(tensor.shape)),
-                type=kind.name,
-                values=tensor.numel(),
-                bytes=data.nbytes,
-                squares=float(tensor.double().square().sum()),
-                squared_error=float(error.square().sum()),
-                largest_error=float(error.abs().max()),
-            )
-        )
-        writer.add_tensor(name, data, raw_dtype=kind)
-    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
-        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
-    _write_atomically(writer, path)
+        metadata.add_tensor(name, encoded[name])
+        stored.append(stored_tensor(name, layer_kind(name, tuple(tensor.shape)), tensor, encoded[name]))
+    check_size(stored)
+    metadata.write(path)
     return stored
-
-
-def _write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        writer.write_header_to_file(partial)
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        os.replace(partial, path)
-    finally:
-        writer.close()
-        partial.unlink(missing_ok=True)
 
 
 # ---- reading ----------------------------------------------------------------

@@ -317,8 +317,11 @@ def into_attention(_: Rules, value: Value) -> Value | None:
     soft = linear and value.integers[1]
     for k in ((2,) if soft else (0, 1, 2) if linear else (0, 1)):
         each = value.inputs[k]
+        moved = each.name == "reshape"
+        each = each.inputs[0] if moved else each
         if each.name == "scale" and each.reals[1] == 0:
-            inputs = [*value.inputs[:k], each.inputs[0], *value.inputs[k + 1 :]]
+            inner = reshape(each.inputs[0], value.inputs[k].shape) if moved else each.inputs[0]
+            inputs = [*value.inputs[:k], inner, *value.inputs[k + 1 :]]
             return value.but(inputs=tuple(inputs), reals=(value.reals[0] * each.reals[0],))
     return None
 

@@ -1,7 +1,7 @@
 """Runs a graph as docs/graph.md says, with PyTorch: what stands between a network and the engine when they are compared."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -173,10 +173,10 @@ _RUN: dict[str, Callable] = {
 }
 
 
-def evaluate(value: Value, inputs: Sequence[torch.Tensor | None]) -> torch.Tensor:
-    """One operation, in the type of its inputs."""
+def evaluate(value: Value, inputs: Sequence[torch.Tensor | None], tensors: Mapping[str, torch.Tensor] | None = None) -> torch.Tensor:
+    """One operation, in the type of its inputs; with other tensors than its own, by name."""
     kind = next((each.dtype for each in inputs if each is not None), torch.float32)
-    weights = [None if each is None else each.rows.to(kind) for each in value.tensors] + [None, None]
+    weights = [None if each is None else (tensors[each.name] if tensors else each.rows).to(kind) for each in value.tensors] + [None, None]
     position = RESIDUAL_AT.get(value.name, len(inputs))
     result = _RUN[value.name](value, weights, *inputs[:position])
     real = value.reals[-1:] if value.function in WITH_PARAMETER else ()
@@ -185,10 +185,12 @@ def evaluate(value: Value, inputs: Sequence[torch.Tensor | None]) -> torch.Tenso
 
 
 class Interpreter:
-    """A graph, ready to be run; with `double`, in float64."""
+    """A graph, ready to be run; with `double`, in float64; with other `weights` than its own, by name."""
 
-    def __init__(self, output: Value, double: bool = False) -> None:
+    def __init__(self, output: Value, double: bool = False, weights: Mapping[str, torch.Tensor] | None = None) -> None:
         self._values = in_order(output)
+        self._weights = {each.name: each.rows for value in self._values for each in value.tensors if each is not None}
+        self._weights.update(weights or {})
         self._last_reader = {id(each): i for i, value in enumerate(self._values) for each in value.inputs if each is not None}
         self._type = torch.float64 if double else torch.float32
 
@@ -204,11 +206,11 @@ class Interpreter:
             if value.name in given:
                 result = given[value.name](value)
             elif value.name in rows:
-                result = value.tensors[0].rows[rows[value.name]].to(self._type)
+                result = self._weights[value.tensors[0].name][rows[value.name]].to(self._type)
             elif value.name == "constant":
-                result = value.tensors[0].rows.reshape(value.integers).to(self._type)
+                result = self._weights[value.tensors[0].name].reshape(value.integers).to(self._type)
             else:
-                result = evaluate(value, inputs)
+                result = evaluate(value, inputs, self._weights)
             if tuple(result.shape) != value.shape:
                 raise AssertionError(f"{value.name}: {tuple(result.shape)} instead of {value.shape}")
             known[id(value)] = result

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion.graph.ir import FUNCTIONS, MAX_NAME_BYTES, GraphError, Value, Weight
+from pocket_diffusion.graph.ir import FUNCTIONS, MAX_NAME_BYTES, MAX_RANK, REDUCTIONS, GraphError, Value, Weight
 from pocket_diffusion.graph.layout import (
-    Array, Factor, Stored, aligned, arrange, around, as_map, axis_of, channels_last, fresh, of_map, reshape, single_factor, stored, view, whole,
+    Array, Factor, Stored, aligned, arrange, around, as_map, axis_of, channels_last, fresh, of_map, reshape, single_factor, size_of, stored, value_groups, view, whole,
 )  # fmt: skip
 from pocket_diffusion.graph.products import Product, binary, contract, function, masked, scaled, softmax
 from pocket_diffusion.graph.trace import Traced, source_of
@@ -173,7 +173,11 @@ class Lowering:
         results = []
         for row in range(len(table.rows)):
             pick = lambda each, row=row: each.rows[row] if isinstance(each, Table) else each  # noqa: E731
-            results.append(node.target(*_mapped(args, pick), **_mapped(kwargs, pick)))
+            try:
+                results.append(node.target(*_mapped(args, pick), **_mapped(kwargs, pick)))
+            except (RuntimeError, IndexError) as error:
+                which = f"label {self.inputs.labels[row]}" if table.of == "class" else f"time {self.inputs.times[row]:g}"
+                raise Unsupported(f"{which}: {str(error).splitlines()[0]}") from None
         if isinstance(results[0], torch.Tensor):
             return Table(table.of, torch.stack(results))
         if isinstance(results[0], (tuple, list)):
@@ -529,7 +533,7 @@ def concatenated(low: Lowering, arrays: Sequence[Array], dim: int) -> Array:
         at = len([each for each in first.order[:position] if each not in mine])
     new = Factor(sum(each.shape[dim] for each in arrays))
     before, after = rest[:at], rest[at:]
-    if len(rest) < 6:
+    if len(rest) < MAX_RANK:
         head, tail = [(each,) for each in before], [(each,) for each in after]
     else:
         head, tail = [tuple(before)] if before else [], [tuple(after)] if after else []
@@ -658,11 +662,27 @@ def _same_batch(left: Array, right: Array, of_left: str, of_right: str) -> tuple
     return left, right
 
 
+@operation("ger", "outer")
+def _outer(low: Lowering, a: SimpleNamespace) -> Array:
+    left, right = low.array(a.self), low.array(a.vec2)
+    return binary("mul", left.with_axes((left.axes[0], ())), right.with_axes(((), right.axes[0])), low.source)
+
+
+@operation("channel_shuffle", "native_channel_shuffle")
+def _channel_shuffle(_: Lowering, a: SimpleNamespace) -> Array:
+    shape = a.self.shape
+    split = view(a.self, [shape[0], a.groups, shape[1] // a.groups, *shape[2:]])
+    return view(split.with_axes((split.axes[0], split.axes[2], split.axes[1], *split.axes[3:])), shape)
+
+
 @operation("einsum")
 def _einsum(low: Lowering, a: SimpleNamespace) -> Array:
     equation = a.equation.replace(" ", "")
     operands, _, result = equation.partition("->")
     letters = operands.split(",")
+    if len(letters) == 1 and sorted(letters[0]) == sorted(result) and "." not in result:
+        (array,) = a.tensors
+        return array.with_axes(array.axes[letters[0].index(each)] for each in result)
     if len(letters) != 2 or "." in equation or not result:
         raise Unsupported("einsum of two operands, with letters for all axes and a result, is possible.")
     left, right = a.tensors
@@ -734,13 +754,23 @@ def _convolution(low: Lowering, a: SimpleNamespace) -> Array:
         padding = (down, across, down, across)
     bias = a.bias if isinstance(a.bias, torch.Tensor) else None
     weight = a.weight[:, :, None, :] if flat else a.weight
+    groups, count = a.groups, a.input.shape[0]
+    if count > 1:  # as so many groups
+        groups *= count
+        weight = weight.repeat(count, 1, 1, 1)
+        bias = None if bias is None else bias.repeat(count)
+        origin = weight
+    else:
+        origin = a.weight
+    picture = _one_picture(low.array(a.input))
     if transposed:
         output = one(a.output_padding, 0)
-        return of_map(_transposed(low, as_map(a.input), weight, bias, stride, padding[:2], output, a.groups, dilation, a.weight), flat)
+        made = _transposed(low, as_map(picture), weight, bias, stride, padding[:2], output, groups, dilation, origin)
+        return _many_pictures(of_map(made, flat), a.input)
     weight = _dilated(weight, dilation)
-    if tuple(weight.shape[2:]) == (1, 1) and stride == (1, 1) and not any(padding) and a.groups == 1:
-        return linear(low, a.input, 1, weight[:, :, 0, 0], bias, "conv", a.weight)
-    return of_map(conv(low, as_map(a.input), weight, bias, stride, padding, a.groups, a.weight), flat)
+    if tuple(weight.shape[2:]) == (1, 1) and stride == (1, 1) and not any(padding) and groups == 1:
+        return linear(low, picture, 1, weight[:, :, 0, 0], bias, "conv", origin)
+    return _many_pictures(of_map(conv(low, as_map(picture), weight, bias, stride, padding, groups, origin), flat), a.input)
 
 
 def _dilated(weight: torch.Tensor, dilation: tuple[int, int]) -> torch.Tensor:
@@ -919,11 +949,11 @@ def _log_of_base(low: Lowering, a: SimpleNamespace) -> Array:
 
 @operation("pow")
 def _pow(low: Lowering, a: SimpleNamespace) -> Array:
-    exponent = single(a.exponent)
+    base, exponent = single(a.self), single(a.exponent)
+    if base is not None and base > 0:  # base ** x, as e ** (x ln base)
+        return function(scaled(a.exponent, float(np.log(base)), 0.0, low.source), "exp", source=low.source)
     if exponent is None:
         raise Unsupported("powers with an exponent that is computed.")
-    if not isinstance(a.self, Array):  # base ** x, as e ** (x ln base)
-        return function(scaled(a.exponent, float(np.log(single(a.self))), 0.0, low.source), "exp", source=low.source)
     named = {2.0: "square", 0.5: "sqrt", -1.0: "reciprocal", 1.0: "identity"}
     if exponent in named:
         return a.self if exponent == 1 else function(a.self, named[exponent], source=low.source)
@@ -1086,7 +1116,6 @@ class Largest(Array):
 def reduced(array: Array, dims: Sequence[int], kind: str, source: str) -> Stored:
     """With axes of 1 in place of these."""
     array = whole(array) if kind in ("sum", "norm") else array.materialised()
-    kinds = {"sum": 0, "mean": 1, "max": 2, "variance": 3, "norm": 4}
     gone = {each for dim in dims for each in array.axes[dim]} & set(array.order)
     axes = tuple(() if n in dims else axis for n, axis in enumerate(array.axes))
     if not gone:
@@ -1096,16 +1125,19 @@ def reduced(array: Array, dims: Sequence[int], kind: str, source: str) -> Stored
         elif kind == "norm":
             value = Value("function", (value,), integers=(FUNCTIONS["abs"],), source=source)
         return Stored(axes, value, array.order)
-    groups: list[list[Factor]] = []
-    for each in array.order:
-        if not groups or (groups[-1][-1] in gone) != (each in gone):
-            groups.append([])
-        groups[-1].append(each)
-    if len(groups) > 6:
+    groups = value_groups(array)
+    if not groups or any(len({each in gone for each in group}) > 1 for group in groups):
+        groups = []
+        for each in array.order:
+            if groups and (groups[-1][-1] in gone) == (each in gone):
+                groups[-1] += (each,)
+            else:
+                groups.append((each,))
+    if len(groups) > MAX_RANK:
         raise GraphError(f"a reduction over {len(groups)} axes by turns")
-    value = reshape(array.value, [int(np.prod([f.size for f in group])) for group in groups])
-    numbers = tuple(n for n, group in enumerate(groups) if group[0] in gone)
-    value = Value("reduce", (value,), integers=(kinds[kind], *numbers), source=source)
+    value = reshape(array.value, [size_of(group) for group in groups])
+    numbers = tuple(n for n, group in enumerate(groups) if group and group[0] in gone)
+    value = Value("reduce", (value,), integers=(REDUCTIONS.index(kind), *numbers), source=source)
     return Stored(axes, value, tuple(each for each in array.order if each not in gone))
 
 
@@ -1156,8 +1188,19 @@ def _vector_norm(low: Lowering, a: SimpleNamespace) -> Array:
 # Maps.
 
 
-def _on_map(low: Lowering, array: Array, name: str, *integers: int) -> Stored:
-    return of_map(Value(name, (as_map(array),), integers=tuple(integers), source=low.source), len(array.axes) == 3)
+def _on_map(low: Lowering, array: Array, name: str, *integers: int) -> Array:
+    value = Value(name, (as_map(_one_picture(array)),), integers=tuple(integers), source=low.source)
+    return _many_pictures(of_map(value, len(array.axes) == 3), array)
+
+
+def _one_picture(array: Array) -> Array:
+    """Several pictures are channels of one, where each channel is for itself."""
+    return array.with_axes(((), array.axes[0] + array.axes[1], *array.axes[2:])) if array.axes[0] else array
+
+
+def _many_pictures(result: Array, before: Array) -> Array:
+    count = before.shape[0]
+    return result if count == 1 else view(result, [count, result.shape[1] // count, *result.shape[2:]])
 
 
 def _new_size(a: SimpleNamespace, array: Array) -> list[int]:
