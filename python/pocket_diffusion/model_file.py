@@ -17,9 +17,9 @@ from pocket_diffusion.checkpoint import CheckpointError, Description, Options
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
 
 ARCHITECTURE = "pocket-diffusion"
+SAMPLING_PREFIX = f"{ARCHITECTURE}.sampling."
 FORMAT_VERSION = 1
 MAX_NAME_BYTES = 63
-_KINDS = GGUFValueType
 MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
 FILE_TYPES = {  # general.file_type: what most of the weights are
     GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
@@ -144,6 +144,7 @@ def encode(name: str, tensor: torch.Tensor, wanted: str, products: InputProducts
 
 
 def encode_rows(name: str, rows: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
+    """The same of a tensor that lies in rows already."""
     kind = TYPES[wanted]
     values = rows.contiguous().numpy()
     with np.errstate(over="ignore"):
@@ -166,78 +167,75 @@ def file_type_of(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Ten
     return FILE_TYPES[max(values, key=values.__getitem__)]
 
 
-class Metadata:
-    """Keys of a file, in the order in which they are added."""
+def add(writer: gguf.GGUFWriter, key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
+    """One of the project's own keys."""
+    writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
 
-    def __init__(self, general: General, file_type: int, format_version: int) -> None:
-        self.writer = gguf.GGUFWriter(None, ARCHITECTURE)
-        for key, text in (
-            ("name", general.name),
-            ("description", general.description),
-            ("license", general.license),
-            ("author", general.author),
-            ("source.url", general.source_url),
-        ):
-            if text:
-                self.writer.add_string(f"general.{key}", text)
-        self.writer.add_file_type(file_type)
-        self.writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-        self.add("format_version", format_version, _KINDS.UINT32)
 
-    def add(self, key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
-        self.writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+def new_writer(general: General, file_type: int, format_version: int) -> gguf.GGUFWriter:
+    """With the keys that all GGUF tools know."""
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
+    for key, text in (
+        ("name", general.name),
+        ("description", general.description),
+        ("license", general.license),
+        ("author", general.author),
+        ("source.url", general.source_url),
+    ):
+        if text:
+            writer.add_string(f"general.{key}", text)
+    writer.add_file_type(file_type)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+    add(writer, "format_version", format_version, GGUFValueType.UINT32)
+    return writer
 
-    def add_unet(self, unet: Mapping[str, Any]) -> None:
-        for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
-            self.add(f"unet.{key}", unet[key], _KINDS.UINT32)
-        self.add("unet.dim_mults", list(unet["dim_mults"]), _KINDS.ARRAY, _KINDS.UINT32)
-        self.add("unet.cond_drop_prob", unet["cond_drop_prob"], _KINDS.FLOAT32)
-        for key in ("learned_sinusoidal_cond", "random_fourier_features"):
-            self.add(f"unet.{key}", unet[key], _KINDS.BOOL)
 
-    def add_picture(self, width: int, height: int, channels: int, pixel_unshuffle: int, class_names: Sequence[str]) -> None:
-        self.add("image.width", width, _KINDS.UINT32)
-        self.add("image.height", height, _KINDS.UINT32)
-        self.add("image.channels", channels, _KINDS.UINT32)
-        self.add("image.pixel_unshuffle", pixel_unshuffle, _KINDS.UINT32)
-        self.add("image.value_range", [-1.0, 1.0], _KINDS.ARRAY, _KINDS.FLOAT32)
-        if class_names:
-            self.add("class_names", list(class_names), _KINDS.ARRAY, _KINDS.STRING)
+def _add_unet(writer: gguf.GGUFWriter, unet: Mapping[str, Any]) -> None:
+    kinds = GGUFValueType
+    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
+        add(writer, f"unet.{key}", unet[key], kinds.UINT32)
+    add(writer, "unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
+    add(writer, "unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
+    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
+        add(writer, f"unet.{key}", unet[key], kinds.BOOL)
 
-    def add_diffusion(self, alphas_cumprod: np.ndarray, schedule: str, objective: str) -> None:
-        self.add("diffusion.timesteps", len(alphas_cumprod), _KINDS.UINT32)
-        self.add("diffusion.beta_schedule", schedule, _KINDS.STRING)
-        self.add("diffusion.alphas_cumprod", alphas_cumprod.tolist(), _KINDS.ARRAY, _KINDS.FLOAT64)
-        self.add("diffusion.objective", objective, _KINDS.STRING)
 
-    def add_recommendation(self, recommended: Recommendation) -> None:
-        self.add("sampling.sampler", recommended.sampler, _KINDS.STRING)
-        self.add("sampling.steps", recommended.steps, _KINDS.UINT32)
-        self.add("sampling.guidance_scale", recommended.guidance_scale, _KINDS.FLOAT32)
-        self.add("sampling.eta", recommended.eta, _KINDS.FLOAT32)
-        # Left out where they say nothing, so that readers from before there were these keys take the file.
-        if recommended.time_grid != "linear":
-            self.add("sampling.time_grid", recommended.time_grid, _KINDS.STRING)
-        if recommended.guidance_interval is not None:
-            self.add("sampling.guidance_interval", list(recommended.guidance_interval), _KINDS.ARRAY, _KINDS.UINT32)
+def add_picture(writer: gguf.GGUFWriter, size: tuple[int, int, int], pixel_unshuffle: int, class_names: Sequence[str]) -> None:
+    """`size`: width, height, channels of the finished picture."""
+    kinds = GGUFValueType
+    for key, value in zip(("width", "height", "channels"), size):
+        add(writer, f"image.{key}", value, kinds.UINT32)
+    add(writer, "image.pixel_unshuffle", pixel_unshuffle, kinds.UINT32)
+    add(writer, "image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
+    if class_names:
+        add(writer, "class_names", list(class_names), kinds.ARRAY, kinds.STRING)
 
-    def add_tensor(self, name: str, encoded: Encoded) -> None:
-        if len(name.encode()) > MAX_NAME_BYTES:
-            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
-        self.writer.add_tensor(name, encoded.data, raw_dtype=encoded.kind)
 
-    def write(self, path: Path) -> None:
-        """`path` is replaced as a whole or left as it was."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            self.writer.write_header_to_file(partial)
-            self.writer.write_kv_data_to_file()
-            self.writer.write_tensors_to_file()
-            self.writer.close()
-            os.replace(partial, path)
-        finally:
-            self.writer.close()
-            partial.unlink(missing_ok=True)
+def add_diffusion(writer: gguf.GGUFWriter, alphas_cumprod: np.ndarray, schedule: str, objective: str) -> None:
+    kinds = GGUFValueType
+    add(writer, "diffusion.timesteps", len(alphas_cumprod), kinds.UINT32)
+    add(writer, "diffusion.beta_schedule", schedule, kinds.STRING)
+    add(writer, "diffusion.alphas_cumprod", alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
+    add(writer, "diffusion.objective", objective, kinds.STRING)
+
+
+def add_recommendation(writer: gguf.GGUFWriter, recommended: Recommendation) -> None:
+    kinds = GGUFValueType
+    add(writer, "sampling.sampler", recommended.sampler, kinds.STRING)
+    add(writer, "sampling.steps", recommended.steps, kinds.UINT32)
+    add(writer, "sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
+    add(writer, "sampling.eta", recommended.eta, kinds.FLOAT32)
+    # Left out where they say nothing, so that readers from before there were these keys take the file.
+    if recommended.time_grid != "linear":
+        add(writer, "sampling.time_grid", recommended.time_grid, kinds.STRING)
+    if recommended.guidance_interval is not None:
+        add(writer, "sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+
+
+def add_tensor(writer: gguf.GGUFWriter, name: str, encoded: Encoded) -> None:
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
+    writer.add_tensor(name, encoded.data, raw_dtype=encoded.kind)
 
 
 def stored_tensor(name: str, kind: str, tensor: torch.Tensor, encoded: Encoded) -> StoredTensor:
@@ -269,20 +267,49 @@ def write_model(
     recommended: Recommendation,
 ) -> list[StoredTensor]:
     """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
-    metadata = Metadata(general, file_type_of(encoded, weights), FORMAT_VERSION)
-    metadata.add_unet(description.unet)
-    metadata.add_picture(
-        description.image_width, description.image_height, description.image_channels, description.pixel_unshuffle, description.class_names
-    )
-    metadata.add_diffusion(description.alphas_cumprod, description.beta_schedule, description.objective)
-    metadata.add_recommendation(recommended)
+    writer = new_writer(general, file_type_of(encoded, weights), FORMAT_VERSION)
+    _add_unet(writer, description.unet)
+    size = description.image_width, description.image_height, description.image_channels
+    add_picture(writer, size, description.pixel_unshuffle, description.class_names)
+    add_diffusion(writer, description.alphas_cumprod, description.beta_schedule, description.objective)
+    add_recommendation(writer, recommended)
     stored = []
     for name, tensor in weights.items():
-        metadata.add_tensor(name, encoded[name])
+        add_tensor(writer, name, encoded[name])
         stored.append(stored_tensor(name, layer_kind(name, tuple(tensor.shape)), tensor, encoded[name]))
     check_size(stored)
-    metadata.write(path)
+    write_atomically(writer, path)
     return stored
+
+
+def write_recommendation(path: Path, output: Path, recommended: Recommendation) -> None:
+    """Writes a model file anew with other recommended settings: all else, the tensors too, stays byte for byte.
+    `output`, which may be `path`, is replaced as a whole or left as it was.
+    """
+    reader = _open(path)
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
+    for key, field in reader.fields.items():
+        if key.startswith(("GGUF.", SAMPLING_PREFIX)) or key == "general.architecture":
+            continue
+        kind, *items = field.types
+        writer.add_key_value(key, field.contents(), kind, items[-1] if items else None)
+    add_recommendation(writer, recommended)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+    write_atomically(writer, output)
+
+
+def write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        writer.write_header_to_file(partial)
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        os.replace(partial, path)
+    finally:
+        writer.close()
+        partial.unlink(missing_ok=True)
 
 
 # ---- reading ----------------------------------------------------------------
@@ -296,6 +323,14 @@ class ModelFile:
     types: dict[str, str]  # of its tensors, as stored
     unet: dict[str, Any]  # arguments of the reference's Unet
     weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
+    general: General
+
+    @property
+    def recommended(self) -> Recommendation:
+        said = {key.removeprefix("sampling."): value for key, value in self.metadata.items() if key.startswith("sampling.")}
+        if "guidance_interval" in said:
+            said["guidance_interval"] = tuple(map(int, said["guidance_interval"]))
+        return Recommendation(**said)
 
     @property
     def alphas_cumprod(self) -> np.ndarray:
@@ -329,15 +364,21 @@ class ModelFile:
         )
 
 
-def read_model(path: Path) -> ModelFile:
-    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+def _open(path: Path) -> gguf.GGUFReader:
     try:
         reader = gguf.GGUFReader(path)
     except (ValueError, IndexError, OSError) as error:
         raise CheckpointError(f"{path}: no readable GGUF file: {error}") from error
+    architecture = reader.fields.get("general.architecture")
+    if architecture is None or architecture.contents() != ARCHITECTURE:
+        raise CheckpointError(f"{path}: general.architecture is {architecture and architecture.contents()!r}, expected {ARCHITECTURE!r}")
+    return reader
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+    reader = _open(path)
     fields = {key: value.contents() for key, value in reader.fields.items()}
-    if fields.get("general.architecture") != ARCHITECTURE:
-        raise CheckpointError(f"{path}: general.architecture is {fields.get('general.architecture')!r}, expected {ARCHITECTURE!r}")
     prefix = f"{ARCHITECTURE}."
     metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
@@ -352,4 +393,5 @@ def read_model(path: Path) -> ModelFile:
             raise CheckpointError(f"{path}: {tensor.name!r} has another size than in the network it describes")
         weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values), shapes[tensor.name])
         types[tensor.name] = tensor.tensor_type.name
-    return ModelFile(metadata, types, unet, weights)
+    general = General(**{name: fields.get(f"general.{name.replace('_', '.')}", "") for name in General.__dataclass_fields__})
+    return ModelFile(metadata, types, unet, weights, general)

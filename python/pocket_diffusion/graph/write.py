@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from gguf import GGUFValueType
+from gguf import GGUFValueType, GGUFWriter
 
 from pocket_diffusion.graph.ir import MAX_OPERATIONS, MAX_WORK, GraphError, Value, Weight, in_order, multiplications
 from pocket_diffusion.graph.process import Process
-from pocket_diffusion.model_file import Encoded, General, Metadata, Recommendation, StoredTensor, check_size, encode_rows, file_type_of, possible_type, stored_tensor
+from pocket_diffusion.model_file import (
+    Encoded, General, Recommendation, StoredTensor, add, add_diffusion, add_picture, add_recommendation, add_tensor, check_size, encode_rows, file_type_of,
+    new_writer, possible_type, stored_tensor, write_atomically,
+)  # fmt: skip
 
 FORMAT_VERSION = 2
 VOCABULARY_VERSION = 1
@@ -67,13 +70,13 @@ def check_limits(output: Value) -> None:
         raise GraphError(f"{work:,} multiplications for one prediction: the engine takes at most {MAX_WORK:,}")
 
 
-def add_graph(metadata: Metadata, output: Value) -> None:
+def _add_graph(writer: GGUFWriter, output: Value) -> None:
     """The arrays of docs/graph.md."""
     values = in_order(output)
     numbers = {id(value): number for number, value in enumerate(values)}
     kinds = GGUFValueType
-    metadata.add("graph.version", VOCABULARY_VERSION, kinds.UINT32)
-    metadata.add("graph.operations", [value.name for value in values], kinds.ARRAY, kinds.STRING)
+    add(writer, "graph.version", VOCABULARY_VERSION, kinds.UINT32)
+    add(writer, "graph.operations", [value.name for value in values], kinds.ARRAY, kinds.STRING)
     counts: list[int] = []
     inputs: list[int] = []
     tensors: list[str] = []
@@ -85,10 +88,10 @@ def add_graph(metadata: Metadata, output: Value) -> None:
         tensors += ["" if each is None else each.name for each in value.tensors]
         integers += value.integers
         reals += value.reals
-    metadata.add("graph.counts", counts, kinds.ARRAY, kinds.UINT32)
+    add(writer, "graph.counts", counts, kinds.ARRAY, kinds.UINT32)
     for key, array, kind in (("inputs", inputs, kinds.INT32), ("tensors", tensors, kinds.STRING), ("integers", integers, kinds.INT32), ("reals", reals, kinds.FLOAT32)):
         if array:  # GGUF writers refuse empty ones
-            metadata.add(f"graph.{key}", array, kinds.ARRAY, kind)
+            add(writer, f"graph.{key}", array, kinds.ARRAY, kind)
 
 
 def write_graph(
@@ -107,18 +110,18 @@ def write_graph(
     weights = weights_of(output)
     channels, height, width = shape
     r = pixel_unshuffle
-    metadata = Metadata(general, file_type_of(encoded, {name: weight.rows for name, weight in weights.items()}), FORMAT_VERSION)
-    metadata.add_picture(width * r, height * r, channels // r**2, r, class_names)
-    metadata.add_diffusion(process.alphas_cumprod, process.schedule, process.objective)
+    writer = new_writer(general, file_type_of(encoded, {name: weight.rows for name, weight in weights.items()}), FORMAT_VERSION)
+    add_picture(writer, (width * r, height * r, channels // r**2), r, class_names)
+    add_diffusion(writer, process.alphas_cumprod, process.schedule, process.objective)
     if not process.feeds_index:
-        metadata.add("diffusion.times", process.times.tolist(), GGUFValueType.ARRAY, GGUFValueType.FLOAT32)
-    metadata.add_recommendation(recommended)
-    add_graph(metadata, output)
+        add(writer, "diffusion.times", process.times.tolist(), GGUFValueType.ARRAY, GGUFValueType.FLOAT32)
+    add_recommendation(writer, recommended)
+    _add_graph(writer, output)
     kinds = matrices_of(output)
     stored = []
     for name, weight in weights.items():
-        metadata.add_tensor(name, encoded[name])
+        add_tensor(writer, name, encoded[name])
         stored.append(stored_tensor(name, kinds.get(name, "vectors and constants"), weight.rows, encoded[name]))
     check_size(stored)
-    metadata.write(path)
+    write_atomically(writer, path)
     return stored
