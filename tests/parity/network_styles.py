@@ -145,7 +145,7 @@ class _NormedDouble(nn.Module):
 class AttentionEverywhere(nn.Module):
     """Attention at full size, bilinear doubling, the class added to the time or left out."""
 
-    def __init__(self, features: int = 16, classes: int = 5, size: int = 16, time_dim: int = 32) -> None:
+    def __init__(self, features: int = 16, classes: int = 5, time_dim: int = 32) -> None:
         super().__init__()
         self.time_dim = time_dim
         self.inc = _NormedDouble(3, features)
@@ -311,7 +311,7 @@ class TokenTransformer(nn.Module):
         skip = self.blocks_in(x)
         x = self.blocks_out(self.middle(skip), skip)
         x = self.out(self.norm(x))[:, 2:]
-        b, n, _ = x.shape
+        b = x.shape[0]
         x = x.reshape(b, self.side, self.side, self.patch, self.patch, 3).permute(0, 5, 1, 3, 2, 4).reshape(b, 3, self.side * self.patch, -1)
         return self.final(x)
 
@@ -454,7 +454,7 @@ class ClassAsChannels(nn.Module):
         self.prelu = nn.PReLU(features)
 
     def forward(self, x, t, y):
-        b, _, height, width = x.shape
+        height, width = x.shape[-2:]
         label = self.label(y)[:, :, None, None].expand(-1, -1, height, width)
         h = self.stem(torch.cat((x, label, torch.ones_like(x) * t.reshape(-1, 1, 1, 1)), dim=1))
         h = self.prelu(h) + self.time(t[:, None])[..., None, None]
@@ -539,7 +539,7 @@ class ScoreStyle(nn.Module):
         self.up = nn.Conv2d(features, features, 3, padding=1)
         self.out = nn.Conv2d(features, 1, 3, padding=1)
 
-    def forward(self, x, t, y):
+    def forward(self, x, t):
         angles = t[:, None] * self.w[None] * 2 * np.pi
         emb = F.hardswish(self.dense(torch.cat([torch.sin(angles), torch.cos(angles)], dim=-1)))
         b, c, height, width = x.shape

@@ -64,7 +64,7 @@ class _WithoutLabel(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, t: torch.Tensor, _y: torch.Tensor | None) -> torch.Tensor:
         return self.network(x, t)
 
 

@@ -162,7 +162,7 @@ def concatenations(rules: Rules, value: Value) -> Value | None:
     return value.but(inputs=tuple(parts)) if len(value.inputs) < len(parts) <= 64 else None
 
 
-def names_of_functions(rules: Rules, value: Value) -> Value | None:
+def names_of_functions(_: Rules, value: Value) -> Value | None:
     """x sigmoid(x), and gelu written out."""
     if value.name != "mul":
         return None
@@ -291,7 +291,7 @@ def gated(rules: Rules, value: Value) -> Value | None:
     return None
 
 
-def ahead_of_convolution(rules: Rules, value: Value) -> Value | None:
+def ahead_of_convolution(_: Rules, value: Value) -> Value | None:
     """Doubling and padding as parts of the convolution behind them."""
     if value.name != "conv":
         return None

@@ -31,7 +31,7 @@ _FUNCTIONS: tuple[Callable, ...] = (
     torch.reciprocal,
     torch.floor,
     torch.erf,
-    lambda x, a: torch.pow(x, a),
+    torch.pow,
     F.hardswish,
 )
 
@@ -86,27 +86,27 @@ def _heads(a: torch.Tensor, heads: int) -> torch.Tensor:
     return a.unflatten(-1, (heads, -1)).transpose(-2, -3)
 
 
-def _attention(value: Value, weights, q, k, v, mask=None):
+def _attention(value: Value, _weights, q, k, v, mask=None):
     q, k, v = (_heads(each, value.integers[0]) for each in (q, k, v))
     scores = value.reals[0] * (q @ k.transpose(-1, -2))
     scores = scores if mask is None else scores + mask
     return (scores.softmax(-1) @ v).transpose(-2, -3).flatten(-2)
 
 
-def _linear_attention(value: Value, weights, q, k, v):
+def _linear_attention(value: Value, _weights, q, k, v):
     q, k, v = (_heads(each, value.integers[0]) for each in (q, k, v))
     if value.integers[1]:
         q, k = q.softmax(-1), k.softmax(-2)
     return ((value.reals[0] * q) @ (k.transpose(-1, -2) @ v)).transpose(-2, -3).flatten(-2)
 
 
-def _matmul(value: Value, weights, a, b):
+def _matmul(value: Value, _weights, a, b):
     a = a.transpose(-1, -2) if value.integers[0] else a
     b = b.transpose(-1, -2) if value.integers[1] else b
     return value.reals[0] * (a @ b)
 
 
-def _reduce(value: Value, weights, a):
+def _reduce(value: Value, _weights, a):
     axes = value.integers[1:]
     return (
         lambda: a.sum(axes, keepdim=True),
@@ -117,22 +117,22 @@ def _reduce(value: Value, weights, a):
     )[value.integers[0]]()
 
 
-def _average_pool(value: Value, weights, a):
+def _average_pool(value: Value, _weights, a):
     kh, kw, down, across, ph, pw, count = value.integers
     return _back(F.avg_pool2d(_planar(a), (kh, kw), (down, across), (ph, pw), count_include_pad=bool(count)))
 
 
-def _max_pool(value: Value, weights, a):
+def _max_pool(value: Value, _weights, a):
     kh, kw, down, across, ph, pw = value.integers
     return _back(F.max_pool2d(_planar(a), (kh, kw), (down, across), (ph, pw)))
 
 
-def _nearest(value: Value, weights, a):
+def _nearest(value: Value, _weights, a):
     down, across = value.integers
     return a.repeat_interleave(down, 0).repeat_interleave(across, 1)
 
 
-def _bilinear(value: Value, weights, a):
+def _bilinear(value: Value, _weights, a):
     height, width, corners = value.integers
     return _back(F.interpolate(_planar(a), (height, width), mode="bilinear", align_corners=bool(corners)))
 

@@ -62,7 +62,7 @@ class Value:
 
     def but(self, **changes) -> "Value":
         """The same operation with other operands."""
-        return replace(self, shape=(), **changes) if self.name not in ("x",) else replace(self, **changes)
+        return replace(self, shape=(), **changes) if self.name != "x" else replace(self, **changes)
 
     @property
     def channels(self) -> int:
@@ -155,7 +155,7 @@ def _concat(v, *inputs):
 
 def _slice(v, a):
     axis, first, length = v.integers
-    if not (0 <= first and length >= 1 and first + length <= a[axis]):
+    if not (first >= 0 and length >= 1 and first + length <= a[axis]):
         raise GraphError(f"slice: {first} + {length} of axis {axis} of {a}")
     return (*a[:axis], length, *a[axis + 1 :])
 

@@ -314,10 +314,7 @@ def single_factor(array: Array, axis: int) -> Stored:
     rest = [each for each in array.order if each not in set(factors)]
     before = [each for each in array.order[:at] if each not in set(factors)]
     order = [*before, *factors, *rest[len(before) :]]
-    if order != list(array.order):
-        value = arrange(array, [tuple(before), factors, tuple(rest[len(before) :])])
-    else:
-        value = array.value
+    value = array.value if order == list(array.order) else arrange(array, [tuple(before), factors, tuple(rest[len(before) :])])
     axes = tuple((one,) if n == axis else each for n, each in enumerate(array.axes))
     return Stored(axes, value, (*before, one, *rest[len(before) :]))
 

@@ -16,7 +16,24 @@ import torch
 
 from pocket_diffusion.graph.ir import FUNCTIONS, MAX_NAME_BYTES, MAX_RANK, REDUCTIONS, GraphError, Value, Weight
 from pocket_diffusion.graph.layout import (
-    Array, Factor, Stored, aligned, arrange, around, as_map, axis_of, channels_last, fresh, of_map, reshape, single_factor, size_of, stored, value_groups, view, whole,
+    Array,
+    Factor,
+    Stored,
+    aligned,
+    around,
+    arrange,
+    as_map,
+    axis_of,
+    channels_last,
+    fresh,
+    of_map,
+    reshape,
+    single_factor,
+    size_of,
+    stored,
+    value_groups,
+    view,
+    whole,
 )  # fmt: skip
 from pocket_diffusion.graph.products import Product, binary, contract, function, masked, scaled, softmax
 from pocket_diffusion.graph.trace import Traced, source_of
@@ -519,11 +536,8 @@ def concatenated(low: Lowering, arrays: Sequence[Array], dim: int) -> Array:
     arrays = [each.materialised() for each in aligned(arrays, [[n] * len(arrays) for n in others])]
     first = max(arrays, key=lambda each: (each.value.name != "constant", len(each.order) == len(each.factors), bool(each.axes[dim])))
     names = [first.axes[n] for n in others]
-    renamed = []
-    for each in arrays:
-        each = first if each is first else fresh(each)
-        parts = {old: (new,) for n, axis in zip(others, names) for old, new in zip(each.axes[n], axis)}
-        renamed.append(each.split(parts))
+    own = [each if each is first else fresh(each) for each in arrays]
+    renamed = [each.split({old: (new,) for n, axis in zip(others, names) for old, new in zip(each.axes[n], axis)}) for each in own]
     first = renamed[next(i for i, each in enumerate(arrays) if each is first)]
     mine = set(first.axes[dim])
     rest = [*(each for each in first.order if each not in mine), *(each for each in first.factors if each not in mine and each not in set(first.order))]
@@ -559,10 +573,10 @@ def _roll(low: Lowering, a: SimpleNamespace) -> Array:
     array = a.self
     if not a.dims:
         raise Unsupported("only along named axes.")
-    for shift, dim in zip(a.shifts, a.dims):
-        dim, size = _axis(array, dim), array.shape[_axis(array, dim)]
-        shift %= size
-        if shift:
+    for by, along in zip(a.shifts, a.dims):
+        dim = _axis(array, along)
+        size = array.shape[dim]
+        if shift := by % size:
             array = single_factor(array, dim)
             array = concatenated(low, [_sliced(low, array, dim, size - shift, shift), _sliced(low, array, dim, 0, size - shift)], dim)
     return array
@@ -602,11 +616,6 @@ def _gathered(low: Lowering, array: Array, dim: int, indices: torch.Tensor) -> A
 
 
 # Products.
-
-
-def _channels_of(low: Lowering, value: Value, groups: Sequence[tuple[Factor, ...]], out: int) -> Stored:
-    axis = axis_of(out)
-    return Stored((*groups, axis), value, tuple(f for group in groups for f in group) + axis)
 
 
 def linear(low: Lowering, array: Array, axis: int, rows: torch.Tensor, bias: Any, layout: Any, origin: torch.Tensor) -> Stored:
@@ -796,7 +805,7 @@ def _transposed(low, value, weight, bias, stride, padding, output, groups, dilat
     if dilation != (1, 1):
         raise Unsupported("transposed convolutions with dilation.")
     if groups > 1:
-        return _transposed_in_groups(low, value, weight, bias, stride, padding, output, groups, origin)
+        return _transposed_in_groups(low, value, weight, bias, stride, padding, output, groups)
     rows = weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
     tensors = [low.weight(rows, "weight", origin, "transposed")]
     if bias is not None:
@@ -805,7 +814,7 @@ def _transposed(low, value, weight, bias, stride, padding, output, groups, dilat
     return Value("conv_transpose", (value,), tuple(tensors), integers, source=low.source)
 
 
-def _transposed_in_groups(low, value, weight, bias, stride, padding, output, groups, origin) -> Value:
+def _transposed_in_groups(low, value, weight, bias, stride, padding, output, groups) -> Value:
     """A convolution that makes the s x s numbers of each place as channels, and a rearrangement of these."""
     s = stride[0]
     size = [(length - 1) * s - 2 * p + k + o for length, p, k, o in zip(value.shape, padding, weight.shape[2:], output)]
@@ -965,7 +974,7 @@ def _neg(low: Lowering, a: SimpleNamespace) -> Array:
     return scaled(a.self, -1.0, 0.0, low.source)
 
 
-def _difference_to_largest(low: Lowering, left: Array, right: Any) -> Array | None:
+def _difference_to_largest(left: Array, right: Any) -> Array | None:
     """A softmax is the same for numbers less their largest, which some networks take away themselves."""
     return left if isinstance(right, Largest) and right.of is left else None
 
@@ -976,7 +985,7 @@ def _add(low: Lowering, a: SimpleNamespace) -> Array:
     left, right, sign = a.self, a.other, 1.0 if _name_of(low._node) == "add" else -1.0
     if _name_of(low._node) == "rsub":
         left, right = right, left
-    if sign < 0 and (same := _difference_to_largest(low, left, right)) is not None:
+    if sign < 0 and (same := _difference_to_largest(left, right)) is not None:
         return same
     left, right = (each.materialised() if isinstance(each, Largest) else each for each in (left, right))
     sign *= alpha
@@ -1284,9 +1293,12 @@ def _pad(low: Lowering, a: SimpleNamespace) -> Array:
     if kind != "constant":
         raise Unsupported(f"padding of kind {kind} of these axes.")
     for n, (before, after) in enumerate(by_axis):
-        filled = lambda length, n=n: torch.full([length if m == n else size for m, size in enumerate(array.shape)], value)  # noqa: E731
-        parts = [each for each in (before and filled(before), array, after and filled(after)) if not isinstance(each, int)]
-        array = concatenated(low, [low.array(each) for each in parts], n)
+        parts: list[Array] = [array]
+        for length, at in ((before, 0), (after, 1)):
+            if length:
+                shape = [length if m == n else size for m, size in enumerate(array.shape)]
+                parts.insert(at * len(parts), low.array(torch.full(shape, value)))
+        array = concatenated(low, parts, n)
     return array
 
 

@@ -10,7 +10,19 @@ from dataclasses import dataclass, replace
 
 from pocket_diffusion.graph.ir import FUNCTIONS, MAX_RANK, GraphError, Value
 from pocket_diffusion.graph.layout import (
-    Array, Axis, Factor, Stored, _few, _substitute, aligned, arrange, fresh, reshape, size_of, value_groups, whole,
+    Array,
+    Axis,
+    Factor,
+    Stored,
+    _few,
+    _substitute,
+    aligned,
+    arrange,
+    fresh,
+    reshape,
+    size_of,
+    value_groups,
+    whole,
 )  # fmt: skip
 
 # ---- elementwise --------------------------------------------------------------

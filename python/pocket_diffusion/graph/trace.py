@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -91,7 +92,7 @@ def source_of(node: torch.fx.Node) -> tuple[str, str]:
     module = stack[-1].removeprefix("network").removeprefix(".") if stack else ""
     frames = []
     lines = (node.meta.get("stack_trace") or "").splitlines()
-    for place, code in zip(lines, lines[1:]):
+    for place, code in itertools.pairwise(lines):
         if place.strip().startswith("File "):
             frames.append((place.strip(), code.strip()))
     frames = [frame for frame in frames if "/torch/" not in frame[0] and "graph/trace.py" not in frame[0]] or frames

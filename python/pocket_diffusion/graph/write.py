@@ -9,8 +9,22 @@ from gguf import GGUFValueType, GGUFWriter
 from pocket_diffusion.graph.ir import MAX_OPERATIONS, MAX_WORK, GraphError, Value, Weight, in_order, multiplications
 from pocket_diffusion.graph.process import Process
 from pocket_diffusion.model_file import (
-    Encoded, General, Recommendation, StoredTensor, add, add_diffusion, add_picture, add_recommendation, add_tensor, check_size, encode_rows, file_type_of,
-    new_writer, possible_type, stored_tensor, write_atomically,
+    Encoded,
+    General,
+    Recommendation,
+    StoredTensor,
+    add,
+    add_diffusion,
+    add_picture,
+    add_recommendation,
+    add_tensor,
+    check_size,
+    encode_rows,
+    file_type_of,
+    new_writer,
+    possible_type,
+    stored_tensor,
+    write_atomically,
 )  # fmt: skip
 
 FORMAT_VERSION = 2
@@ -23,9 +37,8 @@ def weights_of(output: Value) -> dict[str, Weight]:
     found: dict[str, Weight] = {}
     for value in in_order(output):
         for each in value.tensors:
-            if each is not None:
-                if found.setdefault(each.name, each) is not each:
-                    raise AssertionError(f"two tensors named {each.name}")
+            if each is not None and found.setdefault(each.name, each) is not each:
+                raise AssertionError(f"two tensors named {each.name}")
     return found
 
 
