@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion.graph.ir import FUNCTIONS, MAX_NAME_BYTES, MAX_RANK, REDUCTIONS, GraphError, Value, Weight
+from pocket_diffusion.graph.ir import FUNCTIONS, MAX_NAME_BYTES, MAX_RANK, REDUCTIONS, GraphError, Value, Weight, ancestors
 from pocket_diffusion.graph.layout import (
     Array,
     Factor,
@@ -117,12 +117,15 @@ class Lowering:
     def _prediction(self, node: torch.fx.Node) -> Value:
         result = self.known[node]
         channels, height, width = self.inputs.shape
-        if not isinstance(result, Array) or "x" not in self._depends[node]:
+        if not isinstance(result, Array):
             raise GraphError("the prediction does not depend on x")
         shape = result.shape
         if len(shape) != 4 or shape[0] != 1 or shape[2:] != (height, width) or shape[1] < channels:
             raise GraphError(f"the network returns {list(shape)}, not [1, {channels} or more, {height}, {width}]")
-        return as_map(result)
+        value = as_map(result)
+        if not any(each.name == "x" for each in ancestors(value)):
+            raise GraphError("the prediction does not depend on x")
+        return value
 
     # ---- values of nodes ---------------------------------------------------------
 
@@ -439,10 +442,13 @@ def _repeat_interleave(_: Lowering, a: SimpleNamespace) -> Array:
     return a.self.materialised().with_axes((*axis, *axis_of(a.repeats)) if n == dim else axis for n, axis in enumerate(a.self.axes))
 
 
-def _sliced(low: Lowering, array: Array, dim: int, start: int, length: int) -> Array:
+def _sliced(low: Lowering, array: Array, dim: int, start: int, length: int) -> Any:
+    """A part of an axis; nothing, which is a constant, if it is 0 long."""
     size = array.shape[dim]
     if (start, length) == (0, size):
         return array
+    if length == 0:
+        return torch.zeros([0 if n == dim else each for n, each in enumerate(array.shape)])
     array = array.materialised()
     (factor,) = array.axes[dim] if len(array.axes[dim]) == 1 else (None,)
     if factor is None:
@@ -477,10 +483,20 @@ def _slice(low: Lowering, a: SimpleNamespace) -> Array:
         return _sliced(low, a.self, dim, start, max(end - start, 0))
     count = len(range(start, end, step))
     if start >= step or size % step or count != size // step:
-        raise Unsupported("steps other than 1 are possible over a whole axis that they divide.")
+        return _slice(low, SimpleNamespace(self=_of_length(low, a.self, dim, start, count * step), dim=dim, start=0, end=count * step, step=step))
     split = view(a.self, [*a.self.shape[:dim], count, step, *a.self.shape[dim + 1 :]])
     part = _sliced(low, split, dim + 1, start, 1)
     return part.with_axes(axis for n, axis in enumerate(part.axes) if n != dim + 1)
+
+
+def _of_length(low: Lowering, array: Array, dim: int, start: int, length: int) -> Array:
+    """From `start` on, with zeros behind the end."""
+    size = array.shape[dim]
+    array = _sliced(low, array, dim, start, min(length, size - start))
+    if start + length <= size:
+        return array
+    zeros = torch.zeros([start + length - size if n == dim else each for n, each in enumerate(array.shape)])
+    return concatenated(low, [array, low.array(zeros)], dim)
 
 
 @operation("narrow")

@@ -186,8 +186,10 @@ class Product(Array):
             operands.append(arrange(array, [*([self.batch] if self.batch else []), *pair]))
         value = Value("matmul", tuple(operands), integers=tuple(transposed), reals=(self.factor,), source=self.source)
         result = Stored(self.axes, value, tuple(order))
-        if self.mask is not None:
-            result = binary("add", result, self.mask, self.source)
+        if self.mask is not None:  # by its factors: its axes are those of the product as it was then
+            present = set(self.mask.order)
+            by_factor = self.mask.with_axes((each,) if each in present else () for each in result.order)
+            result = binary("add", result.with_axes((each,) for each in result.order), by_factor, self.source)
         if self.over:
             result = Softmax(result.axes, result, self.over, 1.0, self.source).materialised()
         return result.with_axes(self.axes)
@@ -214,9 +216,12 @@ def masked(product: Product, mask: Stored, source: str) -> Array:
         return binary("add", product, mask, source)
     product, mask = aligned([product, mask.with_axes(((),) * (len(product.axes) - len(mask.axes)) + mask.axes)], [(i, i) for i in range(len(product.axes))])
     mask = fresh(mask)
-    mask = _renamed(mask, [(theirs, ours) for ours, theirs in zip(product.axes, mask.axes) if ours and theirs])
-    mask = mask.materialised()
-    mask = mask if product.mask is None else binary("add", product.mask, mask, source)
+    mask = _renamed(mask, [(theirs, ours) for ours, theirs in zip(product.axes, mask.axes) if ours and theirs]).materialised()
+    if product.mask is not None:
+        both = [each for each in product.factors if each in set(product.mask.order) | set(mask.order)]
+        first, second = (part.with_axes((each,) if each in set(part.order) else () for each in both) for part in (product.mask, mask))
+        mask = binary("add", first, second, source)
+        mask = _renamed(mask, [(axis, (each,)) for axis, each in zip(mask.axes, both)]).materialised()
     return replace(product, mask=mask)
 
 
