@@ -1,27 +1,28 @@
 """Any network as a model file: traced, written, and compared before anybody relies on it."""
 
-import inspect
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from pocket_diffusion.engine import Engine, EngineError
+from pocket_diffusion.errors import PocketDiffusionError
 from pocket_diffusion.graph.fuse import fused
 from pocket_diffusion.graph.interpreter import Interpreter
 from pocket_diffusion.graph.ir import GraphError, Value, in_order, multiplications
 from pocket_diffusion.graph.lower import Inputs, Lowering
 from pocket_diffusion.graph.process import Process
-from pocket_diffusion.graph.trace import picture_of, prepared, trace
+from pocket_diffusion.graph.trace import call, prepared, trace
 from pocket_diffusion.graph.write import decoded, encode_graph, write_graph
+from pocket_diffusion.model import load
 from pocket_diffusion.model_file import General, Recommendation, StoredTensor
 from pocket_diffusion.quantisation import TYPES
 
 TOLERANCE = 1e-4  # of a prediction, of its largest magnitude
 NO_ARGUMENT = "none"  # null: the network is called with None in place of a label
-_SIMPLE = {"linear", "conv", "conv_transpose", "attention", "linear_attention"}  # what takes the time and is fast
+_FAST = {"linear", "conv", "conv_transpose", "attention", "linear_attention"}  # what takes the time and is fast
 
 
 @dataclass(frozen=True)
@@ -57,25 +58,6 @@ class Report:
         return "\n".join(_report_lines(self))
 
 
-class _WithoutLabel(torch.nn.Module):
-    """A network of (x, t) called with three arguments."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor, _y: torch.Tensor | None) -> torch.Tensor:
-        return self.network(x, t)
-
-
-def _with_three_arguments(network: torch.nn.Module) -> torch.nn.Module:
-    try:
-        inspect.signature(network.forward).bind(None, None, None)
-    except TypeError:
-        return _WithoutLabel(network)
-    return network
-
-
 def _labels(classes: int, null: int | str | None) -> tuple[int | None, ...]:
     """Of the classes, in order, and of what stands for none."""
     if null is None or not classes:
@@ -99,7 +81,7 @@ def import_network(
     _check_names(classes)
     if not (null is None or null == NO_ARGUMENT or (isinstance(null, int) and null >= 0)):
         raise GraphError(f"null {null!r}: a label, {NO_ARGUMENT!r} or None")
-    module = prepared(_with_three_arguments(network))
+    module = prepared(network)
     labels = _labels(len(classes), null)
     has_null = len(labels) > len(classes)
     rows = tuple(0 if label is None else label for label in labels)
@@ -144,7 +126,7 @@ def predict(network: Network, x: torch.Tensor, t: int, row: int) -> torch.Tensor
     """What the module itself says, [P, H, W]."""
     label = network.labels[row] if network.labels else None
     time = torch.tensor([float(network.process.times[t])])
-    return picture_of(network.module(x[None], time, None if label is None else torch.tensor([label])))[0].float()
+    return call(network.module, x[None], time, None if label is None else torch.tensor([label]))[0].float()
 
 
 def _difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -168,13 +150,11 @@ def _compare_engine(network: Network, path: Path, run: Interpreter) -> float:
     """The engine, which reads the file, from PyTorch with the file's weights."""
     worst = 0.0
     channels = network.shape[0]
-    with Engine() as engine:
-        engine.load(path).result()
+    with load(path) as model:
         for x, t, row in _examples(network):
             label = None if network.has_null and row == len(network.labels) - 1 else row
-            ours = engine.predict(x, t, label).result()[:channels]
-            expected = run(x, t, float(network.process.times[t]), row)[:channels]
-            worst = max(worst, _difference(ours, expected))
+            ours = torch.from_numpy(model.predict(x.numpy(), t, label)[:channels].copy())
+            worst = max(worst, _difference(ours, run(x, t, float(network.process.times[t]), row)[:channels]))
     return worst
 
 
@@ -214,37 +194,56 @@ def export(
     Raises GraphError, which says what cannot be expressed, where it stands and what to do. `path` is replaced as a whole
     or left as it was.
     """
+    path = Path(path)
+    guided = bool(classes) and null is not None
+    recommended = Recommendation(sampler, steps or min(20, process.timesteps), (3.0 if guided else 1.0) if guidance_scale is None else guidance_scale)
+    general = General(name or path.stem, description, license, author, source_url)
+    return export_recommended(network, path, shape, classes, null, process, type, pixel_unshuffle, general, recommended)
+
+
+def export_recommended(
+    network: torch.nn.Module,
+    path: Path,
+    shape: Sequence[int],
+    classes: Sequence[str],
+    null: int | str | None,
+    process: Process,
+    type: str,
+    pixel_unshuffle: int,
+    general: General,
+    recommended: Recommendation,
+) -> Report:
+    """`export` with all that a file may recommend."""
     if type not in TYPES:
         raise GraphError(f"type {type!r}: one of {', '.join(TYPES)}")
-    path = Path(path)
     r = pixel_unshuffle
     if r < 1 or shape[0] % r**2 or shape[0] // r**2 not in (1, 3, 4):
         raise GraphError(f"{shape[0]} channels, pixel unshuffle {r}: pictures have 1, 3 or 4 channels")
+    if not 1 <= recommended.steps <= process.timesteps:
+        raise GraphError(f"steps {recommended.steps}: 1 to {process.timesteps}")
+    if recommended.guidance_scale != 1 and not (classes and null is not None):
+        raise GraphError(f"guidance scale {recommended.guidance_scale:g}: this network has nothing that stands for no class (null)")
     imported = import_network(network, shape, classes, null, process)
-    if guidance_scale is None:
-        guidance_scale = 3.0 if imported.has_null else 1.0
-    elif guidance_scale != 1 and not imported.has_null:
-        raise GraphError(f"guidance scale {guidance_scale:g}: this network has nothing that stands for no class (null)")
-    recommended = Recommendation(sampler, steps or min(20, process.timesteps), guidance_scale)
-    general = General(name or path.stem, description, license, author, source_url)
     encoded = encode_graph(imported.output, type)
     run = Interpreter(imported.output, weights=decoded(encoded, imported.output))
     rounding, _ = _largest_error(imported, run)
-    partial = path.with_name(f".{path.name}.unchecked")
+    unchecked = path.with_name(f".{path.name}.{os.getpid()}.unchecked")
     try:
-        stored = write_graph(partial, imported.output, encoded, imported.shape, r, imported.class_names, process, general, recommended)
-        engine, says = _checked_by_engine(imported, partial, run)
-        partial.replace(path)
+        stored = write_graph(unchecked, imported.output, encoded, imported.shape, r, imported.class_names, process, general, recommended)
+        engine, says = _checked_by_engine(imported, unchecked, run)
+        unchecked.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        unchecked.unlink(missing_ok=True)
     return Report(imported, stored, rounding, engine, says)
 
 
 def _checked_by_engine(network: Network, path: Path, run: Interpreter) -> tuple[float | None, str]:
     try:
         error = _compare_engine(network, path, run)
-    except EngineError as failure:
-        return None, str(failure)
+    except PocketDiffusionError as failure:
+        if failure.code == "WASM" or "format_version" in failure.message:
+            return None, f"this build of the engine does not read format 2 ({failure})"
+        raise GraphError(f"the engine refuses the file: {failure}. No file was written") from failure
     if not error <= TOLERANCE:
         raise GraphError(f"the engine differs from PyTorch by {error:.1e} of the largest magnitude: please report this network. No file was written")
     return error, ""
@@ -263,7 +262,7 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield f"{'operation':<20} {'number':>6} {'of the work':>12}"
     for name in sorted(work, key=lambda each: (-work[each], each)):
         yield f"{name:<20} {counts[name]:>6} {work[name] / total:>12.2%}"
-    fast = sum(work[name] for name in _SIMPLE & set(work))
+    fast = sum(work[name] for name in _FAST & set(work))
     yield f"fast       {fast / total:.2%} of the work is in products and attention"
     yield f"list       within {network.error:.1e} of PyTorch, of the largest magnitude"
     yield f"rounding   changes predictions by {report.rounding:.1e}"

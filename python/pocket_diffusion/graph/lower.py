@@ -227,7 +227,8 @@ class Lowering:
     def _lowered(self, node: torch.fx.Node, args: Any, kwargs: Any) -> Any:
         name = _name_of(node)
         if name not in OPERATIONS:
-            raise Unsupported(f"there is no such operation in the vocabulary (docs/graph.md). {_ADVICE.get(name, _GENERAL_ADVICE)}")
+            advice = next((text for known, text in _ADVICE.items() if known in name), _GENERAL_ADVICE)
+            raise Unsupported(f"there is no such operation in the vocabulary (docs/graph.md). {advice}")
         if name not in _TAKE_LARGEST:
             args, kwargs = (_mapped(each, lambda leaf: leaf.materialised() if isinstance(leaf, Largest) else leaf) for each in (args, kwargs))
         schema = node.target._schema.arguments
@@ -322,7 +323,7 @@ _GENERAL_ADVICE = "Write this part of the network with others, or see whether it
 _ADVICE = {
     "upsample_bicubic2d": "Bilinear and nearest are possible.",
     "conv3d": "Networks of pictures are; those of videos and volumes are not.",
-    "_fft_r2c": "Fourier transforms are not; a product with a constant matrix is one too.",
+    "fft": "Fourier transforms are not; a product with a constant matrix is one too.",
     "index": "Indices that are constants can be slices or flips.",
 }
 
@@ -1075,6 +1076,11 @@ def _clamp(low: Lowering, a: SimpleNamespace) -> Array:
     if getattr(a, "max", getattr(a, "max_val", None)) is not None:
         result = binary("min", result, low.array(getattr(a, "max", getattr(a, "max_val", None))), low.source)
     return result
+
+
+@operation("relu6")
+def _relu6(low: Lowering, a: SimpleNamespace) -> Array:
+    return _clamp(low, SimpleNamespace(self=a.self, min=0.0, max=6.0))
 
 
 @operation("prelu", "_prelu_kernel")

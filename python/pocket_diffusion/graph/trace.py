@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import inspect
 import itertools
 import warnings
 from collections.abc import Iterator
@@ -49,15 +50,24 @@ def picture_of(output: object) -> torch.Tensor:
     raise GraphError(f"the network returns a {type(output).__name__}, not a picture: wrap it in a module that returns one")
 
 
+def call(network: torch.nn.Module, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
+    """The prediction of network(x, t, y), or of network(x, t) if it takes no more."""
+    try:
+        inspect.signature(network.forward).bind(x, t, y)
+    except TypeError:
+        return picture_of(network(x, t))
+    return picture_of(network(x, t, y))
+
+
 class _Called(torch.nn.Module):
-    """network(x, t, y), and of what it returns the prediction."""
+    """What is traced: three arguments in, the prediction out."""
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
-        return picture_of(self.network(x, t, y))
+        return call(self.network, x, t, y)
 
 
 def trace(network: torch.nn.Module, shape: tuple[int, int, int], time: float, label: int | None) -> Traced:
