@@ -101,7 +101,7 @@ class _MaskedCall(nn.Module):
 
     def forward(self, x, t, y):
         no_class = (y == self.network.classes).float()
-        return self.network(x, t, torch.where(y == self.network.classes, 0, y), 1 - no_class)
+        return self.network(x, t, torch.where(y == self.network.classes, 0, y), no_class)
 
 
 @style
