@@ -259,6 +259,17 @@ def test_operations(name):
     assert of(OPERATIONS[name], **modules).error < 5e-6
 
 
+def test_parameters_that_are_changed_on_the_way():
+    """Some networks clamp a parameter in place before they use it."""
+
+    def network(m, x, _t):
+        with torch.no_grad():
+            m.conv.bias.clamp_(max=0.1)
+        return m.conv(x)
+
+    assert of(network, conv=nn.Conv2d(3, 3, 1)).error < 1e-6
+
+
 # ---- classes and times ---------------------------------------------------------------------------
 
 

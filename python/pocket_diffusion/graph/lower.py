@@ -97,7 +97,7 @@ class Lowering:
             module, line = source_of(node)
             self.source = module
             if node.op == "output":
-                return self._prediction(node.args[0][0])
+                return self._prediction(next(each for each in self.known if each.name == self.traced.result))
             try:
                 self.known[node] = self._value(node)
             except (GraphError, Unsupported) as error:

@@ -21,6 +21,7 @@ class Traced:
     tensors: dict[str, torch.Tensor] = field(repr=False)  # parameters, buffers and constants by the names of their placeholders
     names: dict[str, str]  # and what the network calls them
     inputs: tuple[str, str, str]  # placeholders of x, t and y
+    result: str  # the operation that makes the prediction; others change parameters in place
 
 
 def prepared(network: torch.nn.Module) -> torch.nn.Module:
@@ -93,7 +94,9 @@ def trace(network: torch.nn.Module, shape: tuple[int, int, int], time: float, la
         source = program.state_dict if spec.target in program.state_dict else program.constants
         tensors[placeholder] = source[spec.target]
         names[placeholder] = spec.target.removeprefix("network.")
-    return Traced(program.graph, tensors, names, tuple(inputs))
+    kind = torch.export.graph_signature.OutputKind.USER_OUTPUT
+    result = next(spec.arg.name for spec in program.graph_signature.output_specs if spec.kind == kind)
+    return Traced(program.graph, tensors, names, tuple(inputs), result)
 
 
 def source_of(node: torch.fx.Node) -> tuple[str, str]:
