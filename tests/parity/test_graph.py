@@ -1,473 +1,522 @@
-"""Any PyTorch network as a list of operations: against PyTorch, in the ways in which people write networks."""
+"""Format 2 in the engine against PyTorch: each operation with random shapes, and whole networks."""
 
-from collections import Counter
-from itertools import pairwise
+from __future__ import annotations
 
-import gguf
-import numpy as np
+import math
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 import torch
-import torch.nn.functional as F
-from network_styles import STYLES, scattered, sines
-from pocket_diffusion.graph import exporting
-from pocket_diffusion.graph.exporting import Network, export, import_network
-from pocket_diffusion.graph.interpreter import Interpreter
-from pocket_diffusion.graph.ir import GraphError, Value, as_text, in_order, multiplications
-from pocket_diffusion.graph.process import Process
-from pocket_diffusion.graph.read import read_graph
-from pocket_diffusion.graph.trace import call
-from torch import nn
+from graph_files import Graph
+from pocket_diffusion.engine import Engine, EngineError
+from torch.nn import functional as F
 
-PROCESS = Process.table("linear", timesteps=1000)
-FAST = {"time_table", "class_as_channels", "windows", "linear_attention", "score_style"}  # those that PyTorch traces in a second
-UNFUSED = {"softmax", "matmul", "batch_norm"}
-
-
-@pytest.fixture(autouse=True)
-def no_engine(monkeypatch):
-    """Files are compared with the engine in test_graph_engine.py."""
-    monkeypatch.setattr(exporting, "_checked_by_engine", lambda *_: (None, "not asked"))
+TOLERANCE = 1e-4
+FUNCTIONS: list[tuple[int, Callable[[torch.Tensor], torch.Tensor], list[float]]] = [
+    (0, lambda x: x, []), (1, F.relu, []), (2, lambda x: F.leaky_relu(x, 0.2), [0.2]), (3, F.silu, []), (4, F.gelu, []),
+    (5, lambda x: F.gelu(x, approximate="tanh"), []), (6, lambda x: x * torch.sigmoid(1.702 * x), []), (7, torch.sigmoid, []),
+    (8, torch.tanh, []), (9, F.mish, []), (10, F.softplus, []), (11, lambda x: F.elu(x, 0.7), [0.7]), (12, torch.exp, []),
+    (15, torch.sin, []), (16, torch.cos, []), (17, torch.abs, []), (18, torch.square, []), (20, torch.floor, []), (21, torch.erf, []),
+    (22, lambda x: x**3, [3.0]), (23, F.hardswish, []),
+]  # fmt: skip
+POSITIVE = [(13, torch.log, []), (14, torch.sqrt, []), (19, torch.reciprocal, []), (22, lambda x: x**-0.5, [-0.5])]
 
 
-def imported(network: nn.Module, shape=(3, 8, 8), classes=(), null=None, process=PROCESS) -> Network:
-    return import_network(network, shape, classes, null, process)
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine() as running:
+        yield running
 
 
-def counts(network: Network) -> Counter:
-    return Counter(value.name for value in network.operations)
+class Case:
+    """A graph that takes x, a vector of numbers, apart into the operands of one operation, and lays the value out as a vector."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.graph = Graph()
+        self.parts: list[torch.Tensor] = []
+        self.slices: list[tuple[int, ...]] = []
+
+    def integer(self, low: int, high: int) -> int:
+        return self.rng.randint(low, high)
+
+    def tensor(self, *shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=self.generator)
+
+    def operands(self, *shapes: tuple[int, ...], positive: bool = False) -> list[int]:
+        """Values of these shapes, which come from x one after the other."""
+        self.parts = [self.tensor(*shape) for shape in shapes]
+        if positive:
+            self.parts = [part.abs() + 0.1 for part in self.parts]
+        total = sum(part.numel() for part in self.parts)
+        self.x = torch.cat([part.reshape(-1) for part in self.parts])
+        self.count = total
+        numbers, first = [], 0
+        x = self.graph.add("x")
+        vector = self.graph.add("reshape", x, integers=[total])
+        for shape in shapes:
+            length = math.prod(shape)
+            part = self.graph.add("slice", vector, integers=[0, first, length])
+            numbers.append(self.graph.add("reshape", part, integers=shape))
+            first += length
+        return numbers
+
+    def check(self, engine: Engine, folder: Path, value: int, expected: torch.Tensor) -> None:
+        length = expected.numel()
+        last = self.graph.add("reshape", value, integers=[length])
+        missing = self.count - length
+        nothing = self.graph.add("constant", tensors=[torch.zeros(1)], integers=[1])  # a file has a tensor
+        last = self.graph.add("add", last, nothing)
+        if missing > 0:
+            zeros = self.graph.add("constant", tensors=[torch.zeros(missing)], integers=[missing])
+            last = self.graph.add("concat", last, zeros, integers=[0])
+        path = folder / "case.gguf"
+        size = max(length, self.count)
+        x = torch.cat([self.x, torch.zeros(size - self.count)])
+        if size > self.count:  # x has as many numbers as the prediction; the operands are its first ones
+            self.graph.operations[1] = ("reshape", [0], [], [size], [])
+        self.graph.add("reshape", last, integers=[1, 1, size])
+        self.graph.write(path, (size, 1, 1))
+        engine.load(path).result()
+        made = engine.predict(x.reshape(size, 1, 1), 7, None).result().reshape(-1)[:length]
+        error = (made - expected.reshape(-1)).abs().max().item() / max(expected.abs().max().item(), 1e-2)
+        assert error < TOLERANCE, error
 
 
-class Wrapped(nn.Module):
-    """A function of x [1, 3, 8, 8] and the time as a network."""
+def case_function(c: Case) -> tuple[int, torch.Tensor]:
+    positive = c.rng.random() < 0.2
+    kind, function, reals = c.rng.choice(POSITIVE if positive else FUNCTIONS)
+    shape = tuple(c.integer(1, 5) for _ in range(c.integer(1, 4)))
+    (a,) = c.operands(shape, positive=positive)
+    return c.graph.add("function", a, integers=[kind], reals=reals), function(c.parts[0])
 
-    def __init__(self, function, **modules: nn.Module) -> None:
+
+def case_binary(c: Case) -> tuple[int, torch.Tensor]:
+    name, function = c.rng.choice([("add", torch.add), ("sub", torch.sub), ("mul", torch.mul), ("min", torch.minimum), ("max", torch.maximum)])
+    shape = [c.integer(1, 6) for _ in range(c.integer(1, 4))]
+    other = [1 if c.rng.random() < 0.4 else n for n in shape][c.integer(0, len(shape) - 1) :]
+    a, b = c.operands(tuple(shape), tuple(other))
+    order = c.rng.random() < 0.5
+    x, y = c.parts
+    return c.graph.add(name, *((a, b) if order else (b, a))), function(*((x, y) if order else (y, x)))
+
+
+def case_div(c: Case) -> tuple[int, torch.Tensor]:
+    a, b = c.operands((3, 5), (5,), positive=True)
+    return c.graph.add("div", a, b), c.parts[0] / c.parts[1]
+
+
+def case_gated_add(c: Case) -> tuple[int, torch.Tensor]:
+    n, m = c.integer(1, 6), c.integer(1, 9)
+    a, b, gate = c.operands((n, m), (n, m), (m,) if c.rng.random() < 0.7 else (n, 1))
+    return c.graph.add("gated_add", a, b, gate), c.parts[0] + c.parts[2] * c.parts[1]
+
+
+def case_scale(c: Case) -> tuple[int, torch.Tensor]:
+    (a,) = c.operands((c.integer(1, 5), c.integer(1, 9)))
+    return c.graph.add("scale", a, reals=[2.5, -0.5]), c.parts[0] * 2.5 - 0.5
+
+
+def case_linear(c: Case) -> tuple[int, torch.Tensor]:
+    n, channels, out = c.integer(1, 9), c.integer(1, 20), c.integer(1, 20)
+    kind, function, reals = c.rng.choice(FUNCTIONS[:6])
+    residual = c.rng.random() < 0.5
+    values = c.operands((n, channels), *([(n, out)] if residual else []))
+    weight, bias = c.tensor(out, channels), c.tensor(out) if c.rng.random() < 0.5 else None
+    value = c.graph.add("linear", *values, tensors=[weight, bias], integers=[out, kind], reals=reals)
+    return value, function(F.linear(c.parts[0], weight, bias)) + (c.parts[1] if residual else 0)
+
+
+def pad(x: torch.Tensor, sides: list[int], kind: int) -> torch.Tensor:
+    top, left, bottom, right = sides
+    mode = ("constant", "reflect", "replicate", "circular")[kind]
+    return F.pad(x[None], (left, right, top, bottom), mode=mode)[0]
+
+
+def to_map(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(2, 0, 1)
+
+
+def from_map(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(1, 2, 0)
+
+
+def case_conv(c: Case) -> tuple[int, torch.Tensor]:
+    height, width = c.integer(4, 6), c.integer(4, 6)
+    square = c.rng.random() < 0.6
+    kernel = [c.integer(1, 4)] * 2 if square else [c.integer(1, 4), c.integer(1, 4)]
+    step = [c.integer(1, 2)] * 2 if square else [c.integer(1, 3), c.integer(1, 2)]
+    groups = c.rng.choice([1, 1, 2, 4])
+    channels, out = groups * c.integer(1, 2), groups * c.integer(1, 2)
+    if groups > 1 and c.rng.random() < 0.5:
+        channels = out = groups
+    sides = [c.integer(0, 2)] * 4 if c.rng.random() < 0.6 else [c.integer(0, 2) for _ in range(4)]
+    kind, factor = c.integer(0, 3), c.rng.choice([1, 1, 2])
+    if c.rng.random() < 0.3:  # as upsampling layers are
+        kernel, step, sides, kind, factor, groups = [3, 3], [1, 1], [1] * 4, 0, 2, 1
+    (a,) = c.operands((height, width, channels))
+    weight, bias = c.tensor(out, channels // groups, *kernel), c.tensor(out) if c.rng.random() < 0.7 else None
+    number, function, reals = c.rng.choice(FUNCTIONS[:4])
+    rows = weight.permute(0, 2, 3, 1).reshape(out, -1)
+    value = c.graph.add("conv", a, tensors=[rows, bias], integers=[out, *kernel, *step, *sides, kind, groups, factor, number], reals=reals)
+    doubled = to_map(c.parts[0]).repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    made = F.conv2d(pad(doubled, sides, kind)[None], weight, bias, stride=step, groups=groups)[0]
+    return value, function(from_map(made))
+
+
+def case_conv_transpose(c: Case) -> tuple[int, torch.Tensor]:
+    kernel = [c.integer(1, 5), c.integer(1, 5)]
+    step = [c.integer(1, 4), c.integer(1, 4)]
+    padding = [c.integer(0, (k - 1) // 2) for k in kernel]
+    extra = [c.integer(0, s - 1) for s in step]
+    channels, out = c.integer(1, 7), c.integer(1, 4)
+    (a,) = c.operands((c.integer(2, 4), c.integer(2, 4), channels))
+    weight, bias = c.tensor(channels, out, *kernel), c.tensor(out)
+    rows = weight.permute(2, 3, 1, 0).reshape(-1, channels)
+    value = c.graph.add("conv_transpose", a, tensors=[rows, bias], integers=[out, *kernel, *step, *padding, *extra, 3])
+    made = F.conv_transpose2d(to_map(c.parts[0])[None], weight, bias, stride=step, padding=padding, output_padding=extra)[0]
+    return value, F.silu(from_map(made))
+
+
+def case_matmul(c: Case) -> tuple[int, torch.Tensor]:
+    rows, depth, columns, batch = c.integer(1, 7), c.integer(1, 7), c.integer(1, 7), c.integer(1, 3)
+    ta, tb = c.integer(0, 1), c.integer(0, 1)
+    leading = (batch,) if c.rng.random() < 0.6 else ()
+    a, b = c.operands((*leading, *((depth, rows) if ta else (rows, depth))), (columns, depth) if tb else (depth, columns))
+    x, y = c.parts
+    return c.graph.add("matmul", a, b, integers=[ta, tb], reals=[0.5]), 0.5 * (x.mT if ta else x) @ (y.mT if tb else y)
+
+
+def norm_operands(c: Case, shape: tuple[int, ...], channels: int) -> tuple[list[int], list[torch.Tensor | None], int, Callable, list[float]]:
+    shapes = [shape]
+    has = [c.rng.random() < 0.4 for _ in range(3)]
+    shapes += [(channels,)] * (has[0] + has[1]) + ([shape] if has[2] else [])
+    values = iter(c.operands(*shapes))
+    inputs = [next(values)] + [next(values) if there else -1 for there in has]
+    tensors = [c.tensor(channels) if c.rng.random() < 0.6 else None for _ in range(2)]
+    kind, function, reals = c.rng.choice(FUNCTIONS[:4])
+    parts = iter(c.parts[1:])
+    c.tail = [next(parts) if there else None for there in has]
+    return inputs, tensors, kind, function, reals
+
+
+def norm_tail(c: Case, y: torch.Tensor, tensors: list[torch.Tensor | None], function: Callable) -> torch.Tensor:
+    gain, bias = tensors
+    scale, shift, residual = c.tail
+    y = y * (1 if gain is None else gain) + (0 if bias is None else bias)
+    y = y * (1 if scale is None else scale) + (0 if shift is None else shift)
+    return function(y) + (0 if residual is None else residual)
+
+
+def case_group_norm(c: Case) -> tuple[int, torch.Tensor]:
+    groups = c.integer(1, 4)
+    channels = groups * c.integer(1, 5)
+    inputs, tensors, kind, function, reals = norm_operands(c, (c.integer(1, 4), c.integer(1, 4), channels), channels)
+    value = c.graph.add("group_norm", *inputs, tensors=tensors, integers=[groups, kind], reals=[1e-5, *reals])
+    normed = from_map(F.group_norm(to_map(c.parts[0])[None], groups, eps=1e-5)[0]) if c.parts[0].numel() > channels else None
+    if normed is None:  # F.group_norm refuses a single number in a group
+        x = c.parts[0].reshape(groups, -1)
+        normed = ((x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()).reshape(c.parts[0].shape)
+    return value, norm_tail(c, normed, tensors, function)
+
+
+def case_layer_norm(c: Case) -> tuple[int, torch.Tensor]:
+    channels = c.integer(2, 17)
+    inputs, tensors, kind, function, reals = norm_operands(c, (c.integer(1, 6), channels), channels)
+    value = c.graph.add("layer_norm", *inputs, tensors=tensors, integers=[kind], reals=[1e-5, *reals])
+    return value, norm_tail(c, F.layer_norm(c.parts[0], (channels,), eps=1e-5), tensors, function)
+
+
+def case_rms_norm(c: Case) -> tuple[int, torch.Tensor]:
+    channels, form = c.integer(1, 17), c.integer(0, 2)
+    inputs, tensors, kind, function, reals = norm_operands(c, (c.integer(1, 6), channels), channels)
+    eps = c.rng.choice([1e-12, 1e-4])
+    value = c.graph.add("rms_norm", *inputs, tensors=tensors, integers=[form, kind], reals=[eps, *reals])
+    x = c.parts[0]
+    norm = x.norm(dim=-1, keepdim=True)
+    divisor = (norm.clamp(min=eps), (x.square().mean(-1, keepdim=True) + eps).sqrt(), eps + norm / math.sqrt(channels))[form]
+    return value, norm_tail(c, x / divisor, tensors, function)
+
+
+def case_affine(c: Case) -> tuple[int, torch.Tensor]:
+    channels = c.integer(1, 9)
+    a, b = c.operands((c.integer(1, 5), channels), (1, 1))
+    gain, bias = c.tensor(channels), c.tensor(channels)
+    scaled = c.graph.add("affine", a, tensors=[gain, bias], integers=[1])
+    return c.graph.add("add", scaled, b), F.relu(c.parts[0] * gain + bias) + c.parts[1]
+
+
+def case_attention(c: Case) -> tuple[int, torch.Tensor]:
+    heads, size, value_size = c.integer(1, 3), c.integer(1, 6), c.integer(1, 6)
+    queries, keys = c.integer(1, 18), c.integer(1, 12)
+    leading = (c.integer(1, 3),) if c.rng.random() < 0.4 else ()
+    mask = c.rng.choice([None, (queries, keys), (heads, queries, keys), (1, keys)])
+    shapes = [(*leading, queries, heads * size), (*leading, keys, heads * size), (*leading, keys, heads * value_size)]
+    values = c.operands(*shapes, *([mask] if mask else []))
+    value = c.graph.add("attention", *values, integers=[heads], reals=[0.3])
+    q, k, v = (part.reshape(*part.shape[:-1], heads, -1).transpose(-2, -3) for part in c.parts[:3])
+    scores = 0.3 * q @ k.mT + (c.parts[3] if mask else 0)
+    return value, (scores.softmax(-1) @ v).transpose(-2, -3).flatten(-2)
+
+
+def case_linear_attention(c: Case) -> tuple[int, torch.Tensor]:
+    heads, size, value_size = c.integer(1, 3), c.integer(1, 9), c.integer(1, 9)
+    queries, keys, softmax = c.integer(1, 20), c.integer(1, 20), c.integer(0, 1)
+    values = c.operands((queries, heads * size), (keys, heads * size), (keys, heads * value_size))
+    value = c.graph.add("linear_attention", *values, integers=[heads, softmax], reals=[0.3])
+    q, k, v = (part.reshape(part.shape[0], heads, -1).transpose(0, 1) for part in c.parts)
+    if softmax:
+        q, k = q.softmax(-1), k.softmax(-2)
+    return value, (0.3 * q @ (k.mT @ v)).transpose(0, 1).flatten(-2)
+
+
+def case_linear_attention_block(c: Case) -> tuple[int, torch.Tensor]:
+    heads, size, channels, n = c.integer(1, 3), 8, c.integer(2, 12), c.integer(2, 15)
+    (a,) = c.operands((n, channels))
+    inner = heads * size
+    gain, qkv, out, bias, out_gain = c.tensor(channels), c.tensor(3 * inner, channels), c.tensor(channels, inner), c.tensor(channels), c.tensor(channels)
+    value = c.graph.add("linear_attention_block", a, tensors=[gain, qkv, out, bias, out_gain], integers=[heads, size])
+    x = c.parts[0]
+    q, k, v = ((F.normalize(x, dim=-1) * gain) @ qkv.T).reshape(n, 3, heads, size).permute(1, 2, 0, 3)
+    attended = (q.softmax(-1) * size**-0.5 @ (k.softmax(-2).mT @ v)).transpose(0, 1).reshape(n, inner)
+    return value, x + F.normalize(attended @ out.T + bias, dim=-1) * out_gain
+
+
+def case_softmax(c: Case) -> tuple[int, torch.Tensor]:
+    (a,) = c.operands((c.integer(1, 6), c.integer(1, 13)))
+    return c.graph.add("softmax", a), c.parts[0].softmax(-1)
+
+
+def case_reduce(c: Case) -> tuple[int, torch.Tensor]:
+    shape = tuple(c.integer(1, 5) for _ in range(c.integer(1, 4)))
+    axes = sorted(c.rng.sample(range(len(shape)), c.integer(1, len(shape))))
+    kind = c.integer(0, 4)
+    (a,) = c.operands(shape)
+    x = c.parts[0]
+    functions = [
+        lambda: x.sum(axes, keepdim=True), lambda: x.mean(axes, keepdim=True), lambda: x.amax(axes, keepdim=True),
+        lambda: x.var(axes, unbiased=False, keepdim=True), lambda: x.square().sum(axes, keepdim=True).sqrt(),
+    ]  # fmt: skip
+    return c.graph.add("reduce", a, integers=[kind, *axes]), functions[kind]()
+
+
+def case_permute(c: Case) -> tuple[int, torch.Tensor]:
+    shape = tuple(c.integer(1, 4) for _ in range(c.integer(2, 5)))
+    order = c.rng.sample(range(len(shape)), len(shape))
+    (a,) = c.operands(shape)
+    return c.graph.add("permute", a, integers=order), c.parts[0].permute(order)
+
+
+def case_reshape(c: Case) -> tuple[int, torch.Tensor]:
+    n, m, k = c.integer(1, 5), c.integer(1, 5), c.integer(1, 8)
+    (a,) = c.operands((n, m, k))
+    b = c.graph.add("reshape", c.graph.add("reshape", a, integers=[n * k, m]), integers=[k, m * n])
+    return c.graph.add("reshape", b, integers=[m, k, n, 1]), c.parts[0]
+
+
+def case_expand(c: Case) -> tuple[int, torch.Tensor]:
+    n, m = c.integer(1, 5), c.integer(1, 5)
+    (a,) = c.operands((n, 1) if c.rng.random() < 0.5 else (m,))
+    return c.graph.add("expand", a, integers=[2, n, m]), c.parts[0].expand(2, n, m)
+
+
+def case_concat(c: Case) -> tuple[int, torch.Tensor]:
+    rank = c.integer(1, 4)
+    axis, parts = c.integer(0, rank - 1), c.integer(2, 3)
+    shape = [c.rng.choice([1, 2, 4]) if rank == 4 else c.rng.choice([1, 3, 4, 8]) for _ in range(rank)]
+    shapes = [tuple(c.rng.choice([1, 3, 4, 8]) if i == axis else n for i, n in enumerate(shape)) for _ in range(parts)]
+    values = c.operands(*shapes)
+    doubled = [c.graph.add("scale", v, reals=[2, 0]) for v in values]  # made for the concatenation
+    return c.graph.add("concat", *doubled, integers=[axis]), 2 * torch.cat(c.parts, axis)
+
+
+def case_slice(c: Case) -> tuple[int, torch.Tensor]:
+    shape = tuple(c.rng.choice([1, 2, 5, 8, 12]) for _ in range(c.integer(1, 3)))
+    axis = c.integer(0, len(shape) - 1)
+    first = c.integer(0, shape[axis] - 1)
+    length = c.integer(1, shape[axis] - first)
+    (a,) = c.operands(shape)
+    part = c.graph.add("slice", a, integers=[axis, first, length])
+    return c.graph.add("scale", part, reals=[3, 0]), 3 * c.parts[0].narrow(axis, first, length)
+
+
+def case_flip(c: Case) -> tuple[int, torch.Tensor]:
+    shape = tuple(c.integer(1, 6) for _ in range(3))
+    axis = c.integer(0, 2)
+    (a,) = c.operands(shape)
+    return c.graph.add("flip", a, integers=[axis]), c.parts[0].flip(axis)
+
+
+def case_pad(c: Case) -> tuple[int, torch.Tensor]:
+    (a,) = c.operands((c.integer(3, 5), c.integer(3, 5), c.integer(1, 5)))
+    sides, kind = [c.integer(0, 2) for _ in range(4)], c.integer(0, 3)
+    return c.graph.add("pad", a, integers=[*sides, kind]), from_map(pad(to_map(c.parts[0]), sides, kind))
+
+
+def case_nearest(c: Case) -> tuple[int, torch.Tensor]:
+    (a,) = c.operands((c.integer(1, 4), c.integer(1, 4), c.integer(1, 5)))
+    down, across = c.integer(1, 3), c.integer(1, 3)
+    return c.graph.add("nearest", a, integers=[down, across]), c.parts[0].repeat_interleave(down, 0).repeat_interleave(across, 1)
+
+
+def case_bilinear(c: Case) -> tuple[int, torch.Tensor]:
+    (a,) = c.operands((c.integer(1, 5), c.integer(1, 5), c.integer(1, 5)))
+    size, corners = [c.integer(1, 9), c.integer(1, 9)], c.rng.random() < 0.5
+    made = F.interpolate(to_map(c.parts[0])[None], size=size, mode="bilinear", align_corners=corners)[0]
+    return c.graph.add("bilinear", a, integers=[*size, int(corners)]), from_map(made)
+
+
+def case_pool(c: Case) -> tuple[int, torch.Tensor]:
+    kernel, step = [c.integer(1, 3), c.integer(1, 3)], [c.integer(1, 3), c.integer(1, 3)]
+    padding = [k // 2 if c.rng.random() < 0.5 else 0 for k in kernel]
+    (a,) = c.operands((c.integer(3, 6), c.integer(3, 6), c.integer(1, 5)))
+    x = to_map(c.parts[0])[None]
+    if c.rng.random() < 0.5:
+        return c.graph.add("max_pool", a, integers=[*kernel, *step, *padding]), from_map(F.max_pool2d(x, kernel, step, padding)[0])
+    count = c.integer(0, 1)
+    made = F.avg_pool2d(x, kernel, step, padding, count_include_pad=bool(count))[0]
+    return c.graph.add("average_pool", a, integers=[*kernel, *step, *padding, count]), from_map(made)
+
+
+def case_pixel_shuffle(c: Case) -> tuple[int, torch.Tensor]:
+    r = c.integer(1, 3)
+    (a,) = c.operands((c.integer(1, 3), c.integer(1, 3), c.integer(1, 3) * r * r))
+    return c.graph.add("pixel_shuffle", a, integers=[r]), from_map(F.pixel_shuffle(to_map(c.parts[0]), r))
+
+
+def case_pixel_unshuffle(c: Case) -> tuple[int, torch.Tensor]:
+    r = c.integer(1, 3)
+    (a,) = c.operands((c.integer(1, 3) * r, c.integer(1, 3) * r, c.integer(1, 5)))
+    return c.graph.add("pixel_unshuffle", a, integers=[r]), from_map(F.pixel_unshuffle(to_map(c.parts[0]), r))
+
+
+CASES = {name.removeprefix("case_"): function for name, function in list(globals().items()) if name.startswith("case_")}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operation(name: str, engine: Engine, tmp_path: Path) -> None:
+    for seed in range(10):
+        case = Case(1000 + seed)
+        value, expected = CASES[name](case)
+        try:
+            case.check(engine, tmp_path, value, expected.contiguous())
+        except (AssertionError, EngineError) as error:
+            raise AssertionError(f"{name}, seed {seed}: {error}; {case.graph.operations}") from error
+
+
+# ---- a whole network ------------------------------------------------------------------------
+
+
+class SmallNetwork(torch.nn.Module):
+    """A U-Net of one level with a class added to the time, group norms, attention, a skip and nearest upsampling."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.function = function
-        for name, module in modules.items():
-            self.add_module(name, scattered(module))
+        self.stem = torch.nn.Conv2d(3, 16, 3, padding=1)
+        self.time_1, self.time_2 = torch.nn.Linear(8, 24), torch.nn.Linear(24, 24)
+        self.label = torch.nn.Embedding(4, 24)  # three classes and none
+        self.down = torch.nn.Conv2d(16, 20, 3, stride=2, padding=1)
+        self.norm = torch.nn.GroupNorm(4, 20)
+        self.conditions = torch.nn.Linear(24, 20)
+        self.query, self.output = torch.nn.Linear(20, 60), torch.nn.Linear(20, 20)
+        self.norm_2 = torch.nn.GroupNorm(2, 36)
+        self.last = torch.nn.Conv2d(36, 3, 3, padding=1)
+        self.register_buffer("frequencies", torch.tensor([1.0, 0.3, 0.1, 0.03]))
 
-    def forward(self, x, t):
-        return self.function(self, x, t)
+    def forward(self, x: torch.Tensor, t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        angles = t[:, None] * self.frequencies
+        embedding = self.time_2(F.silu(self.time_1(torch.cat([angles.sin(), angles.cos()], 1)))) + self.label(y)
+        stem = self.stem(x)
+        h = F.silu(self.norm(self.down(stem))) + self.conditions(F.silu(embedding))[:, :, None, None]
+        tokens = h.flatten(2).mT
+        q, k, v = self.query(tokens).chunk(3, -1)
+        q, k, v = (part.unflatten(-1, (2, 10)).transpose(1, 2) for part in (q, k, v))
+        attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        h = (tokens + self.output(attended)).mT.unflatten(2, h.shape[2:])
+        up = F.interpolate(h, scale_factor=2, mode="nearest")
+        return self.last(F.silu(self.norm_2(torch.cat([up, stem], 1))))
 
 
-def of(function, **modules: nn.Module) -> Network:
-    torch.manual_seed(0)
-    return imported(Wrapped(function, **modules))
+def rows(convolution: torch.nn.Conv2d) -> torch.Tensor:
+    return convolution.weight.detach().permute(0, 2, 3, 1).flatten(1)
 
 
-def built(name: str) -> tuple[nn.Module, dict]:
-    torch.manual_seed(0)
-    network, arguments = STYLES[name]()
-    count = arguments.pop("classes")
-    shape, null = arguments.pop("shape"), arguments.pop("null")
-    names = [f"class {label}" for label in range(count)]
-    return scattered(network), {"shape": shape, "classes": names, "null": null, "process": Process.table(**arguments)}
+def graph_of(network: SmallNetwork, has_null: bool = True) -> Graph:
+    g, side = Graph(), 8
+    pair = lambda layer: [layer.weight.detach(), layer.bias.detach()]  # noqa: E731
+    conv = lambda layer, value, step, function=0: g.add(  # noqa: E731
+        "conv", value, tensors=[rows(layer), layer.bias.detach()],
+        integers=[layer.out_channels, 3, 3, step, step, 1, 1, 1, 1, 0, 1, 1, function])  # fmt: skip
+    x, time = g.add("x"), g.add("time")
+    angles = g.add("mul", time, g.add("constant", tensors=[network.frequencies], integers=[4]))
+    features = g.add("concat", g.add("function", angles, integers=[15]), g.add("function", angles, integers=[16]), integers=[0])
+    hidden = g.add("linear", features, tensors=pair(network.time_1), integers=[24, 3])
+    table = network.label.weight.detach()[: 4 if has_null else 3]
+    embedding = g.add("add", g.add("linear", hidden, tensors=pair(network.time_2), integers=[24, 0]), g.add("class", tensors=[table]))
+    condition = g.add("linear", g.add("function", embedding, integers=[3]), tensors=pair(network.conditions), integers=[20, 0])
+    stem = conv(network.stem, x, 1)
+    normed = g.add("group_norm", conv(network.down, stem, 2), tensors=pair(network.norm), integers=[4, 3], reals=[1e-5])
+    h = g.add("reshape", g.add("add", normed, condition), integers=[side * side // 4, 20])
+    packed = g.add("linear", h, tensors=pair(network.query), integers=[60, 0])
+    q, k, v = (g.add("slice", packed, integers=[1, 20 * i, 20]) for i in range(3))
+    attended = g.add("attention", q, k, v, integers=[2], reals=[10**-0.5])
+    tokens = g.add("linear", attended, h, tensors=pair(network.output), integers=[20, 0])
+    up = g.add("nearest", g.add("reshape", tokens, integers=[side // 2, side // 2, 20]), integers=[2, 2])
+    joined = g.add("group_norm", g.add("concat", up, stem, integers=[2]), tensors=pair(network.norm_2), integers=[2, 3], reals=[1e-5])
+    conv(network.last, joined, 1)
+    return g
 
 
-# ---- networks as people write them ------------------------------------------------
+CLASSES = ["cat", "dog", "owl"]
+TIMES = [0.5 + 0.25 * t for t in range(100)]
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in STYLES])
-def test_styles(name, tmp_path):
-    """The list as it is read back from a file says what PyTorch says, at other inputs than those that the exporter compares."""
-    network, arguments = built(name)
-    report = export(network, tmp_path / "model.gguf", **arguments, type="f32")
-    output, metadata = read_graph(tmp_path / "model.gguf")
-    run, process, module = Interpreter(output), arguments["process"], report.network.module
-    labels = report.network.labels or (None,)
-    for seed, t in enumerate((0, 1, process.timesteps // 3, process.timesteps - 2)):
-        row = (seed + 1) % len(labels)
-        x = torch.randn(1, *arguments["shape"], generator=torch.Generator().manual_seed(100 + seed))
-        label = None if labels[row] is None else torch.tensor([labels[row]])
+@pytest.fixture(scope="module")
+def network() -> SmallNetwork:
+    torch.manual_seed(5)
+    return SmallNetwork().eval()
+
+
+def test_network(engine: Engine, network: SmallNetwork, tmp_path: Path) -> None:
+    graph_of(network).write(tmp_path / "small.gguf", (3, 8, 8), classes=CLASSES, times=TIMES, guidance_scale=3.0)
+    engine.load(tmp_path / "small.gguf").result()
+    for t in (0, 50, 99):
+        for label in (0, 2, None):
+            x = torch.randn(1, 3, 8, 8)
+            with torch.no_grad():
+                expected = network(x, torch.tensor([TIMES[t]]), torch.tensor([3 if label is None else label]))[0]
+            made = engine.predict(x[0], t, label).result()
+            assert (made - expected).abs().max() < TOLERANCE * expected.abs().max()
+
+
+def test_guided_generation(engine: Engine, network: SmallNetwork, tmp_path: Path) -> None:
+    """DDIM, four steps, guided: the states of each step."""
+    graph_of(network).write(tmp_path / "small.gguf", (3, 8, 8), classes=CLASSES, times=TIMES, guidance_scale=3.0)
+    loaded = engine.load(tmp_path / "small.gguf").result()
+    states, timesteps, pixels = engine.generate_with((3, 8, 8), {"label": "dog", "seed": 3}).result()
+    abar = torch.tensor(loaded["alphasCumprod"], dtype=torch.float64)
+    torch.manual_seed(3)
+    x = torch.randn(1, 3, 8, 8)
+    assert len(pixels) == 8 * 8 * 3
+    for step, t in enumerate(timesteps):
+        time = torch.tensor([TIMES[t]])
         with torch.no_grad():
-            expected = call(module, x, torch.tensor([float(process.times[t])]), label)[0]
-        ours = run(x[0], t, float(process.times[t]), row)
-        assert (ours - expected).abs().max() <= 2e-5 * expected.abs().max()
-    assert metadata.get("class_names", []) == arguments["classes"]
-    assert np.array_equal(metadata["diffusion.alphas_cumprod"], process.alphas_cumprod)
-    values = in_order(output)
-    assert not UNFUSED & {value.name for value in values}
-    assert len(values) < 1.2 * report.network.traced
-    work = {value.name: 0 for value in values}
-    for value in values:
-        work[value.name] += multiplications(value)
-    fast = sum(work.get(name, 0) for name in ("linear", "conv", "conv_transpose", "attention", "linear_attention"))
-    assert fast / sum(work.values()) > 0.9, as_text(output)
-
-
-# ---- attention in the ways in which it is written ----------------------------------
-
-
-def heads_of(m, x, heads=4):
-    q, k, v = m.qkv(x).reshape(1, 3, heads, -1, 64).unbind(1)  # [1, heads, d, positions]
-    return q, k, v
-
-
-def by_einsum(m, x, _t):
-    q, k, v = heads_of(m, x)
-    scores = torch.einsum("bhdi,bhdj->bhij", q * 8**-0.5, k)
-    return m.out(torch.einsum("bhij,bhdj->bhid", scores.softmax(dim=-1), v).transpose(2, 3).reshape(1, 32, 8, 8))
-
-
-def by_matmul_with_largest_taken_away(m, x, _t):
-    q, k, v = (each.transpose(2, 3) for each in heads_of(m, x))
-    scores = q @ k.transpose(-1, -2) / 8**0.5
-    scores = scores - scores.amax(dim=-1, keepdim=True)
-    return m.out((F.softmax(scores, -1) @ v).transpose(2, 3).reshape(1, 32, 8, 8))
-
-
-def by_bmm_of_folded_heads(m, x, _t):
-    q, k, v = (each.reshape(4, 8, 64) for each in heads_of(m, x))
-    weights = torch.softmax(torch.bmm(q.transpose(1, 2) * 8**-0.25, k * 8**-0.25).float(), dim=-1).type(q.dtype)
-    return m.out(torch.bmm(v, weights.permute(0, 2, 1)).reshape(1, 32, 8, 8))
-
-
-def by_transposed_scores(m, x, _t):
-    q, k, v = heads_of(m, x)
-    scores = torch.einsum("bhdj,bhdi->bhji", k, q) * 0.3
-    return m.out(torch.einsum("bhdj,bhji->bhdi", v, scores.softmax(dim=2)).reshape(1, 32, 8, 8))
-
-
-def by_the_function(m, x, _t):
-    q, k, v = (each.transpose(2, 3) for each in heads_of(m, x))
-    return m.out(F.scaled_dot_product_attention(q, k, v).transpose(2, 3).reshape(1, 32, 8, 8))
-
-
-@pytest.mark.parametrize("way", [by_einsum, by_matmul_with_largest_taken_away, by_bmm_of_folded_heads, by_transposed_scores, by_the_function])
-def test_attention_is_recognised(way):
-    network = of(way, qkv=nn.Conv2d(3, 96, 1), out=nn.Conv2d(32, 3, 1))
-    found = counts(network)
-    assert found["attention"] == 1
-    assert not {"softmax", "matmul", "permute", "mul", "scale"} & set(found), as_text(network.output)
-    (attention,) = (value for value in network.operations if value.name == "attention")
-    assert attention.integers == (4,)
-
-
-def test_attention_with_mask_and_causal():
-    def network(m, x, _t):
-        q, k, v = (each.transpose(2, 3) for each in heads_of(m, x))
-        a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        scores = (q @ k.transpose(-1, -2)).masked_fill(torch.arange(64)[None] % 3 == 1, float("-inf")) + 0.1 * torch.arange(64)[:, None]
-        b = scores.softmax(-1) @ v
-        return m.out((a + b).transpose(2, 3).reshape(1, 32, 8, 8))
-
-    found = counts(of(network, qkv=nn.Conv2d(3, 96, 1), out=nn.Conv2d(32, 3, 1)))
-    assert found["attention"] == 2
-    assert not {"softmax", "matmul"} & set(found)
-
-
-def test_what_is_no_attention_stays_products():
-    """Scores that are used otherwise as well, and a softmax over something else."""
-
-    def network(m, x, _t):
-        q, k, v = (each.transpose(2, 3) for each in heads_of(m, x))
-        scores = q @ k.transpose(-1, -2)
-        return m.out((scores.softmax(1) @ v + scores.sigmoid() @ v).transpose(2, 3).reshape(1, 32, 8, 8))
-
-    found = counts(of(network, qkv=nn.Conv2d(3, 96, 1), out=nn.Conv2d(32, 3, 1)))
-    assert found["matmul"] == 3
-    assert found["softmax"] == 1
-
-
-def test_linear_attention_with_and_without_softmax():
-    def network(m, x, _t):
-        q, k, v = heads_of(m, x)
-        soft = torch.einsum("bhde,bhdn->bhen", torch.einsum("bhdn,bhen->bhde", k.softmax(-1), v / 64), q.softmax(-2) * 8**-0.5)
-        kernel = ((v @ F.relu(k).transpose(-1, -2)) @ F.relu(q)) / 64
-        return m.out((soft + kernel).reshape(1, 32, 8, 8))
-
-    network = of(network, qkv=nn.Conv2d(3, 96, 1), out=nn.Conv2d(32, 3, 1))
-    found = counts(network)
-    assert found["linear_attention"] == 2
-    assert not {"softmax", "matmul"} & set(found)
-    assert sorted(value.integers[1] for value in network.operations if value.name == "linear_attention") == [0, 1]
-
-
-# ---- fusion -----------------------------------------------------------------------------
-
-
-def channels_first_norm(x, g):
-    return (x - x.mean(dim=1, keepdim=True)) * (x.var(dim=1, unbiased=False, keepdim=True) + 1e-5).rsqrt() * g
-
-
-FUSED = {
-    "convolution, batch norm, silu": (lambda m, x, t: m.out(m.norm(m.conv(x))), {"conv": nn.Conv2d(3, 8, 3, padding=1), "norm": nn.Sequential(nn.BatchNorm2d(8), nn.SiLU())}, {"conv": 1, "linear": 1}),
-    "group norm, scale and shift, silu": (
-        lambda m, x, t: m.out(F.silu(m.norm(m.conv(x)) * (1 + m.a(t)[..., None, None]) + m.b(t)[..., None, None])),
-        {"conv": nn.Conv2d(3, 8, 1), "norm": nn.GroupNorm(2, 8), "a": nn.Linear(1, 8), "b": nn.Linear(1, 8)},
-        {"linear": 4, "group_norm": 1, "time": 1},
-    ),
-    "layer norm written out": (lambda m, x, t: m.out(channels_first_norm(m.conv(x), m.g.weight.reshape(1, 8, 1, 1))), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "layer_norm": 1}),
-    "RMS norm by length": (lambda m, x, t: m.out(F.normalize(m.conv(x), dim=1) * m.g.weight.reshape(1, 8, 1, 1) * 8**0.5), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "rms_norm": 1}),
-    "residual": (lambda m, x, t: m.out(m.block(m.conv(x)) + m.conv(x)), {"conv": nn.Conv2d(3, 8, 1), "block": nn.Conv2d(8, 8, 3, padding=1)}, {"linear": 2, "conv": 1}),
-    "gate": (lambda m, x, t: m.out(m.conv(x) + m.a(t)[..., None, None] * F.gelu(m.conv(x))), {"conv": nn.Conv2d(3, 8, 1), "a": nn.Linear(1, 8)}, {"linear": 3, "time": 1, "function": 1, "gated_add": 1}),
-    "doubling, then a convolution": (lambda m, x, t: F.avg_pool2d(m.conv(F.interpolate(x, scale_factor=2)), 2), {"conv": nn.Conv2d(3, 8, 3, padding=1)}, {"conv": 1, "average_pool": 1}),
-    "padding, then a convolution": (lambda m, x, t: m.conv(F.pad(x, (1, 2, 0, 1))), {"conv": nn.Conv2d(3, 3, (2, 4))}, {"conv": 1}),
-    "silu and mish by hand": (lambda m, x, t: m.out(m.conv(x) * torch.sigmoid(m.conv(x))) + torch.tanh(F.softplus(x)) * x, {"conv": nn.Conv2d(3, 8, 1)}, {"linear": 2, "function": 1}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FUSED)
-def test_fusion(name):
-    function, modules, expected = FUSED[name]
-    network = of(function, **modules, out=nn.Conv2d(8, 3, 1))
-    assert counts(network) == {"x": 1, **expected}, as_text(network.output)
-
-
-def test_a_value_that_others_read_is_not_fused_away():
-    def network(m, x, _t):
-        h = m.conv(x)
-        return m.out(F.silu(h)) + m.out(h)
-
-    found = counts(of(network, conv=nn.Conv2d(3, 8, 3, padding=1), out=nn.Conv2d(8, 3, 1)))
-    assert found["conv"] == 1
-    assert found["function"] == 1
-
-
-# ---- operations, one by one ---------------------------------------------------------------
-
-T = torch.arange(5.0)
-OPERATIONS = {
-    "rolled": lambda m, x, t: x.roll((2, -1), (2, 3)),
-    "flipped": lambda m, x, t: x.flip(3) + x.flip([1, 2]),
-    "every other": lambda m, x, t: torch.cat((x[:, :, ::2, ::2], x[:, :, 1::2, 1::2]), 3).repeat(1, 1, 2, 1),
-    "patches and back": lambda m, x, t: x.reshape(1, 3, 4, 2, 4, 2).permute(0, 2, 4, 3, 5, 1).reshape(1, 16, 12).softmax(-1).reshape(1, 4, 4, 2, 2, 3).permute(0, 5, 1, 3, 2, 4).reshape(1, 3, 8, 8),
-    "shapes that do not divide each other": lambda m, x, t: (x.reshape(1, 3, 64).transpose(1, 2).reshape(1, 48, 4) * 2).reshape(1, 3, 8, 8),
-    "outer product": lambda m, x, t: x + torch.outer(t.repeat(8), torch.arange(8.0)),
-    "minimum, maximum, clamp": lambda m, x, t: torch.maximum(x.clamp(-1, 0.5), torch.minimum(x, t[:, None, None, None] / 1000)),
-    "where": lambda m, x, t: torch.where(torch.arange(8) > 4, x, x.abs()),
-    "exponents": lambda m, x, t: x**2 + (x.abs() + 1) ** 0.3 + 2**x + (1 + x.square()).rsqrt(),
-    "pools": lambda m, x, t: F.interpolate(F.max_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False), scale_factor=2),
-    "adaptive pool": lambda m, x, t: x * F.adaptive_avg_pool2d(x, 1) + F.interpolate(F.adaptive_avg_pool2d(x, (4, 2)), size=(8, 8)),
-    "bilinear": lambda m, x, t: F.interpolate(F.interpolate(x, scale_factor=0.5, mode="bilinear"), size=(8, 8), mode="bilinear", align_corners=True),
-    "shuffled": lambda m, x, t: F.pixel_shuffle(F.pixel_unshuffle(x, 4), 4) + F.channel_shuffle(x.repeat(1, 2, 1, 1), 2)[:, 1:4],
-    "gates": lambda m, x, t: F.glu(torch.cat((x, x.tanh()), 1), dim=1),
-    "deviations": lambda m, x, t: (x - x.mean((2, 3), keepdim=True)) / (x.std((2, 3), keepdim=True) + 1e-3),
-    "many functions": lambda m, x, t: F.elu(x) + F.selu(x) + F.hardswish(x) + F.softplus(x, beta=2) + F.leaky_relu(x, 0.3) + x.erf() + x.floor() + F.relu6(3 * x),
-    "padded by other kinds": lambda m, x, t: F.avg_pool2d(F.pad(x, (1, 1, 2, 0), mode="circular") + F.pad(x, (1, 1, 2, 0), mode="replicate"), 3, 1)[:, :, :, :8] + x,
-    "in groups, in both directions": lambda m, x, t: m.up(m.down(x)),
-    "dilated": lambda m, x, t: F.conv2d(x, torch.linspace(-1, 1, 81).reshape(3, 3, 3, 3), dilation=2, padding=2),
-    "a row of the picture": lambda m, x, t: x + x[:, :, 3:4] * x[:, 1:2, :, 2:3],
-    "axes counted from the end": lambda m, x, t: x.movedim(1, -1).unflatten(-1, (3, 1)).squeeze(-1).movedim(-1, 1) - x.amin(dim=-1, keepdim=True),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_operations(name):
-    """The exporter compares with PyTorch, and refuses what differs by more than 1e-4; here it must be closer."""
-    modules = {"down": nn.Conv2d(3, 6, 4, 2, 1, groups=3), "up": nn.ConvTranspose2d(6, 3, 4, 2, 1, groups=3)} if "groups" in name else {}
-    assert of(OPERATIONS[name], **modules).error < 5e-6
-
-
-def test_parameters_that_are_changed_on_the_way():
-    """Some networks clamp a parameter in place before they use it."""
-
-    def network(m, x, _t):
-        with torch.no_grad():
-            m.conv.bias.clamp_(max=0.1)
-        return m.conv(x)
-
-    assert of(network, conv=nn.Conv2d(3, 3, 1)).error < 1e-6
-
-
-# ---- classes and times ---------------------------------------------------------------------------
-
-
-class Labelled(nn.Module):
-    def __init__(self, rows: int = 4, mode: str = "add") -> None:
-        super().__init__()
-        self.embedding, self.mlp, self.conv = nn.Embedding(rows, 8), nn.Sequential(nn.Linear(8, 8), nn.SiLU()), nn.Conv2d(3, 8, 1)
-        self.out, self.mode = nn.Conv2d(8, 3, 3, padding=1), mode
-        scattered(self)
-
-    def forward(self, x, t, y):
-        condition = sines(t, 8)
-        if y is not None:
-            embedding = self.embedding(y)
-            condition = condition + (self.mlp(embedding) if self.mode == "mlp" else embedding)
-            if self.mode == "more":
-                x = x + 1
-        return self.out(F.silu(self.conv(x) + condition[:, :, None, None]))
-
-
-@pytest.mark.parametrize(("null", "labels"), [(3, (0, 1, 2, 3)), (0, (1, 2, 3, 0)), (1, (0, 2, 3, 1))])
-def test_null_is_the_last_row(null, labels):
-    network = imported(Labelled(), classes=["a", "b", "c"], null=null)
-    (table,) = (value.tensors[0].rows for value in network.operations if value.name == "class")
-    assert torch.equal(table, network.module.embedding.weight[list(labels)])
-
-
-@pytest.mark.parametrize("mode", ["add", "mlp"])
-def test_none_in_place_of_a_label(mode):
-    network = imported(Labelled(3, mode), classes=["a", "b", "c"], null="none")
-    (table,) = (value.tensors[0].rows for value in network.operations if value.name == "class")
-    assert len(table) == 4
-    assert not table[3].any()
-
-
-def test_none_that_does_more_is_refused():
-    with pytest.raises(GraphError, match=r"(?s)differs from the network.*label None.*wrap it"):
-        imported(Labelled(3, "more"), classes=["a", "b", "c"], null="none")
-
-
-def test_times_as_they_are_fed():
-    """A whole time is looked up in a table, of which each row is what the network makes of the time fed at that step."""
-    table = nn.Embedding(30, 8)
-    times = (np.arange(10) * 3)[::1]
-    network = import_network(Wrapped(lambda m, x, t: x + m.table(t.long()).mean() + t, table=table), (3, 8, 8), [], None, Process.table("cosine", timesteps=10, times=times))
-    (rows,) = (value.tensors[0].rows for value in network.operations if value.name == "time_row")
-    assert torch.equal(rows, table.weight[times])
-    assert counts(network)["time"] == 1
-
-
-# ---- files -----------------------------------------------------------------------------------------
-
-
-def test_file(tmp_path):
-    """As an independent reader lists it; with a type in blocks, what is rounded is what the report says."""
-    torch.manual_seed(0)
-    network = Labelled()
-    path = tmp_path / "model.gguf"
-    report = export(network, path, shape=(3, 8, 8), classes=["a", "b", "c"], null=3, process=Process.table("cosine", timesteps=10, objective="v", times=np.arange(10) / 10), license="MIT", type="q8_0")
-    reader = gguf.GGUFReader(path)
-    fields = {key: field.contents() for key, field in reader.fields.items()}
-    assert fields["pocket-diffusion.format_version"] == 2
-    assert fields["general.license"] == "MIT"
-    assert fields["pocket-diffusion.diffusion.objective"] == "pred_v"
-    assert fields["pocket-diffusion.sampling.guidance_scale"] == 3
-    assert np.allclose(fields["pocket-diffusion.diffusion.times"], np.arange(10) / 10)
-    names = fields["pocket-diffusion.graph.operations"]
-    assert names[0] == "x"
-    assert len(fields["pocket-diffusion.graph.counts"]) == 4 * len(names)
-    assert {tensor.name for tensor in reader.tensors} >= {"conv.weight", "conv.bias", "out.weight", "classes"}
-    types = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
-    assert types["out.weight"] == "F16"  # 3 rows of 72: no whole blocks
-    assert 0 < report.rounding < 0.05
-    output, _ = read_graph(path)
-    x = torch.randn(3, 8, 8)
-    with torch.no_grad():
-        expected = network(x[None], torch.tensor([0.5]), torch.tensor([3]))[0]
-    assert (Interpreter(output)(x, 5, 0.5, 3) - expected).abs().max() < 0.05 * expected.abs().max()
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_no_null_no_guidance(tmp_path):
-    path = tmp_path / "model.gguf"
-    with pytest.raises(GraphError, match="guidance scale 2: this network has nothing that stands for no class"):
-        export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS, guidance_scale=2)
-    assert not path.exists()
-    export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS)
-    assert read_graph(path)[1]["sampling.guidance_scale"] == 1
-
-
-def test_engine_that_differs_leaves_the_old_file(tmp_path, monkeypatch):
-    def differs(*_):
-        raise GraphError("the engine differs")
-
-    monkeypatch.setattr(exporting, "_checked_by_engine", differs)
-    path = tmp_path / "model.gguf"
-    path.write_text("old")
-    with pytest.raises(GraphError, match="differs"):
-        export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS)
-    assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["model.gguf"]
-
-
-# ---- what is refused -----------------------------------------------------------------------------------
-
-REFUSED = {
-    "fft": (lambda m, x, t: x + torch.fft.fft2(x).real, r"(?s)fft_fft2.*Fourier.*test_graph\.py.*self\.function"),
-    "cubic": (lambda m, x, t: F.interpolate(x, scale_factor=2, mode="bicubic"), r"(?s)upsample_bicubic2d.*Bilinear and nearest.*self.function"),
-    "branch": (lambda m, x, t: x if x.sum() > 0 else -x, "no branches on values of tensors"),
-    "size": (lambda m, x, t: F.avg_pool2d(x, 2), r"returns \[1, 3, 4, 4\], not \[1, 3 or more, 8, 8\]"),
-    "no x": (lambda m, x, t: torch.zeros_like(x) + t, "does not depend on x"),
-    "text": (lambda m, x, t: "no picture", "returns a str"),
-    "computed kernel": (lambda m, x, t: F.conv2d(x, x[:, :, :3, :3], padding=1).repeat(1, 3, 1, 1), "kernels that are computed"),
-    "not finite": (lambda m, x, t: x / (t - t), "not finite"),
-    "pool": (lambda m, x, t: F.interpolate(F.max_pool2d(x, 3, 2, ceil_mode=True), size=(8, 8)), "ceil_mode"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused(name):
-    function, message = REFUSED[name]
-    with pytest.raises(GraphError, match=message):
-        of(function)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"classes": ["a", "a"]}, "used twice"),
-        ({"classes": ["a", " "]}, "empty"),
-        ({"classes": ["a", "b", "c", "d", "e"]}, r"label 4: index out of range"),
-        ({"classes": ["a", "b", "c", "d"], "null": 7}, "label 7"),
-        ({"null": -1}, "null -1"),
-        ({"null": "zeros"}, "null 'zeros'"),
-        ({"shape": (3, 8)}, "expected"),
-    ],
-)
-def test_refused_arguments(arguments, message):
-    with pytest.raises(GraphError, match=message):
-        imported(Labelled(), **{"classes": ["a"], **arguments})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"schedule": "quadratic", "timesteps": 10}, "schedule 'quadratic'"),
-        ({"schedule": "linear"}, "timesteps None"),
-        ({"schedule": "linear", "timesteps": 10, "objective": "eps"}, "objective 'eps'"),
-        ({"alphas_cumprod": [0.9, 0.95]}, r"alphas_cumprod\[1\] is 0.95"),
-        ({"alphas_cumprod": [0.9, 0.0]}, "small number"),
-        ({"alphas_cumprod": [0.9, float("nan")]}, r"alphas_cumprod\[1\]"),
-        ({"alphas_cumprod": [0.9], "timesteps": 2}, "1 alphas_cumprod for 2"),
-        ({"schedule": "linear", "timesteps": 3, "times": [0, 1]}, "2 times for 3"),
-        ({"schedule": "linear", "timesteps": 2, "times": [0, float("inf")]}, "times"),
-        ({}, "one of the two"),
-    ],
-)
-def test_refused_processes(arguments, message):
-    with pytest.raises(GraphError, match=message):
-        Process.table(**arguments)
-
-
-# ---- schedules, against those whose they are ---------------------------------------------------------------
-
-
-def test_schedules_of_diffusers():
-    schedulers = pytest.importorskip("diffusers.schedulers")
-    for ours, theirs, options in (("linear", "linear", {}), ("scaled_linear", "scaled_linear", {"beta_start": 0.00085, "beta_end": 0.012}), ("cosine", "squaredcos_cap_v2", {})):
-        for timesteps in (1000, 400):
-            scheduler = schedulers.DDPMScheduler(num_train_timesteps=timesteps, beta_schedule=theirs, **options)
-            assert np.allclose(Process.table(ours, timesteps=timesteps, **options).alphas_cumprod, scheduler.alphas_cumprod.numpy(), rtol=2e-4)
-
-
-def test_sigmoid_schedule():
-    """That of the reference's other modules: sigmoid from -3 to 3, in float64."""
-    steps = 100
-    v = torch.sigmoid((torch.linspace(0, steps, steps + 1, dtype=torch.float64) / steps) * 6 - 3)
-    abar = (torch.sigmoid(torch.tensor(3.0, dtype=torch.float64)) - v) / (2 * torch.sigmoid(torch.tensor(3.0, dtype=torch.float64)) - 1)
-    expected = np.cumprod([1 - min(1 - float(b / a), 0.999) for a, b in pairwise(abar / abar[0])])
-    assert np.allclose(Process.table("sigmoid", timesteps=steps).alphas_cumprod, expected, rtol=1e-9)
-
-
-# ---- the interpreter ---------------------------------------------------------------------------------------
-
-
-def test_text_of_a_graph():
-    x = Value("x", shape=(8, 8, 3))
-    text = as_text(Value("function", (Value("scale", (x,), reals=(2.0, 0.0)),), integers=(3,)))
-    assert text.splitlines() == ["%0 = x() [] -> 8x8x3", "%1 = scale(%0) [2 0] -> 8x8x3", "%2 = function(%1) [3] silu -> 8x8x3"]
-
-
-def test_shapes_are_checked():
-    x = Value("x", shape=(8, 8, 3))
-    with pytest.raises(GraphError, match="do not go together"):
-        Value("add", (x, Value("reshape", (x,), integers=(64, 3))))
-    with pytest.raises(GraphError, match="reshape"):
-        Value("reshape", (x,), integers=(64, 4))
-    with pytest.raises(GraphError, match="slice"):
-        Value("slice", (x,), integers=(2, 2, 2))
-    with pytest.raises(GraphError, match="matmul"):
-        Value("matmul", (x, x), integers=(0, 0), reals=(1.0,))
+            conditional, null = network(x, time, torch.tensor([1])), network(x, time, torch.tensor([3]))
+        noise = null + 3 * (conditional - null)
+        x0 = ((x - (1 - abar[t]).sqrt() * noise) / abar[t].sqrt()).clamp(-1, 1)
+        following = timesteps[step + 1] if step + 1 < len(timesteps) else None
+        x = (x0 if following is None else abar[following].sqrt() * x0 + (1 - abar[following]).sqrt() * noise).float()
+        assert (states[step] - x[0]).abs().max() < TOLERANCE * x.abs().max()
+
+
+def test_without_null_class(engine: Engine, network: SmallNetwork, tmp_path: Path) -> None:
+    graph_of(network, has_null=False).write(tmp_path / "small.gguf", (3, 8, 8), classes=CLASSES, times=TIMES)
+    engine.load(tmp_path / "small.gguf").result()
+    assert len(engine.generate_with((3, 8, 8), {"label": 0, "seed": 3}).result()[0]) == 4
+    with pytest.raises(EngineError, match="without a null class"):
+        engine.generate_with((3, 8, 8), {"label": 0, "seed": 3, "guidanceScale": 2}).result()
+    with pytest.raises(EngineError, match="stands for none"):
+        engine.predict(torch.zeros(3, 8, 8), 0, None).result()
