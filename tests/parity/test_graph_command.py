@@ -20,11 +20,6 @@ from pocket_diffusion.graph.read import read_graph
 from torch import nn
 
 
-@pytest.fixture(autouse=True)
-def no_engine(monkeypatch):
-    monkeypatch.setattr(exporting, "_checked_by_engine", lambda *_: (None, "not asked"))
-
-
 MODULE = """
 import torch
 import pocket_diffusion as pd
@@ -71,7 +66,7 @@ def test_command(module, tmp_path, capsys):
     assert metadata["class_names"] == ["a", "b"]
     assert (metadata["sampling.steps"], metadata["sampling.guidance_scale"]) == (7, 2)
     assert re.search(r"linear|conv +1 ", said)
-    assert "NOT compared: not asked" in said
+    assert re.search(r"engine +within \d", said)
     assert re.search(r"list +within \d", said)
     assert f"{out.stat().st_size:,} bytes" in said
 
@@ -181,9 +176,8 @@ def test_folder_of_diffusers(tmp_path, capsys):
     assert "a UNet3DModel" in run(capsys, folder, out)[2]
 
 
-def test_engine_of_an_older_build_is_told(tmp_path, module, monkeypatch):
+def test_engine_of_an_older_build_is_told(tmp_path, module):
     """Whatever the engine says of a file is either the reason why it was not compared, or an error."""
-    monkeypatch.undo()
     for message, code, fails in (("'pocket-diffusion.format_version' is 2", "VERSION", False), ("operation 3 (linear) has 1 inputs", "CONFIG", True)):
         def refuses(_path, code=code, message=message):
             raise pocket_diffusion.PocketDiffusionError(code, message)

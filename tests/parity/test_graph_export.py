@@ -23,12 +23,6 @@ FAST = {"time_table", "class_as_channels", "windows", "linear_attention", "score
 UNFUSED = {"softmax", "matmul", "batch_norm"}
 
 
-@pytest.fixture(autouse=True)
-def no_engine(monkeypatch):
-    """Files are compared with the engine in test_graph_engine.py."""
-    monkeypatch.setattr(exporting, "_checked_by_engine", lambda *_: (None, "not asked"))
-
-
 def imported(network: nn.Module, shape=(3, 8, 8), classes=(), null=None, process=PROCESS) -> Network:
     return import_network(network, shape, classes, null, process)
 
@@ -72,6 +66,8 @@ def test_styles(name, tmp_path):
     """The list as it is read back from a file says what PyTorch says, at other inputs than those that the exporter compares."""
     network, arguments = built(name)
     report = export(network, tmp_path / "model.gguf", **arguments, type="f32")
+    assert report.engine is not None
+    assert report.engine <= 2e-5
     output, metadata = read_graph(tmp_path / "model.gguf")
     run, process, module = Interpreter(output), arguments["process"], report.network.module
     labels = report.network.labels or (None,)
@@ -318,6 +314,11 @@ def test_times_as_they_are_fed():
     (rows,) = (value.tensors[0].rows for value in network.operations if value.name == "time_row")
     assert torch.equal(rows, table.weight[times])
     assert counts(network)["time"] == 1
+
+
+def test_classes_that_are_not_used_are_refused():
+    with pytest.raises(GraphError, match="1 classes, but the network does nothing with the label"):
+        imported(Wrapped(lambda m, x, t: x + t), classes=["a"])
 
 
 # ---- files -----------------------------------------------------------------------------------------

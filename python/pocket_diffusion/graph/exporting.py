@@ -92,6 +92,8 @@ def import_network(
         output = fused(Lowering(traced, inputs, way).result)
         count = sum(node.op == "call_function" for node in traced.graph.nodes)
         result = Network(output, module, shape, process, tuple(classes), labels, has_null, count, 0.0)
+        if classes and all(value.name != "class" for value in result.operations):
+            raise GraphError(f"{len(classes)} classes, but the network does nothing with the label y: classes=[]")
         error, where = _largest_error(result, Interpreter(output))
         if error <= TOLERANCE:
             return Network(**{**vars(result), "error": error})
@@ -152,7 +154,7 @@ def _compare_engine(network: Network, path: Path, run: Interpreter) -> float:
     channels = network.shape[0]
     with load(path) as model:
         for x, t, row in _examples(network):
-            label = None if network.has_null and row == len(network.labels) - 1 else row
+            label = None if not network.labels or (network.has_null and row == len(network.labels) - 1) else row
             ours = torch.from_numpy(model.predict(x.numpy(), t, label)[:channels].copy())
             worst = max(worst, _difference(ours, run(x, t, float(network.process.times[t]), row)[:channels]))
     return worst
