@@ -19,7 +19,6 @@ from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.graph.read import read_graph
 from torch import nn
 
-
 MODULE = """
 import torch
 import pocket_diffusion as pd
