@@ -139,3 +139,6 @@ export async function wrong(model: Model): Promise<void> {
   await encodePNG({ width: 1, height: 1, channels: 1 });
   model.close();
 }
+
+/** Names of the operations of a network. */
+export const operationNames = (graph: ReadonlyArray<GraphOperation>): unknown[] => graph.map((operation) => operation);
