@@ -1,157 +1,235 @@
-// The page: loads a model, and brings together the form, the boards of pictures and the studio that computes them.
+// The page: brings together the model, the view on show, the form, and the parts that draw. What stands here is needed
+// for the first pictures; the Lab and the sheet to draw on are fetched when somebody enters them.
 
-import { encodeStill } from './page/apng.mjs';
+import { MOST_LETTERS, askedFor, readAddress, writeAddress } from './page/address.mjs';
 import { ClassPicker } from './page/classes.mjs';
-import { Compare, describeSettings, differences } from './page/compare.mjs';
 import { Controls } from './page/controls.mjs';
 import { acceptFiles } from './page/drop.mjs';
-import { Edit } from './page/edit.mjs';
-import { embedSnippet } from './page/embed.mjs';
-import { explain } from './page/errors.mjs';
-import { figures, showFigures } from './page/figures.mjs';
-import { Film, Recorder } from './page/film.mjs';
-import { Grid } from './page/grid.mjs';
-import { isOneFile, listModels, loadModel, workerCount } from './page/models.mjs';
+import { element, nextTask, plural } from './page/elements.mjs';
+import { STAND_IN, firstOf } from './page/first.mjs';
+import { makeKeep } from './page/keep.mjs';
+import { Lettering } from './page/lettering.mjs';
+import { announce, fail, hideError, setProgress, setStatus, showError } from './page/messages.mjs';
+import { isOneFile, isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs, workerCount } from './page/models.mjs';
 import { OPTIONS } from './page/options.mjs';
-import { blank, paint } from './page/paint.mjs';
-import { download, fileName, filmFile, pictureFile, sheetFile, sizeFactors } from './page/saving.mjs';
-import { MODEL_FREE, carryOver, defaultSettings, formatHash, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
-import { enlarge, usableFactor } from './page/sheet.mjs';
+import { Pictures } from './page/pictures.mjs';
+import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, requestOf } from './page/settings.mjs';
 import { Studio } from './page/studio.mjs';
-import { SWEEP_SCALES, Sweep } from './page/sweep.mjs';
-import { setText } from './page/text.mjs';
-import { Word, isAlphabet } from './page/word.mjs';
+import { View } from './page/view.mjs';
 
-const element = (id) => document.getElementById(id);
-const page = element('page');
-const big = element('big');
-const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
-/** Between parts of the work: the page answers in the meantime. */
-const nextTask = () => new Promise((resolve) => setTimeout(resolve));
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+/**
+ * What the parts of the page know of each other.
+ * @typedef {object} App
+ * @property {Studio} studio
+ * @property {View} view
+ * @property {import('./index.d.ts').Model} model
+ * @property {string | null} path of the model, relative to the page; null: a file of the visitor's
+ * @property {boolean} standIn the model is one for digits, until that of the tab has come
+ * @property {Controls} controls
+ * @property {import('./page/settings.mjs').Settings} settings
+ * @property {Lettering} lettering
+ * @property {Pictures} pictures
+ * @property {import('./page/studio.mjs').Board} editBoard
+ * @property {ReturnType<typeof makeKeep>} keep
+ * @property {{ loadMilliseconds: number, run: { pictures: number, steps: number, milliseconds: number } | null }} measured
+ * @property {() => void} showAddress
+ * @property {() => void} wordChanged
+ * @property {() => void} reportIdle there is nothing on the sheet to draw on
+ * @property {(picture: import('./index.d.ts').Picture | null) => Promise<void>} draw puts a picture on that sheet, and shows it
+ */
 
+/** Of links that name no model: from before links did. */
+const UNNAMED = 'doodles';
+/** Of a file of the visitor's. */
+const OWN_TAB = 'own file';
 const MEGABYTE = 1e6;
 /** Pictures of the classes are small: they need no more steps than these. */
 const CLASS_STEPS = 10;
 const CLASS_SEED = 3;
 /** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
 const ADDRESS_MILLISECONDS = 300;
-const PLAY_MILLISECONDS = 1600;
 /** After the first pictures; everything else comes before the copy for the next visit. */
 const OFFLINE_MILLISECONDS = 1000;
 
-const studio = new Studio();
-studio.beforeFill = () => controls?.flush();
-// In the order of their importance. Letters come first where there is a word to set.
-const wordBoard = studio.addBoard({ onStep: showLetterStep, onPicture: showLetter, onReport: reportWord });
-const gridBoard = studio.addBoard({ onStep: showStep, onPicture: showPicture, onReport: reportGrid, state: true });
-const edit = new Edit(studio, {
-  settings: () => controls.settings,
-  change: (changes) => controls.change(changes),
-  calm: () => reducedMotion.matches,
-  chosenPicture: () => gridBoard.slots[grid.chosen]?.picture ?? null,
-  onReport: showStop,
-  announce,
-  fail,
-  save: (picture) => save(pictureFile(picture, factor()), nameOf(`seed${picture.options.seed}`, 'edited')),
-  saveImage: (image, name) => save(encodeStill(image), fileName(name)),
+const page = element('page');
+/** @type {App} */
+const app = {
+  studio: new Studio(),
+  path: null,
+  standIn: false,
+  measured: { loadMilliseconds: 0, run: null },
+  get settings() { return this.controls.settings; },
+  showAddress,
+  wordChanged: () => show(app.settings),
+  reportIdle: () => report('edit', { state: 'idle', draft: false, finished: 0, computed: 0, milliseconds: 0 }),
+  draw: async (picture) => {
+    await showView({ drawing: true });
+    edit?.take(picture);
+  },
+};
+app.view = new View(chooseTab, (depth) => showView({ depth }));
+app.keep = makeKeep(app);
+app.studio.beforeFill = () => app.controls?.flush();
+// Boards in the order of their importance.
+app.lettering = new Lettering(app, (each) => report('word', each));
+app.pictures = new Pictures(app, {
+  report: (each) => report('grid', each),
+  choose: () => lab?.choose(),
+  step: (index, image, frame) => index === app.pictures.chosen && lab?.step(image, frame),
+  picture: (index, picture, draft) => {
+    if (!draft) learn(picture);
+    if (index === app.pictures.chosen) lab?.showChosen();
+  },
 });
-const classBoard = studio.addBoard({ onPicture: (index, picture) => classes.paint(classesWanted[index], picture) });
-const sweepBoard = studio.addBoard({ onPicture: (index, picture) => sweep.paint(index, picture), onReport: reportSweep });
+app.editBoard = app.studio.addBoard({
+  onStep: (index, { preview }) => edit?.showStep(index, preview),
+  onPicture: (index, picture, draft) => edit?.showPicture(index, picture, draft),
+  onReport: (each) => report('edit', each),
+});
+const classBoard = app.studio.addBoard({
+  onPicture: (index, picture) => {
+    learn(picture);
+    classes?.paint(classesWanted[index], picture);
+  },
+});
 
-const grid = new Grid(element('grid'), choose);
-const sweep = new Sweep(element('sweep'), (guidanceScale) => controls?.change({ guidanceScale }));
-const word = new Word(element('word-row'));
-const compare = new Compare(element('pinned-grid'));
-const film = new Film(element('film-state'), element('film-preview'), look);
-
-/** @type {import('./index.d.ts').Model | null} */
-let model = null;
-/** @type {Controls | null} */
-let controls = null;
 /** @type {ClassPicker | null} */
 let classes = null;
-/** @type {Recorder} */
-let recorder;
 let classesWanted = []; // class numbers on classBoard
-let lettersWanted = []; // on wordBoard
-let wordStyle = ''; // the settings that the letters on show were drawn with, as text
-let sweepVisible = false;
-let loadMilliseconds = 0;
-let lastRun = null;
+/** @type {import('./page/lab.mjs').Lab | null} */
+let lab = null;
+/** @type {import('./page/edit.mjs').Edit | null} */
+let edit = null;
+/** @type {import('./page/models.mjs').Listed[]} */
 let listed = []; // the site's models
+let ownFile = ''; // name of the visitor's file in use
 let ownHash = ''; // what the page itself has put into the address
 let foreignLink = ''; // one that was made with a model that is not here
 let newestLoad = 0; // number of the newest attempt to load a model
-let retry = () => {};
+/** @type {import('./index.d.ts').Picture | null} */
+let sample = null; // the first picture of the model
+let addressTimer;
 
 // ---- models
 
 async function start() {
-  const digits = linkedModel(location.hash);
-  if (digits && !isOneFile()) await offerModels();
-  const linked = listed.find(({ sha256 }) => sha256.startsWith(digits));
-  await open(digits && linked ? linked.path : page.dataset.model);
+  const { linked, digits, depth, drawing, word } = readAddress(location.hash);
+  listed = await listModels();
+  const entry = listed.find(({ sha256 }) => digits && sha256?.startsWith(digits));
+  const tab = entry ? tabOf(entry.name) : linked && word === null ? UNNAMED : app.view.tab;
+  app.view.show({ tab, depth, drawing });
+  offerTabs();
+  if (word !== null) app.lettering.text = word;
+  if (!linked && isSlowNetwork()) await open(pathFor(listed, STAND_IN.name, true), { standIn: true });
+  await open(entry?.path ?? pathOf(tab));
+}
+
+/** The file for a tab as the view is now. */
+const pathOf = (tab) => pathFor(listed, tab, app.view.inPlay && !app.view.drawing);
+
+/** The visitor wants to see another one. @param {string} tab */
+async function chooseTab(tab) {
+  if (tab === 'draw') return showView({ drawing: true });
+  app.view.show({ tab, drawing: tab === app.view.tab ? false : app.view.drawing && document.activeElement === element('draw-model') });
+  if (tab === OWN_TAB || pathOf(tab) === app.path) await showView({});
+  else await open(pathOf(tab));
+}
+
+/** @param {Partial<Pick<View, 'depth' | 'drawing'>>} changes */
+async function showView(changes) {
+  app.view.show(changes);
+  if (!app.model) return;
+  if (app.path !== null && pathOf(app.view.tab) !== app.path) return open(pathOf(app.view.tab));
+  await fetchParts();
+  if (app.controls) show(app.settings);
+}
+
+/** What the view needs beyond the first pictures. */
+async function fetchParts() {
+  try {
+    if (!app.view.inPlay && !lab) lab = new (await import('./page/lab.mjs')).Lab(app);
+    if (app.view.drawing && !edit) {
+      edit = new (await import('./page/edit.mjs')).Edit(app);
+      edit.use(app.model);
+      if (sample) edit.learnPaper(sample);
+    }
+  } catch (error) {
+    fail(Object.assign(new Error(error.message), { code: 'NETWORK' }), () => showView({}));
+  }
 }
 
 /**
  * Draws with this model from now on; if it cannot be loaded, everything stays as it is.
- * @param {string | File} source
+ * @param {string | File} source @param {{ standIn?: boolean }} [how]
  */
-async function open(source) {
+async function open(source, { standIn = false } = {}) {
   const attempt = ++newestLoad;
   const startedAt = performance.now();
   hideError();
   setStatus(typeof source === 'string' ? 'Loading the model …' : `Reading ${source.name} …`);
-  element('progress').hidden = false;
+  page.dataset.loading = '';
   try {
     const loaded = await loadModel(source, (progress) => attempt === newestLoad && showDownload(progress));
     if (attempt !== newestLoad) return loaded.close();
-    loadMilliseconds = performance.now() - startedAt;
-    await use(loaded, source);
+    app.measured = { loadMilliseconds: performance.now() - startedAt, run: null };
+    await use(loaded, source, standIn);
   } catch (error) {
     if (attempt === newestLoad) refuse(error, source);
+  } finally {
+    if (attempt === newestLoad) delete page.dataset.loading;
   }
 }
 
 /** A file of the visitor's: a picture to start from, or a model. @param {File} file */
-function openFile(file) {
-  if (file.type.startsWith('image/') && model) edit.open(file);
-  else open(file);
+async function openFile(file) {
+  if (!file.type.startsWith('image/') || !app.model) return open(file);
+  await showView({ drawing: true });
+  edit?.open(file);
 }
 
 function refuse(error, source) {
-  if (!model) page.dataset.state = 'failed';
-  else setStatus(`Still drawing with ${model.info.name || 'the model before'}`);
-  const { sentence, detail } = explain(error);
+  if (!app.model) page.dataset.state = 'failed';
+  else {
+    setStatus(`Still drawing with ${app.model.info.name || 'the model before'}`);
+    page.dataset.state = 'done';
+    app.view.show({ tab: tabOfPath(app.path) });
+  }
   if (typeof source === 'string') fail(error, () => open(source));
-  else showError(sentence, `${source.name}: ${detail}`);
-  if (model) page.dataset.state = 'done';
-  showModelChoice();
+  else fail(error, null, source.name);
 }
 
-/** Connects everything to a model. @param {import('./index.d.ts').Model} next @param {string | File} source */
-async function use(next, source) {
-  const previous = model;
-  model = next;
-  studio.setModel(model, workerCount());
+const tabOfPath = (path) => (path === null ? OWN_TAB : tabOf(path.replace(/^.*\/|\.gguf$/g, '')));
+
+/** Connects everything to a model. @param {import('./index.d.ts').Model} next @param {string | File} source @param {boolean} standIn */
+async function use(next, source, standIn) {
+  const previous = app.model ?? null;
+  app.model = next;
+  app.path = typeof source === 'string' ? source : null;
+  app.standIn = standIn;
+  sample = null;
+  app.studio.setModel(next, workerCount());
   previous?.close();
-  recorder = new Recorder(model.info);
-  unpin();
-  [grid, sweep, word].forEach((part) => part.clear());
-  edit.use(model);
-  blank(big);
-  wordStyle = '';
-  controls = new Controls(model, ...startSettings(previous), show);
+  ownFile = typeof source === 'string' ? '' : source.name;
+  offerTabs();
+  if (!standIn) app.view.show({ tab: tabOfPath(app.path) });
+  app.pictures.use();
+  app.lettering.use();
+  edit?.use(next);
+  app.controls = new Controls(next, ...startSettings(previous), show);
   foreignLink = '';
-  describeModel(source);
+  element('generate').disabled = false;
+  describeModel();
+  lab?.use();
   if (!classes) await nextTask();
-  if (model !== next) return;
+  if (app.model !== next) return;
   classes = new ClassPicker(
-    { list: element('class-list'), box: element('search'), search: element('class-search'), hint: element('class-hint') },
-    model.labels, (label) => controls.pickClass(label), drawClasses);
+    { list: element('class-list'), box: element('search'), search: element('class-search'), found: element('class-found'),
+      hint: element('class-hint'), wall: element('class-wall'), dialog: element('wall') },
+    next.labels, (label) => app.controls.pickClass(label), drawClasses);
+  await fetchParts();
+  if (app.model !== next) return;
   page.dataset.ready = '';
-  show(controls.settings);
+  show(app.settings);
   reportLink();
 }
 
@@ -161,387 +239,173 @@ async function use(next, source) {
  * @returns {[settings: import('./page/settings.mjs').Settings, own: string[]]} as Controls takes them
  */
 function startSettings(previous) {
-  const begin = { ...defaultSettings(model), ...startLabel() };
+  const { model } = app;
+  const begin = { ...defaultSettings(model), ...firstSettings(model) };
   const waiting = linkedModel(foreignLink) === modelDigits(model) && foreignLink;
   if (previous && !waiting && location.hash === ownHash) {
-    return [{ ...begin, ...carryOver(controls.settings, controls.own, previous, model) }, [...controls.own]];
+    const { settings, own } = app.controls;
+    return [{ ...begin, ...carryOver(settings, own, previous, model) }, [...own]];
   }
   const hash = waiting || location.hash;
   // The page remembers for each address of its own what was chosen: when it is loaded again, the rest is no wish.
-  const chosen = history.state?.own ?? Object.keys(parseHash(hash, model).settings);
-  return [{ ...begin, ...parseLink(hash).settings }, [...MODEL_FREE, ...chosen]];
+  const chosen = history.state?.own ?? askedFor(hash, model);
+  return [{ ...begin, ...parseLink(hash).settings }, chosen];
 }
 
-function startLabel() {
-  const label = model.labels.indexOf(page.dataset.label);
-  return label < 0 ? {} : { label };
+/** What was chosen for the first look at a model of the site. */
+function firstSettings(model) {
+  const { seed, label: name } = firstOf(app.view.tab) ?? {};
+  const label = model.labels.indexOf(name);
+  return { ...(seed !== undefined && !ownFile && { seed }), ...(label >= 0 && { label }) };
 }
 
 /** What the address asks for; what it leaves out is as the model recommends. */
 function parseLink(hash = location.hash) {
-  const { settings, refused } = parseHash(hash, model);
+  const { settings, refused } = parseHash(hash, app.model);
   if (Object.keys(settings).length === 0) return { settings, refused };
-  return { settings: { ...Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)])), ...settings }, refused };
+  return { settings: { ...Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(app.model)])), ...settings }, refused };
 }
 
-function describeModel(source) {
-  const { name, parameterCount, fileBytes, license, description, width, height } = model.info;
+function describeModel() {
+  const { name, parameterCount, fileBytes, license, author, description, width, height } = app.model.info;
   const parts = [name, `${(parameterCount / 1e6).toFixed(1)} million parameters`, `${(fileBytes / MEGABYTE).toFixed(1)} MB`, license];
   element('model-line').textContent = `${parts.filter(Boolean).join(' · ')}. Nothing you do here leaves this page.`;
-  element('model-line').title = description;
+  element('model-about').textContent = [description, author].filter(Boolean).join('. ');
   page.style.setProperty('--picture-ratio', String(width / height));
   element('open').disabled = false;
-  element('word').hidden = !isAlphabet(model.labels);
-  if (!element('word').hidden && element('word-text').value === '') element('word-text').value = startWord();
-  const sizes = sizeFactors(model.info);
-  element('size').replaceChildren(...sizes.map((factor) =>
-    Object.assign(document.createElement('option'), { value: String(factor), textContent: `${width * factor} × ${height * factor}` })));
-  element('size').value = String(sizes[1] ?? 1);
-  element('embed').hidden = typeof source !== 'string' || isOneFile();
-  showModelChoice(source);
 }
 
-/** Something to begin with: the first letters of the alphabet that the model has. */
-const startWord = () => model.labels.slice(0, 3).join('');
-
-async function offerModels() {
-  if (listed.length === 0) listed = await listModels();
-  showModelChoice();
-}
-
-/** The list of models, if there is more than one. @param {string | File} [source] of the model in use */
-function showModelChoice(source = element('model').current) {
-  const select = element('model');
-  select.current = source;
-  const paths = new Map(listed.map(({ name, path }) => [path, name]));
-  if (source instanceof File) paths.set('', source.name);
-  select.replaceChildren(...[...paths].map(([value, textContent]) => Object.assign(document.createElement('option'), { value, textContent })));
-  select.value = typeof source === 'string' ? source : '';
-  select.hidden = paths.size < 2;
+/** A tab for every model of the site, and for a file of the visitor's. */
+async function offerTabs() {
+  const titles = new Map(listed.map(({ name }) => [tabOf(name), tabOf(name)]));
+  if (listed.length === 0) for (const { dataset, textContent } of element('tabs').children) titles.set(dataset.tab, textContent);
+  if (ownFile) titles.set(OWN_TAB, ownFile);
+  titles.delete('draw');
+  app.view.offer(titles);
+  const out = await unavailableTabs(listed);
+  if (out.size > 0) app.view.offer(titles, out);
 }
 
 function showDownload({ loaded, total }) {
   if (!total) return;
-  element('progress').value = loaded / total;
+  setProgress(loaded / total);
   setStatus(`Loading the model … ${(loaded / MEGABYTE).toFixed(1)} of ${(total / MEGABYTE).toFixed(1)} MB`);
 }
 
 // ---- drawing
 
+/** The part that the view is about. @returns {'word' | 'grid' | 'edit'} */
+function mainPart() {
+  if (app.view.drawing) return 'edit';
+  return app.view.inPlay && app.lettering.usable ? 'word' : 'grid';
+}
+
 /** @param {import('./page/settings.mjs').Settings} settings */
 function show(settings, { draft = false, again = false } = {}) {
-  if (!classes) return; // the page is not ready, and will show the settings when it is
+  if (!classes || !app.model) return; // the page is not ready, and will show the settings when it is
   hideError();
-  stopPlaying();
-  const { label, seed, count, guidanceScale } = settings;
-  classes.value = label;
-  sweep.scale = guidanceScale;
-  grid.resize(count);
-  element('board').dataset.count = String(count);
-  for (let index = 0; index < count; index++) {
-    grid.describe(index, `Picture ${index + 1}, ${model.labels[label]}, seed ${seed + index}`);
-  }
-  drawWord({ draft });
-  gridBoard.first = grid.chosen;
-  gridBoard.show(Array.from({ length: count }, (_, index) => requestOf(settings, index)), { draft, again });
-  if (!draft) gridBoard.slots.forEach(({ has }, index) => has !== 'picture' && grid.markStale(index));
-  edit.draw({ draft });
-  drawSweep();
-  if (!draft) {
-    drawClasses(classesWanted);
-    // While a slider is dragged, this follows the pictures and not every move: of all that is on show only text changes.
-    choose();
-  }
-  clearTimeout(show.addressTimer);
-  show.addressTimer = setTimeout(showAddress, draft ? ADDRESS_MILLISECONDS : 0);
+  const main = mainPart();
+  page.dataset.part = main;
+  const { labels } = app.model;
+  const wish = main === 'word' ? 'your word' : `“${labels[settings.label]}”`;
+  app.controls.describe(app.view.inPlay, wish);
+  element('classes').hidden = main === 'word';
+  element('edit').hidden = main !== 'edit';
+  element('board').hidden = main !== 'grid';
+  classes.value = settings.label;
+  const seed = settings.seed + (main === 'grid' ? app.pictures.chosen : 0);
+  app.lettering.draw({ ...settings, seed }, { draft });
+  if (main === 'grid') app.pictures.draw(settings, { draft, again });
+  else app.pictures.rest();
+  if (main === 'edit') edit?.draw({ draft });
+  else app.editBoard.stop();
+  lab?.show(settings, { draft });
+  if (!draft) drawClasses(classesWanted);
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(showAddress, draft ? ADDRESS_MILLISECONDS : 0);
 }
 
 function showAddress() {
-  ownHash = formatHash(controls.settings, model);
-  history.replaceState({ own: [...controls.own] }, '', ownHash);
+  if (app.standIn) return;
+  ownHash = writeAddress(app.settings, app.model, app.view, app.lettering.text);
+  history.replaceState({ own: [...app.controls.own] }, '', ownHash);
 }
 
 /** Pictures of these classes are wanted for the picker. */
 function drawClasses(labels) {
   classesWanted = labels;
-  if (gridBoard.slots.length === 0) return; // its pictures come first
-  const settings = defaultSettings(model);
+  if (!page.dataset.part || element('classes').hidden) return classBoard.stop(); // other pictures come first
+  const settings = defaultSettings(app.model);
   const steps = Math.min(settings.steps, CLASS_STEPS);
   classBoard.show(labels.map((label) => requestOf({ ...settings, label, steps, seed: CLASS_SEED })));
 }
 
-function drawSweep() {
-  if (!model || !sweepVisible) return;
-  const { settings } = controls;
-  const requests = SWEEP_SCALES.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, grid.chosen));
-  const key = JSON.stringify(requests);
-  if (key === drawSweep.key && sweepBoard.working) return;
-  if (key !== drawSweep.key) sweep.markStale();
-  drawSweep.key = key;
-  sweepBoard.show(requests);
+/** Any picture shows the tone of the model's paper. */
+function learn(picture) {
+  sample ??= picture;
+  edit?.learnPaper(picture);
 }
 
-function showStep(index, event) {
-  grid.setState(index, 'running');
-  const frame = recorder.add(index, event);
-  if (reducedMotion.matches) return;
-  grid.paint(index, event.preview);
-  if (index !== grid.chosen) return;
-  paint(big, event.preview);
-  if (frame) film.add(frame);
-}
-
-function showPicture(index, picture, draft) {
-  if (!draft && !performance.getEntriesByName('first-picture').length) performance.mark('first-picture');
-  grid.paint(index, picture);
-  grid.setState(index, draft ? 'draft' : 'done');
-  if (!draft) edit.learnPaper(picture);
-  if (index === grid.chosen) showChosen();
-}
-
-/** @param {import('./page/studio.mjs').Report} report */
-function reportGrid({ state, draft, draftSteps, progress, finished, computed, milliseconds, error }) {
-  const { steps, count, label, guidanceScale } = controls.settings;
+/**
+ * How far a part is; of those that the view is not about nobody needs to know.
+ * @param {'word' | 'grid' | 'edit'} part @param {import('./page/studio.mjs').Report} each
+ */
+function report(part, each) {
+  if (part === 'edit') edit?.report(each);
+  if (part === 'grid') lab?.report(each);
+  for (const id of ['word-save', 'play-save']) {
+    if (id === 'word-save' || part === mainPart()) element(id).disabled = part === 'grid' ? each.finished === 0 : !app.lettering.finished;
+  }
+  if (part !== mainPart()) return;
+  const { state, draft, draftSteps, progress = 0, finished, computed, milliseconds, error } = each;
   const before = page.dataset.state;
-  page.dataset.state = draft ? 'draft' : state;
-  showStop();
-  if (element('progress').value !== progress) element('progress').value = progress;
-  element('save-sheet').disabled = element('pin').disabled = finished < count;
+  page.dataset.state = draft ? 'draft' : state === 'idle' ? 'done' : state;
+  element('stop').disabled = state !== 'working';
+  element('play-link').disabled = false;
+  setProgress(progress);
+  if (!performance.getEntriesByName('first-picture').length && finished > 0) performance.mark('first-picture');
+  const { steps, label, guidanceScale } = app.settings;
+  const all = part === 'word' ? app.lettering.board.slots.length : part === 'grid' ? app.settings.count : finished;
   if (draft) setStatus(`Preview with ${Math.min(draftSteps, steps)} of ${steps} steps`);
-  else if (state === 'working') setStatus(`Drawing … ${finished} of ${count}`);
-  else if (state === 'stopped') setStatus(`Stopped after ${finished} of ${count}`);
-  else if (state === 'done') setStatus(computed ? `${plural(computed, 'picture')} in ${(milliseconds / 1000).toFixed(1)} s` : plural(count, 'picture'));
-  else if (state === 'failed') fail(error, () => show(controls.settings));
-  if (state === before) return;
+  else if (state === 'working') setStatus(`Drawing … ${finished} of ${all}`);
+  else if (state === 'stopped') setStatus(`Stopped after ${finished} of ${all}`);
+  else if (state === 'failed' && part !== 'edit') fail(error, () => show(app.settings));
+  if (page.dataset.state === before || state === 'failed') return;
   if (state === 'done') {
-    if (computed) lastRun = { pictures: computed, steps, milliseconds };
-    announce(`${plural(count, 'picture')} of ${model.labels[label]} at guidance scale ${guidanceScale}.`);
-    showFiguresIfOpen();
+    setStatus('');
+    if (computed) app.measured.run = { pictures: computed, steps, milliseconds };
+    if (part === 'word') announce(`The word ${element('word-text').value} at guidance scale ${guidanceScale}.`);
+    if (part === 'grid') announce(`${plural(all, 'picture')} of ${app.model.labels[label]} at guidance scale ${guidanceScale}.`);
+    lab?.showFigures();
     prepareNextVisit();
   }
   if (state === 'stopped') announce('Stopped.');
 }
 
-function reportSweep({ state, error }) {
-  element('sweep').dataset.state = state;
-  if (state === 'failed') fail(error, drawSweep);
-}
-
 function stop() {
-  for (const board of [wordBoard, gridBoard, edit.board, classBoard, sweepBoard]) board.stop();
+  for (const board of [app.lettering.board, app.pictures.board, app.editBoard, classBoard, lab?.sweepBoard]) board?.stop();
 }
 
-function showStop() {
-  element('stop').disabled = !gridBoard.working && !edit.board.working;
-}
-
-// ---- the chosen picture
-
-/** Another picture of the grid was chosen, or the chosen one is another now. */
-function choose() {
-  gridBoard.first = grid.chosen;
-  showChosen();
-  film.show(recorder.framesOf(grid.chosen), networkCalls(controls.settings));
-  drawSweep();
-}
-
-/** Heun's method evaluates the network twice in every step but the last. */
-const networkCalls = ({ sampler, steps }) => (sampler === 'heun' ? 2 * steps - 1 : steps);
-
-function showChosen() {
-  stopPlaying();
-  const index = grid.chosen;
-  const { settings } = controls;
-  const { picture } = gridBoard.slots[index];
-  const name = model.labels[settings.label];
-  const image = grid.imageOf(index);
-  const [{ text: title }, ...rest] = describeSettings({ ...settings, seed: settings.seed + index }, model);
-  element('chosen-title').textContent = title;
-  element('chosen-options').textContent = rest.map(({ text }) => text).join(' · ');
-  if (image) paint(big, image);
-  big.setAttribute('aria-label', `Picture ${index + 1}, ${name}, large`);
-  const frames = recorder.framesOf(index);
-  const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
-  for (const id of ['save', 'size', 'edit-this', 'edit-take']) element(id).disabled = !picture;
-  for (const id of ['save-film', 'play']) element(id).disabled = !whole;
-  for (const id of ['link', 'embed']) element(id).disabled = false;
-  film.rest();
-  showDifference();
-}
-
-/** A moment of the strip, large. */
-function look(image, frame) {
-  stopPlaying();
-  const shown = image ?? grid.imageOf(grid.chosen);
-  if (shown) paint(big, shown);
-  if (frame) element('chosen-options').textContent = `step ${frame.step} of ${frame.steps} · t = ${frame.timestep}`;
-  else showChosen();
-}
-
-function play() {
-  const frames = recorder.framesOf(grid.chosen);
-  const { picture } = gridBoard.slots[grid.chosen];
-  stopPlaying();
-  const images = [...frames.slice(0, -1).map(({ state }) => state), picture];
-  const next = () => {
-    paint(big, images.shift());
-    if (images.length > 0) play.timer = setTimeout(next, PLAY_MILLISECONDS / frames.length);
-  };
-  next();
-}
-
-function stopPlaying() {
-  clearTimeout(play.timer);
-}
-
-// ---- two settings side by side
-
-/** @returns {boolean} whether all pictures were there to be pinned */
-function pin() {
-  const pictures = gridBoard.slots.map(({ picture }) => picture);
-  if (!pictures.every(Boolean)) return false;
-  const { settings } = controls;
-  compare.pin(settings, pictures, model.labels[settings.label]);
-  element('pinned-text').textContent = describeSettings(settings, model).map(({ text }) => text).join(' · ');
-  showCompare(true);
-  announce('Pinned as A. Change a setting to compare.');
-  return true;
-}
-
-function unpin() {
-  compare.unpin();
-  showCompare(false);
-}
-
-function showCompare(pinned) {
-  element('board').toggleAttribute('data-pinned', pinned);
-  for (const id of ['pinned', 'side']) element(id).hidden = !pinned;
-  element('big-figure').hidden = pinned;
-  element('pin').textContent = pinned ? 'Pin anew' : 'Compare';
-  showDifference();
-}
-
-function showDifference() {
-  if (!compare.pinned) return;
-  const changed = differences(compare.pinned.settings, controls.settings);
-  const present = describeSettings(controls.settings, model).map(({ text }) => text).join(' · ');
-  element('side-text').textContent = changed ? `${present} (differs: ${changed})` : 'The same as A: change a setting.';
-}
-
-/** What is on show becomes A, and the settings of A are those on show. */
-function swap() {
-  const { settings } = compare.pinned;
-  if (pin()) controls.change(settings);
-}
-
-// ---- words
-
-function drawWord({ draft = false } = {}) {
-  if (element('word').hidden) return;
-  const missing = word.set(element('word-text').value, model.labels);
-  element('word-hint').textContent = missing.length
-    ? `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.` : 'One seed, one style: each letter from the same noise.';
-  const { count: _count, label: _label, ...style } = { ...controls.settings, seed: controls.settings.seed + grid.chosen };
-  if (JSON.stringify(style) !== wordStyle) word.markStale();
-  wordStyle = JSON.stringify(style);
-  lettersWanted = word.lacking;
-  wordBoard.show(lettersWanted.map((label) => requestOf({ ...style, label })), { draft });
-}
-
-function showLetterStep(index, { preview }) {
-  if (!reducedMotion.matches) word.paint(lettersWanted[index], preview, false);
-}
-
-function showLetter(index, picture, draft) {
-  word.paint(lettersWanted[index], picture, !draft);
-}
-
-function reportWord({ state, error }) {
-  element('word').dataset.state = state;
-  element('word-save').disabled = state !== 'done' || word.length === 0;
-  if (state === 'failed') fail(error, () => drawWord());
-}
-
-function saveWord() {
-  const factor = usableFactor(Number(element('size').value), model.info, word.length, 1);
-  const image = word.image((letter) => enlarge(letter, factor));
-  if (!image) return;
-  save(encodeStill(image), fileName(word.text, `seed${controls.settings.seed + grid.chosen}`));
-}
-
-// ---- keeping and sharing
-
-/** @param {Promise<Blob>} making @param {string} name */
-async function save(making, name) {
-  try {
-    download(await making, name);
-    setStatus(`Saved ${name}`);
-    announce('Saved.');
-  } catch (error) {
-    fail(error);
-  }
-}
-
-const factor = () => Number(element('size').value);
-
-function nameOf(...parts) {
-  const { label, guidanceScale } = controls.settings;
-  return fileName(model.labels[label], `s${guidanceScale}`, ...parts);
-}
-
-function savePicture() {
-  const { picture } = gridBoard.slots[grid.chosen];
-  if (picture) save(pictureFile(picture, factor()), nameOf(`seed${picture.options.seed}`));
-}
-
-function saveSheet() {
-  const pictures = gridBoard.slots.map(({ picture }) => picture);
-  if (pictures.every(Boolean)) save(sheetFile(pictures, factor()), nameOf(`seed${controls.settings.seed}`, 'sheet'));
-}
-
-function saveFilm() {
-  const { picture } = gridBoard.slots[grid.chosen];
-  if (picture) save(filmFile(recorder.framesOf(grid.chosen), picture, factor()), nameOf(`seed${picture.options.seed}`, 'film'));
-}
-
-/** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
-async function copy(text, done, instead) {
-  try {
-    await navigator.clipboard.writeText(text);
-    setStatus(done);
-    announce(done);
-  } catch {
-    showError(instead, text, null, true);
-  }
-}
-
-function copyLink() {
-  showAddress();
-  copy(location.href, 'Link copied: it leads to these very pictures', 'The address of this page is the link:');
-}
-
-function copyEmbed() {
-  const { current } = element('model');
-  const addresses = { model: new URL(current, document.baseURI).href, element: new URL('pocket-diffusion.mjs', document.baseURI).href };
-  copy(embedSnippet(controls.settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
-}
+// ---- links
 
 function openLink() {
   if (!classes) return;
-  const digits = linkedModel(location.hash);
-  const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(model) && sha256.startsWith(digits));
+  const { digits, depth, drawing, word } = readAddress(location.hash);
+  const linked = listed.find(({ sha256 }) => digits && digits !== modelDigits(app.model) && sha256?.startsWith(digits));
+  app.view.show({ depth, drawing });
+  if (word !== null) app.lettering.text = word;
   if (linked) return void open(linked.path);
-  Object.keys(parseHash(location.hash, model).settings).forEach((name) => controls.own.add(name));
-  controls.settings = { ...controls.settings, ...parseLink().settings };
-  show(controls.settings);
+  askedFor(location.hash, app.model).forEach((name) => app.controls.own.add(name));
+  app.controls.settings = { ...app.settings, ...parseLink().settings };
+  fetchParts().then(() => show(app.settings));
   reportLink();
 }
 
 /** Says what of the address this model cannot do. To be called before the address follows the settings. */
 function reportLink() {
-  if (location.hash === ownHash) return;
+  if (location.hash === ownHash || app.standIn) return;
   const digits = linkedModel(location.hash);
-  const own = modelDigits(model);
+  const own = modelDigits(app.model);
   const { refused } = parseLink();
   if (digits && own && digits !== own) {
     foreignLink = location.hash;
@@ -552,80 +416,24 @@ function reportLink() {
   }
 }
 
-// ---- telling
-
-function setStatus(text) {
-  setText(element('status'), text);
-}
-
-/** To screen readers, and sparingly. */
-function announce(text) {
-  element('announcer').textContent = text;
-}
-
-/** @param {unknown} error @param {() => void} [again] what the button does */
-function fail(error, again) {
-  const { sentence, detail } = explain(error);
-  element('stop').disabled = true;
-  setStatus('');
-  showError(sentence, detail, again);
-}
-
-function showError(sentence, detail, again = null, opened = false) {
-  element('error-text').textContent = sentence;
-  element('error-detail').textContent = detail;
-  element('error-detail').parentElement.open = opened;
-  retry = again;
-  element('retry').hidden = !again;
-  element('error').hidden = false;
-  element('error').scrollIntoView({ block: 'nearest' }); // what failed may be far below
-}
-
-function hideError() {
-  if (!element('error').hidden) element('error').hidden = true;
-}
-
-function showFiguresIfOpen() {
-  if (!element('figures').open || !model) return;
-  showFigures(element('figure-list'), figures({
-    info: model.info, workers: workerCount(), loadMilliseconds, run: lastRun, draftSteps: studio.draftSteps,
-  }));
-}
-
-/** What can wait until the first pictures are there: the list of models, and the copy for visits without a network. */
+/** What can wait until the first pictures are there: the copy for visits without a network. */
 function prepareNextVisit() {
-  if (prepareNextVisit.done || isOneFile()) return;
+  if (prepareNextVisit.done || isOneFile() || app.standIn) return;
   prepareNextVisit.done = true;
   setTimeout(() => {
-    offerModels();
     // Refused for example where the page was not served over HTTPS: then the page works as before.
     navigator.serviceWorker?.register('service_worker.js').catch(() => {});
   }, OFFLINE_MILLISECONDS);
 }
 
+element('word-text').maxLength = MOST_LETTERS;
+element('generate').onclick = () => app.controls.drawAgain();
 element('stop').onclick = stop;
-element('play').onclick = play;
-element('pin').onclick = pin;
-element('unpin').onclick = unpin;
-element('swap').onclick = swap;
-element('save').onclick = savePicture;
-element('save-sheet').onclick = saveSheet;
-element('save-film').onclick = saveFilm;
-element('word-save').onclick = saveWord;
-element('word-text').oninput = () => drawWord();
-element('link').onclick = copyLink;
-element('embed').onclick = copyEmbed;
-element('edit-this').onclick = () => edit.takeChosen();
-element('retry').onclick = () => retry?.();
-element('dismiss').onclick = hideError;
-element('figures').ontoggle = showFiguresIfOpen;
-element('model').onchange = () => element('model').value && open(element('model').value);
+element('play-save').onclick = () => (mainPart() === 'word' ? app.keep.saveWord() : app.keep.savePicture());
+element('play-link').onclick = app.keep.copyLink;
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, openFile);
-new IntersectionObserver(([{ isIntersecting }]) => {
-  sweepVisible = isIntersecting;
-  drawSweep();
-}, { rootMargin: '200px' }).observe(element('sweep'));
 addEventListener('hashchange', openLink);
+for (const change of ['online', 'offline']) addEventListener(change, offerTabs);
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 if (document.hidden) setTimeout(start);
 else requestAnimationFrame(() => setTimeout(start));
