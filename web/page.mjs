@@ -198,7 +198,7 @@ function refuse(error, source) {
   else fail(error, null, source.name);
 }
 
-const tabOfPath = (path) => (path === null ? OWN_TAB : tabOf(path.replace(/^.*\/|\.gguf$/g, '')));
+const tabOfPath = (path) => (path === null ? OWN_TAB : tabOf(listed.find((each) => each.path === path)?.name ?? path.replace(/^.*\/|\.gguf$/g, '')));
 
 /** Connects everything to a model. @param {import('./index.d.ts').Model} next @param {string | File} source @param {boolean} standIn */
 async function use(next, source, standIn) {
@@ -307,8 +307,9 @@ function show(settings, { draft = false, again = false } = {}) {
   const main = mainPart();
   page.dataset.part = main;
   const { labels } = app.model;
-  const wish = main === 'word' ? 'your word' : `“${labels[settings.label]}”`;
+  const wish = main === 'word' ? element('word-title').textContent.toLowerCase() : `“${labels[settings.label]}”`;
   app.controls.describe(app.view.inPlay, wish);
+  element('generate').textContent = main === 'word' ? 'Other styles' : 'Draw again';
   element('classes').hidden = main === 'word';
   element('edit').hidden = main !== 'edit';
   element('board').hidden = main !== 'grid';
@@ -416,13 +417,20 @@ function reportLink() {
   }
 }
 
+/** The copy for visits without a network has the models that were used. */
+async function keepModel() {
+  const { active } = await navigator.serviceWorker.ready;
+  if (app.path !== null) active.postMessage(app.path);
+}
+
 /** What can wait until the first pictures are there: the copy for visits without a network. */
 function prepareNextVisit() {
-  if (prepareNextVisit.done || isOneFile() || app.standIn) return;
+  if (isOneFile() || app.standIn) return;
+  if (prepareNextVisit.done) return void (navigator.serviceWorker?.controller && keepModel());
   prepareNextVisit.done = true;
   setTimeout(() => {
     // Refused for example where the page was not served over HTTPS: then the page works as before.
-    navigator.serviceWorker?.register('service_worker.js').catch(() => {});
+    navigator.serviceWorker?.register('service_worker.js').then(keepModel, () => {});
   }, OFFLINE_MILLISECONDS);
 }
 

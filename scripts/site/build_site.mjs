@@ -8,7 +8,7 @@
 
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, posix, resolve } from 'node:path';
+import { basename, dirname, join, posix, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { CLASSIC, inlineWorker } from './inline_worker.mjs';
@@ -21,7 +21,7 @@ const weights = join(root, 'weights');
 const LIBRARY = ['index.mjs'];
 /** The element for other pages, and its name in the site. */
 const ELEMENT = { source: 'element.mjs', target: 'pocket-diffusion.mjs' };
-const BUNDLES = ['page.mjs', 'worker.mjs', 'style.css'];
+const BUNDLES = ['worker.mjs', 'style.css'];
 const SERVICE_WORKER = 'service_worker.js';
 
 const IMPORT = /\b(?:import|export)\b[^'";]*?\bfrom\s*'(\.[^']+)'/g;
@@ -40,6 +40,22 @@ const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'],
 async function bundle(file, options) {
   const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
   return outputFiles[0].text;
+}
+
+/** @typedef {{ files: Map<string, string>, first: string[] }} Split first: the parts without which the page does not begin */
+
+/** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
+async function splitPage() {
+  const { outputFiles, metafile } = await build({
+    ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
+    entryNames: 'page', chunkNames: '[name]-[hash]', outExtension: { '.js': '.mjs' }, absWorkingDir: web,
+  });
+  const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+  const first = new Set(['page.mjs']);
+  for (const path of first) {
+    for (const { path: imported, kind } of metafile.outputs[path].imports) if (kind === 'import-statement' && files.has(imported)) first.add(imported);
+  }
+  return { files, first: [...first] };
 }
 
 const exists = (path) => access(path).then(() => true, () => false);
@@ -67,18 +83,20 @@ async function makeEmpty(folder) {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The engine's download begins with the page, not after its script. The model's waits for the page to be painted. */
-const PRELOAD = '  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>\n';
+/** The downloads of the engine and of the list of models begin with the page, not after its script. The model's waits for the page to be painted. */
+const PRELOAD = `  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>
+  <link rel="preload" href="weights/manifest.json" as="fetch" type="application/json" crossorigin>
+`;
 
 /** The service worker with the hashes of the site's files. */
-async function fillServiceWorker(files, model) {
+async function fillServiceWorker(files) {
   const template = await readFile(join(web, SERVICE_WORKER), 'utf8');
   const hashes = Object.fromEntries([...files].map(([path, data]) => [path === 'index.html' ? '' : path, sha256(data, 'hex')]));
   const fill = (text, from, to) => {
     if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
     return text.replace(from, () => to);
   };
-  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') && path !== model);
+  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf'));
   let text = fill(template, "const VERSION = '';", `const VERSION = '${sha256(JSON.stringify(hashes), 'hex').slice(0, 16)}';`);
   text = fill(text, 'const FILES = {};', `const FILES = ${JSON.stringify(hashes, null, 2)};`);
   return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);
@@ -90,17 +108,18 @@ async function fillServiceWorker(files, model) {
  */
 export async function buildSite(folder = join(root, 'dist/site')) {
   const html = await readFile(join(web, 'index.html'), 'utf8');
-  const [, model] = html.match(/data-model="([^"]+)"/);
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
-  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
+  const page = await splitPage();
+  const parts = page.first.filter((path) => path !== 'page.mjs').map((path) => `  <link rel="modulepreload" href="${path}">\n`);
+  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}${parts.join('')}</head>`)], ...page.files]);
   for (const path of BUNDLES) files.set(path, await bundle(path, { format: 'esm' }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
   // The library's modules are no part of the page, and so of no copy that the service worker keeps.
-  const serviceWorker = await fillServiceWorker(files, model);
+  const serviceWorker = await fillServiceWorker(files);
   files.set(SERVICE_WORKER, serviceWorker);
   if (await exists(join(web, ELEMENT.source))) files.set(ELEMENT.target, await bundle(ELEMENT.source, { format: 'esm' }));
   for (const path of await reachable(LIBRARY)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
@@ -127,7 +146,6 @@ const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
  */
 export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
   let html = await readFile(join(web, 'index.html'), 'utf8');
-  const [, model] = html.match(/data-model="([^"]+)"/);
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.mjs', CLASSIC);
   // The end tag of a script must not stand in one.
@@ -145,8 +163,13 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   replace(/ *<link rel="stylesheet"[^>]*>\n/, `  <style>${style}</style>\n`);
   replace(/ *<script type="module"[^>]*><\/script>\n/, '');
   replace(/(?<=(href|src)=")favicon\.svg(?=")/g, icon);
-  const blocks = dataBlock('pocket-diffusion.wasm', await readFile(join(web, 'pocket-diffusion.wasm'))) +
-    dataBlock(model, await readFile(join(root, model)));
+  for (const name of ['strip.png', 'tabs.png']) {
+    replace(new RegExp(`(?<=src=")${name}(?=")`, 'g'), `data:image/png;base64,${(await readFile(join(web, name))).toString('base64')}`);
+  }
+  const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
+  const assets = new Map([['pocket-diffusion.wasm', join(web, 'pocket-diffusion.wasm')], ...models.map(({ file }) => [`weights/${file}`, join(weights, file)])]);
+  let blocks = '';
+  for (const [asset, source] of assets) blocks += dataBlock(asset, await readFile(source));
   replace(/<\/body>/, `${blocks}<script>${script}</script>\n</body>`);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, html);

@@ -9,7 +9,7 @@ import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import {
-  change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, textOf,
+  change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, tabOnShow, textOf,
 } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
@@ -218,7 +218,7 @@ for (const name of BROWSERS) {
       const before = await pixelsOfGrid(page);
       await dropFile(page, Buffer.from('this is not a model, however long it may be'), 'broken.gguf');
       await page.waitForSelector('#error:not([hidden])');
-      assert.equal(await textOf(page, '#error-text'), 'The model file is damaged or not one that this page can read.');
+      assert.equal(await textOf(page, '#error-text'), 'The model file broken.gguf is damaged or not one that this page can read.');
       assert.match(await textOf(page, '#error-detail'), /^broken\.gguf: MAGIC: /);
       assert.deepEqual(await pixelsOfGrid(page), before);
       assert.equal(await stateOf(page), 'done');
@@ -232,7 +232,7 @@ for (const name of BROWSERS) {
       const tiny = await load(tinyPath);
       assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 4 }, tiny));
       tiny.close();
-      assert.equal(await page.$eval('#model', (select) => select.selectedOptions[0].textContent), '<b>tiny</b>.gguf');
+      assert.equal(await tabOnShow(page), '<b>tiny</b>.gguf');
       assert.match(await textOf(page, '#model-line'), /^Tiny test model · /);
       assert.equal(await page.$eval('#error', (box) => box.hidden), true);
     });
@@ -244,29 +244,32 @@ for (const name of BROWSERS) {
       await page.type('#word-text', 'c bà');
       await page.waitForSelector('#word[data-state="done"]');
       assert.equal(await textOf(page, '#word-hint'), 'This model has no “à”.');
-      assert.equal(await page.$eval('#word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
+      assert.equal(await page.$eval('.word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
       const seed = Number(await page.$eval('#seed', (input) => input.value));
       const expected = {};
       for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 4 }, letters);
-      const row = await pixelsOf(page, '#word-row canvas');
+      const row = await pixelsOf(page, '.word-row canvas');
       assert.deepEqual([row[0], row[2]], [expected.C, expected.B]);
       await page.select('#size', '1');
       await page.click('#word-save');
       const picture = decodePNG(await downloaded(session.downloads, `C-B-seed${seed}.png`));
-      assert.deepEqual([picture.width, picture.height], [48, 16]);
-      const column = (from) => Array.from({ length: 256 }, (_, index) => picture.pixels[Math.floor(index / 16) * 48 + from + (index % 16)]);
-      assert.deepEqual([column(0), column(32)], [expected.C, expected.B]);
-      assert.ok(column(16).every((value) => value === 255), 'a blank');
+      // Letters take a share of their squares, the space between them another.
+      assert.deepEqual([picture.width, picture.height], [27, 16]);
+      const part = (pixels, width, from, to) => Array.from({ length: 16 }, (_, row) => pixels.slice(row * width + from, row * width + to));
+      const saved = Array.from(picture.pixels);
+      assert.deepEqual(part(saved, 27, 0, 13), part(expected.C, 16, 3, 16));
+      assert.deepEqual(part(saved, 27, 14, 27), part(expected.B, 16, 0, 13));
+      assert.ok(part(saved, 27, 13, 14).flat().every((value) => value === 255), 'a blank');
       // Another seed, another style: all letters anew.
       await change(page, () => setNumber(page, '#seed', 12));
       await page.waitForSelector('#word[data-state="done"]');
-      assert.deepEqual((await pixelsOf(page, '#word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 4 }, letters));
+      assert.deepEqual((await pixelsOf(page, '.word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 4 }, letters));
       assert.deepEqual(troubles, []);
     });
 
     test('another model comes with what it recommends, except what the visitor chose', async () => {
       const context = await session.browser.createBrowserContext();
-      const { page: visitor } = await openPage(context, site.url);
+      const { page: visitor } = await openPage(context, `${site.url}#label=cat`);
       await settled(visitor);
       const recommended = ({ info: { recommended: { steps, sampler, guidanceScale } } }) => ({ steps, sampler, guidanceScale });
       assert.notDeepEqual(recommended(letters), recommended(doodles));
@@ -276,7 +279,7 @@ for (const name of BROWSERS) {
       });
       const openModel = async (bytes, name) => {
         await dropFile(visitor, bytes, name);
-        await visitor.waitForFunction((wanted) => document.getElementById('model').selectedOptions[0]?.textContent === wanted, {}, name);
+        await visitor.waitForFunction((wanted) => document.querySelector('#tabs [aria-selected="true"]').textContent === wanted, {}, name);
         await settled(visitor);
       };
       assert.deepEqual(await shown(), recommended(doodles));

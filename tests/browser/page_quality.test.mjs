@@ -14,7 +14,7 @@ import { buildOneFile } from '../../scripts/site/build_site.mjs';
 import { modelPath } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
-import { change, dropFile, pixelsOfGrid, textOf, waitForState } from './page_tools.mjs';
+import { change, dropFile, pixelsOfGrid, showDepth, textOf, waitForState } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -84,7 +84,7 @@ const STATES = {
     await change(page, () => page.click('#recommended'));
   },
   'a drawing': async (page) => {
-    await page.click('#edit-this');
+    await page.$eval('#edit-this', (button) => button.click());
     await page.waitForSelector('#edit[data-state="done"]');
   },
   'a part marked': async (page) => {
@@ -100,7 +100,7 @@ const STATES = {
       input.value = '900';
       input.onchange();
     });
-    await page.click('#stop');
+    await page.$eval('#stop', (button) => button.click());
     await waitForState(page, 'stopped');
   },
   'a broken model': async (page) => {
@@ -144,7 +144,7 @@ describe('quality of the page', () => {
     const viewport = { width: 320, height: 640, isMobile: true, hasTouch: true };
     const { page } = await openPage(session.browser, `${site.url}${HASH}`, { viewport, prepare: axe });
     await settled(page);
-    await page.tap('#edit-this');
+    await page.$eval('#edit-this', (button) => button.click());
     await page.waitForSelector('#edit[data-state="done"]');
     assert.deepEqual(await violations(page), []);
     const [needed, available] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
@@ -168,6 +168,8 @@ describe('quality of the page', () => {
       await page.waitForFunction(() => performance.getEntriesByName('first-picture').length > 0);
       const factor = (before + slowdown()) / 2;
       await settled(page);
+      await showDepth(page, 'lab');
+      await page.waitForSelector('#sweep button');
       await page.$eval('#sweep', (row) => row.scrollIntoView());
       await page.waitForSelector('#sweep[data-state="done"]', { timeout: 30_000 });
       const longest = longestTask(await page.tracing.stop());
@@ -258,7 +260,7 @@ for (const name of BROWSERS) {
       await settled(page);
       assert.deepEqual((await pixelsOfGrid(page))[0], expected);
       assert.ok(await page.evaluate(() => workersMade) > 0, 'in workers');
-      await page.click('#edit-this');
+      await page.$eval('#edit-this', (button) => button.click());
       await page.waitForSelector('#edit[data-state="done"]');
       await change(page, () => page.click('#roll'));
       await dropFile(page, await lettersModel(), 'letters.gguf');

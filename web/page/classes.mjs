@@ -3,7 +3,7 @@
 
 import { plural } from './elements.mjs';
 import { makeCanvas, paint } from './paint.mjs';
-import { Search } from './search.mjs';
+import { connectSearch } from './search.mjs';
 import { isAlphabet } from './word.mjs';
 
 /** From this number of classes on there is a search field, or a keyboard. */
@@ -26,8 +26,6 @@ export class ClassPicker {
   #shown = new Map(); // class number -> { input, canvas }
   #pictures = new Map(); // class number -> Image
   #asked = []; // classes that are to be seen elsewhere, and where: { label, canvas }
-  /** @type {Search | null} */
-  #search = null;
 
   /**
    * @param {Elements} elements
@@ -44,7 +42,7 @@ export class ClassPicker {
     list.dataset.kind = this.#kind;
     box.hidden = this.#kind !== 'many';
     if (this.#kind === 'many') {
-      this.#search = new Search({ input: search, list: found }, labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+      connectSearch({ input: search, list: found }, labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
       hint.textContent = plural(labels.length, 'class', 'classes');
       wall.textContent = `All ${labels.length}`;
       wall.onclick = () => this.#openWall(dialog);

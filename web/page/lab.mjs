@@ -45,7 +45,7 @@ export class Lab {
     });
     const { keep } = app;
     const on = {
-      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: keep.savePicture,
+      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
       'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
       embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
     };

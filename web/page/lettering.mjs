@@ -8,8 +8,12 @@ import { Word, isAlphabet, spell } from './word.mjs';
 
 /** Styles side by side where they are the only thing to see. */
 const LINES = 4;
+/** Squares that a line has beside another one. */
+const LONG = 5.5;
 /** What a model without a word of its own begins with. */
 const FIRST_LETTERS = 3;
+
+const labelsAreDigits = (labels) => labels.every((label) => /^\d$/.test(label));
 
 export class Lettering {
   #app;
@@ -69,7 +73,8 @@ export class Lettering {
     this.#tab = this.#app.view.tab;
     this.#style = '';
     this.#lines.forEach((line) => line.clear());
-    element('word').hidden = !this.usable;
+    element('word').hidden = element('word-save').hidden = !this.usable;
+    element('word-title').textContent = this.usable && labelsAreDigits(this.#app.model.labels) ? 'Your number' : 'Your word';
     if (this.usable) element('word-text').value = this.#texts.get(this.#tab) ?? this.#firstText();
   }
 
@@ -88,6 +93,7 @@ export class Lettering {
     const text = standIn ? STAND_IN.word : element('word-text').value;
     const { letters, missing } = spell(text, model.labels);
     for (const line of this.#lines) line.set(letters, model.labels);
+    element('word-rows').toggleAttribute('data-long', this.#lines[0].length > LONG);
     setText(element('word-hint'), this.#hint(letters, missing));
     if (JSON.stringify(settings) !== this.#style) this.#lines.forEach((line) => line.markStale());
     this.#style = JSON.stringify(settings);

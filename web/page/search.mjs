@@ -46,7 +46,12 @@ export function findClasses(text, labels) {
   return found.sort((a, b) => a.order - b.order);
 }
 
-export class Search {
+/** Makes a field search classes; may be called again for others. @param {ConstructorParameters<typeof Search>} parts */
+export function connectSearch(...parts) {
+  return new Search(...parts);
+}
+
+class Search {
   #input;
   #list;
   #labels;

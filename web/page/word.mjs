@@ -65,13 +65,17 @@ export class Word {
       else blank(canvas);
       root.toggleAttribute('data-final', Boolean(drawn?.final));
     });
-    this.root.style.setProperty('--length', String(letters.reduce((sum, label) => sum + this.advance(label), 0)));
     this.root.setAttribute('aria-label', this.text ? `The word ${this.text} in generated letters` : 'No word yet');
   }
 
   /** @param {number | null} label */
   advance(label) {
     return advanceOf(label === null ? null : this.#labels[label]);
+  }
+
+  /** How many squares it takes. */
+  get length() {
+    return this.#letters.reduce((sum, label) => sum + this.advance(label), 0);
   }
 
   /** Classes of the text that are still to be drawn, each once. @returns {number[]} */
