@@ -127,7 +127,7 @@ export class Edit {
     if (requests.length === 0) {
       this.#board.clear();
       this.#grid.clear();
-      return this.#app.reportIdle();
+      return this.#app.report('edit', { state: 'idle', draft: false, draftSteps: 0, progress: 0, finished: 0, computed: 0, milliseconds: 0 });
     }
     this.#board.first = this.#grid.chosen;
     this.#board.show(requests, { draft });

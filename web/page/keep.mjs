@@ -41,7 +41,7 @@ export function makeKeep(app) {
   return {
     copy,
     copyLink() {
-      app.showAddress();
+      app.links.show();
       copy(location.href, 'Link copied: it leads to these very pictures', 'The address of this page is the link:');
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */

@@ -28,8 +28,8 @@ export class Lettering {
   /** Of the first line. */
   seed = 0;
 
-  /** @param {import('../page.mjs').App} app @param {(report: import('./studio.mjs').Report) => void} onReport of the letters */
-  constructor(app, onReport) {
+  /** @param {import('../page.mjs').App} app */
+  constructor(app) {
     this.#app = app;
     this.#board = app.studio.addBoard({
       onStep: (index, { state, preview }) => {
@@ -38,13 +38,13 @@ export class Lettering {
       onPicture: (index, picture, draft) => this.#paint(index, picture, !draft),
       onReport: (report) => {
         element('word').dataset.state = report.state;
-        onReport(report);
+        app.report('word', report);
       },
       state: true,
     });
     element('word-text').oninput = () => {
       this.#texts.set(this.#tab, element('word-text').value);
-      app.wordChanged();
+      app.show(app.settings);
     };
   }
 

@@ -14,37 +14,33 @@ export class Pictures {
   /** @type {Recorder} */
   #recorder;
 
-  /**
-   * @param {import('../page.mjs').App} app
-   * @param {object} on
-   * @param {(report: import('./studio.mjs').Report) => void} on.report
-   * @param {() => void} on.choose another picture was chosen
-   * @param {(index: number, image: import('./paint.mjs').Image, frame: Frame | null) => void} on.step
-   * @param {(index: number, picture: import('../index.d.ts').Picture, draft: boolean) => void} on.picture
-   */
-  constructor(app, on) {
+  /** @param {import('../page.mjs').App} app @param {(picture: import('../index.d.ts').Picture) => void} onFull gets those that are not drafts */
+  constructor(app, onFull) {
     this.#app = app;
     this.#grid = new Grid(element('grid'), () => {
-      this.#board.first = this.#grid.chosen;
-      on.choose();
+      this.#board.first = this.chosen;
+      app.lab?.choose();
     });
     this.#board = app.studio.addBoard({
-      onStep: (index, event) => {
-        this.#grid.setState(index, 'running');
-        const frame = this.#recorder.add(index, event);
-        if (isCalm()) return;
-        const image = frame?.state ?? event.preview;
-        this.#grid.paint(index, image);
-        on.step(index, image, frame);
-      },
+      onStep: (index, event) => this.#showStep(index, event),
       onPicture: (index, picture, draft) => {
+        if (!draft) onFull(picture);
         this.#grid.paint(index, picture);
         this.#grid.setState(index, draft ? 'draft' : 'done');
-        on.picture(index, picture, draft);
+        if (index === this.chosen) app.lab?.showChosen();
       },
-      onReport: on.report,
+      onReport: (report) => app.report('grid', report),
       state: true,
     });
+  }
+
+  #showStep(index, event) {
+    this.#grid.setState(index, 'running');
+    const frame = this.#recorder.add(index, event);
+    if (isCalm()) return;
+    const image = frame?.state ?? event.preview;
+    this.#grid.paint(index, image);
+    if (index === this.chosen) this.#app.lab?.step(image, frame);
   }
 
   get board() {

@@ -4,12 +4,14 @@ import { element, makeOption } from './elements.mjs';
 
 /** @typedef {'play' | 'lab'} Depth play: one thing to do; lab: every setting */
 
+/** Of the tabs that index.html does not have. */
+const OWN_ID = 'tab-own-';
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 export class View {
   #page = element('page');
   #onTab;
-  #onDepth;
+  #onChange;
   /** Name of the tab's model. */
   tab = 'letters';
   /** @type {Depth} */
@@ -17,20 +19,23 @@ export class View {
   /** Whether the sheet to draw on is on show. */
   drawing = false;
 
-  /** @param {(tab: string) => void} onTab the visitor has chosen one, 'draw' among them @param {(depth: Depth) => void} onDepth */
-  constructor(onTab, onDepth) {
+  /**
+   * @param {(tab: string, drawing: boolean) => void} onTab a model was chosen, to be seen or to draw with
+   * @param {(changes: { depth?: Depth, drawing?: boolean }) => void} onChange of the view alone
+   */
+  constructor(onTab, onChange) {
     this.#onTab = onTab;
-    this.#onDepth = onDepth;
+    this.#onChange = onChange;
     element('tabs').onclick = ({ target }) => {
       const tab = target.closest('[role="tab"]');
-      if (tab && !tab.disabled) onTab(tab.dataset.tab);
+      if (tab && !tab.disabled) this.#choose(tab);
     };
     element('tabs').onkeydown = (event) => this.#moveByKey(event);
     element('depth').onclick = ({ target }) => {
       const { depth } = target.dataset;
-      if (depth && depth !== this.depth) this.#onDepth(depth);
+      if (depth && depth !== this.depth) onChange({ depth });
     };
-    element('draw-model').onchange = () => onTab(element('draw-model').value);
+    element('draw-model').onchange = () => onTab(element('draw-model').value, true);
   }
 
   get inPlay() {
@@ -55,6 +60,11 @@ export class View {
     element('draw-model').value = this.tab;
   }
 
+  #choose({ dataset: { tab } }) {
+    if (tab === 'draw') this.#onChange({ drawing: true });
+    else this.#onTab(tab, false);
+  }
+
   /** Of a narrow window's tabs some are out of sight. */
   #reveal(tab) {
     const row = element('tabs');
@@ -75,7 +85,7 @@ export class View {
     event.preventDefault();
     const next = Number.isFinite(step) ? (at + step + tabs.length) % tabs.length : step < 0 ? 0 : tabs.length - 1;
     tabs[next].focus();
-    this.#onTab(tabs[next].dataset.tab);
+    this.#choose(tabs[next]);
   }
 
   /**
@@ -85,7 +95,10 @@ export class View {
   offer(titles, out = new Set()) {
     const draw = element('tab-draw');
     for (const tab of this.#tabs) if (tab !== draw && titles.get(tab.dataset.tab) === undefined) tab.remove();
-    for (const [name, title] of titles) if (!this.#find(name)) draw.before(makeTab(name, title));
+    for (const [name, title] of titles) {
+      if (!this.#find(name)) draw.before(makeTab(name));
+      if (this.#find(name).id.startsWith(OWN_ID)) this.#find(name).lastChild.textContent = title;
+    }
     for (const tab of this.#tabs) {
       tab.disabled = out.has(tab.dataset.tab);
       tab.title = tab.disabled ? 'Not kept for use without a network' : '';
@@ -100,11 +113,11 @@ export class View {
   }
 }
 
-function makeTab(name, title) {
-  const tab = Object.assign(document.createElement('button'), { type: 'button', role: 'tab', id: `tab-own-${++makeTab.count}` });
+function makeTab(name) {
+  const tab = Object.assign(document.createElement('button'), { type: 'button', role: 'tab', id: `${OWN_ID}${++makeTab.count}` });
   tab.dataset.tab = name;
   tab.setAttribute('aria-controls', 'panel');
-  tab.append(Object.assign(document.createElement('span'), { className: 'tab-picture' }), title);
+  tab.append(Object.assign(document.createElement('span'), { className: 'tab-picture' }), name);
   return tab;
 }
 makeTab.count = 0;
