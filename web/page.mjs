@@ -99,7 +99,7 @@ function show(settings, { draft = false, again = false } = {}) {
   element('generate').textContent = part === 'word' ? 'Other styles' : 'Draw again';
   element('classes').hidden = part === 'word';
   element('board').hidden = part !== 'grid';
-  element('edit').hidden = part !== 'edit';
+  element('edit').hidden = element('draw-models').hidden = part !== 'edit';
   classes.value = settings.label;
   lettering.draw({ ...settings, seed: settings.seed + (part === 'grid' ? pictures.chosen : 0) }, { draft });
   if (part === 'grid') pictures.draw(settings, { draft, again });
@@ -114,7 +114,13 @@ function show(settings, { draft = false, again = false } = {}) {
 function useClasses() {
   const ids = { list: 'class-list', box: 'search', search: 'class-search', found: 'class-found', hint: 'class-hint', wall: 'class-wall', dialog: 'wall' };
   const elements = Object.fromEntries(Object.entries(ids).map(([part, id]) => [part, element(id)]));
-  classes = new ClassPicker(elements, app.model.labels, (label) => app.controls.pickClass(label), drawClasses);
+  classes = new ClassPicker(elements, app.model.labels, pickClass, drawClasses);
+}
+
+/** On a drawing another class means the same seeds. @param {number} label */
+function pickClass(label) {
+  if (app.view.drawing) app.controls.change({ label });
+  else app.controls.pickClass(label);
 }
 
 /** Pictures of these classes are wanted for the picker. @param {number[]} labels */
@@ -143,6 +149,7 @@ element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() 
 element('play-link').onclick = () => app.keep.copyLink();
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
+app.session.prepare();
 const start = () => app.session.start();
 if (document.hidden) setTimeout(start);
 else requestAnimationFrame(() => setTimeout(start));

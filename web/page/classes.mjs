@@ -2,8 +2,8 @@
 // keyboard. Many: a row around the chosen one, a search field, and all of them on a wall. Its height is always the same.
 
 import { plural } from './elements.mjs';
+import { fetchMore } from './fetch_more.mjs';
 import { makeCanvas, paint } from './paint.mjs';
-import { connectSearch } from './search.mjs';
 import { isAlphabet } from './word.mjs';
 
 /** From this number of classes on there is a search field, or a keyboard. */
@@ -42,7 +42,7 @@ export class ClassPicker {
     list.dataset.kind = this.#kind;
     box.hidden = this.#kind !== 'many';
     if (this.#kind === 'many') {
-      connectSearch({ input: search, list: found }, labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+      this.#connectSearch({ input: search, list: found });
       hint.textContent = plural(labels.length, 'class', 'classes');
       wall.textContent = `All ${labels.length}`;
       wall.onclick = () => this.#openWall(dialog);
@@ -117,8 +117,15 @@ export class ClassPicker {
     return item;
   }
 
+  async #connectSearch(elements) {
+    elements.input.disabled = true;
+    const { connectSearch } = await fetchMore();
+    elements.input.disabled = false;
+    connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+  }
+
   async #openWall(dialog) {
-    const { openWall } = await import('./wall.mjs');
+    const { openWall } = await fetchMore();
     openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });
   }
 }

@@ -1,24 +1,12 @@
-// The form: settings in, settings out.
+// The settings on show, and the slider that changes the most important one. The other fields are fine_fields.mjs.
 
-import { element, makeOption, setText } from './elements.mjs';
-import { RadioGroup } from './radios.mjs';
-import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES, SCALE, rollSeed, roundScale } from './settings.mjs';
+import { element, setText } from './elements.mjs';
+import { SCALE, rollSeed, roundScale } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
-/** Enter takes the value over; the browser alone does so only when the field is left. */
-export function takeOverOnEnter(input) {
-  input.onkeydown = (event) => {
-    if (event.key !== 'Enter') return;
-    event.preventDefault();
-    input.onchange();
-  };
-}
-
 /** Between two moves of the slider that have consequences: some more than the pictures can follow. */
 const MOVE_MILLISECONDS = 80;
-
-const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 
 /** What a scale means, in a line. @param {number} scale @param {number} recommended @param {string} wish */
 function says(scale, recommended, wish) {
@@ -38,12 +26,11 @@ export class Controls {
   /** @type {any} of setTimeout, while moves of the slider wait */
   #moves;
   #movedAt = -Infinity;
-  #counts;
   #inPlay = true;
   #wish = '';
 
   /**
-   * Connects the form to a model; may be made again for another one.
+   * Connects the slider to a model; may be made again for another one.
    * @param {import('../index.d.ts').Model} model
    * @param {Settings} settings
    * @param {Iterable<string>} own names of those that the visitor has chosen, by hand or through a link
@@ -54,14 +41,9 @@ export class Controls {
     this.#model = model;
     this.#own = new Set(own);
     this.#onChange = onChange;
-    element('sampler').replaceChildren(...SAMPLERS.map((name) => makeOption(name, SAMPLER_TITLES[name] ?? name)));
-    element('sampler').onchange = () => this.change({ sampler: element('sampler').value });
-    this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => this.change({ count: COUNTS[index] }));
     this.#connectScale();
-    this.#connectSeed();
-    this.#connectSteps();
     this.settings = settings;
-    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'sampler']) element(id).disabled = false;
+    element('scale').disabled = false;
   }
 
   /** @returns {Settings} never changed in place */
@@ -71,11 +53,7 @@ export class Controls {
 
   set settings(settings) {
     this.#settings = Object.freeze({ ...settings });
-    this.#counts.value = COUNTS.indexOf(settings.count);
     element('scale').value = String(settings.guidanceScale);
-    element('seed').value = String(settings.seed);
-    element('steps').value = String(settings.steps);
-    element('sampler').value = settings.sampler;
     this.#showScale();
   }
 
@@ -126,11 +104,11 @@ export class Controls {
   /** Other pictures: another seed, unless that is locked. */
   drawAgain() {
     if (this.locked) this.#apply({}, { again: true });
-    else this.#roll();
+    else this.roll();
   }
 
-  /** A seed that nobody chose is no wish to be kept. */
-  #roll() {
+  /** Another seed. One that nobody chose is no wish to be kept. */
+  roll() {
     this.#own.delete('seed');
     this.#apply({ seed: rollSeed(this.#settings.seed) });
   }
@@ -152,7 +130,7 @@ export class Controls {
     recommended.onclick = () => this.recommend({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);
-    recommended.hidden = false;
+    recommended.disabled = false;
   }
 
   /**
@@ -194,29 +172,5 @@ export class Controls {
     element('recommended').dataset.active = String(guidanceScale === recommended);
     element('track').style.setProperty('--recommended', place(recommended));
     element('track').style.setProperty('--value', place(guidanceScale));
-  }
-
-  #connectSeed() {
-    const seed = element('seed');
-    const lock = element('lock');
-    seed.onchange = () => {
-      const value = wholeNumber(seed.value);
-      if (value <= MAX_SEED) this.change({ seed: value });
-      else seed.value = String(this.#settings.seed);
-    };
-    takeOverOnEnter(seed);
-    element('roll').onclick = () => this.#roll();
-    lock.onclick = () => lock.setAttribute('aria-pressed', String(!this.locked));
-  }
-
-  #connectSteps() {
-    const steps = element('steps');
-    steps.max = String(this.#model.info.timesteps);
-    steps.onchange = () => {
-      const value = wholeNumber(steps.value);
-      if (value >= 1 && value <= this.#model.info.timesteps) this.change({ steps: value });
-      else steps.value = String(this.#settings.steps);
-    };
-    takeOverOnEnter(steps);
   }
 }

@@ -1,6 +1,7 @@
 // Taking things away: files and links. The encoders are fetched when they are needed.
 
 import { element } from './elements.mjs';
+import { fetchMore } from './fetch_more.mjs';
 import { announce, fail, setStatus, showError } from './messages.mjs';
 
 /** Lines of words are saved this high, or as near as whole factors come. */
@@ -10,10 +11,10 @@ const LINE_HEIGHT = 256;
 export function makeKeep(app) {
   const factor = () => Number(element('size').value) || Math.max(1, Math.round(LINE_HEIGHT / app.model.info.height));
 
-  /** @param {(files: typeof import('./saving.mjs')) => { making: Promise<Blob>, parts: Array<string | number> } | null} make */
+  /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number> } | null} make */
   async function save(make) {
     try {
-      const files = await import('./saving.mjs');
+      const files = await fetchMore();
       const made = make(files);
       if (!made) return;
       const name = files.fileName(...made.parts);

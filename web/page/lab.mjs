@@ -5,6 +5,7 @@ import { element } from './elements.mjs';
 import { embedSnippet } from './embed.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
+import { FineFields } from './fine_fields.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile, workerCount } from './models.mjs';
 import { OptionFields } from './option_fields.mjs';
@@ -29,7 +30,9 @@ export class Lab {
   #sweepKey = '';
   #sweepVisible = false;
   /** @type {OptionFields | null} */
-  #fields = null;
+  #options = null;
+  /** @type {FineFields | null} */
+  #fine = null;
   /** @type {any} of setTimeout */
   #playing;
 
@@ -70,7 +73,8 @@ export class Lab {
     this.#sweep.clear();
     this.#sweepKey = '';
     blank(this.#big);
-    this.#fields = new OptionFields(model, controls);
+    this.#options = new OptionFields(model, controls);
+    this.#fine = new FineFields(model, controls);
     const { width, height } = model.info;
     const sizes = sizeFactors(model.info);
     element('size').replaceChildren(...sizes.map((factor) =>
@@ -82,7 +86,8 @@ export class Lab {
   /** The settings on show are these. */
   show(settings, { draft = false } = {}) {
     this.#stopPlaying();
-    this.#fields?.show(settings);
+    this.#options?.show(settings);
+    this.#fine?.show(settings);
     this.#sweep.scale = settings.guidanceScale;
     this.#drawSweep();
     // While a slider is dragged, this follows the pictures and not every move: of all that is on show only text changes.
@@ -209,7 +214,7 @@ export class Lab {
 
   #copyEmbed() {
     const { settings, model, path, keep } = this.#app;
-    const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.mjs', document.baseURI).href };
+    const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
     keep.copy(embedSnippet(settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
   }
 

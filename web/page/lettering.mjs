@@ -57,9 +57,11 @@ export class Lettering {
     return isAlphabet(this.#app.model.labels);
   }
 
-  /** Text for the address; null if it is not on show. */
+  /** Text for the address; null if it is not on show, or beside other things and nobody has chosen it. */
   get text() {
-    return this.usable && !this.#app.view.drawing ? element('word-text').value : null;
+    const { part } = this.#app;
+    const text = element('word-text').value;
+    return this.usable && (part === 'word' || (part === 'grid' && text !== this.#firstText())) ? text : null;
   }
 
   /** The text of a link. */

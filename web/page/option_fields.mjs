@@ -1,7 +1,7 @@
 // The form under "More settings": a field for each of OPTIONS.
 
-import { takeOverOnEnter } from './controls.mjs';
 import { element, makeOption, setText } from './elements.mjs';
+import { takeOverOnEnter } from './fine_fields.mjs';
 import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
 import { explainTerms } from './terms.mjs';
 

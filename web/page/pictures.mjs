@@ -43,6 +43,11 @@ export class Pictures {
     if (index === this.chosen) this.#app.lab?.step(image, frame);
   }
 
+  /** As many places as there will be pictures. */
+  prepare(count) {
+    this.#grid.resize(count);
+  }
+
   get board() {
     return this.#board;
   }

@@ -3,9 +3,11 @@
 import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask } from './elements.mjs';
+import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
 import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs, workerCount } from './models.mjs';
+import { DEFAULT_COUNT } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
 const UNNAMED = 'doodles';
@@ -27,6 +29,17 @@ export class Session {
   constructor(app) {
     this.#app = app;
     for (const change of ['online', 'offline']) addEventListener(change, () => this.#offerTabs());
+  }
+
+  /** Keeps the room of what a link leads to, before anything has been painted. */
+  prepare() {
+    const { linked, drawing, depth, word } = readAddress(location.hash);
+    if (!linked || word !== null) return;
+    this.#app.view.show({ tab: UNNAMED, depth, drawing });
+    element('word').hidden = true;
+    element('classes').hidden = false;
+    element('board').hidden = drawing;
+    this.#app.pictures.prepare(DEFAULT_COUNT);
   }
 
   async start() {
@@ -155,11 +168,11 @@ export class Session {
     const app = this.#app;
     try {
       if (!app.view.inPlay && !app.lab) {
-        const { Lab } = await import('./lab.mjs');
+        const { Lab } = await fetchMore();
         app.lab ??= new Lab(app);
       }
       if (app.view.drawing && !app.edit) {
-        const { Edit } = await import('./edit.mjs');
+        const { Edit } = await fetchMore();
         app.edit ??= new Edit(app);
         app.edit.use(app.model);
         if (app.sample) app.edit.learnPaper(app.sample);

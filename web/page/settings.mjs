@@ -21,8 +21,8 @@ export { SAMPLERS };
 /** playMax: as far as the slider goes where it stands alone; more comes from links. */
 export const SCALE = { min: 0, max: 10, playMax: 4 };
 export const COUNTS = [1, 6, 9, 12, 24];
-/** index.html keeps room for as many. */
-const DEFAULT_COUNT = 12;
+/** The page keeps room for as many. */
+export const DEFAULT_COUNT = 12;
 /** As their papers call them. */
 export const SAMPLER_TITLES = {
   ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
