@@ -80,11 +80,11 @@ for (const name of BROWSERS) {
     let session;
     let page;
     let troubles;
-    const first = { label: 'cat', guidanceScale: 4, seed: 7, steps: 10, sampler: 'ddim', count: 6 };
+    const first = { label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim', count: 6 };
     before(async () => {
       site = await serveSite();
       session = await launch(name);
-      ({ page, troubles } = await openPage(session.browser, `${site.url}#label=cat&s=4&seed=7&steps=10&sampler=ddim&count=6`, { prepare: watch }));
+      ({ page, troubles } = await openPage(session.browser, `${site.url}#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6`, { prepare: watch }));
       await settled(page);
     });
     after(async () => {
@@ -108,7 +108,7 @@ for (const name of BROWSERS) {
       await pickClass(page, 'house');
       await settled(page);
       assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...first, label: 'house' }));
-      assert.match(await page.evaluate(() => location.hash), /label=house&s=4&seed=7&steps=10&sampler=ddim&count=6/);
+      assert.match(await page.evaluate(() => location.hash), /label=house&s=3&seed=7&steps=10&sampler=ddim&count=6/);
     });
 
     test('works by keyboard alone', async () => {
@@ -117,15 +117,15 @@ for (const name of BROWSERS) {
       await tabTo(page, '#scale');
       await page.keyboard.press('ArrowRight');
       await page.keyboard.press('ArrowRight');
-      assert.equal(await textOf(page, '#scale-value'), '4.2');
+      assert.equal(await textOf(page, '#scale-value'), '3.2');
       await settled(page);
-      const wanted = { ...first, label: 'rainbow', guidanceScale: 4.2 };
+      const wanted = { ...first, label: 'rainbow', guidanceScale: 3.2 };
       assert.deepEqual(await pixelsOfGrid(page), await expectedPixels(wanted));
       await tabTo(page, '#recommended');
       await page.keyboard.press('Enter');
       await settled(page);
-      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...wanted, guidanceScale: 4 }));
-      assert.equal(await textOf(page, '#announcer'), '6 pictures of rainbow at guidance scale 4.');
+      assert.deepEqual(await pixelsOfGrid(page), await expectedPixels({ ...wanted, guidanceScale: 3 }));
+      assert.equal(await textOf(page, '#announcer'), '6 pictures of rainbow at guidance scale 3.');
     });
 
     test('pictures follow the slider while it is dragged, and replaced values are dropped', async () => {
@@ -187,7 +187,7 @@ for (const name of BROWSERS) {
       assert.match(await textOf(page, '#chosen-options'), /seed 10 /);
       await page.select('#size', '1');
       await page.click('#save');
-      const { width, height, channels, pixels } = decodePNG(await downloaded(session.downloads, 'rainbow-s4-seed10.png'));
+      const { width, height, channels, pixels } = decodePNG(await downloaded(session.downloads, 'rainbow-s3-seed10.png'));
       assert.deepEqual([width, height, channels], [32, 32, 1]);
       assert.deepEqual(Array.from(pixels), (await pixelsOfGrid(page))[index]);
     });
@@ -287,7 +287,7 @@ for (const name of BROWSERS) {
     });
 
     test('several workers draw the same pictures', async () => {
-      const hash = '#label=cat&s=4&seed=7&steps=10&sampler=ddim&count=6';
+      const hash = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
       const many = await openPage(session.browser, `${site.url}${hash}`, { prepare: watchWithFourCores });
       await settled(many.page);
       await many.page.click('#lock');

@@ -14,8 +14,8 @@ import {
 import { serveSite } from './server.mjs';
 
 const tinyPath = new URL('../golden/tiny.gguf', import.meta.url);
-const HASH = '#label=cat&s=4&seed=7&steps=10&sampler=ddim&count=6';
-const FIRST = { label: 'cat', guidanceScale: 4, seed: 7, steps: 10, sampler: 'ddim' };
+const HASH = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
+const FIRST = { label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim' };
 
 let doodles;
 let letters;
@@ -91,7 +91,7 @@ for (const name of BROWSERS) {
       const pictures = await pixelsOf(page, '.class canvas');
       assert.equal(pictures.length, doodles.labels.length);
       for (const [label, pixels] of pictures.entries()) {
-        assert.deepEqual(pixels, await pixelsByNode({ label, guidanceScale: 4, seed: 3, steps: 10 }));
+        assert.deepEqual(pixels, await pixelsByNode({ label, guidanceScale: 3, seed: 3, steps: 10 }));
       }
     });
 
@@ -130,7 +130,7 @@ for (const name of BROWSERS) {
       await page.select('#size', '8');
       const grid = await pixelsOfGrid(page);
       await page.click('#save');
-      const file = await downloaded(session.downloads, 'cat-s4-seed7.png');
+      const file = await downloaded(session.downloads, 'cat-s3-seed7.png');
       const picture = decodePNG(file);
       assert.equal(picture.width, 256);
       assert.deepEqual(await pixelsByNode(readRecipe(file)), grid[0]);
@@ -138,7 +138,7 @@ for (const name of BROWSERS) {
 
       await page.select('#size', '1');
       await page.click('#save-sheet');
-      const sheetFile = await downloaded(session.downloads, 'cat-s4-seed7-sheet.png');
+      const sheetFile = await downloaded(session.downloads, 'cat-s3-seed7-sheet.png');
       assert.deepEqual(readRecipe(sheetFile).sheet, { labels: [doodles.labels.indexOf('cat')], count: 6, columns: 3 });
       assert.equal(readRecipe(sheetFile).options.seed, 7);
       const sheet = decodePNG(sheetFile);
@@ -148,7 +148,7 @@ for (const name of BROWSERS) {
 
       await page.select('#size', '8');
       await page.click('#save-film');
-      const filmFile = await downloaded(session.downloads, 'cat-s4-seed7-film.png');
+      const filmFile = await downloaded(session.downloads, 'cat-s3-seed7-film.png');
       assert.deepEqual(await pixelsByNode(readRecipe(filmFile)), grid[0]);
       const film = await decodeAnimation(page, filmFile);
       assert.equal(film.animated, true);
@@ -211,7 +211,7 @@ for (const name of BROWSERS) {
       await page.waitForFunction(() => globalThis.copied);
       assert.equal(await page.evaluate(() => copied),
         `<script type="module" src="${site.url}pocket-diffusion.js"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
-        'label="cat" guidance-scale="4" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
+        'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
     });
 
     test('a broken model is explained and changes nothing, an own model is used', async () => {
@@ -230,7 +230,7 @@ for (const name of BROWSERS) {
       await settled(page);
       const seed = Number(await page.$eval('#seed', (input) => input.value));
       const tiny = await load(tinyPath);
-      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 4 }, tiny));
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 3 }, tiny));
       tiny.close();
       assert.equal(await tabOnShow(page), '<b>tiny</b>.gguf');
       assert.match(await textOf(page, '#model-line'), /^Tiny test model · /);
@@ -247,7 +247,7 @@ for (const name of BROWSERS) {
       assert.equal(await page.$eval('.word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
       const seed = Number(await page.$eval('#seed', (input) => input.value));
       const expected = {};
-      for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 4 }, letters);
+      for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 3 }, letters);
       const row = await pixelsOf(page, '.word-row canvas');
       assert.deepEqual([row[0], row[2]], [expected.C, expected.B]);
       await page.select('#size', '1');
@@ -263,7 +263,7 @@ for (const name of BROWSERS) {
       // Another seed, another style: all letters anew.
       await change(page, () => setNumber(page, '#seed', 12));
       await page.waitForSelector('#word[data-state="done"]');
-      assert.deepEqual((await pixelsOf(page, '.word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 4 }, letters));
+      assert.deepEqual((await pixelsOf(page, '.word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 3 }, letters));
       assert.deepEqual(troubles, []);
     });
 
