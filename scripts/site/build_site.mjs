@@ -12,6 +12,7 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
 import { CLASSIC, inlineWorker } from './inline_worker.mjs';
 
@@ -97,7 +98,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const html = (await readFile(join(web, 'index.html'), 'utf8')).replace(/^ +/gm, '').replace('src="page.mjs"', `src="${PAGE}"`);
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
-  const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
+  const assets = [...matches(html, REFERENCE).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
   const page = await splitPage();
   const parts = page.first.filter((path) => path !== PAGE).map((path) => `  <link rel="modulepreload" href="${path}">\n`);
@@ -110,6 +111,8 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   files.set(SERVICE_WORKER, serviceWorker);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
+  files.set('docs.css', await bundle('docs.css', {}));
+  for (const [path, data] of await buildDocs()) files.set(path, data);
 
   await makeEmpty(folder);
   for (const [path, data] of files) {
@@ -147,6 +150,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   };
   replace(/(?<=<meta http-equiv="Content-Security-Policy" content=")[^"]*/, policy);
   replace(/ *<link rel="(apple-touch-icon|manifest)"[^>]*>\n/g, '');
+  replace(/ *<p class="ways">.*<\/p>\n/, ''); // they lie beside the site
   replace(/ *<link rel="stylesheet"[^>]*>\n/, `  <style>${style}</style>\n`);
   replace(/ *<script type="module"[^>]*><\/script>\n/, '');
   replace(/(?<=(href|src)=")favicon\.svg(?=")/g, icon);

@@ -88,7 +88,7 @@ export class ClassPicker {
   /** The chosen class is in the middle of the row: nothing else scrolls. */
   #reveal() {
     const item = this.#shown.get(this.#value)?.input.parentElement;
-    if (!item || this.#kind !== 'many') return;
+    if (!item || this.#list.scrollWidth <= this.#list.clientWidth) return;
     this.#list.scrollLeft += item.getBoundingClientRect().left - this.#list.getBoundingClientRect().left - (this.#list.clientWidth - item.clientWidth) / 2;
   }
 

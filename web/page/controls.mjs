@@ -10,10 +10,10 @@ const MOVE_MILLISECONDS = 80;
 
 /** What a scale means, in a line. @param {number} scale @param {number} recommended @param {string} wish */
 function says(scale, recommended, wish) {
-  if (scale === 0) return `At 0 the static alone decides: ${wish} has no say.`;
-  if (scale < 1) return `Below 1 the static still has its way, here and there against ${wish}.`;
+  if (scale === 0) return 'At 0 the static alone decides.';
+  if (scale < 1) return 'Below 1 the static still has its way.';
   if (scale <= recommended) return `From 1 on ${wish} stands there.`;
-  return `Above ${recommended} ${wish} is insisted on: clearer, and more alike.`;
+  return `Above ${recommended} it is insisted on: clearer, more alike.`;
 }
 
 export class Controls {

@@ -7,9 +7,8 @@ export const nextTask = () => new Promise((resolve) => setTimeout(resolve));
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 /** Whether nothing may move by itself. */
-export const isCalm = () => reducedMotion.matches;
+export const isCalm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 export const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 

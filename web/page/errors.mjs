@@ -19,7 +19,7 @@ const CHECKPOINT = /\.(?:pt|pth|ckpt|bin|safetensors)$/i;
 
 /** A file that was opened as a model and is none. */
 function explainFile(file) {
-  if (CHECKPOINT.test(file)) return `${file} is a checkpoint. The exporter makes a model file (.gguf) of it: scripts/export_gguf.py ${file} model.gguf`;
+  if (CHECKPOINT.test(file)) return `${file} is a checkpoint. The exporter makes a model file (.gguf) of it: python -m pocket_diffusion export ${file} model.gguf`;
   if (/\.gguf$/i.test(file)) return `The model file ${file} is damaged or not one that this page can read.`;
   return `${file} is neither a model file (.gguf) nor a picture.`;
 }

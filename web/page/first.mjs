@@ -6,8 +6,8 @@
 /** @type {Record<string, First>} */
 const FIRST = {
   letters: { seed: 5, word: 'diffusion' },
-  doodles: { seed: 7, label: 'cat' },
-  characters: { seed: 7, label: 'fox' },
+  doodles: { seed: 24, label: 'flower' },
+  characters: { seed: 0, label: 'cat' },
   digits: { seed: 7, label: '7', word: '31415' },
 };
 
