@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
 import { buildOneFile } from '../../scripts/site/build_site.mjs';
-import { modelPath } from '../native_pictures.mjs';
+import { modelPath, pixelHash } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, dropFile, pixelsOfGrid, showDepth, textOf, waitForState } from './page_tools.mjs';
@@ -39,7 +39,10 @@ const OWN_PICTURE = 9000;
 const TRIES = 4;
 
 let expected;
+/** First digits of the SHA-256 of the model for characters. */
+let characters;
 before(async () => {
+  characters = pixelHash(readFileSync(new URL('../../weights/characters.gguf', import.meta.url))).slice(0, 12);
   const model = await load(modelPath);
   expected = Array.from((await model.generate({ label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim' })).pixels);
   model.close();
@@ -144,9 +147,39 @@ const STATES = {
     await page.waitForSelector('#error:not([hidden])');
   },
   'a word': async (page) => {
-    await dropFile(page, await lettersModel(), 'letters.gguf');
-    await page.waitForSelector('#word[data-state="done"]');
+    await openLetters(page);
     await settled(page);
+  },
+  'a word to play with': async (page) => {
+    await showDepth(page, 'play');
+    await settled(page);
+  },
+  'an explanation': async (page) => {
+    await showDepth(page, 'lab');
+    await settled(page);
+    await page.$eval('#fine .term', (button) => button.click());
+  },
+};
+
+/** A model of letters, and a word that is set in them. */
+async function openLetters(page) {
+  await dropFile(page, await lettersModel(), 'letters.gguf');
+  await page.waitForSelector('[data-tab="own file"]');
+  await page.$eval('[data-tab="own file"]', (tab) => tab.click());
+  await page.waitForSelector('#word[data-state="done"]');
+}
+
+/** Of the page with characters, each on top of the one before. */
+const MANY_CLASSES = {
+  'a row of many classes': async () => {},
+  'classes found': async (page) => {
+    await page.waitForSelector('#class-search:enabled');
+    await page.type('#class-search', 'ca');
+    await page.waitForSelector('#class-found [role="option"] canvas');
+  },
+  'the wall of all classes': async (page) => {
+    await page.click('#class-wall');
+    await page.waitForSelector('#wall[open] h3');
   },
 };
 
@@ -168,6 +201,13 @@ describe('quality of the page', () => {
       const { page } = await openPage(session.browser, `${site.url}${HASH}`, { dark, prepare: axe });
       await settled(page);
       for (const [name, act] of Object.entries(STATES)) {
+        await act(page);
+        assert.deepEqual(await violations(page), [], name);
+      }
+      await page.goto('about:blank');
+      await page.goto(`${site.url}#label=cat&s=1&seed=7&steps=3&count=6&view=play&model=${characters}`);
+      await settled(page);
+      for (const [name, act] of Object.entries(MANY_CLASSES)) {
         await act(page);
         assert.deepEqual(await violations(page), [], name);
       }
@@ -347,8 +387,7 @@ for (const name of BROWSERS) {
       await page.$eval('#edit-this', (button) => button.click());
       await page.waitForSelector('#edit[data-state="done"]');
       await change(page, () => page.click('#roll'));
-      await dropFile(page, await lettersModel(), 'letters.gguf');
-      await page.waitForSelector('#word[data-state="done"]');
+      await openLetters(page);
       assert.match(await textOf(page, '#model-line'), /^Tiny test model/);
       assert.deepEqual(requests.filter((url) => !/^(blob|data):/.test(url)), []);
       assert.match(await page.$eval('meta[http-equiv="Content-Security-Policy"]', (meta) => meta.content), /^default-src 'none'; (?!.*connect-src)/);

@@ -104,9 +104,9 @@ export class Lettering {
   }
 
   #hint(letters, missing) {
-    if (this.#app.standIn) return 'A small network for digits goes first: the one for letters is on its way.';
+    if (this.#app.standIn) return 'Digits first: the network for letters is on its way.';
     if (missing.length > 0) return `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.`;
-    return letters.length === 0 ? 'Type a word.' : 'Every line is one seed: all of its letters grow out of the same static.';
+    return letters.length === 0 ? 'Type a word.' : 'Each line is one style: one seed for all of its letters.';
   }
 
   #makeLines(count) {
