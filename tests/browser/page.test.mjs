@@ -332,7 +332,7 @@ for (const name of BROWSERS) {
       const path = 'weights/letters.gguf';
       const context = await session.browser.createBrowserContext(); // without the copy of the service worker
       site.extra.set(path, { type: 'application/octet-stream', body: 'this is not a model' });
-      const broken = await openPage(context, site.url);
+      const broken = await openPage(context, `${site.url}#word=a&steps=2&view=play`);
       await waitForState(broken.page, 'failed');
       assert.equal(await textOf(broken.page, '#error-text'), 'The file that came is not the one that this site offers. Try again later.');
       site.extra.delete(path);

@@ -14,7 +14,7 @@ import { buildOneFile } from '../../scripts/site/build_site.mjs';
 import { modelPath, pixelHash } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
-import { change, dropFile, pixelsOfGrid, showDepth, textOf, waitForState } from './page_tools.mjs';
+import { change, dropFile, pixelsOfGrid, showDepth, showTab, textOf, waitForState } from './page_tools.mjs';
 import { serveCompressed, serveSite } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -243,6 +243,8 @@ describe('quality of the page', () => {
       await page.goto(site.url);
       await page.waitForFunction(() => performance.getEntriesByName('first-picture').length > 0);
       const factor = (before + slowdown()) / 2;
+      await showTab(page, 'doodles');
+      await page.waitForSelector('#page[data-tab="doodles"]:not([data-loading])', { timeout: 60_000 });
       await settled(page);
       await showDepth(page, 'lab');
       await page.waitForSelector('#sweep button');

@@ -119,7 +119,8 @@ export class ClassPicker {
 
   async #connectSearch(elements) {
     elements.input.disabled = true;
-    const { connectSearch } = await fetchMore();
+    const { connectSearch, loadThesaurus } = await fetchMore();
+    await loadThesaurus();
     elements.input.disabled = false;
     connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
   }

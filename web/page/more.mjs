@@ -6,5 +6,5 @@ import '../page.mjs';
 export { Edit } from './edit.mjs';
 export { Lab } from './lab.mjs';
 export * from './saving.mjs';
-export { connectSearch } from './search.mjs';
+export { connectSearch, loadThesaurus } from './search.mjs';
 export { openWall } from './wall.mjs';

@@ -10,7 +10,7 @@ const MOST_FOUND = 8;
 
 /** @type {Thesaurus | null} */
 let thesaurus = null;
-/** Other words for the classes, fetched when somebody begins to search. @returns {Promise<Thesaurus | null>} */
+/** Other words for the classes; without them they are found by their names. @returns {Promise<Thesaurus | null>} */
 export async function loadThesaurus() {
   thesaurus ??= await import('./thesaurus.mjs').catch(() => null);
   return thesaurus;
@@ -73,9 +73,6 @@ class Search {
     this.#onPick = onPick;
     this.#onShow = onShow;
     input.value = '';
-    input.onfocus = async () => {
-      if (!thesaurus && await loadThesaurus() && input.value) this.#update();
-    };
     input.oninput = () => this.#update();
     input.onkeydown = (event) => this.#key(event);
     input.onblur = () => this.#close();

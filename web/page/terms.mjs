@@ -41,7 +41,7 @@ function makeTerm(label) {
   button.setAttribute('aria-label', `What is ${label.textContent.trim()}?`);
   button.setAttribute('aria-expanded', 'false');
   button.setAttribute('aria-controls', note.id);
-  button.popoverTargetElement = note;
+  button.setAttribute('popovertarget', note.id);
   note.ontoggle = ({ newState }) => {
     button.setAttribute('aria-expanded', String(newState === 'open'));
     if (newState === 'open') place(note, button);
