@@ -325,7 +325,7 @@ describe('quality of the page', () => {
   });
 
   test('can be installed as an app', async () => {
-    const { page } = await openPage(session.browser, site.url);
+    const { page } = await openPage(session.browser, `${site.url}${HASH}`);
     await settled(page);
     const client = await page.createCDPSession();
     const { errors } = await client.send('Page.getAppManifest');
