@@ -14,7 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
-import { CLASSIC, inlineWorker } from './inline_worker.mjs';
+import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
@@ -36,7 +36,7 @@ const sha256 = (data, encoding) => createHash('sha256').update(data).digest(enco
 // ---- modules
 
 /** Options of every bundle. Code for Node.js is never reached in a browser. */
-const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error' };
+const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error', plugins: [separateWorker] };
 
 /** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
 async function bundle(file, options) {
