@@ -106,7 +106,7 @@ export class Lettering {
   #hint(letters, missing) {
     if (this.#app.standIn) return 'Digits first: the network for letters is on its way.';
     if (missing.length > 0) return `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.`;
-    return letters.length === 0 ? 'Type a word.' : 'Each line is one style: one seed for all of its letters.';
+    return letters.length === 0 ? 'Type a word.' : 'Each line is one seed, one style.';
   }
 
   #makeLines(count) {

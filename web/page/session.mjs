@@ -187,6 +187,7 @@ export class Session {
     const parts = [name, `${(parameterCount / 1e6).toFixed(1)} million parameters`, `${(fileBytes / MEGABYTE).toFixed(1)} MB`, license];
     element('model-line').textContent = `${parts.filter(Boolean).join(' · ')}. Nothing you do here leaves this page.`;
     element('model-about').textContent = [description, author].filter(Boolean).join('. ');
+    this.#page.dataset.rendering = this.#app.model.info.rendering ?? 'ink';
     this.#page.style.setProperty('--picture-ratio', String(width / height));
     element('open').disabled = element('generate').disabled = false;
   }
