@@ -46,11 +46,20 @@ async function bundle(file, options) {
 
 /** @typedef {{ files: Map<string, string>, first: string[] }} Split first: the parts without which the page does not begin */
 
+/**
+ * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
+ * of what is shared and what is not.
+ */
+const inOneFile = {
+  name: 'in-one-file',
+  setup: (build) => build.onLoad({ filter: /page[/\\]more\.mjs$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
+};
+
 /** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
 async function splitPage() {
   const { outputFiles, metafile } = await build({
     ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
-    entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
+    plugins: [...BUNDLE.plugins, inOneFile], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
   });
   const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const first = new Set([PAGE]);

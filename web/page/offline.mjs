@@ -1,6 +1,7 @@
 // The copy for visits without a network: the service worker's, of the page and of the models that were used.
 
 import { isOneFile } from './models.mjs';
+import { scriptURL } from './trusted.mjs';
 
 /** After the first pictures; everything else comes before. */
 const WAIT_MILLISECONDS = 1000;
@@ -20,6 +21,6 @@ export function keepForLater(path) {
   begun = true;
   setTimeout(() => {
     // Refused for example where the page was not served over HTTPS: then the page works as before.
-    navigator.serviceWorker.register('service_worker.js').then(() => keepModel(path), () => {});
+    navigator.serviceWorker.register(scriptURL('service_worker.js')).then(() => keepModel(path), () => {});
   }, WAIT_MILLISECONDS);
 }
