@@ -46,6 +46,7 @@ export class Pictures {
   /** As many places as there will be pictures. */
   prepare(count) {
     this.#grid.resize(count);
+    element('board').dataset.count = String(count);
   }
 
   get board() {

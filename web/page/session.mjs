@@ -4,15 +4,17 @@ import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
-import { STAND_IN } from './first.mjs';
+import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
 import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs, workerCount } from './models.mjs';
-import { DEFAULT_COUNT } from './settings.mjs';
+import { COUNTS, DEFAULT_COUNT } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
 const UNNAMED = 'doodles';
 /** The tab of a file of the visitor's. */
 const OWN_TAB = 'own file';
+/** The one with more classes than a row takes. */
+const MANY_TAB = 'characters';
 const MEGABYTE = 1e6;
 
 export class Session {
@@ -36,10 +38,23 @@ export class Session {
     const { linked, drawing, depth, word } = readAddress(location.hash);
     if (!linked || word !== null) return;
     this.#app.view.show({ tab: UNNAMED, depth, drawing });
-    element('word').hidden = true;
-    element('classes').hidden = false;
-    element('board').hidden = drawing;
-    this.#app.pictures.prepare(DEFAULT_COUNT);
+    this.#makeRoom(Number(new URLSearchParams(location.hash.slice(1)).get('count')) || DEFAULT_COUNT);
+  }
+
+  /** The room of what comes with the model of the tab: then nothing moves when it has come. @param {number} count of pictures */
+  #makeRoom(count) {
+    const { view, pictures } = this.#app;
+    const hasWord = firstOf(view.tab)?.word !== undefined;
+    const part = view.drawing ? 'edit' : view.inPlay && hasWord ? 'word' : 'grid';
+    element('page').dataset.part = part;
+    element('word').hidden = view.drawing || !hasWord;
+    element('classes').hidden = part === 'word';
+    element('class-list').replaceChildren();
+    element('class-list').dataset.kind = view.tab === MANY_TAB ? 'many' : 'few';
+    element('search').hidden = view.tab !== MANY_TAB;
+    element('board').hidden = part !== 'grid';
+    element('edit').hidden = element('draw-models').hidden = part !== 'edit';
+    if (COUNTS.includes(count)) pictures.prepare(count);
   }
 
   async start() {
@@ -77,8 +92,9 @@ export class Session {
   async chooseTab(tab, drawing) {
     const { view, path } = this.#app;
     view.show({ tab, drawing });
-    if (tab === OWN_TAB || this.#pathOf(tab) === path) await this.showView({});
-    else await this.open(this.#pathOf(tab));
+    if (tab === OWN_TAB || this.#pathOf(tab) === path) return this.showView({});
+    this.#makeRoom(this.#app.controls?.settings.count ?? DEFAULT_COUNT);
+    await this.open(this.#pathOf(tab));
   }
 
   /** @param {Partial<Pick<import('./view.mjs').View, 'depth' | 'drawing'>>} changes */
