@@ -292,7 +292,7 @@ describe('quality of the page', () => {
       await client.send('Network.emulateNetworkConditions', { offline: false, ...FAST_3G });
       await client.send('Emulation.setCPUThrottlingRate', { rate: 4 });
       const before = slowdown();
-      await page.goto(server.url, { waitUntil: 'commit' }).catch(() => {});
+      await page.goto(server.url, { waitUntil: 'domcontentloaded' });
       await page.waitForFunction(() => performance.getEntriesByName('first-picture').length > 0, { timeout: 60_000 });
       const factor = (before + slowdown()) / 2;
       const seen = await page.evaluate(() => ({ moving: globalThis.moving, first: performance.getEntriesByName('first-picture')[0].startTime, sliders: [...globalThis.sliders] }));
