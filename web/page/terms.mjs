@@ -36,16 +36,22 @@ export function explainTerms(root) {
 }
 
 function makeTerm(label) {
-  const note = Object.assign(document.createElement('p'), { className: 'note', id: `term-${++count}`, popover: 'auto', textContent: LINES[label.dataset.term] });
+  const note = Object.assign(document.createElement('p'), { className: 'note', id: `term-${++count}`, hidden: true, textContent: LINES[label.dataset.term] });
   const button = Object.assign(document.createElement('button'), { type: 'button', className: 'term', textContent: '?' });
-  button.setAttribute('aria-label', `What is ${label.textContent.trim()}?`);
-  button.setAttribute('aria-expanded', 'false');
-  button.setAttribute('aria-controls', note.id);
-  button.setAttribute('popovertarget', note.id);
-  note.ontoggle = ({ newState }) => {
-    button.setAttribute('aria-expanded', String(newState === 'open'));
-    if (newState === 'open') place(note, button);
+  const show = (visible) => {
+    note.hidden = !visible;
+    button.setAttribute('aria-expanded', String(visible));
+    if (visible) place(note, button);
   };
+  button.setAttribute('aria-label', `What is ${label.textContent.trim()}?`);
+  button.setAttribute('aria-controls', note.id);
+  button.setAttribute('aria-describedby', note.id);
+  button.onclick = () => show(note.hidden);
+  button.onblur = () => show(false);
+  button.onkeydown = ({ key }) => {
+    if (key === 'Escape') show(false);
+  };
+  show(false);
   return [button, note];
 }
 
