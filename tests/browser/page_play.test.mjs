@@ -201,6 +201,7 @@ for (const name of BROWSERS) {
         await showDepth(page, 'lab');
         await page.$eval('#fine', (fields) => fields.scrollIntoView({ block: 'center' }));
         const button = '#fine .field-sampler .term';
+        await page.waitForSelector(button);
         assert.equal(await page.$eval(button, (node) => node.getAttribute('aria-label')), 'What is Sampler?');
         await page.focus(button);
         await page.keyboard.press('Enter');
