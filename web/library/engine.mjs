@@ -199,10 +199,10 @@ export class Engine {
 
   /**
    * @param {Uint8Array} bytes of a model file
-   * @param {boolean} handedOver nobody else wants them: their memory is given back before the model takes its own
+   * @param {boolean} [handedOver] nobody else wants them: their memory is given back before the model takes its own
    * @returns {number} handle
    */
-  loadModel(bytes, handedOver) {
+  loadModel(bytes, handedOver = false) {
     const { length } = bytes;
     return this.#withBytes(bytes, (address) => {
       if (handedOver) /** @type {any} */ (bytes.buffer).transfer?.(0);
