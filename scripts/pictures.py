@@ -82,6 +82,7 @@ class Model:
     path: Path
     fingerprint: str  # of all that decides a prediction; not of the words and recommendations in the file
     unet: torch.nn.Module
+    unet_arguments: dict[str, Any]
     alphas_cumprod: np.ndarray
     objective: str
     shape: tuple[int, int, int]  # of x_t
@@ -109,7 +110,7 @@ class Model:
             facts = about.unet, checkpoint.weights, about.alphas_cumprod, about.objective, about.network_shape, about.pixel_unshuffle
             shown = about.class_names, (about.image_width, about.image_height), about.image_channels
         unet, weights, *others = facts
-        return cls(path, _fingerprint(*facts), reference.build_unet(unet, weights), *others, *shown, recommended)
+        return cls(path, _fingerprint(*facts), reference.build_unet(unet, weights), unet, *others, *shown, recommended)
 
     @property
     def timesteps(self) -> int:
