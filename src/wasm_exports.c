@@ -1,5 +1,5 @@
 /* The flat interface of the WebAssembly module: integers, floats and addresses
- * in linear memory. web/engine.mjs is the one file that calls it.
+ * in linear memory. web/library/engine.mjs is the one file that calls it.
  *
  * Functions that return an address return 0 on failure; those that return a
  * status return a pd_status. In both cases pd_wasm_error_* describe the last
