@@ -24,6 +24,8 @@ typedef struct pd_config {
     float guidance_scale, eta;
     pd_time_grid time_grid;                /* linear if absent */
     int32_t guidance_first, guidance_last; /* all timesteps if absent */
+    int32_t guidance_row_count;            /* scales that a class has rows of the embedding table for; 0: no input */
+    float guidance_scales[PD_MAX_GUIDANCE_ROWS]; /* ascending */
     pd_bytes schedule_name;
     pd_bytes name, description, license, author, source_url; /* empty if absent */
 } pd_config;

@@ -207,7 +207,7 @@ static void list_weights(pd_unet *unet, const int32_t *dims, weight_list *list)
     add_layer(list, "", "time_mlp.3", exact_map(embedding), plain_map(embedding), &unet->time_mlp_2);
     weight *table = add_weight(list, "", "classes_emb.weight");
     table->kind = WEIGHT_TABLE;
-    table->rows = (uint64_t)config->class_count;
+    table->rows = (uint64_t)config->class_count * (config->guidance_row_count ? (uint64_t)config->guidance_row_count : 1);
     table->columns = (uint64_t)config->dim;
     table->target = &unet->class_table;
     add_layer(list, "", "classes_mlp.0", exact_map(config->dim), plain_map(embedding), &unet->class_mlp_1);
@@ -598,6 +598,9 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->recommended_time_grid = config->time_grid;
     info->recommended_guidance_first = config->guidance_first;
     info->recommended_guidance_last = config->guidance_last;
+    info->guidance_is_input = config->guidance_row_count > 0;
+    info->guidance_scale_min = info->guidance_is_input ? config->guidance_scales[0] : 0.0f;
+    info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1] : PD_MAX_GUIDANCE_SCALE;
     info->file_bytes = file_bytes;
     info->memory_bytes = model->arena.size + sizeof *model;
     info->parameter_count = 0;

@@ -64,7 +64,7 @@ typedef struct pd_unet {
     pd_attention_layer middle_attention;
     pd_conv time_mlp_1, time_mlp_2, class_mlp_1, class_mlp_2;
     const float *frequencies;   /* fourier_dim / 2 values, or NULL */
-    const float *class_table;   /* [class_count][dim] */
+    const float *class_table;   /* [class_count][guidance_row_count, or 1][dim] */
     const float *null_embedding; /* [dim] */
     int32_t condition_count;    /* floats of scales and shifts of all blocks */
     pd_workspace workspace;

@@ -48,6 +48,31 @@ static pd_status check_combination(const pd_options *options, pd_error *error)
     return PD_OK;
 }
 
+/* Where the scale is an input of the network there is no null prediction, and nothing to make of it. */
+static pd_status check_guidance_input(const pd_model_info *info, const pd_options *options, pd_error *error)
+{
+    const struct { const char *name; bool given; } given[] = {
+        {"rescale", options->rescale != 0.0f},
+        {"projection", options->projection != 0},
+        {"momentum", options->momentum != 0.0f},
+        {"norm_threshold", options->norm_threshold != 0.0f},
+        {"cfg_plus_plus", options->cfg_plus_plus != 0},
+        {"guidance_schedule", options->guidance_schedule != PD_GUIDANCE_CONSTANT},
+        {"guidance_first", options->guidance_first != 0},
+        {"guidance_last", options->guidance_last != info->timesteps - 1},
+        {"negative_label", options->negative_label != PD_LABEL_NULL},
+    };
+    if (!info->guidance_is_input) return PD_OK;
+    if (!(options->guidance_scale >= info->guidance_scale_min && options->guidance_scale <= info->guidance_scale_max))
+        return pd_fail(error, PD_SCALE, PD_NO_OFFSET, "guidance scale is %g: the network knows %g to %g",
+                       (double)options->guidance_scale, (double)info->guidance_scale_min, (double)info->guidance_scale_max);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].given)
+            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: not where the guidance scale is an input of the network",
+                           given[i].name);
+    return PD_OK;
+}
+
 static pd_status check_process(const pd_model_info *info, const pd_options *options, pd_error *error)
 {
     PD_TRY(check_choice(error, "time_grid", options->time_grid, PD_TIME_GRID_COUNT));
@@ -89,5 +114,6 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
     if (options->projection != 0 && options->projection != 1)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "projection is %d, not 0 or 1", (int64_t)options->projection);
     PD_TRY(check_process(&model->info, options, error));
+    PD_TRY(check_guidance_input(&model->info, options, error));
     return pd_edit_check(&model->info, options, error);
 }

@@ -110,18 +110,19 @@ static void embed_classes(pd_run *run, const pd_options *options, const pd_pictu
 {
     const pd_unet *unet = &run->model->unet;
     const size_t conditions = (size_t)unet->condition_count;
+    const float scale = options->guidance_scale;
     float *condition = run->class_conditions;
     pd_class_weight mix[PD_MAX_MIX];
     normalise_mix(options, mix);
     for (int32_t i = 0; i < run->picture_count; i++) {
         run->pictures[i].conditions = run->class_conditions + (run->has_mix ? 0 : (size_t)i * conditions);
-        if (!run->has_mix) pd_unet_embed_class(unet, pictures[i].label, run->class_conditions + (size_t)i * conditions);
+        if (!run->has_mix) pd_unet_embed_class(unet, pictures[i].label, scale, run->class_conditions + (size_t)i * conditions);
     }
     if (run->has_mix && options->mix_mode == PD_MIX_EMBEDDING)
-        pd_unet_embed_mix(unet, mix, options->mix_size, condition);
+        pd_unet_embed_mix(unet, mix, options->mix_size, scale, condition);
     for (int32_t i = 0; run->has_mix && options->mix_mode == PD_MIX_PREDICTION && i < options->mix_size; i++) {
         if (mix[i].weight == 0.0f) continue;
-        pd_unet_embed_class(unet, mix[i].label, condition);
+        pd_unet_embed_class(unet, mix[i].label, scale, condition);
         condition += conditions;
     }
 }
@@ -169,7 +170,7 @@ static void begin(pd_run *run, const pd_options *options, const pd_picture *pict
         pd_image_from_pixels(options->image, info->width, info->height, info->channels, info->pixel_unshuffle, run->image);
     if (run->keep)
         pd_image_mask_to_keep(options->mask, info->width, info->height, info->channels, info->pixel_unshuffle, run->keep);
-    pd_unet_embed_class(unet, options->negative_label, run->null_condition);
+    pd_unet_embed_class(unet, options->negative_label, options->guidance_scale, run->null_condition);
     embed_classes(run, options, pictures);
     const uint64_t fingerprint = fingerprint_of(run->model, options);
     for (int32_t i = 0; i < run->picture_count; i++) {
@@ -195,7 +196,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
                               .variance = (pd_ddpm_variance)options->ddpm_variance,
                               .threshold = (double)options->threshold, .inversion = options->inversion != 0};
     plan.guidance = (pd_guidance_process){
-        .guidance = {.scale = options->guidance_scale, .rescale = options->rescale,
+        .guidance = {.scale = model->info.guidance_is_input ? 1.0f : options->guidance_scale, .rescale = options->rescale,
                      .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
         .schedule = (pd_guidance_schedule)options->guidance_schedule,
         .first_time = options->guidance_first, .last_time = options->guidance_last,
@@ -204,6 +205,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     plan.resample = options->inversion ? options->inversion : options->resample;
     plan_mix(&plan, options);
     plan.negative_label = options->negative_label;
+    plan.scale_has_entered = model->info.guidance_is_input;
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
 
@@ -576,6 +578,8 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     if (t < 0 || t >= model->info.timesteps)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
                        (int64_t)model->info.timesteps - 1);
+    if (label == PD_LABEL_NULL && model->info.guidance_is_input)
+        return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "a network that takes the guidance scale has no null class");
     if (label != PD_LABEL_NULL && (label < 0 || label >= model->info.class_count))
         return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label,
                        (int64_t)model->info.class_count - 1);
@@ -583,7 +587,7 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     const pd_workspace *workspace = &model->unet.workspace;
     const float *const class_condition = workspace->class_condition;
     pd_unet_embed_time(&model->unet, t, workspace->time_condition);
-    pd_unet_embed_class(&model->unet, label, workspace->class_condition);
+    pd_unet_embed_class(&model->unet, label, model->info.recommended_guidance_scale, workspace->class_condition);
     pd_unet_forward(&model->unet, 1, &x, workspace->time_condition, &class_condition, &prediction);
     return PD_OK;
 }

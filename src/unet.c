@@ -53,9 +53,47 @@ static void project_class(void *context, const pd_resnet *block)
     linear(&block->class_projection, p->embedding, p->condition + block->condition_offset, p->unet->workspace.scratch);
 }
 
-void pd_unet_embed_class(const pd_unet *unet, int32_t label, float *condition)
+/* Rows of the class table and their weights. */
+typedef struct row_sum {
+    const float *row[2];
+    float weight[2];
+} row_sum;
+
+/* The row of a class, or the two that lie next to the guidance scale. */
+static row_sum rows_of_class(const pd_unet *unet, int32_t label, float guidance_scale)
+{
+    const pd_config *config = &unet->config;
+    const size_t dim = (size_t)config->dim, rows = config->guidance_row_count ? (size_t)config->guidance_row_count : 1;
+    const float *first = unet->class_table + (size_t)label * rows * dim;
+    row_sum sum = {{first, NULL}, {1.0f, 0.0f}};
+    if (rows == 1) return sum;
+    const float *scales = config->guidance_scales;
+    size_t low = 0;
+    while (low + 2 < rows && scales[low + 1] <= guidance_scale) low++;
+    const float share = (guidance_scale - scales[low]) / (scales[low + 1] - scales[low]);
+    assert(share >= 0.0f && share <= 1.0f);
+    return (row_sum){{first + low * dim, first + (low + 1) * dim}, {1.0f - share, share}};
+}
+
+/* sum += weight * rows; the first summand is set, not added. */
+static void add_rows(const row_sum *rows, float weight, bool *first, size_t dim, float *sum)
+{
+    for (int i = 0; i < 2; i++) {
+        const float *row = rows->row[i], factor = weight * rows->weight[i];
+        if (factor == 0.0f) continue;
+        for (size_t k = 0; k < dim; k++) sum[k] = *first ? factor * row[k] : sum[k] + factor * row[k];
+        *first = false;
+    }
+}
+
+void pd_unet_embed_class(const pd_unet *unet, int32_t label, float guidance_scale, float *condition)
 {
     assert(label == PD_LABEL_NULL || (label >= 0 && label < unet->config.class_count));
+    const pd_class_weight alone = {label, 1.0f};
+    if (label != PD_LABEL_NULL && unet->config.guidance_row_count) {
+        pd_unet_embed_mix(unet, &alone, 1, guidance_scale, condition);
+        return;
+    }
     const float *row = label == PD_LABEL_NULL ? unet->null_embedding
                                               : unet->class_table + (size_t)label * (size_t)unet->config.dim;
     projection p = {unet, unet->workspace.hidden_2, condition};
@@ -63,17 +101,16 @@ void pd_unet_embed_class(const pd_unet *unet, int32_t label, float *condition)
     pd_unet_each_resnet(unet, project_class, &p);
 }
 
-void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float *condition)
+void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition)
 {
     const size_t dim = (size_t)unet->config.dim;
     float *mixed = unet->workspace.hidden_2;
     bool first = true;
     for (int32_t i = 0; i < count; i++) {
         assert(mix[i].label >= 0 && mix[i].label < unet->config.class_count);
-        const float *row = unet->class_table + (size_t)mix[i].label * dim, weight = mix[i].weight;
-        if (weight == 0.0f) continue;
-        for (size_t k = 0; k < dim; k++) mixed[k] = first ? weight * row[k] : mixed[k] + weight * row[k];
-        first = false;
+        if (mix[i].weight == 0.0f) continue;
+        const row_sum rows = rows_of_class(unet, mix[i].label, guidance_scale);
+        add_rows(&rows, mix[i].weight, &first, dim, mixed);
     }
     projection p = {unet, mixed, condition};
     embedding_mlp(unet, &unet->class_mlp_1, &unet->class_mlp_2, mixed, mixed);

@@ -11,11 +11,13 @@
 #include "model.h"
 
 /* The class's share of every block's [1 + scale | shift], condition_count
- * floats. label may be PD_LABEL_NULL. */
-void pd_unet_embed_class(const pd_unet *unet, int32_t label, float *condition);
+ * floats. label may be PD_LABEL_NULL. A network that takes the guidance scale
+ * has rows of a class for several; those next to guidance_scale, which lies
+ * within them, are interpolated. Other networks ignore it. */
+void pd_unet_embed_class(const pd_unet *unet, int32_t label, float guidance_scale, float *condition);
 /* The share of a mixture of class embeddings, with weights that sum to 1; those
  * with weight 0 are left out. */
-void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float *condition);
+void pd_unet_embed_mix(const pd_unet *unet, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition);
 /* The timestep's share. */
 void pd_unet_embed_time(const pd_unet *unet, int32_t t, float *condition);
 

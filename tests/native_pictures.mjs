@@ -42,7 +42,7 @@ const FIELDS = {
   label: 'label', seed: 'seed', steps: 'steps', eta: 'eta', guidanceScale: 'guidance_scale', rescale: 'rescale',
   keepParallel: 'keep_parallel', momentum: 'momentum', normThreshold: 'norm_threshold', dynamicThreshold: 'threshold',
   negativeLabel: 'negative_label', projection: ['projection', Number], cfgPlusPlus: ['cfg_plus_plus', Number],
-  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc')],
+  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm')],
   timeGrid: ['time_grid', index('linear', 'quadratic', 'trailing', 'karras')],
   ddpmMean: ['ddpm_mean', index('x0', 'noise')],
   ddpmVariance: ['ddpm_variance', index('posterior', 'beta')],

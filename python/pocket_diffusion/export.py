@@ -119,6 +119,8 @@ def print_description(description: Description, place: str) -> None:
     print(f"network    dim {unet['dim']}, levels {unet['dim_mults']}, {channels} x {height} x {width}, {unet['num_classes']} classes")
     print(f"picture    {description.image_width} x {description.image_height} x {description.image_channels}, pixel unshuffle {description.pixel_unshuffle}")
     print(f"diffusion  {description.objective}, {description.beta_schedule} schedule, {description.timesteps} timesteps")
+    if description.guidance_scales:
+        print(f"guidance   an input of the network, scales {description.guidance_scales[0]:g} to {description.guidance_scales[-1]:g}")
     for assumption in description.assumptions:
         print(f"assumed    {assumption}")
     if not description.can_sample:
@@ -175,7 +177,8 @@ def encode_as_asked(
 ) -> dict[str, Encoded]:
     if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
         return encode_all(checkpoint.weights, arguments.type)
-    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed)
+    steps = {"steps": recommended.steps} if description.guidance_scales else {}
+    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
     if arguments.bytes is None:
         return encode_calibrated(calibration, arguments.type)
     return encode_within(calibration, description, general, recommended, arguments.bytes)
@@ -189,6 +192,11 @@ def export(arguments: argparse.Namespace) -> None:
         raise CheckpointError(f"--steps {arguments.steps}: the network was trained with {description.timesteps} timesteps")
     if arguments.guidance_interval is not None and arguments.guidance_interval[1] >= description.timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {description.timesteps - 1}")
+    known = description.guidance_scales
+    if known and not known[0] <= arguments.guidance_scale <= known[-1]:
+        raise CheckpointError(f"--guidance-scale {arguments.guidance_scale:g}: the network knows the scales {known[0]:g} to {known[-1]:g}")
+    if known and arguments.guidance_interval is not None:
+        raise CheckpointError("--guidance-interval: not of a network that takes the guidance scale")
     recommended = Recommendation(
         sampler=arguments.sampler,
         steps=arguments.steps or min(20, description.timesteps),

@@ -14,6 +14,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 
 from pocket_diffusion import reference
 from pocket_diffusion.checkpoint import CheckpointError, Description, Options
+from pocket_diffusion.guidance_input import table_arguments
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
 
 ARCHITECTURE = "pocket-diffusion"
@@ -94,7 +95,7 @@ class General:
     source_url: str = ""
 
 
-SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc")
+SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm")
 TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
 
 
@@ -186,6 +187,8 @@ def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: Ge
     add("unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
     for key in ("learned_sinusoidal_cond", "random_fourier_features"):
         add(f"unet.{key}", unet[key], kinds.BOOL)
+    if description.guidance_scales:
+        add("guidance.scales", list(description.guidance_scales), kinds.ARRAY, kinds.FLOAT32)
     add("image.width", description.image_width, kinds.UINT32)
     add("image.height", description.image_height, kinds.UINT32)
     add("image.channels", description.image_channels, kinds.UINT32)
@@ -265,12 +268,17 @@ class ModelFile:
 
     metadata: dict[str, Any]
     types: dict[str, str]  # of its tensors, as stored
-    unet: dict[str, Any]  # arguments of the reference's Unet
+    unet: dict[str, Any]  # arguments of the reference's Unet; num_classes without scales
     weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
 
     @property
     def alphas_cumprod(self) -> np.ndarray:
         return np.array(self.metadata["diffusion.alphas_cumprod"], dtype=np.float64)
+
+    @property
+    def guidance_scales(self) -> tuple[float, ...]:
+        """That each class has a row of the embedding table for, where the scale is an input of the network; else none."""
+        return tuple(self.metadata.get("guidance.scales", ()))
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -313,7 +321,8 @@ def read_model(path: Path) -> ModelFile:
     metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
     unet["dim_mults"] = tuple(unet["dim_mults"])
-    shapes = reference.unet_shapes(unet)
+    scales = metadata.get("guidance.scales", ())
+    shapes = reference.unet_shapes(table_arguments(unet, scales))
     if {tensor.name for tensor in reader.tensors} != set(shapes):
         raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
     weights, types = {}, {}

@@ -5,7 +5,7 @@ import { load } from 'pocket-diffusion';
 import { modelPath, nativeHashes, pixelHash } from '../native_pictures.mjs';
 import { tinyBytes } from './helpers.mjs';
 
-const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 const STEPS = 4;
 const model = await load(tinyBytes);
 const last = model.info.timesteps - 1;

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pocket_diffusion import export, reference
+from pocket_diffusion import export, guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.engine import Engine
 from pocket_diffusion.model_file import read_model
@@ -101,16 +101,20 @@ class Model:
                 meta["sampling.sampler"], meta["sampling.steps"], meta["sampling.guidance_scale"], meta.get("sampling.time_grid", "linear"),
                 meta["sampling.eta"], tuple(map(int, meta["sampling.guidance_interval"])) if "sampling.guidance_interval" in meta else None,
             )  # fmt: skip
+            scales = file.guidance_scales
             facts = file.unet, file.weights, file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
             shown = tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"]
         else:
             checkpoint = read_checkpoint(path)
             about = describe(checkpoint)
             recommended = Setting(steps=min(20, about.timesteps))
+            scales = about.guidance_scales
             facts = about.unet, checkpoint.weights, about.alphas_cumprod, about.objective, about.network_shape, about.pixel_unshuffle
             shown = about.class_names, (about.image_width, about.image_height), about.image_channels
         unet, weights, *others = facts
-        return cls(path, _fingerprint(*facts), reference.build_unet(unet, weights), unet, *others, *shown, recommended)
+        fingerprint = _fingerprint({**unet, **({"guidance_scales": scales} if scales else {})}, weights, *others)
+        network = guidance_input.build_unet(unet, weights, scales)
+        return cls(path, fingerprint, network, unet, *others, *shown, recommended)
 
     @property
     def timesteps(self) -> int:

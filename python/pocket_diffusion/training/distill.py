@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion import reference
+from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError
 from pocket_diffusion.evaluation.pictures import Model
 from pocket_diffusion.training import components, distillation
 from pocket_diffusion.training.components import TrainingError, option
-from pocket_diffusion.training.distillation import Process, Trajectories, conditions_of
+from pocket_diffusion.training.distillation import Process, Trajectories
 from pocket_diffusion.training.train import STOPPED, sheet_image, stop_requests
 
 METHODS = ("jumps", "matching")
@@ -59,6 +59,7 @@ class Configuration:
     regression: float = option(0.5, "weight of the teacher's pictures beside matching")
     regression_batch: int = option(32, "trajectories a step beside matching")
     fake_updates: int = option(2, "of the network that learns what the student draws, for one of the student, with matching")
+    fake_lead: int = option(30, "steps at first in which that network alone learns")
     fake_learning_rate: float = option(4e-4, "of that network")
 
     batch: int = option(96, "pictures a step")
@@ -103,7 +104,7 @@ class Configuration:
 
 
 # A run that goes on must agree in these.
-FIXED = ("method", "calls", "lowest_scale", "highest_scale", "rows", "teacher_steps", "kept", "seed")
+FIXED = ("method", "lowest_scale", "highest_scale", "rows", "teacher_steps", "kept", "seed")
 
 
 def _read_student(path: Path, scales: Sequence[float]) -> dict[str, torch.Tensor]:
@@ -251,7 +252,7 @@ class Distiller:
             self.samples_seen += configuration.batch
             self._update_average()
             if self.step % configuration.log_every == 0:
-                means = {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}
+                means = {name: float(np.mean([each[name] for each in losses if name in each])) for name in losses[-1]}
                 if not np.isfinite(list(means.values())).all():
                     raise TrainingError(f"the loss became {means} at step {self.step}: try a lower --learning-rate; the last checkpoint is whole")
                 self.log.write(step=self.step, samples_seen=self.samples_seen, seconds=seconds, learning_rate=rate, **means)
@@ -276,7 +277,7 @@ class Distiller:
         """Points, float32 [count, kept + 1, C, H, W], and conditions."""
         assert self.trajectories is not None
         chosen = torch.randint(0, len(self.trajectories.labels), (count,), generator=generator)
-        conditions = conditions_of(self.trajectories.labels[chosen], self.trajectories.scales[chosen])
+        conditions = guidance_input.conditions(self.trajectories.labels[chosen], self.trajectories.scales[chosen])
         return self.trajectories.points[chosen].float(), conditions
 
     def _times(self) -> torch.Tensor:
@@ -337,10 +338,14 @@ class Distiller:
         assert self.fake is not None
         labels, scales, noise = self._draw(configuration.batch, 3, self.step)
         generator = distillation.generator_of(configuration.seed, 4, self.step)
-        conditions = conditions_of(labels, scales)
+        conditions = guidance_input.conditions(labels, scales)
         x, t = self._inputs(conditions, noise, generator)
-        drawn = self._pictures(self.student, x, t, conditions)
+        leads = self.step < configuration.fake_lead
+        with torch.set_grad_enabled(not leads):
+            drawn = self._pictures(self.student, x, t, conditions)
         pictures = drawn.detach().clamp(-1, 1)
+        if leads:
+            return {"fake": float(np.mean([self._fake_update(pictures, conditions, generator) for _ in range(configuration.fake_updates)]))}
         noised, at, _ = self._noised(pictures, generator)
         with torch.no_grad():
             real = self.process.picture(noised, distillation.guided_prediction(self.teacher, noised, at, labels, scales), at).clamp(-1, 1)
@@ -414,7 +419,7 @@ class Distiller:
     def draw(self, noise: torch.Tensor, labels: torch.Tensor, scales: torch.Tensor, calls: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Pictures in [-1, 1] by the averaged network: DDIM without noise, or, with a generator, noised anew between calls (lcm)."""
         times = [*reference.time_grid(len(self.process.abar), calls), -1]
-        x, conditions = noise, conditions_of(labels, scales)
+        x, conditions = noise, guidance_input.conditions(labels, scales)
         for t, to in zip(times, times[1:]):
             here, there = torch.full((len(x),), t), torch.full((len(x),), to)
             x0 = self._pictures(self.average, x, here, conditions).clamp(-1, 1)

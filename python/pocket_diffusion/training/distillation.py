@@ -19,37 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion import reference
+from pocket_diffusion import guidance_input, reference
 
 Tensor = torch.Tensor
-
-
-class ScaleEmbedding(torch.nn.Embedding):
-    """Rows of classes at given guidance scales, interpolated linearly between neighbours.
-
-    Row `label * len(scales) + k` is that of class `label` at scales[k]. Takes float32 [N, 2], labels and scales, the latter
-    within scales[0] .. scales[-1], and returns [N, dim].
-    """
-
-    scales: Tensor
-
-    def __init__(self, rows: Tensor, scales: Sequence[float]) -> None:
-        super().__init__(*rows.shape)
-        self.weight.data.copy_(rows)
-        self.register_buffer("scales", torch.tensor(scales, dtype=torch.float32), persistent=False)
-
-    def forward(self, conditions: Tensor) -> Tensor:
-        count = len(self.scales)
-        label, scale = conditions[:, 0].long() * count, conditions[:, 1].contiguous()
-        upper = torch.searchsorted(self.scales, scale).clamp(1, count - 1)
-        low, high = self.scales[upper - 1], self.scales[upper]
-        share = ((scale - low) / (high - low))[:, None]
-        return torch.lerp(super().forward(label + upper - 1), super().forward(label + upper), share)
-
-
-def conditions_of(labels: Tensor, scales: Tensor) -> Tensor:
-    """What a student takes as its classes, float32 [N, 2]."""
-    return torch.stack((labels.float(), scales.float()), dim=1)
 
 
 def repeat_rows(weights: Mapping[str, Tensor], scales: Sequence[float]) -> dict[str, Tensor]:
@@ -59,11 +31,8 @@ def repeat_rows(weights: Mapping[str, Tensor], scales: Sequence[float]) -> dict[
 
 
 def build_student(arguments: Mapping[str, Any], weights: Mapping[str, Tensor], scales: Sequence[float]) -> torch.nn.Module:
-    """The reference's Unet of these arguments (num_classes: of the teacher), called with `conditions_of` in place of classes."""
-    unet = reference.load_reference().Unet(**{**arguments, "num_classes": arguments["num_classes"] * len(scales)})
-    unet.load_state_dict(dict(weights))
-    unet.classes_emb = ScaleEmbedding(unet.classes_emb.weight.data, scales)
-    return unet.to(memory_format=torch.channels_last)
+    """A network to be trained, of these arguments (num_classes: of the teacher)."""
+    return guidance_input.build_unet(arguments, weights, scales).requires_grad_(True).to(memory_format=torch.channels_last)
 
 
 # ---- the process ------------------------------------------------------------
