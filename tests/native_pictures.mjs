@@ -11,6 +11,7 @@ export const modelPath = path('../weights/doodles.gguf');
 /** The models of the requests by name. */
 export const modelPaths = {
   doodles: modelPath, digits: path('../weights/digits.gguf'), tiny: path('golden/tiny.gguf'), tiny_colour: path('golden/tiny_colour.gguf'),
+  tiny_guided: path('golden/tiny_guided.gguf'),
 };
 export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest('hex');
 export const isBuilt = (build) => existsSync(program(build));

@@ -4,6 +4,7 @@ Shapes tell almost every argument of the network. What they do not tell (picture
 the arguments that a trainer stored beside the weights, from the buffers of `GaussianDiffusion`, or from options.
 """
 
+import itertools
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -338,7 +339,7 @@ def _recorded_scales(record: Mapping[str, Any]) -> tuple[float, ...]:
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"guidance_scales: expected numbers: {error}") from error
     inside = all(0 <= scale <= MAX_GUIDANCE_SCALE for scale in scales)
-    if scales and not (inside and 2 <= len(scales) <= MAX_GUIDANCE_ROWS and all(a < b for a, b in zip(scales, scales[1:]))):
+    if scales and not (inside and 2 <= len(scales) <= MAX_GUIDANCE_ROWS and all(a < b for a, b in itertools.pairwise(scales))):
         raise CheckpointError(f"guidance_scales {list(scales)}: expected 2 to {MAX_GUIDANCE_ROWS} ascending numbers from 0 to {MAX_GUIDANCE_SCALE}")
     return scales
 

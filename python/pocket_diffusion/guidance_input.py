@@ -51,7 +51,7 @@ def table_arguments(arguments: Mapping[str, Any], scales: Sequence[float]) -> di
 @functools.cache
 def _network_class() -> type:
     class GuidanceInputUnet(reference.load_reference().Unet):
-        def forward_with_cond_scale(self, x: Tensor, time: Tensor, classes: Tensor, cond_scale: float = 1.0, **guidance: Any) -> Tensor:
+        def forward_with_cond_scale(self, x: Tensor, time: Tensor, classes: Tensor, cond_scale: float = 1.0, **_: Any) -> Tensor:
             """One evaluation at the scale. Options of guidance from two predictions have no effect."""
             return self(x, time, conditions(classes, cond_scale), cond_drop_prob=0.0)
 

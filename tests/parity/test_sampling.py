@@ -24,7 +24,7 @@ from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, X0, V, make_model, network
 
-SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
+SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"]
 GRIDS = ["linear", "quadratic", "trailing", "karras"]
 SMALL = dict(dim=12, dim_mults=(1, 2), channels=3)
 MODELS = {

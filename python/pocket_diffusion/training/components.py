@@ -20,7 +20,6 @@ from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES
 from pocket_diffusion.data import FITS, KINDS, ArraySource, Layout, Source, to_unit_range
 from pocket_diffusion.training.coupling import NoiseCoupling
 
-
 Options = TypeVar("Options")  # a dataclass of fields made by `option`
 
 

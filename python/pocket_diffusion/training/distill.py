@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import copy
 import dataclasses
+import itertools
 import sys
 import threading
 import time
@@ -193,7 +194,8 @@ class Distiller:
             self.log = components.Log(self.folder / "log.jsonl", self.step)
             stack.callback(self.log.close)
             stop = stack.enter_context(stop_requests())
-            stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=self.bf16))
+            # Without its cache, which would keep the weights of the first step as long as the context lasts.
+            stack.enter_context(torch.autocast("cpu", torch.bfloat16, enabled=self.bf16, cache_enabled=False))
             if not self._draw_trajectories(stop):
                 return False
             return self._loop(stop)
@@ -420,13 +422,11 @@ class Distiller:
         """Pictures in [-1, 1] by the averaged network: DDIM without noise, or, with a generator, noised anew between calls (lcm)."""
         times = [*reference.time_grid(len(self.process.abar), calls), -1]
         x, conditions = noise, guidance_input.conditions(labels, scales)
-        for t, to in zip(times, times[1:]):
+        for t, to in itertools.pairwise(times):
             here, there = torch.full((len(x),), t), torch.full((len(x),), to)
             x0 = self._pictures(self.average, x, here, conditions).clamp(-1, 1)
-            if generator is None:
-                x = self.process.jump(x, x0, here, there)
-            else:
-                x = self.process.diffuse(x0, torch.randn(x0.shape, generator=generator), there)
+            anew = generator and torch.randn(x0.shape, generator=generator)
+            x = self.process.jump(x, x0, here, there) if anew is None else self.process.diffuse(x0, anew, there)
         return x
 
     def _draw_sheets(self) -> None:

@@ -11,6 +11,7 @@ the teacher's guided prediction differs from that of a second network, which lea
 One-step diffusion with distribution matching distillation).
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def draw_trajectories(
         raise ValueError(f"{steps} steps do not pass through {kept} evenly spaced times")
     times = [*reference.time_grid(len(process.abar), steps), -1]
     x, points = noise, [noise]
-    for i, (t, to) in enumerate(zip(times, times[1:])):
+    for i, (t, to) in enumerate(itertools.pairwise(times)):
         here, there = torch.full((len(x),), t), torch.full((len(x),), to)
         x0 = process.picture(x, guided_prediction(teacher, x, here, labels, scales), here).clamp(-1, 1)
         x = process.jump(x, x0, here, there)
