@@ -26,7 +26,7 @@ export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
 /** @type {import('../index.d.ts').MixModeName[]} */
 export const MIX_MODES = ['embedding', 'prediction'];
 
-// Keys of pd_wasm_model_number, pd_wasm_model_text and pd_wasm_options_set, in their order.
+// Keys of pd_wasm_model_number and pd_wasm_model_text, in their order.
 const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
@@ -35,34 +35,34 @@ const MODEL_NUMBERS = [
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /**
- * What pd_wasm_options_set gets for each of its keys.
- * @type {((request: RunRequest) => number)[]}
+ * What each number of pd_options gets, by the name of its field.
+ * @type {Record<string, (request: RunRequest) => number>}
  */
-const OPTION_VALUES = [
-  ({ sampler }) => SAMPLERS.indexOf(sampler),
-  ({ steps }) => steps,
-  ({ guidanceScale }) => guidanceScale,
-  ({ eta }) => eta,
-  ({ rescale }) => rescale,
-  ({ keepParallel }) => keepParallel,
-  ({ projection }) => Number(projection),
-  ({ timeGrid }) => TIME_GRIDS.indexOf(timeGrid),
-  ({ ddpmMean }) => DDPM_MEANS.indexOf(ddpmMean),
-  ({ ddpmVariance }) => DDPM_VARIANCES.indexOf(ddpmVariance),
-  ({ dynamicThreshold }) => dynamicThreshold,
-  ({ momentum }) => momentum,
-  ({ normThreshold }) => normThreshold,
-  ({ cfgPlusPlus }) => Number(cfgPlusPlus),
-  ({ guidanceInterval }) => guidanceInterval[0],
-  ({ guidanceInterval }) => guidanceInterval[1],
-  ({ guidanceSchedule }) => GUIDANCE_SCHEDULES.indexOf(guidanceSchedule),
-  ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
-  ({ mixMode }) => MIX_MODES.indexOf(mixMode),
-  ({ strength }) => strength,
-  ({ resample }) => resample,
-  ({ variationStrength }) => variationStrength,
-  ({ inversion }) => inversion,
-];
+const OPTION_VALUES = {
+  sampler: ({ sampler }) => SAMPLERS.indexOf(sampler),
+  steps: ({ steps }) => steps,
+  guidance_scale: ({ guidanceScale }) => guidanceScale,
+  eta: ({ eta }) => eta,
+  rescale: ({ rescale }) => rescale,
+  keep_parallel: ({ keepParallel }) => keepParallel,
+  projection: ({ projection }) => Number(projection),
+  time_grid: ({ timeGrid }) => TIME_GRIDS.indexOf(timeGrid),
+  ddpm_mean: ({ ddpmMean }) => DDPM_MEANS.indexOf(ddpmMean),
+  ddpm_variance: ({ ddpmVariance }) => DDPM_VARIANCES.indexOf(ddpmVariance),
+  threshold: ({ dynamicThreshold }) => dynamicThreshold,
+  momentum: ({ momentum }) => momentum,
+  norm_threshold: ({ normThreshold }) => normThreshold,
+  cfg_plus_plus: ({ cfgPlusPlus }) => Number(cfgPlusPlus),
+  guidance_first: ({ guidanceInterval }) => guidanceInterval[0],
+  guidance_last: ({ guidanceInterval }) => guidanceInterval[1],
+  guidance_schedule: ({ guidanceSchedule }) => GUIDANCE_SCHEDULES.indexOf(guidanceSchedule),
+  negative_label: ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
+  mix_mode: ({ mixMode }) => MIX_MODES.indexOf(mixMode),
+  strength: ({ strength }) => strength,
+  resample: ({ resample }) => resample,
+  variation_strength: ({ variationStrength }) => variationStrength,
+  inversion: ({ inversion }) => inversion,
+};
 /**
  * What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items.
  * @type {((request: RunRequest) => { values: Uint8Array | Uint8ClampedArray | Float32Array, per: number } | null)[]}
@@ -157,6 +157,8 @@ export class Engine {
   /** @type {Record<string, any>} */
   #exports;
   #dead = false;
+  /** @type {string[]} fields of pd_options, by their keys */
+  #optionNames = [];
 
   /** @param {WebAssembly.Module} module @returns {Promise<Engine>} */
   static async create(module) {
@@ -182,6 +184,7 @@ export class Engine {
   constructor(exports) {
     this.#exports = exports;
     if (exports._initialize) this.#call('_initialize');
+    for (let key = 0, name; (name = this.#text(this.#call('pd_wasm_options_name', key))); key++) this.#optionNames.push(name);
   }
 
   /** True after a trap. */
@@ -258,7 +261,7 @@ export class Engine {
     /** @param {Uint8Array} bytes */
     const store = (bytes) => blocks[blocks.push(this.#store(bytes)) - 1];
     try {
-      OPTION_VALUES.forEach((value, key) => this.#status('pd_wasm_options_set', options, key, value(request)));
+      this.#optionNames.forEach((name, key) => this.#status('pd_wasm_options_set', options, key, OPTION_VALUES[name](request)));
       OPTION_DATA.forEach((dataOf, key) => {
         const data = dataOf(request);
         if (data) this.#status('pd_wasm_options_set_data', options, key, store(bytesOf(data.values)), data.values.length / data.per);
