@@ -71,7 +71,7 @@ static void test_refusals(void)
     REFUSED(PD_OK, "", o.guidance_scale = 8.0f);
     REFUSED(PD_SCALE, "the network knows 0.5 to 8", o.guidance_scale = 0.4f);
     REFUSED(PD_SCALE, "the network knows 0.5 to 8", o.guidance_scale = 8.5f);
-    REFUSED(PD_SCALE, "guidance scale", o.guidance_scale = 101.0f);
+    REFUSED(PD_SCALE, "guidance_scale", o.guidance_scale = 101.0f);
     REFUSED(PD_OPTION, "rescale", o.rescale = 0.5f);
     REFUSED(PD_OPTION, "projection", o.projection = 1);
     REFUSED(PD_OPTION, "momentum", o.momentum = 0.5f);
