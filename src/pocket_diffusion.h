@@ -169,7 +169,7 @@ typedef struct pd_model_info {
     int32_t network_width, network_height;
     int32_t network_channels;        /* channels of x_t = image channels * r * r */
     int32_t network_out_channels;    /* of a prediction; sampling needs it equal to network_channels */
-    int32_t class_count;
+    int32_t class_count;             /* 0: an unconditional network */
     int32_t timesteps;               /* T */
     const double *alphas_cumprod;    /* abar_t, T values, strictly decreasing in (0, 1) */
     pd_objective objective;
@@ -179,8 +179,11 @@ typedef struct pd_model_info {
     float recommended_eta;
     pd_time_grid recommended_time_grid;
     int32_t recommended_guidance_first, recommended_guidance_last; /* timesteps, both included */
+    bool has_null_class;             /* without, and without a negative_label, the only guidance scale is 1, unless: */
     bool guidance_is_input;          /* the network takes the scale beside the class: one evaluation is a guided one */
     float guidance_scale_min, guidance_scale_max; /* 0 and PD_MAX_GUIDANCE_SCALE if it does not */
+    int32_t format_version;          /* of the file */
+    uint64_t multiplications;        /* of one evaluation of the network for one image, about */
     uint64_t parameter_count;
     uint64_t file_bytes;
     uint64_t memory_bytes;           /* held by the model now, workspace included */
@@ -203,7 +206,7 @@ const char *pd_model_class_name(const pd_model *model, int32_t label);
 /* One forward pass of the network. `x`: network_channels * network_height *
  * network_width floats; `prediction`: as many with network_out_channels.
  * `t`: 0 <= t < timesteps. A network that takes the guidance scale gets the
- * recommended one, and has no null class. */
+ * recommended one. */
 pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction,
                            pd_error *error);
 

@@ -30,8 +30,8 @@ export const MIX_MODES = ['embedding', 'prediction'];
 const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
-  'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast', 'guidanceIsInput', 'lowestScale',
-  'highestScale',
+  'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
+  'hasNullClass', 'formatVersion', 'multiplications', 'guidanceIsInput', 'lowestScale', 'highestScale',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /**
@@ -218,7 +218,7 @@ export class Engine {
     /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, ...others } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...others } = numbers;
     const { guidanceIsInput, lowestScale, highestScale, ...sizes } = others;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
@@ -229,6 +229,7 @@ export class Engine {
       engine: this.version,
       ...texts,
       ...sizes,
+      hasNullClass: hasNullClass === 1,
       objective: OBJECTIVES[objective],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
       guidanceIsInput: guidanceIsInput === 1,
