@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from node_engine import Engine
 from pocket_diffusion import export, guidance_input, reference, verify
 from pocket_diffusion.calibration import Calibration
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
-from pocket_diffusion.engine import Engine
 from pocket_diffusion.model_file import read_model
 from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import FORWARD_TOLERANCE, STATE_TOLERANCE, Subject, relative_error
