@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pocket_diffusion import export, guidance_input, reference
+from pocket_diffusion import export_command, guidance_input, reference
 from pocket_diffusion.__main__ import main as command
 from pocket_diffusion.model_file import read_model
 from pocket_diffusion.training import components, distill, distillation
@@ -144,7 +144,7 @@ def test_whole_way_to_a_model_file(teacher: Path, tmp_path: Path, capsys: pytest
     assert "finished: step 2" in capsys.readouterr().out
     assert [path.name for path in sorted(output.glob("trajectories-*"))] == ["trajectories-00000.npz"]
     assert list((output / "samples").glob("*.png"))
-    assert export.main([str(output / "model.pt"), str(tmp_path / "fast.gguf"), "--sampler", "ddim", "--steps", "4"]) == 0
+    assert export_command.main([str(output / "model.pt"), str(tmp_path / "fast.gguf"), "--sampler", "ddim", "--steps", "4"]) == 0
     made = read_model(tmp_path / "fast.gguf")
     assert made.guidance_scales == (0.0, 2.0, 4.0) and made.metadata["class_names"] == ["a", "b", "c"]
 

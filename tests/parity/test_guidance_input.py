@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from node_engine import Engine
-from pocket_diffusion import export, guidance_input, reference, verify
+from pocket_diffusion import export_command, guidance_input, reference, verify
 from pocket_diffusion.calibration import Calibration
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.model_file import read_model
@@ -37,7 +37,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("guided")
     checkpoint, model = save_checkpoint(folder / "guided.pt"), folder / "guided.gguf"
     arguments = [str(checkpoint), str(model), "--type", "f32", "--sampler", "lcm", "--steps", "2", "--guidance-scale", "1.7"]
-    assert export.main(arguments) == 0
+    assert export_command.main(arguments) == 0
     return checkpoint, model
 
 
@@ -124,7 +124,7 @@ def test_calibration(files: tuple[Path, Path], tmp_path: Path):
     assert set(inputs.times.tolist()) == {99, 49}
     assert (float(inputs.scales.min()), float(inputs.scales.max())) == (0.0, 7.0)
     assert calibration.error("classes_emb.weight", read.weights["classes_emb.weight"] + 0.1) > 0
-    assert export.main([str(files[0]), str(tmp_path / "small.gguf"), "--type", "q5_0", "--steps", "2"]) == 0
+    assert export_command.main([str(files[0]), str(tmp_path / "small.gguf"), "--type", "q5_0", "--steps", "2"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -140,5 +140,5 @@ def test_scales_that_are_refused(tmp_path: Path, scales: tuple[Any, ...], word: 
 
 def test_recommendations_that_are_refused(files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for option, value in (("--guidance-scale", "7.5"), ("--guidance-interval", "10,20")):
-        assert export.main([str(files[0]), str(tmp_path / "bad.gguf"), option, value]) == 1
+        assert export_command.main([str(files[0]), str(tmp_path / "bad.gguf"), option, value]) == 1
         assert option in capsys.readouterr().err
