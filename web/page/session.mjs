@@ -6,7 +6,7 @@ import { element, nextTask } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
-import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs, workerCount } from './models.mjs';
+import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs } from './models.mjs';
 import { COUNTS, DEFAULT_COUNT } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
@@ -157,7 +157,7 @@ export class Session {
     const app = this.#app;
     const previous = app.model && { model: app.model, settings: app.settings, own: app.controls.own };
     Object.assign(app, { model, standIn, sample: null, path: typeof source === 'string' ? source : null });
-    app.studio.setModel(model, workerCount());
+    app.studio.setModel(model, model.placement.workers);
     previous?.model.close();
     this.#ownFile = typeof source === 'string' ? '' : source.name;
     this.#offerTabs();
