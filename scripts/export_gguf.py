@@ -2,7 +2,8 @@
 """Turns a trained network of denoising-diffusion-pytorch (classifier_free_guidance.py) into a model file.
 
 Reads what people have: a state dict of Unet or GaussianDiffusion under any prefix (model., module., ema_model.),
-a trainer's dictionary around one, or the same as .safetensors. What the checkpoint does not say is asked for.
+a trainer's dictionary around one, the same as .safetensors, or a folder that accelerate saved. What the checkpoint
+does not say is asked for; what it says is not overruled.
 Format of the result: docs/format.md.
 """
 
@@ -72,7 +73,7 @@ def _class_names(text: str) -> tuple[str, ...]:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors")
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors, or a folder with model.safetensors")
     parser.add_argument("output", type=Path, metavar="OUT.gguf")
     types = parser.add_mutually_exclusive_group()
     types.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
@@ -82,6 +83,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto",
                         help="which ones, if the checkpoint holds several (default: the moving average if there is one)")
+    parser.add_argument("--network", metavar="NAME", help="which one, if the checkpoint holds several networks: their names are then listed")
 
     text = parser.add_argument_group("what people are shown")
     text.add_argument("--name", help="default: the name of the output file")
@@ -122,6 +124,8 @@ def print_description(description: Description, place: str) -> None:
     print(f"diffusion  {description.objective}, {description.beta_schedule} schedule, {description.timesteps} timesteps")
     for assumption in description.assumptions:
         print(f"assumed    {assumption}")
+    if description.unsaid:
+        print(f"unchecked  {', '.join(description.unsaid)}: nothing in the checkpoint tells; see that the pictures are right")
     if not description.can_sample:
         print("note       this network can predict, but not be sampled: that takes pictures of 1, 3 or 4 channels and as many channels out as in")
 
@@ -183,7 +187,7 @@ def encode_as_asked(
 
 
 def export(arguments: argparse.Namespace) -> None:
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.network)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
     if arguments.steps is not None and arguments.steps > description.timesteps:
