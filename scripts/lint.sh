@@ -5,14 +5,14 @@
 #
 #   clang-tidy   the C core                         .clang-tidy says which checks and why
 #   analyze      the C core, by clang's analyser, with its optional checkers
-#   ruff         Python in scripts/ and tests/      ruff.toml
+#   ruff         Python in python/, scripts/ and tests/      ruff.toml
 #   eslint       JavaScript                         eslint.config.mjs
 #   types        the JavaScript library             tsconfig.json
 #
 # A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
 
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-source scripts/junit.sh
+source scripts/checks/junit.sh
 
 checks=()
 for argument in "$@"; do
@@ -41,7 +41,7 @@ run_analyze() {
     -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 }
 
-run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise scripts tests; }
+run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise python scripts tests; }
 
 run_eslint() { node node_modules/eslint/bin/eslint.js --max-warnings 0 .; }
 

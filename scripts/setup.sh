@@ -176,12 +176,12 @@ package_tools() {
     stamp "npm-$(basename $folder)" "$key"
   done
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
-  key=$(cat scripts/requirements-examples.txt; "$python" --version)
+  key=$(cat web/examples/requirements.txt; "$python" --version)
   [ -x $venv/bin/mkdocs ] && stamped python-examples "$key" && return 0
   say "installing Python packages into $venv"
   quietly venv-examples "$python" -m venv $venv || fail "cannot make $venv"
-  quietly pip-examples $venv/bin/python -m pip --no-input --disable-pip-version-check install -r scripts/requirements-examples.txt ||
-    fail "cannot install scripts/requirements-examples.txt"
+  quietly pip-examples $venv/bin/python -m pip --no-input --disable-pip-version-check install -r web/examples/requirements.txt ||
+    fail "cannot install web/examples/requirements.txt"
   stamp python-examples "$key"
 }
 
@@ -211,7 +211,7 @@ python_packages() {
   name=python-$(basename "${!#}" .txt)
   local torch=torch==2.13.0 reference=denoising-diffusion-pytorch==2.3.4 diffusers=diffusers==0.42.1
   python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
-  key=$(cat "$@" | sha256sum; echo "$torch $reference $diffusers"; "$python" --version)
+  key=$(cat "$@" python/pyproject.toml | sha256sum; echo "$torch $reference $diffusers"; "$python" --version)
   [ -x .venv/bin/python ] && stamped "$name" "$key" && return 0
   say "installing Python packages into .venv ($torch and others)"
   [ -x .venv/bin/python ] || quietly venv "$python" -m venv .venv || fail "cannot make .venv"
@@ -222,6 +222,7 @@ python_packages() {
   done
   quietly pip-reference "${pip[@]}" --no-deps "$reference" || fail "cannot install $reference"
   quietly pip-diffusers "${pip[@]}" --no-deps "$diffusers" || fail "cannot install $diffusers"
+  quietly pip-project "${pip[@]}" --no-deps --editable python || fail "cannot install python/"
   stamp "$name" "$key"
 }
 
@@ -282,12 +283,12 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case $part in
       compilers | browsers) packages "$part" ;;
       npm) npm_packages ;;
-      python) python_packages scripts/requirements.txt scripts/requirements-training.txt ;;
+      python) python_packages python/requirements.txt python/requirements-training.txt ;;
       benchmark)
-        python_packages scripts/requirements.txt scripts/requirements-benchmark.txt
+        python_packages python/requirements.txt scripts/benchmark/requirements.txt
         own_packages scripts/benchmark/tfjs benchmark
         ;;
-      lighthouse) own_packages scripts/lighthouse lighthouse ;;
+      lighthouse) own_packages scripts/site/lighthouse lighthouse ;;
       package) package_tools ;;
       *) fail "unknown part $part; known: compilers npm browsers python benchmark lighthouse package" ;;
     esac

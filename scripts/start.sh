@@ -44,7 +44,7 @@ mapfile -t labels <<<"$labels"
 node web/cli.mjs generate --model weights/doodles.gguf "${labels[@]}" --count 8 --seed 1 --output dist/doodles.png </dev/null ||
   fail "drawing failed"
 say "5/5 assembling the page in dist/site and in dist/pocket-diffusion.html"
-node scripts/build_site.mjs </dev/null || fail "assembling the page failed"
+node scripts/site/build_site.mjs </dev/null || fail "assembling the page failed"
 unlock
 say "ready: dist/doodles.png, dist/site, dist/pocket-diffusion.html (opens without a server)"
 [ "$serve" = yes ] || exit 0

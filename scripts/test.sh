@@ -6,7 +6,7 @@
 #   scripts/test.sh [--quick] [STAGE...]
 #
 #   lint       static checks of C, Python and JavaScript: scripts/lint.sh (not with --quick)
-#   fuzz       all fuzz targets for a minute: scripts/fuzz.sh          (not with --quick)
+#   fuzz       all fuzz targets for a minute: scripts/checks/fuzz.sh          (not with --quick)
 #   coverage   share of the C core that its tests reach              (not with --quick)
 #   release    C tests, gcc, optimised
 #   debug      C tests, clang, not optimised                          (not with --quick)
@@ -48,7 +48,7 @@ stage() {
   say "$name"
   "$@" </dev/null
   status=$?
-  read -r -a counts < <(node scripts/junit_totals.mjs "$reports/$name"*.xml)
+  read -r -a counts < <(node scripts/checks/junit_totals.mjs "$reports/$name"*.xml)
   if [ $((counts[0] + counts[1])) = 0 ]; then
     echo "$name: no test ran" >&2
     counts[1]=1
@@ -107,7 +107,7 @@ groups=(compilers)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
 ! wanted package || step "bundlers and generators of sites" package_tools
-{ ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages scripts/requirements.txt scripts/requirements-training.txt
+{ ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages python/requirements.txt python/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 [ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
@@ -123,8 +123,8 @@ unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 ! wanted lint || stage lint scripts/lint.sh
-! wanted fuzz || stage fuzz scripts/fuzz.sh --minutes 1
-! wanted coverage || stage coverage scripts/coverage.sh
+! wanted fuzz || stage fuzz scripts/checks/fuzz.sh --minutes 1
+! wanted coverage || stage coverage scripts/checks/coverage.sh
 ! wanted release || stage release c_tests native release
 ! wanted debug || stage debug c_tests debug debug
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize

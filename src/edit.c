@@ -37,9 +37,6 @@ static pd_status check_data(const pd_model_info *info, const pd_options *options
 static pd_status check_mix(const pd_model_info *info, const pd_options *options, pd_error *error)
 {
     const int32_t count = options->mix_size;
-    if (options->mix_mode < 0 || options->mix_mode >= PD_MIX_COUNT)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mix_mode is %d, not within 0 and %d", (int64_t)options->mix_mode,
-                       (int64_t)PD_MIX_COUNT - 1);
     if (!options->mix && count == 0) return PD_OK;
     if (!options->mix) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "mix is NULL, but not its size");
     if (count < 2 || count > PD_MAX_MIX)
@@ -66,9 +63,6 @@ static bool keeps_history(int32_t sampler)
 
 static pd_status check_inversion(const pd_options *options, pd_error *error)
 {
-    if (options->inversion < 0 || options->inversion > PD_MAX_INVERSION)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "inversion is %d, not within 0 and %d", (int64_t)options->inversion,
-                       (int64_t)PD_MAX_INVERSION);
     if (!options->inversion) return PD_OK;
     if (!options->image) return refuse(error, "inversion: needs an image");
     if (options->sampler != PD_SAMPLER_DDIM || options->eta != 0.0f)
@@ -85,14 +79,6 @@ pd_status pd_edit_check(const pd_model_info *info, const pd_options *options, pd
 {
     PD_TRY(check_data(info, options, error));
     PD_TRY(check_mix(info, options, error));
-    if (!(options->strength >= 0.0f && options->strength <= 1.0f))
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "strength is %g, not within 0 and 1", (double)options->strength);
-    if (!(options->variation_strength >= 0.0f && options->variation_strength <= 1.0f))
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "variation_strength is %g, not within 0 and 1",
-                       (double)options->variation_strength);
-    if (options->resample < 1 || options->resample > PD_MAX_RESAMPLE)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "resample is %d, not within 1 and %d", (int64_t)options->resample,
-                       (int64_t)PD_MAX_RESAMPLE);
     if (options->strength != 1.0f && !options->image) return refuse(error, "strength: needs an image");
     if (options->mask && !options->image) return refuse(error, "mask: needs an image");
     if (options->resample > 1 && !options->mask) return refuse(error, "resample: needs a mask");

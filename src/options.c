@@ -1,6 +1,44 @@
 /* What a run may be asked for: defaults and limits. */
+#include "options.h"
+
 #include "edit.h"
 #include "model.h"
+
+#define ROW(field, whole, range, minimum, maximum, status) \
+    {#field, offsetof(pd_options, field), whole, range, minimum, maximum, status}
+#define WHOLE(field, minimum, maximum) ROW(field, true, PD_RANGE_FIXED, minimum, maximum, PD_OPTION)
+#define CHOICE(field, count) WHOLE(field, 0.0, (double)(count) - 1.0)
+#define REAL(field, minimum, maximum) ROW(field, false, PD_RANGE_FIXED, minimum, maximum, PD_OPTION)
+const pd_option pd_option_table[] = {
+    ROW(sampler, true, PD_RANGE_FIXED, 0.0, (double)PD_SAMPLER_COUNT - 1.0, PD_SAMPLER),
+    ROW(steps, true, PD_RANGE_STEPS, 0.0, 0.0, PD_STEPS),
+    ROW(guidance_scale, false, PD_RANGE_FIXED, 0.0, (double)PD_MAX_GUIDANCE_SCALE, PD_SCALE),
+    REAL(eta, 0.0, 1.0),
+    REAL(rescale, 0.0, 1.0),
+    REAL(keep_parallel, 0.0, 1.0),
+    CHOICE(projection, 2),
+    CHOICE(time_grid, PD_TIME_GRID_COUNT),
+    CHOICE(ddpm_mean, PD_DDPM_MEAN_COUNT),
+    CHOICE(ddpm_variance, PD_DDPM_VARIANCE_COUNT),
+    REAL(threshold, 0.0, 1.0),
+    REAL(momentum, -1.0, 1.0),
+    REAL(norm_threshold, 0.0, (double)PD_MAX_NORM_THRESHOLD),
+    CHOICE(cfg_plus_plus, 2),
+    ROW(guidance_first, true, PD_RANGE_TIMESTEP, 0.0, 0.0, PD_OPTION),
+    ROW(guidance_last, true, PD_RANGE_TIMESTEP, 0.0, 0.0, PD_OPTION),
+    CHOICE(guidance_schedule, PD_GUIDANCE_SCHEDULE_COUNT),
+    ROW(negative_label, true, PD_RANGE_LABEL, 0.0, 0.0, PD_LABEL),
+    CHOICE(mix_mode, PD_MIX_COUNT),
+    REAL(strength, 0.0, 1.0),
+    WHOLE(resample, 1.0, PD_MAX_RESAMPLE),
+    REAL(variation_strength, 0.0, 1.0),
+    WHOLE(inversion, 0.0, PD_MAX_INVERSION),
+};
+#undef ROW
+#undef WHOLE
+#undef CHOICE
+#undef REAL
+const int32_t pd_option_count = (int32_t)(sizeof pd_option_table / sizeof *pd_option_table);
 
 pd_status pd_options_init(const pd_model *model, pd_options *options)
 {
@@ -19,22 +57,50 @@ pd_status pd_options_init(const pd_model *model, pd_options *options)
     return PD_OK;
 }
 
-static pd_status check_choice(pd_error *error, const char *name, int32_t value, int32_t count)
+pd_status pd_option_set(const pd_option *option, pd_options *options, double value, pd_error *error)
 {
-    if (value >= 0 && value < count) return PD_OK;
-    return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s is %d, not within 0 and %d", name, (int64_t)value, (int64_t)count - 1);
+    void *field = (char *)options + option->offset;
+    if (!option->whole) {
+        *(float *)field = (float)value;
+        return PD_OK;
+    }
+    if (!(value >= (double)INT32_MIN && value <= (double)INT32_MAX && value == (double)(int32_t)value))
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: %g is not a whole number", option->name, value);
+    *(int32_t *)field = (int32_t)value;
+    return PD_OK;
 }
 
-static pd_status check_range(pd_error *error, pd_status status, const char *name, float value, float maximum)
+static pd_status check_range(const pd_option *option, const pd_model_info *info, const pd_options *options, pd_error *error)
 {
-    if (value >= 0.0f && value <= maximum) return PD_OK;
-    return pd_fail(error, status, PD_NO_OFFSET, "%s is %g, not within 0 and %g", name, (double)value, (double)maximum);
+    double minimum = option->minimum, maximum = option->maximum;
+    const void *field = (const char *)options + option->offset;
+    switch (option->range) {
+    case PD_RANGE_FIXED: break;
+    case PD_RANGE_STEPS: minimum = 1.0; maximum = (double)info->timesteps; break;
+    case PD_RANGE_TIMESTEP: maximum = (double)info->timesteps - 1.0; break;
+    case PD_RANGE_LABEL:
+        if (*(const int32_t *)field == PD_LABEL_NULL) return PD_OK;
+        maximum = (double)info->class_count - 1.0;
+        break;
+    }
+    if (option->whole) {
+        const int32_t value = *(const int32_t *)field;
+        if ((double)value >= minimum && (double)value <= maximum) return PD_OK;
+        return pd_fail(error, option->status, PD_NO_OFFSET, "%s is %d, not within %d and %d", option->name, (int64_t)value,
+                       (int64_t)minimum, (int64_t)maximum);
+    }
+    const double value = (double)*(const float *)field;
+    if (value >= minimum && value <= maximum) return PD_OK;
+    return pd_fail(error, option->status, PD_NO_OFFSET, "%s is %g, not within %g and %g", option->name, value, minimum, maximum);
 }
 
 /* Options that only some samplers and some kinds of guidance have. */
 static pd_status check_combination(const pd_options *options, pd_error *error)
 {
     const bool ddpm = options->sampler == PD_SAMPLER_DDPM;
+    if (options->guidance_first > options->guidance_last)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_first is %d, after guidance_last, which is %d",
+                       (int64_t)options->guidance_first, (int64_t)options->guidance_last);
     if (!ddpm && options->ddpm_mean) return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_mean: only with the sampler ddpm");
     if (!ddpm && options->ddpm_variance)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "ddpm_variance: only with the sampler ddpm");
@@ -48,28 +114,6 @@ static pd_status check_combination(const pd_options *options, pd_error *error)
     return PD_OK;
 }
 
-static pd_status check_process(const pd_model_info *info, const pd_options *options, pd_error *error)
-{
-    PD_TRY(check_choice(error, "time_grid", options->time_grid, PD_TIME_GRID_COUNT));
-    PD_TRY(check_choice(error, "ddpm_mean", options->ddpm_mean, PD_DDPM_MEAN_COUNT));
-    PD_TRY(check_choice(error, "ddpm_variance", options->ddpm_variance, PD_DDPM_VARIANCE_COUNT));
-    PD_TRY(check_choice(error, "guidance_schedule", options->guidance_schedule, PD_GUIDANCE_SCHEDULE_COUNT));
-    PD_TRY(check_choice(error, "cfg_plus_plus", options->cfg_plus_plus, 2));
-    PD_TRY(check_choice(error, "guidance_first", options->guidance_first, info->timesteps));
-    PD_TRY(check_choice(error, "guidance_last", options->guidance_last, info->timesteps));
-    if (options->guidance_first > options->guidance_last)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "guidance_first is %d, after guidance_last, which is %d",
-                       (int64_t)options->guidance_first, (int64_t)options->guidance_last);
-    PD_TRY(check_range(error, PD_OPTION, "threshold", options->threshold, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "norm_threshold", options->norm_threshold, PD_MAX_NORM_THRESHOLD));
-    if (!(options->momentum >= -1.0f && options->momentum <= 1.0f))
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "momentum is %g, not within -1 and 1", (double)options->momentum);
-    if (options->negative_label != PD_LABEL_NULL && (options->negative_label < 0 || options->negative_label >= info->class_count))
-        return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "negative_label %d is not within 0 and %d",
-                       (int64_t)options->negative_label, (int64_t)info->class_count - 1);
-    return check_combination(options, error);
-}
-
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error)
 {
     if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
@@ -77,17 +121,7 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
     if (options->struct_size != sizeof(pd_options))
         return pd_fail(error, PD_ABI, PD_NO_OFFSET, "options take %u bytes, this library has %u",
                        (uint64_t)options->struct_size, (uint64_t)sizeof(pd_options));
-    if (options->sampler < 0 || options->sampler >= PD_SAMPLER_COUNT)
-        return pd_fail(error, PD_SAMPLER, PD_NO_OFFSET, "sampler %d does not exist", (int64_t)options->sampler);
-    if (options->steps < 1 || options->steps > model->info.timesteps)
-        return pd_fail(error, PD_STEPS, PD_NO_OFFSET, "steps is %d, not within 1 and %d", (int64_t)options->steps,
-                       (int64_t)model->info.timesteps);
-    PD_TRY(check_range(error, PD_SCALE, "guidance scale", options->guidance_scale, PD_MAX_GUIDANCE_SCALE));
-    PD_TRY(check_range(error, PD_OPTION, "eta", options->eta, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "rescale", options->rescale, 1.0f));
-    PD_TRY(check_range(error, PD_OPTION, "keep_parallel", options->keep_parallel, 1.0f));
-    if (options->projection != 0 && options->projection != 1)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "projection is %d, not 0 or 1", (int64_t)options->projection);
-    PD_TRY(check_process(&model->info, options, error));
+    for (int32_t i = 0; i < pd_option_count; i++) PD_TRY(check_range(&pd_option_table[i], &model->info, options, error));
+    PD_TRY(check_combination(options, error));
     return pd_edit_check(&model->info, options, error);
 }

@@ -1,26 +1,8 @@
 #include "schedule.h"
 
 #include "elementary.h"
-#include "status.h"
 
 #include <assert.h>
-
-pd_status pd_schedule_check(const pd_schedule *schedule, pd_error *error)
-{
-    if (schedule->timesteps < 1 || schedule->timesteps > PD_MAX_TIMESTEPS)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "schedule: %d timesteps, not in 1 .. %d",
-                       (int64_t)schedule->timesteps, (int64_t)PD_MAX_TIMESTEPS);
-    double previous = 1.0;
-    for (int32_t t = 0; t < schedule->timesteps; t++) {
-        const double current = schedule->alphas_cumprod[t];
-        if (!(current > 0.0 && current < previous)) /* false for NaN */
-            return pd_fail(error, PD_CONFIG, PD_NO_OFFSET,
-                           "schedule: alphas_cumprod[%d] is %g, not in (0, %g): the table must fall strictly",
-                           (int64_t)t, current, previous);
-        previous = current;
-    }
-    return PD_OK;
-}
 
 double pd_schedule_alpha_cumprod(const pd_schedule *schedule, int32_t t)
 {

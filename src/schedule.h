@@ -10,9 +10,6 @@ typedef struct pd_schedule {
     const double *alphas_cumprod; /* abar_t, T values; not owned */
 } pd_schedule;
 
-/* PD_CONFIG unless 1 <= T <= PD_MAX_TIMESTEPS and the table is strictly
- * decreasing in (0, 1). */
-pd_status pd_schedule_check(const pd_schedule *schedule, pd_error *error);
 /* abar_t, and 1 for t = -1. */
 double pd_schedule_alpha_cumprod(const pd_schedule *schedule, int32_t t);
 /* The reference's DDIM grid: torch.linspace(-1, T - 1, steps + 1) in float32,

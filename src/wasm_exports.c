@@ -1,5 +1,5 @@
 /* The flat interface of the WebAssembly module: integers, floats and addresses
- * in linear memory. web/engine.mjs is the one file that calls it.
+ * in linear memory. web/library/engine.mjs is the one file that calls it.
  *
  * Functions that return an address return 0 on failure; those that return a
  * status return a pd_status. In both cases pd_wasm_error_* describe the last
@@ -7,6 +7,7 @@
  * memory: views of it must be made anew after every call. Writing to address 0
  * does not trap, so an address of 0 must never be used. */
 #include "memory.h"
+#include "options.h"
 #include "status.h"
 
 #define PD_EXPORT(name) __attribute__((export_name(#name), used))
@@ -114,46 +115,18 @@ PD_EXPORT(pd_wasm_options_create) pd_options *pd_wasm_options_create(const pd_mo
     return options;
 }
 
-static bool is_int32(double value) { return value >= -2147483648.0 && value <= 2147483647.0 && value == (double)(int32_t)value; }
-
-/* The numbers of pd_options by key. */
-typedef struct option_field {
-    const char *name;
-    uint32_t offset;
-    bool whole; /* int32_t, otherwise float */
-} option_field;
-
-#define WHOLE(name) {#name, offsetof(pd_options, name), true}
-#define REAL(name) {#name, offsetof(pd_options, name), false}
-static const option_field option_fields[] = {
-    WHOLE(sampler), WHOLE(steps), REAL(guidance_scale), REAL(eta), REAL(rescale), REAL(keep_parallel), WHOLE(projection),
-    WHOLE(time_grid), WHOLE(ddpm_mean), WHOLE(ddpm_variance), REAL(threshold), REAL(momentum), REAL(norm_threshold),
-    WHOLE(cfg_plus_plus), WHOLE(guidance_first), WHOLE(guidance_last), WHOLE(guidance_schedule), WHOLE(negative_label),
-    WHOLE(mix_mode), REAL(strength), WHOLE(resample), REAL(variation_strength), WHOLE(inversion),
-};
-#define OPTION_COUNT ((int32_t)(sizeof option_fields / sizeof *option_fields))
-
+/* The numbers of pd_options by key, 0 and up: the name of their field, 0 for a
+ * key beyond the last. */
+PD_EXPORT(pd_wasm_options_name) const char *pd_wasm_options_name(int32_t key)
+{
+    return key >= 0 && key < pd_option_count ? pd_option_table[key].name : NULL;
+}
 /* Only the type is checked here, the range by pd_wasm_run_start. */
 PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, int32_t key, double value)
 {
-    if (key < 0 || key >= OPTION_COUNT) return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
-    const option_field *field = &option_fields[key];
-    void *target = (char *)options + field->offset;
-    if (!field->whole) {
-        *(float *)target = (float)value;
-        return PD_OK;
-    }
-    if (!is_int32(value))
-        return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "%s: %g is not a whole number", field->name, value);
-    *(int32_t *)target = (int32_t)value;
-    return PD_OK;
-}
-/* NaN for an unknown key. */
-PD_EXPORT(pd_wasm_options_get) double pd_wasm_options_get(const pd_options *options, int32_t key)
-{
-    if (key < 0 || key >= OPTION_COUNT) return (double)__builtin_nanf("");
-    const void *source = (const char *)options + option_fields[key].offset;
-    return option_fields[key].whole ? (double)*(const int32_t *)source : (double)*(const float *)source;
+    if (key < 0 || key >= pd_option_count)
+        return (int32_t)pd_fail(&last_error, PD_OPTION, PD_NO_OFFSET, "no option %d", (int64_t)key);
+    return (int32_t)pd_option_set(&pd_option_table[key], options, value, &last_error);
 }
 
 /* Data of a run, which must stay until pd_wasm_run_start has copied it. Keys: 0

@@ -12,11 +12,11 @@ import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
 import { UsageError } from './cli/errors.mjs';
 import { FILM_DEFAULT, FILM_PLANES, drawFilm, traceNumbers } from './cli/film.mjs';
 import { readRecipeFile, writeOut, writeWhole } from './cli/files.mjs';
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
-import { argumentError } from './errors.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './library/engine.mjs';
+import { argumentError } from './library/errors.mjs';
 import { encodePNG, load, version } from './index.mjs';
 import { readPNG } from './cli/read_png.mjs';
-import { checkGenerateOptions } from './validate.mjs';
+import { checkGenerateOptions } from './library/validate.mjs';
 
 /**
  * @typedef {import('./index.d.ts').Model} Model

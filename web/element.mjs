@@ -3,13 +3,13 @@
 // Attributes are the whole of its settings; its controls change attributes, too. Whatever changes ends the run under way
 // and begins the next one with what the attributes say by then.
 
-import { abortable } from './async.mjs';
+import { abortable } from './library/async.mjs';
 import {
   SAMPLING_ATTRIBUTES, numberProperty, readLayout, readLoading, readOptions, seedProperty,
 } from './element/attributes.mjs';
 import { acquireModel } from './element/models.mjs';
 import { View, saveFile } from './element/view.mjs';
-import { argumentError, messageOf } from './errors.mjs';
+import { argumentError, messageOf } from './library/errors.mjs';
 
 const TAG = 'pocket-diffusion';
 
@@ -271,7 +271,7 @@ export class PocketDiffusionElement extends Base {
   async #encode() {
     const pictures = this.#pictures;
     if (pictures.length === 1) return pictures[0].toPNG();
-    const [{ encodePNG }, { makeSheet }] = await Promise.all([import('./index.mjs'), import('./sheet.mjs')]);
+    const [{ encodePNG }, { makeSheet }] = await Promise.all([import('./index.mjs'), import('./library/sheet.mjs')]);
     return encodePNG(makeSheet(pictures, readLayout(this.#get).columns));
   }
 

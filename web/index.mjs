@@ -1,16 +1,16 @@
 // Class-conditional image generation by diffusion with classifier-free guidance. Documented in index.d.ts.
 
-import { abortable, follow } from './async.mjs';
-import { PocketDiffusionError } from './errors.mjs';
-import { ModelHost } from './host.mjs';
-import { readVerified } from './integrity.mjs';
-import { readManifestFile } from './manifest.mjs';
-import { Model } from './model.mjs';
-import { encode } from './png.mjs';
-import { ModelPool } from './pool.mjs';
-import { readRecipe } from './recipe.mjs';
-import { checkEncodeOptions, checkImage, checkLoadArguments, checkManifestArguments } from './validate.mjs';
-import { version } from './version.mjs';
+import { abortable, follow } from './library/async.mjs';
+import { PocketDiffusionError } from './library/errors.mjs';
+import { ModelHost } from './library/host.mjs';
+import { readVerified } from './library/integrity.mjs';
+import { readManifestFile } from './library/manifest.mjs';
+import { Model } from './library/model.mjs';
+import { encode } from './library/png.mjs';
+import { ModelPool } from './library/pool.mjs';
+import { readRecipe } from './library/recipe.mjs';
+import { checkEncodeOptions, checkImage, checkLoadArguments, checkManifestArguments } from './library/validate.mjs';
+import { version } from './library/version.mjs';
 import { compile } from './wasm.mjs';
 
 export { PocketDiffusionError, readRecipe, version };

@@ -3,8 +3,8 @@
 import { fileURLToPath } from 'node:url';
 import { writeWhole } from './cli/files.mjs';
 import { encodePNG } from './index.mjs';
-import { makeSheet as layOutSheet } from './sheet.mjs';
-import { checkPictures, checkWhole } from './validate.mjs';
+import { makeSheet as layOutSheet } from './library/sheet.mjs';
+import { checkPictures, checkWhole } from './library/validate.mjs';
 
 export * from './index.mjs';
 

@@ -1,4 +1,4 @@
-// Keeps a copy of the site in the browser, so that it opens without a network. scripts/build_site.mjs fills in what the
+// Keeps a copy of the site in the browser, so that it opens without a network. scripts/site/build_site.mjs fills in what the
 // site consists of; VERSION is a hash of it: a new version is fetched as a whole beside the old one and takes over when
 // no page uses that any more. Every file is compared with its hash, so that the files of two versions never mix,
 // whatever the caches on the way hold.

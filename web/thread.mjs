@@ -1,6 +1,6 @@
 // A thread that runs worker.mjs: a Web Worker, or under Node.js one of node:worker_threads.
 
-import { importBuiltin, isNode } from './platform.mjs';
+import { importBuiltin, isNode } from './library/platform.mjs';
 
 /**
  * @typedef {object} Thread

@@ -1,9 +1,9 @@
 // Finds and compiles the WebAssembly module.
 
-import { abortable } from './async.mjs';
-import { PocketDiffusionError } from './errors.mjs';
-import { importBuiltin, isNode } from './platform.mjs';
-import { STALL_TIMEOUT, copyBytes, download, isBytes, isModule, locate } from './source.mjs';
+import { abortable } from './library/async.mjs';
+import { PocketDiffusionError } from './library/errors.mjs';
+import { importBuiltin, isNode } from './library/platform.mjs';
+import { STALL_TIMEOUT, copyBytes, download, isBytes, isModule, locate } from './library/source.mjs';
 
 // The smallest function with SIMD128 instructions: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)
 const SIMD_MODULE = Uint8Array.of(

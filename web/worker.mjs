@@ -1,9 +1,9 @@
 // Entry of a worker: one model and its runs, served by messages (protocol.mjs).
 
-import { ModelHost } from './host.mjs';
-import { importBuiltin } from './platform.mjs';
-import { isRequest, makeMessage, packError } from './protocol.mjs';
-import { buffersOfTrace } from './trace.mjs';
+import { ModelHost } from './library/host.mjs';
+import { importBuiltin } from './library/platform.mjs';
+import { isRequest, makeMessage, packError } from './library/protocol.mjs';
+import { buffersOfTrace } from './library/trace.mjs';
 
 /** @type {any} */
 let port = globalThis; // where messages come from and go to

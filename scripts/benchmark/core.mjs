@@ -5,9 +5,8 @@ import { measure } from './rounds.mjs';
 
 const NULL_LABEL = 0x7fffffff; // PD_LABEL_NULL
 const GUIDANCE_SCALE = 3;
-// Keys of pd_wasm_model_number and pd_wasm_options_set.
+// Keys of pd_wasm_model_number.
 const NUMBERS = { height: 5, width: 4, channels: 6, classes: 8, timesteps: 9, objective: 10, parameters: 15, memory: 17 };
-const OPTIONS = { sampler: 0, steps: 1, guidanceScale: 2, eta: 3, guidanceFirst: 14, guidanceLast: 15 };
 
 /** One instance of the module. @param {WebAssembly.Module} module */
 export async function instantiate(module) {
@@ -55,10 +54,15 @@ export class Core {
     return { model, linearMemory: this.#exports.memory.buffer.byteLength };
   }
 
+  /** NUL-terminated; '' at address 0. */
+  #text(address) {
+    if (!address) return '';
+    const bytes = new Uint8Array(this.#exports.memory.buffer);
+    return new TextDecoder().decode(bytes.subarray(address, bytes.indexOf(0, address)));
+  }
+
   #fail() {
-    const address = this.#exports.pd_wasm_error_message() >>> 0;
-    const bytes = new Uint8Array(this.#exports.memory.buffer, address, 256);
-    throw new Error(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))));
+    throw new Error(this.#text(this.#exports.pd_wasm_error_message() >>> 0));
   }
 
   #check(status) {
@@ -68,8 +72,10 @@ export class Core {
   #startRun(pictures, steps, guidanceScale) {
     const exports = this.#exports;
     const options = exports.pd_wasm_options_create(this.#model);
-    const values = { sampler: 0, steps, guidanceScale, eta: 0, guidanceFirst: 0, guidanceLast: this.timesteps - 1 }; // whatever the file recommends
-    for (const [name, key] of Object.entries(OPTIONS)) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
+    const values = { sampler: 0, steps, guidance_scale: guidanceScale, eta: 0, guidance_first: 0, guidance_last: this.timesteps - 1 }; // whatever the file recommends
+    for (let key = 0, name; (name = this.#text(exports.pd_wasm_options_name(key))); key++) {
+      if (name in values) this.#check(exports.pd_wasm_options_set(options, key, values[name]));
+    }
     const records = new DataView(new ArrayBuffer(24 * pictures)); // pd_picture
     for (let i = 0; i < pictures; i++) records.setBigUint64(24 * i + 8, BigInt(this.#seed++), true);
     const address = store(exports, records);

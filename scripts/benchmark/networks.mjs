@@ -57,7 +57,7 @@ export function makeNetworks(specifications) {
   mkdirSync(FOLDER, { recursive: true });
   const list = join(FOLDER, 'specifications.json');
   writeFileSync(list, JSON.stringify([...byName.values()]));
-  python('scripts/benchmark_networks.py', list, FOLDER);
+  python('scripts/benchmark/make_networks.py', list, FOLDER);
   const file = (name, type) => join(FOLDER, `${name}.${type}`);
   return new Map([...byName.values()].map(({ name, model }) => [
     name, { name, model: model ?? file(name, 'gguf'), onnx: file(name, 'onnx'), safetensors: file(name, 'safetensors') }]));

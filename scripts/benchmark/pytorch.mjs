@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-const SCRIPT = 'scripts/benchmark_pytorch.py';
+const SCRIPT = 'scripts/benchmark/pytorch_contestant.py';
 
 export class PyTorch {
   #process = spawn('.venv/bin/python', [SCRIPT], {

@@ -1,4 +1,4 @@
-// The pages and the programs for pages of the documentation, in Chromium, beside the files that scripts/build_element.mjs
+// The pages and the programs for pages of the documentation, in Chromium, beside the files that scripts/site/build_element.mjs
 // makes.
 
 import assert from 'node:assert/strict';
@@ -6,7 +6,7 @@ import { copyFile, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { buildElement } from '../../scripts/build_element.mjs';
+import { buildElement } from '../../scripts/site/build_element.mjs';
 import { blocks } from '../doc_blocks.mjs';
 import { root } from '../node/helpers.mjs';
 import { launch, openPage } from './browsers.mjs';

@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
-import { buildOneFile } from '../../scripts/build_site.mjs';
+import { buildOneFile } from '../../scripts/site/build_site.mjs';
 import { modelPath } from '../native_pictures.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sirv from 'sirv';
-import { buildSite } from '../../scripts/build_site.mjs';
+import { buildSite } from '../../scripts/site/build_site.mjs';
 
 /** No part of the page may count on lying at the root of its host. */
 const SUB_PATH = '/some/where/';

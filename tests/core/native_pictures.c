@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pocket_diffusion.h"
+#include "options.h"
 
 static unsigned char *read_file(const char *path, size_t *size)
 {
@@ -36,21 +36,6 @@ static int fail(const pd_error *error)
     fprintf(stderr, "%s: %s\n", pd_status_name(error->status), error->message);
     return 1;
 }
-
-typedef struct option_field {
-    const char *name;
-    size_t offset;
-    int is_float;
-} option_field;
-
-#define WHOLE(name) {#name, offsetof(pd_options, name), 0}
-#define FLOAT(name) {#name, offsetof(pd_options, name), 1}
-static const option_field fields[] = {
-    WHOLE(sampler), WHOLE(steps), FLOAT(guidance_scale), FLOAT(eta), FLOAT(rescale), FLOAT(keep_parallel), WHOLE(projection),
-    WHOLE(time_grid), WHOLE(ddpm_mean), WHOLE(ddpm_variance), FLOAT(threshold), FLOAT(momentum), FLOAT(norm_threshold),
-    WHOLE(cfg_plus_plus), WHOLE(guidance_first), WHOLE(guidance_last), WHOLE(guidance_schedule), WHOLE(negative_label),
-    WHOLE(mix_mode), FLOAT(strength), WHOLE(resample), FLOAT(variation_strength),
-};
 
 /* What options point to. */
 typedef struct inputs {
@@ -97,11 +82,9 @@ static int set_field(char *word, pd_options *options, pd_picture *picture, input
     if (strcmp(word, "label") == 0) return sscanf(value, "%" SCNd32, &picture->label);
     if (strcmp(word, "variation_seed") == 0) return sscanf(value, "%" SCNu64, &picture->variation_seed);
     if (strcmp(word, "seed") == 0) return sscanf(value, "%" SCNu64, &picture->seed);
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (strcmp(word, fields[i].name) != 0) continue;
-        void *field = (char *)options + fields[i].offset;
-        return fields[i].is_float ? sscanf(value, "%f", (float *)field) : sscanf(value, "%" SCNd32, (int32_t *)field);
-    }
+    for (int32_t i = 0; i < pd_option_count; i++)
+        if (strcmp(word, pd_option_table[i].name) == 0)
+            return pd_option_set(&pd_option_table[i], options, strtod(value, NULL), NULL) == PD_OK;
     return set_input(word, value, options, given);
 }
 

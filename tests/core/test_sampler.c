@@ -60,7 +60,6 @@ static void test_run(const golden *fixture, const run_case *run)
     pd_schedule_time_grid(run->timesteps, run->steps, times);
     const pd_solver solver = {.kind = run->kind, .objective = run->objective, .schedule = {run->timesteps, table},
                               .steps = run->steps, .eta = (double)run->eta, .times = times};
-    CHECK(pd_schedule_check(&solver.schedule, NULL) == PD_OK);
     const int32_t recorded[] = {0, run->steps / 2, run->steps - 2, run->steps - 1};
     for (int r = 0; r < 4; r++, rows += 3 * VALUES) {
         const int32_t step = recorded[r];

@@ -60,31 +60,8 @@ static void test_grid_limits(void)
     }
 }
 
-static pd_status check_table(int32_t timesteps, const double *table)
+static void test_alpha_cumprod(void)
 {
-    const pd_schedule schedule = {timesteps, table};
-    pd_error error = {PD_OK, 0, ""};
-    const pd_status status = pd_schedule_check(&schedule, &error);
-    CHECK(pd_schedule_check(&schedule, NULL) == status);
-    CHECK(status == PD_OK ? error.message[0] == '\0' : error.status == status && error.message[0] != '\0');
-    return status;
-}
-
-static void test_check(void)
-{
-    CHECK(check_table(3, (const double[]){0.9, 0.5, 1e-300}) == PD_OK);
-    CHECK(check_table(1, (const double[]){0.5}) == PD_OK);
-    CHECK(check_table(0, (const double[]){0.5}) == PD_CONFIG);
-    CHECK(check_table(-1, NULL) == PD_CONFIG);
-    CHECK(check_table(PD_MAX_TIMESTEPS + 1, NULL) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){1.0, 0.5}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){0.5, 0.0}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){0.5, 0.5}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){0.5, 0.6}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){0.5, -0.1}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){0.5, NAN}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){NAN, 0.5}) == PD_CONFIG);
-    CHECK(check_table(2, (const double[]){HUGE_VAL, 0.5}) == PD_CONFIG);
     const pd_schedule schedule = {2, (const double[]){0.75, 0.25}};
     CHECK(pd_schedule_alpha_cumprod(&schedule, -1) == 1.0);
     CHECK(pd_schedule_alpha_cumprod(&schedule, 0) == 0.75 && pd_schedule_alpha_cumprod(&schedule, 1) == 0.25);
@@ -118,6 +95,6 @@ int main(void)
     golden_close(&fixture);
     test_grid_limits();
     test_grid_forms();
-    test_check();
+    test_alpha_cumprod();
     return check_result();
 }

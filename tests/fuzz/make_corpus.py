@@ -16,10 +16,10 @@ import torch
 from gguf import GGMLQuantizationType as TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "python"))
 
-import reference  # noqa: E402
-from export_gguf import main as export_main  # noqa: E402
+from pocket_diffusion import reference  # noqa: E402
+from pocket_diffusion.export import main as export_main  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 # name: arguments of the network, of the diffusion, of the picture, type of the weights

@@ -1,7 +1,7 @@
 // How pictures are spread over workers in batches, with made-up pictures and times.
 import assert from 'node:assert/strict';
 import { afterEach, mock, test } from 'node:test';
-import { makeInBatches } from '../../web/batches.mjs';
+import { makeInBatches } from '../../web/library/batches.mjs';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 const upTo = (total) => Array.from({ length: total }, (_, index) => index);

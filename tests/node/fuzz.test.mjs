@@ -1,12 +1,12 @@
 // Anything at all as an option, an argument, a message or a file: there is a picture or a clear error, never anything
-// else, and the model goes on as before. PD_FUZZ_RUNS says how many values each property gets; scripts/fuzz.mjs is the
+// else, and the model goes on as before. PD_FUZZ_RUNS says how many values each property gets; scripts/checks/fuzz.mjs is the
 // long run.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { PocketDiffusionError, encodePNG, load, readManifest, readRecipe } from 'pocket-diffusion';
-import { isReply, isRequest, makeMessage, unpackError } from '../../web/protocol.mjs';
+import { isReply, isRequest, makeMessage, unpackError } from '../../web/library/protocol.mjs';
 import { tinyBytes } from './helpers.mjs';
 import { joinPNG, splitPNG } from './png_chunks.mjs';
 

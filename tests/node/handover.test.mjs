@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { afterEach, mock, test } from 'node:test';
 import { load } from 'pocket-diffusion';
-import { ModelHost } from '../../web/host.mjs';
-import { checkGenerateBatchOptions } from '../../web/validate.mjs';
+import { ModelHost } from '../../web/library/host.mjs';
+import { checkGenerateBatchOptions } from '../../web/library/validate.mjs';
 import { isBuilt, modelPaths, nativeHashes, optionsOf, pixelHash, requests } from '../native_pictures.mjs';
 import { tinyBytes, wasmPath } from './helpers.mjs';
 

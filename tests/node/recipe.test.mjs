@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodePNG, load, readRecipe, version } from 'pocket-diffusion';
-import { checkInputs, makeRecipe, withRecipe } from '../../web/recipe.mjs';
+import { checkInputs, makeRecipe, withRecipe } from '../../web/library/recipe.mjs';
 import { doodlesPath, hash, tinyBytes } from './helpers.mjs';
 import { chunk } from './png_chunks.mjs';
 import { decodePNG } from './png_reader.mjs';

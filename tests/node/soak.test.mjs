@@ -1,7 +1,7 @@
-// scripts/soak.mjs for a short while: the memory of each series stays flat.
+// scripts/checks/soak.mjs for a short while: the memory of each series stays flat.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SERIES, excesses, growth, run } from '../../scripts/soak.mjs';
+import { SERIES, excesses, growth, run } from '../../scripts/checks/soak.mjs';
 
 test('growth is what the second half of a series grows by', () => {
   assert.equal(growth([9, 9, 9, 9, 0, 1, 2, 3]), 3);

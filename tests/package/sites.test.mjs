@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
-import { buildElement } from '../../scripts/build_element.mjs';
+import { buildElement } from '../../scripts/site/build_element.mjs';
 import { BROWSERS, launch, openPage } from '../browser/browsers.mjs';
 import { serveStatic } from '../browser/static_server.mjs';
 import { root } from '../node/helpers.mjs';

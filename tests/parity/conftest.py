@@ -7,7 +7,7 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path[:0] = [str(REPOSITORY / "python"), str(REPOSITORY / "scripts" / "benchmark")]
 
 
 def pytest_configure(config: pytest.Config) -> None:

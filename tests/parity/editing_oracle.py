@@ -10,8 +10,8 @@ import math
 import numpy as np
 import sampling_oracle
 import torch
+from pocket_diffusion.verify import Subject
 from sampling_oracle import Guidance, Options, estimate_x0, raw_x0
-from verify import Subject
 
 
 def to_network(subject: Subject, pixels: np.ndarray) -> torch.Tensor:

@@ -23,11 +23,11 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(ROOT / "python"))
 
-import reference  # noqa: E402
-from export_gguf import main as export_main  # noqa: E402
-from model_file import read_model  # noqa: E402
+from pocket_diffusion import reference  # noqa: E402
+from pocket_diffusion.export import main as export_main  # noqa: E402
+from pocket_diffusion.model_file import read_model  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden"
 NULL_LABEL = 2147483647

@@ -12,7 +12,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-import reference
 import torch
 from diffusers import (
     DPMSolverMultistepScheduler,
@@ -23,7 +22,8 @@ from diffusers import (
 )
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_euler_ancestral_discrete
-from verify import Subject
+from pocket_diffusion import reference
+from pocket_diffusion.verify import Subject
 
 Options = dict[str, Any]
 # What becomes of x after a step that leads to the given time.

@@ -1,17 +1,17 @@
-"""scripts/plot_benchmark.py: a plot of whatever the benchmark has measured."""
+"""scripts/benchmark/plot.py: a plot of whatever the benchmark has measured."""
 
 import json
 import re
 from pathlib import Path
 
-import plot_benchmark
+import plot
 
 # The sources that name the contestants of a network; the value of `name` in each.
 CONTESTANTS = ("core.mjs", "forwards.mjs", "onnxruntime.mjs", "pytorch.mjs", "tfjs/contestant.mjs")
 
 
 def contestant_names() -> list[str]:
-    folder = Path(plot_benchmark.__file__).parent / "benchmark"
+    folder = Path(plot.__file__).parent
     return [re.search(r"\bname: '([^']+)'", (folder / source).read_text(encoding="utf-8"))[1] for source in CONTESTANTS]
 
 
@@ -31,6 +31,6 @@ def test_every_contestant_is_plotted(tmp_path):
         "curves": [{**curve, "key": "side"}, {**curve, "key": "workers"}],
     }
     (tmp_path / "results.json").write_text(json.dumps(everything), encoding="utf-8")
-    assert plot_benchmark.main([str(tmp_path / "results.json"), str(tmp_path)]) == 0
+    assert plot.main([str(tmp_path / "results.json"), str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["curve-side.png", "curve-workers.png", "evaluations.png"]
-    assert set(plot_benchmark.STYLES) == set(contestant_names())
+    assert set(plot.STYLES) == set(contestant_names())

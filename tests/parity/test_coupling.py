@@ -1,18 +1,16 @@
 """Noise that knows the style of its picture: what it must keep, and that a network learns to follow it."""
 
-import coupling
-import data
 import numpy as np
 import pytest
-import reference
 import torch
-import training
 import training_run
-from coupling import NoiseCoupling
-from data import ArraySource, Layout
-from reference import Generation
-from style import intraclass_correlation
-from training import Configuration, TrainingError
+from pocket_diffusion import data, reference
+from pocket_diffusion.data import ArraySource, Layout
+from pocket_diffusion.evaluation.style import intraclass_correlation
+from pocket_diffusion.reference import Generation
+from pocket_diffusion.training import components, coupling
+from pocket_diffusion.training.components import Configuration, TrainingError
+from pocket_diffusion.training.coupling import NoiseCoupling
 
 GROUPS, CLASSES, SIDE = 120, 3, 16
 
@@ -93,20 +91,20 @@ def test_codes_are_written_where_pictures_are_empty(archive):
 def test_batches_do_not_depend_on_how_they_are_cut(archive):
     configuration = Configuration(size=SIDE, dim=8, dim_mults=(1,), pixel_unshuffle=4, style_dimensions=2)
     source = source_of(archive)
-    couple = training.fit_coupling(source, configuration)
-    whole = training.make_batch(source, configuration, 3, 37, coupling=couple).noise
-    parts = [training.make_batch(source, configuration, first, count, coupling=couple).noise for first, count in ((3, 5), (8, 21), (29, 11))]
+    couple = components.fit_coupling(source, configuration)
+    whole = components.make_batch(source, configuration, 3, 37, coupling=couple).noise
+    parts = [components.make_batch(source, configuration, first, count, coupling=couple).noise for first, count in ((3, 5), (8, 21), (29, 11))]
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-6)
-    assert (whole - training.make_batch(source, configuration, 3, 37).noise).abs().max() > 0.1
+    assert (whole - components.make_batch(source, configuration, 3, 37).noise).abs().max() > 0.1
 
 
 def test_refusals(archive):
     source = data.load(archive, Layout(SIDE)).train
     with pytest.raises(TrainingError, match="style_dimensions"):
         Configuration(size=SIDE, dim_mults=(1,), pixel_unshuffle=2, style_dimensions=4)
-    assert training.fit_coupling(source, Configuration(size=SIDE, dim_mults=(1,))) is None
+    assert components.fit_coupling(source, Configuration(size=SIDE, dim_mults=(1,))) is None
     with pytest.raises(TrainingError, match="belong together"):
-        training.fit_coupling(ArraySource(source.images, source.labels), Configuration(size=SIDE, dim_mults=(1,), style_dimensions=2))
+        components.fit_coupling(ArraySource(source.images, source.labels), Configuration(size=SIDE, dim_mults=(1,), style_dimensions=2))
 
 
 @pytest.mark.slow

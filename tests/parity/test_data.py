@@ -4,11 +4,11 @@ import hashlib
 import io
 import zipfile
 
-import data
 import numpy as np
 import pytest
-from data import ArraySource, DataError, Layout
 from PIL import Image
+from pocket_diffusion import data
+from pocket_diffusion.data import ArraySource, DataError, Layout
 
 GREY = Layout(16)
 

@@ -10,14 +10,14 @@ from typing import Any
 import editing_oracle
 import numpy as np
 import pytest
-import reference
 import sampling_oracle
 import torch
 from diffusers import DDIMInverseScheduler
-from engine import Engine
+from pocket_diffusion import reference
+from pocket_diffusion.engine import Engine
+from pocket_diffusion.verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, make_model
 from test_sampling import MODELS, distance
-from verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
 
 SAMPLERS = ["ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
 STOCHASTIC = {"ddim": {"eta": 0.5}, "ddpm": {"ddpmVariance": "beta"}}

@@ -4,15 +4,13 @@ import json
 import random
 from pathlib import Path
 
-import evaluate
-import metrics
 import numpy as np
-import pictures
 import pytest
-import reference
-from model_file import read_model
-from pictures import Model, Pictures, Setting
 from PIL import Image, ImageDraw
+from pocket_diffusion import reference
+from pocket_diffusion.evaluation import evaluate, metrics, pictures
+from pocket_diffusion.evaluation.pictures import Model, Pictures, Setting
+from pocket_diffusion.model_file import read_model
 
 LARGEST_PLOT = 60_000  # bytes
 

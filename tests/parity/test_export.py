@@ -11,15 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import export_gguf
 import gguf
 import numpy as np
 import pytest
-import reference
 import safetensors.torch
 import torch
-from checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
-from model_file import General, Recommendation, encode_all, read_model, write_model
+from pocket_diffusion import export, reference
+from pocket_diffusion.checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
+from pocket_diffusion.model_file import General, Recommendation, encode_all, read_model, write_model
 
 ARGUMENTS = {"dim": 32, "num_classes": 3, "dim_mults": (1, 2), "channels": 4, "cond_drop_prob": 0.25}
 BARE_OPTIONS = ["--image-size", "16", "--objective", "pred_v", "--beta-schedule", "cosine", "--timesteps", "100", "--attn-heads", "4"]
@@ -59,7 +58,7 @@ class Exported:
             safetensors.torch.save_file(content, source)
         else:
             torch.save(content, source)
-        self.code = export_gguf.main([str(source), str(self.path), *options])
+        self.code = export.main([str(source), str(self.path), *options])
 
     @property
     def reader(self) -> gguf.GGUFReader:
@@ -74,7 +73,7 @@ def assert_refused(exported: Exported, capsys, *words: str, code: int = 1) -> No
     """One line on standard error with these words; nothing written."""
     error = capsys.readouterr().err
     assert exported.code == code
-    assert error.count("\n") == 1 and error.startswith("export_gguf: "), error
+    assert error.count("\n") == 1 and error.startswith("export: "), error
     for word in words:
         assert word in error, error
     assert not exported.path.exists() and not list(exported.path.parent.glob("*.partial"))
@@ -407,9 +406,9 @@ def test_missing_options_are_asked_for_at_once(tmp_path, state, capsys):
 def test_usage(tmp_path):
     for arguments, code in ((["--help"], 0), ([], 2), (["a", "b", "--type", "q4_k"], 2), (["a", "b", "--eta", "2"], 2)):
         with pytest.raises(SystemExit) as exit_:
-            export_gguf.main(arguments)
+            export.main(arguments)
         assert exit_.value.code == code
-    assert export_gguf.main([str(tmp_path / "none.pt"), str(tmp_path / "model.gguf")]) == 1
+    assert export.main([str(tmp_path / "none.pt"), str(tmp_path / "model.gguf")]) == 1
 
 
 @pytest.mark.parametrize(

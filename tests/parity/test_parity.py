@@ -1,7 +1,7 @@
 """Our numbers are PyTorch's: networks with random weights through the exporter and the engine under Node.
 
 Every shape of the reference's Unet that the format knows is tried, each with its own size of picture, objective
-and schedule. Tolerances are those of scripts/verify.py.
+and schedule. Tolerances are those of python/pocket_diffusion/verify.py.
 """
 
 import json
@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import calibration
-import export_gguf
 import numpy as np
 import pytest
-import reference
 import torch
-import verify
-from engine import Engine, EngineError
-from reference import Generation
-from verify import Subject
+from pocket_diffusion import calibration, export, reference, verify
+from pocket_diffusion.engine import Engine, EngineError
+from pocket_diffusion.reference import Generation
+from pocket_diffusion.verify import Subject
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ def make_model(each: Network, path: Path, *options: str) -> Path:
     seed = NAMES.index(each.name) if each.name in NAMES else 0
     identity = 1.0 if each.objective == EPS and can_be_sampled(each) else 0.0
     torch.save(reference.random_unet(each.unet, seed, identity).state_dict(), checkpoint)
-    code = export_gguf.main(
+    code = export.main(
         [
             str(checkpoint), str(path), "--type", "f32",
             "--image-size", f"{each.width}x{each.height}", "--pixel-unshuffle", str(each.pixel_unshuffle),
@@ -203,7 +200,7 @@ def test_whole_ddpm_process(engine: Engine, tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["doodles", "digits"])
 def test_shipped_model(engine: Engine, repository: Path, name: str):
-    """The files that people get; scripts/verify.py does more."""
+    """The files that people get; python/pocket_diffusion/verify.py does more."""
     path = repository / "weights" / f"{name}.gguf"
     subject = Subject.read(path)
     engine.load(path).result()

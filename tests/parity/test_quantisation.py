@@ -2,19 +2,16 @@
 
 import itertools
 
-import calibration
-import export_gguf
 import gguf
 import numpy as np
 import pytest
-import quantisation
-import reference
 import torch
-from calibration import Calibration, Option
-from checkpoint import describe, read_checkpoint
 from gguf import GGMLQuantizationType
-from model_file import read_model, to_rows
-from quantisation import InputProducts
+from pocket_diffusion import calibration, export, quantisation, reference
+from pocket_diffusion.calibration import Calibration, Option
+from pocket_diffusion.checkpoint import describe, read_checkpoint
+from pocket_diffusion.model_file import read_model, to_rows
+from pocket_diffusion.quantisation import InputProducts
 
 ARGUMENTS = {"dim": 16, "num_classes": 3, "dim_mults": (1, 2), "channels": 4, "cond_drop_prob": 0.25}
 SMALL = ["q4_0", "q4_1", "q5_0", "q5_1"]
@@ -205,8 +202,8 @@ def test_choice_against_brute_force():
 # ---- files --------------------------------------------------------------------
 
 
-def export(checkpoint, path, *options: str) -> int:
-    return export_gguf.main([str(checkpoint), str(path), *options])
+def export_model(checkpoint, path, *options: str) -> int:
+    return export.main([str(checkpoint), str(path), *options])
 
 
 def test_files_of_a_size(checkpoint, tmp_path):
@@ -215,7 +212,7 @@ def test_files_of_a_size(checkpoint, tmp_path):
     errors, kinds = [], set()
     for size in ("190k", "230k", "290k"):
         path = tmp_path / f"{size}.gguf"
-        assert export(checkpoint, path, "--bytes", size) == 0
+        assert export_model(checkpoint, path, "--bytes", size) == 0
         most = int(size[:-1]) * 1000
         assert 0.97 * most < path.stat().st_size <= most
         file = read_model(path)
@@ -223,16 +220,16 @@ def test_files_of_a_size(checkpoint, tmp_path):
         errors.append(sum(float((file.weights[name] - tensor).square().sum()) for name, tensor in original.items()))
     assert errors[0] > errors[1] > errors[2] > 0
     assert len(kinds) >= 5
-    assert export(checkpoint, tmp_path / "again.gguf", "--bytes", "0.19M", "--name", "190k") == 0
+    assert export_model(checkpoint, tmp_path / "again.gguf", "--bytes", "0.19M", "--name", "190k") == 0
     assert (tmp_path / "again.gguf").read_bytes() == (tmp_path / "190k.gguf").read_bytes()
 
 
 def test_sizes_that_cannot_be(checkpoint, tmp_path, capsys):
-    assert export(checkpoint, tmp_path / "model.gguf", "--bytes", "20k") == 1
+    assert export_model(checkpoint, tmp_path / "model.gguf", "--bytes", "20k") == 1
     assert "--bytes 20000: the smallest file of this network has about" in capsys.readouterr().err
     for wrong in (["--bytes", "0"], ["--bytes", "x"], ["--bytes", "1M", "--type", "q4_0"], ["--type", "q4_k"]):
         with pytest.raises(SystemExit) as exit_:
-            export(checkpoint, tmp_path / "model.gguf", *wrong)
+            export_model(checkpoint, tmp_path / "model.gguf", *wrong)
         assert exit_.value.code == 2
     assert not (tmp_path / "model.gguf").exists()
 
@@ -241,7 +238,7 @@ def test_sizes_that_cannot_be(checkpoint, tmp_path, capsys):
 def test_files_of_one_type(checkpoint, tmp_path, name):
     """Every matrix of whole blocks; the stem and vectors are not."""
     path = tmp_path / "model.gguf"
-    assert export(checkpoint, path, "--type", name) == 0
+    assert export_model(checkpoint, path, "--type", name) == 0
     reader = gguf.GGUFReader(path)
     types = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
     for tensor, weight in read_checkpoint(checkpoint).weights.items():
@@ -256,4 +253,4 @@ def test_network_that_cannot_be_sampled(tmp_path):
     arguments = {**ARGUMENTS, "out_dim": 8}
     torch.save(reference.random_unet(arguments, seed=2).state_dict(), tmp_path / "checkpoint.pt")
     options = ["--image-size", "8", "--objective", "pred_noise", "--beta-schedule", "linear", "--timesteps", "100", "--attn-heads", "4"]
-    assert export(tmp_path / "checkpoint.pt", tmp_path / "model.gguf", "--bytes", "0.25M", *options) == 0
+    assert export_model(tmp_path / "checkpoint.pt", tmp_path / "model.gguf", "--bytes", "0.25M", *options) == 0

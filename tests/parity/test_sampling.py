@@ -15,14 +15,14 @@ from typing import Any
 import core_library
 import numpy as np
 import pytest
-import reference
 import sampling_oracle
 import torch
 from diffusers import DPMSolverMultistepScheduler
-from engine import Engine, EngineError
-from reference import Generation
+from pocket_diffusion import reference
+from pocket_diffusion.engine import Engine, EngineError
+from pocket_diffusion.reference import Generation
+from pocket_diffusion.verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, X0, V, make_model, network
-from verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 
 SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
 GRIDS = ["linear", "quadratic", "trailing", "karras"]
@@ -75,7 +75,7 @@ def distance(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
 
 def compare(engine: Engine, subject: Subject, feature: str, expected: list[torch.Tensor], options: dict[str, Any]) -> None:
     """Every x_t within STATE_TOLERANCE. Some processes multiply any rounding of the network beyond that: as in
-    scripts/verify.py, a run that exceeds it may be ROUNDING_FACTOR times as far from the oracle as the oracle is from
+    python/pocket_diffusion/verify.py, a run that exceeds it may be ROUNDING_FACTOR times as far from the oracle as the oracle is from
     itself with the network in float64, and says so.
     """
     states, _, picture = engine.generate_with(subject.file.network_shape, options).result()

@@ -1,8 +1,8 @@
-"""scripts/style.py: measures of letters against shapes whose strokes are known, agreement against SciPy's analysis of variance."""
+"""python/pocket_diffusion/evaluation/style.py: measures of letters against shapes whose strokes are known, agreement against SciPy's analysis of variance."""
 
 import numpy as np
 import pytest
-from style import intraclass_correlation, slant, stroke_width
+from pocket_diffusion.evaluation.style import intraclass_correlation, slant, stroke_width
 
 SUPERSAMPLING = 8
 

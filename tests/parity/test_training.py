@@ -10,21 +10,17 @@ import sys
 import time
 from pathlib import Path
 
-import data
-import evaluate
-import export_gguf
-import metrics
 import numpy as np
 import pytest
-import reference
 import torch
-import training
 import training_run
-import verify
-from checkpoint import describe, read_checkpoint
 from PIL import Image, ImageDraw
-from reference import Generation
-from training import Configuration
+from pocket_diffusion import data, export, reference, verify
+from pocket_diffusion.checkpoint import describe, read_checkpoint
+from pocket_diffusion.evaluation import evaluate, metrics
+from pocket_diffusion.reference import Generation
+from pocket_diffusion.training import components
+from pocket_diffusion.training.components import Configuration
 
 SHAPES = ("bar", "disc", "frame")
 TINY = [
@@ -76,11 +72,11 @@ def test_from_a_folder_to_a_verified_file(folder, config, tmp_path, capsys):
     run = tmp_path / "run"
     options = [*TINY, "--data", str(folder), "--output", str(run), "--schedule-side", "8", "--min-snr-gamma", "5", "--batch", "32"]
     assert training_run.run([str(config), *options, "--steps", "350", "--sheet-minutes", "10"]) == 0
-    log = training.read_log(run / "log.jsonl")
+    log = components.read_log(run / "log.jsonl")
     assert log[-1]["step"] == 350 and log[-1]["samples_seen"] == 11200 and log[-1]["loss"] < 0.5 * log[0]["loss"]
     assert Image.open(run / "samples" / "step-0000350.png").size == (8 * 18 + 2, 3 * 18 + 2)
     file = tmp_path / "shapes.gguf"
-    assert export_gguf.main([str(run / "model.pt"), str(file), "--guidance-scale", "2"]) == 0
+    assert export.main([str(run / "model.pt"), str(file), "--guidance-scale", "2"]) == 0
     assert "custom schedule" in capsys.readouterr().out
     assert verify.main([str(run / "model.pt"), str(file), "--quick"]) == 0
     judged = [
@@ -138,7 +134,7 @@ def test_killed_and_resumed(folder, config, tmp_path):
         saved = load(killed / "checkpoint.pt")
         describe(read_checkpoint(killed / "checkpoint.pt"))  # the exporter could use it as it is
         assert saved["step"] >= done and saved["samples_seen"] == 16 * saved["step"]
-        last = training.read_log(killed / "log.jsonl")[-1]
+        last = components.read_log(killed / "log.jsonl")[-1]
         assert last["seconds"] - saved["trainer"]["seconds"] < interval + 2.0  # a step, and the writing itself
         done = saved["step"]
     assert restarts >= 2
@@ -146,7 +142,7 @@ def test_killed_and_resumed(folder, config, tmp_path):
     assert training_run.run([*options, "--output", str(plain)]) == 0
     for name in ("step", "samples_seen"):
         assert load(killed / "model.pt")[name] == load(plain / "model.pt")[name]
-    steps_logged = [line["step"] for line in training.read_log(killed / "log.jsonl")]
+    steps_logged = [line["step"] for line in components.read_log(killed / "log.jsonl")]
     assert steps_logged == sorted(set(steps_logged)) and steps_logged[-1] == steps
     torch.testing.assert_close(weights(killed / "model.pt"), weights(plain / "model.pt"), rtol=0, atol=1e-6)
     assert [path.name for path in killed.iterdir() if path.name.endswith(".partial")] == []
@@ -163,7 +159,7 @@ def progressed(path: Path, done: int, process) -> None:
 def test_interrupted_politely(folder, config, tmp_path):
     run = tmp_path / "run"
     process = training_run.start([str(config), *TINY, "--data", str(folder), "--output", str(run), "--steps", "100000", "--checkpoint-minutes", "60"])
-    while not (run / "log.jsonl").exists() or not training.read_log(run / "log.jsonl"):
+    while not (run / "log.jsonl").exists() or not components.read_log(run / "log.jsonl"):
         assert process.is_alive()
         time.sleep(0.1)
     second = training_run.run([str(config), *TINY, "--data", str(folder), "--output", str(run)])
@@ -171,7 +167,7 @@ def test_interrupted_politely(folder, config, tmp_path):
     os.kill(process.pid, signal.SIGTERM)
     process.join()
     assert process.exitcode == 75
-    assert load(run / "checkpoint.pt")["step"] >= training.read_log(run / "log.jsonl")[-1]["step"] > 0
+    assert load(run / "checkpoint.pt")["step"] >= components.read_log(run / "log.jsonl")[-1]["step"] > 0
     assert not (run / "model.pt").exists()
 
 
@@ -193,23 +189,23 @@ def test_time_box_and_continuation(folder, config, tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(folder, config, tmp_path, repository):
+def test_two_processes_train_what_one_does(folder, config, tmp_path):
     """16 pictures a step in one process, or 8 in each of two: the same network but for the order of additions."""
     options = [str(config), *TINY, "--data", str(folder), "--steps", "40"]
     assert training_run.run([*options, "--output", str(tmp_path / "one")]) == 0
     launch = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(repository / "scripts" / "train.py"), *options, "--output", str(tmp_path / "two"),
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pocket_diffusion.training.train", *options, "--output", str(tmp_path / "two"),
     ]  # fmt: skip
     done = subprocess.run(launch, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished") == 1 and "processes: 2 on cpu" in done.stdout
     one, two = load(tmp_path / "one" / "model.pt"), load(tmp_path / "two" / "model.pt")
     assert one["samples_seen"] == two["samples_seen"] == 640
-    start = training.build_diffusion(Configuration(**load(tmp_path / "one" / "checkpoint.pt")["trainer"]["configuration"]), 3)
+    start = components.build_diffusion(Configuration(**load(tmp_path / "one" / "checkpoint.pt")["trainer"]["configuration"]), 3)
     moved = weights(tmp_path / "one" / "model.pt") - torch.cat([tensor.flatten() for tensor in start.model.state_dict().values()])
     apart = weights(tmp_path / "two" / "model.pt") - weights(tmp_path / "one" / "model.pt")
     assert apart.norm() < 0.02 * moved.norm()
-    losses = [[line["loss"] for line in training.read_log(tmp_path / name / "log.jsonl")] for name in ("one", "two")]
+    losses = [[line["loss"] for line in components.read_log(tmp_path / name / "log.jsonl")] for name in ("one", "two")]
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
 
 
@@ -219,36 +215,36 @@ def test_two_processes_train_what_one_does(folder, config, tmp_path, repository)
 def test_schedule_shift():
     """logSNR is that of the cosine schedule less 2 log(d / d0), at every time; and the reference's buffers are the table."""
     configuration = Configuration(size=64, pixel_unshuffle=4, dim=8, schedule_side=32)
-    plain, shifted = (training.noise_schedule(each) for each in (Configuration(size=64), configuration))
+    plain, shifted = (components.noise_schedule(each) for each in (Configuration(size=64), configuration))
     difference = torch.logit(plain) - torch.logit(shifted)
     torch.testing.assert_close(difference, torch.full_like(difference, 2 * math.log(64 / 32)))
-    diffusion = training.build_diffusion(configuration, 2)
+    diffusion = components.build_diffusion(configuration, 2)
     torch.testing.assert_close(diffusion.alphas_cumprod, shifted.float(), rtol=1e-5, atol=1e-9)
-    record = training.model_record(configuration, ("a", "b"), diffusion.model.state_dict(), 0, 0)
+    record = components.model_record(configuration, ("a", "b"), diffusion.model.state_dict(), 0, 0)
     assert record["diffusion"]["beta_schedule"] == "custom"
 
 
 def test_custom_schedule_reaches_the_exporter(tmp_path):
     configuration = Configuration(size=16, dim=8, dim_mults=(1, 2), schedule_side=8)
-    diffusion = training.build_diffusion(configuration, 2)
-    training.write_atomically(tmp_path / "c.pt", training.model_record(configuration, ("a", "b"), diffusion.model.state_dict(), 0, 0))
+    diffusion = components.build_diffusion(configuration, 2)
+    components.write_atomically(tmp_path / "c.pt", components.model_record(configuration, ("a", "b"), diffusion.model.state_dict(), 0, 0))
     described = describe(read_checkpoint(tmp_path / "c.pt"))
     assert described.beta_schedule == "custom" and described.assumptions == ()
-    np.testing.assert_allclose(described.alphas_cumprod, training.noise_schedule(configuration).numpy(), rtol=1e-11)
+    np.testing.assert_allclose(described.alphas_cumprod, components.noise_schedule(configuration).numpy(), rtol=1e-11)
 
 
 def test_batches_do_not_depend_on_how_they_are_cut(folder):
     configuration = Configuration(size=16, dim=8, dim_mults=(1,))
     source = data.load(folder, configuration.layout).train
-    whole = training.make_batch(source, configuration, 3, 37)
-    parts = [training.make_batch(source, configuration, first, count) for first, count in ((3, 5), (8, 21), (29, 11))]
+    whole = components.make_batch(source, configuration, 3, 37)
+    parts = [components.make_batch(source, configuration, first, count) for first, count in ((3, 5), (8, 21), (29, 11))]
     for name in ("img", "classes", "times", "cond_keep_mask", "noise"):
         torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name), rtol=0, atol=0)
 
 
 def test_noise_is_as_asked():
     configuration = Configuration(size=16, dim=8, dim_mults=(1,), cond_drop_prob=0.3, timesteps=50)
-    drawn = [training._draw_block(configuration, block) for block in range(500)]
+    drawn = [components._draw_block(configuration, block) for block in range(500)]
     times, keep, noise, _ = (torch.cat(parts) for parts in zip(*drawn))
     assert times.min() == 0 and times.max() == 49 and abs(times.float().mean() - 24.5) < 1
     assert abs(keep.float().mean() - 0.7) < 0.03 and abs(noise.std() - 1) < 0.01 and abs(noise.mean()) < 0.01
@@ -256,15 +252,15 @@ def test_noise_is_as_asked():
 
 
 def test_configurations(repository, tmp_path):
-    files = sorted((repository / "scripts" / "configs").glob("*.toml"))
+    files = sorted((repository / "weights" / "configs").glob("*.toml"))
     assert {file.stem for file in files} >= {"letters", "doodles", "digits", "characters", "own"}
     for file in files:
-        assert training.read_configuration(file, {}).name == file.stem
-    assert training.read_configuration(files[0], {"dim": 8}).dim == 8
+        assert components.read_configuration(file, {}).name == file.stem
+    assert components.read_configuration(files[0], {"dim": 8}).dim == 8
     for text, word in (("dimm = 3", "dimm"), ('dim = "8"', "dim"), ("size = 20", "size"), ('objective = "x"', "objective"), ("dim = ", "toml")):
         (tmp_path / "bad.toml").write_text(text)
-        with pytest.raises(training.TrainingError, match=word):
-            training.read_configuration(tmp_path / "bad.toml", {})
+        with pytest.raises(components.TrainingError, match=word):
+            components.read_configuration(tmp_path / "bad.toml", {})
 
 
 @pytest.mark.parametrize("generation", [

@@ -6,31 +6,31 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+PACKAGE = Path(__file__).resolve().parents[2] / "python"
 
 
 def _context() -> "multiprocessing.context.ForkServerContext":
-    paths = [str(SCRIPTS), str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [str(PACKAGE), str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["train"])
+    context.set_forkserver_preload(["pocket_diffusion.training.train"])
     return context
 
 
 def _train(arguments: Sequence[str]) -> None:
-    import train
+    from pocket_diffusion.training import train
 
     sys.exit(train.main(list(arguments)))
 
 
 def _write_for_ever(path: str, megabytes: int) -> None:
     import torch
-    import training
+    from pocket_diffusion.training import components
 
     step = 0
     while True:
         step += 1
-        training.write_atomically(Path(path), {"step": step, "values": torch.full((megabytes << 18,), float(step))})
+        components.write_atomically(Path(path), {"step": step, "values": torch.full((megabytes << 18,), float(step))})
 
 
 def start(arguments: Sequence[str]) -> multiprocessing.Process:

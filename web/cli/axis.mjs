@@ -1,6 +1,6 @@
 // The axes of a sweep: --rows seed=1..4, --columns guidance-scale=0,1,2.
 
-import { messageOf } from '../errors.mjs';
+import { messageOf } from '../library/errors.mjs';
 import { UsageError } from './errors.mjs';
 
 const MOST_VALUES = 1000;

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
-import { argumentError, messageOf } from '../errors.mjs';
+import { argumentError, messageOf } from '../library/errors.mjs';
 
 const RGBA = 4;
 

@@ -1,6 +1,6 @@
 // What the attributes of <pocket-diffusion> say. Knows no DOM: `get(name)` is a string, or null if there is none.
 
-import { argumentError } from '../errors.mjs';
+import { argumentError } from '../library/errors.mjs';
 
 /** Attributes that change the pictures; the rest changes how they are shown. */
 export const SAMPLING_ATTRIBUTES = ['label', 'guidance-scale', 'steps', 'seed', 'sampler', 'count'];

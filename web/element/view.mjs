@@ -1,6 +1,6 @@
 // The shadow tree of one element. It shows what it is told; it knows neither models nor attributes.
 
-import { toRGBA } from '../rgba.mjs';
+import { toRGBA } from '../library/rgba.mjs';
 import { styleSheet } from './style.mjs';
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -1,7 +1,7 @@
 // PNG files, still and animated, from 8-bit pixels: W3C Portable Network Graphics (third edition), sections 5 and 11.
 // The compression is the browser's own, outside the page's thread; the C core's encoder makes single small pictures.
 
-import { KEYWORD as RECIPE_KEYWORD } from '../recipe.mjs';
+import { KEYWORD as RECIPE_KEYWORD } from '../library/recipe.mjs';
 
 /** @typedef {import('./paint.mjs').Image} Image */
 

@@ -7,7 +7,7 @@ import { load, readManifest } from '../index.mjs';
 const MOST_WORKERS = 4;
 export const workerCount = () => Math.max(1, Math.min(navigator.hardwareConcurrency ?? 1, MOST_WORKERS));
 
-/** Whether everything is in this one file (scripts/build_site.mjs): then there is nothing to fetch. */
+/** Whether everything is in this one file (scripts/site/build_site.mjs): then there is nothing to fetch. */
 export const isOneFile = () => document.querySelector('script[data-asset]') !== null;
 
 /** Base64 is decoded in pieces of this length, a multiple of 4, so that the page keeps answering. */

@@ -1,7 +1,7 @@
 // The options of sampling and guidance beyond the everyday ones: what the form under "More settings" shows, what a link
 // carries, and which of them have an effect together. docs/sampling.md has the formulas. Knows no DOM.
 
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, TIME_GRIDS } from '../engine.mjs';
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, TIME_GRIDS } from '../library/engine.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */

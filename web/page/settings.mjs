@@ -1,6 +1,6 @@
 // What a visitor can set, and how a link carries it. Knows no DOM.
 
-import { SAMPLERS } from '../engine.mjs';
+import { SAMPLERS } from '../library/engine.mjs';
 import { OPTIONS, formatClass, formatOption, parseClass, parseOption, samplingOptions } from './options.mjs';
 
 export { SAMPLERS };

@@ -10,7 +10,7 @@
 // second. A draft under way may end when the value moves on: if each move of the slider threw it away, a long drag would
 // show nothing. It is replaced by a draft of the newest value.
 
-import { mostInBatch } from '../batches.mjs';
+import { mostInBatch } from '../library/batches.mjs';
 
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {import('../index.d.ts').Picture} Picture */

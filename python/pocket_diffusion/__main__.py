@@ -1,0 +1,33 @@
+"""The commands: python -m pocket_diffusion COMMAND [--help]."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "export": ("pocket_diffusion.export", "turns a trained network into a model file"),
+    "verify": ("pocket_diffusion.verify", "compares a model file with PyTorch, step by step"),
+    "train": ("pocket_diffusion.training.train", "trains a network on pictures"),
+    "evaluate": ("pocket_diffusion.evaluation.evaluate", "judges the pictures of a model"),
+}
+
+
+def _usage() -> str:
+    lines = (f"  {name:<10}{what}" for name, (_, what) in COMMANDS.items())
+    return "\n".join(["usage: python -m pocket_diffusion COMMAND [options]", "", *lines, "", "Each command has its own --help."])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit code of the command; 2 for wrong usage. A command is imported when it is asked for: most need PyTorch."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        print(f"no command {arguments[0]!r}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    sys.argv[0] = f"python -m pocket_diffusion {arguments[0]}"
+    return importlib.import_module(COMMANDS[arguments[0]][0]).main(list(arguments[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,235 @@
+"""What a network makes of rounded weights, measured on inputs that it draws itself; and the types that follow from it.
+
+No training data is needed: pictures are drawn by the model, as it recommends, and noised by its own schedule to times
+spread over the whole process. Where a network cannot be sampled, x_t is noise alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from pocket_diffusion import reference
+from pocket_diffusion.checkpoint import CheckpointError, Description
+from pocket_diffusion.model_file import Encoded, General, Recommendation, encode, encode_all, possible_type, to_rows, write_model
+from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, needs_inputs
+
+PICTURES = 64
+TIMES_PER_PICTURE = 4
+MEASURED = 16  # of the inputs, evenly spread: what the errors of the types are compared on
+STEPS = 20
+BATCH = 32
+PRODUCTS_BYTES = 512 << 20  # of products that are held at once
+ALIGNMENT = 32  # of tensors in the file
+MIXED_TYPES = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "f16")
+MOST_UNITS = 1 << 17  # in which the bytes of a file are counted where its tensors are chosen
+
+
+# ---- inputs -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Noisy pictures, their times and classes."""
+
+    x: torch.Tensor  # [N, C, H, W]
+    times: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __getitem__(self, part: slice) -> "Inputs":
+        return Inputs(self.x[part], self.times[part], self.labels[part])
+
+
+def _progress(iterable, description: str, **options):
+    return tqdm(iterable, desc=description, disable=None, leave=False, **options)
+
+
+def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale: float, seed: int) -> Inputs:
+    """The same ones for the same seed: classes take turns, and so do times, each of which comes once."""
+    count = PICTURES * TIMES_PER_PICTURE
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn((count, *description.network_shape), generator=generator)
+    times = ((torch.arange(count) + 0.5) * description.timesteps / count).long()
+    which = torch.randperm(count, generator=generator) % PICTURES  # or early pictures would be seen at early times alone
+    labels = torch.arange(PICTURES) % description.unet["num_classes"]
+    if not description.can_sample:
+        return Inputs(noise, times, labels[which])
+    run = reference.Generation(0, 0, steps=min(STEPS, description.timesteps), guidance_scale=guidance_scale)
+    seeds = range(seed + 1, seed + 1 + PICTURES)
+    pictures = torch.cat([
+        reference.sample(
+            unet, description.alphas_cumprod, description.objective, description.network_shape, run,
+            labels[start : start + BATCH].tolist(), seeds[start : start + BATCH],
+        )
+        for start in _progress(range(0, PICTURES, BATCH), "drawing pictures")
+    ])  # fmt: skip
+    abar = torch.from_numpy(description.alphas_cumprod).float()[times][:, None, None, None]
+    return Inputs(abar.sqrt() * pictures[which] + (1 - abar).sqrt() * noise, times, labels[which])
+
+
+# ---- measurements -----------------------------------------------------------
+
+
+class Calibration:
+    """A network, the inputs to measure it on, and what it predicts from them as it is."""
+
+    def __init__(self, description: Description, weights: Mapping[str, torch.Tensor], guidance_scale: float, seed: int) -> None:
+        torch.set_num_threads(1)  # or sums, and so the file, would depend on the number of processors
+        self.weights, self.guidance_scale = weights, guidance_scale
+        self._unet = reference.build_unet(description.unet, weights)
+        self._parameters = dict(self._unet.named_parameters()) | dict(self._unet.named_buffers())
+        self._inputs = draw_inputs(self._unet, description, guidance_scale, seed)
+        self._measured = self._inputs[:: len(self._inputs) // MEASURED]
+        self._expected = self._predict(self._measured)
+        if not self._expected.isfinite().all():
+            raise CheckpointError("the predictions of this network are not finite: there is nothing to round by; use --type q8_0")
+
+    def _predict(self, inputs: Inputs) -> torch.Tensor:
+        """Guided predictions: what each step of a sampler goes by."""
+        with torch.no_grad():
+            of_class, of_null = (self._unet(inputs.x, inputs.times, inputs.labels, cond_drop_prob=drop) for drop in (0.0, 1.0))
+        return of_null + self.guidance_scale * (of_class - of_null)
+
+    def error(self, name: str, values: torch.Tensor) -> float:
+        """Mean squared change of the prediction if one tensor had these values."""
+        parameter = self._parameters[name]
+        with torch.no_grad():
+            parameter.copy_(values)
+            error = float((self._predict(self._measured) - self._expected).double().square().mean())
+            parameter.copy_(self.weights[name])
+        return error
+
+    def products(self) -> Iterator[tuple[str, InputProducts | None]]:
+        """Of every matrix, in the order of the file; None for a table, whose rows are looked up."""
+        waiting: dict[str, int] = {}
+        for name, tensor in self.weights.items():
+            rows = to_rows(name, tensor)
+            if rows.ndim != 2:
+                continue
+            if waiting and (sum(waiting.values()) + rows.shape[1] ** 2) * 4 > PRODUCTS_BYTES:
+                yield from self._collect(list(waiting))
+                waiting.clear()
+            waiting[name] = rows.shape[1] ** 2
+        yield from self._collect(list(waiting))
+
+    def _collect(self, names: Sequence[str]) -> Iterator[tuple[str, InputProducts | None]]:
+        sums: dict[str, torch.Tensor] = {}
+        hooks = []
+        for name in names:
+            layer = self._unet.get_submodule(name.removesuffix(".weight"))
+            if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+                hooks.append(layer.register_forward_pre_hook(_adder(sums, name)))
+        for start in _progress(range(0, len(self._inputs), BATCH), "inputs of layers"):
+            self._predict(self._inputs[start : start + BATCH])
+        for hook in hooks:
+            hook.remove()
+        for name in names:
+            yield name, InputProducts(sums.pop(name)) if name in sums else None
+
+
+def _adder(sums: dict[str, torch.Tensor], name: str):
+    """A hook that adds up the products of a layer's inputs, columns in the order of the file's rows."""
+
+    def add(layer: torch.nn.Module, arguments: tuple[torch.Tensor]) -> None:
+        (x,) = arguments
+        if isinstance(layer, torch.nn.Conv2d):
+            patches = torch.nn.functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+            x = patches.unflatten(1, (x.shape[1], -1)).permute(0, 3, 2, 1).flatten(2)  # [N, places, kh kw in]
+        x = x.flatten(0, -2)
+        products = x.T @ x
+        sums[name] = sums[name] + products if name in sums else products
+
+    return add
+
+
+# ---- choice -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """One type that a tensor could have, the bytes that it takes in the file, and what it does to the prediction."""
+
+    encoded: Encoded
+    bytes: int
+    error: float
+
+
+def encode_calibrated(calibration: Calibration, wanted: str) -> dict[str, Encoded]:
+    """Every matrix as the same type, where that is possible, rounded for the inputs of its layer."""
+    encoded = encode_all({name: tensor for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 1}, "f32")
+    for name, products in calibration.products():
+        tensor = calibration.weights[name]
+        encoded[name] = encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted), products)
+    return encoded
+
+
+def _padded(encoded: Encoded) -> int:
+    return -(-encoded.data.nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def measure_options(calibration: Calibration) -> dict[str, list[Option]]:
+    """Of every matrix, all types that it can have."""
+    options: dict[str, list[Option]] = {}
+    matrices = [name for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 2]
+    for name, products in _progress(calibration.products(), "errors of types", total=len(matrices)):
+        tensor = calibration.weights[name]
+        options[name] = []
+        for type_ in MIXED_TYPES:
+            if is_blocks(TYPES[type_]) and tensor.numel() % BLOCK:
+                continue
+            encoded = encode(name, tensor, type_, products if needs_inputs(TYPES[type_]) else None)
+            error = calibration.error(name, encoded.values(name, tuple(tensor.shape)))
+            options[name].append(Option(encoded, _padded(encoded), error))
+    return options
+
+
+def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Option] | None:
+    """One option of each tensor: those of the least sum of errors in at most `budget` bytes, or None if even the smallest
+    ones take more. Errors of tensors add up, as independent ones do. Exact, but that bytes are counted in units.
+    """
+    unit = max(ALIGNMENT, -(-budget // MOST_UNITS))
+    room = budget // unit
+    if room < 0:
+        return None
+    least = np.zeros(room + 1)  # least[n]: error of the tensors so far in n units
+    picks = []
+    for choices in options.values():
+        sums = np.full((len(choices), room + 1), np.inf)
+        for row, option in zip(sums, choices):
+            units = -(-option.bytes // unit)
+            if units <= room:
+                row[units:] = least[: room + 1 - units] + option.error
+        picks.append(sums.argmin(axis=0).astype(np.uint8))
+        least = sums.min(axis=0)
+    if not np.isfinite(least[room]):
+        return None
+    chosen: dict[str, Option] = {}
+    for (name, choices), pick in zip(reversed(options.items()), reversed(picks)):
+        chosen[name] = choices[pick[room]]
+        room -= -(-chosen[name].bytes // unit)
+    return chosen
+
+
+def encode_within(
+    calibration: Calibration, description: Description, general: General, recommended: Recommendation, most_bytes: int
+) -> dict[str, Encoded]:
+    """The types of the least total error for a file of at most that many bytes."""
+    vectors = encode_all({name: tensor for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 1}, "f32")
+    with TemporaryDirectory() as folder:  # what is no matrix has the same size whatever the types; matrices of rows have the longest entries
+        path = Path(folder) / "model.gguf"
+        whole = encode_all(calibration.weights, "f16")
+        write_model(path, description, calibration.weights, whole, general, recommended)
+        rest = path.stat().st_size - sum(_padded(each) for name, each in whole.items() if name not in vectors)
+    options = measure_options(calibration)
+    chosen = choose(options, most_bytes - rest)
+    if chosen is None:
+        smallest = rest + sum(min(option.bytes for option in choices) for choices in options.values())
+        raise CheckpointError(f"--bytes {most_bytes}: the smallest file of this network has about {smallest:,} bytes")
+    return vectors | {name: option.encoded for name, option in chosen.items()}

@@ -1,0 +1,232 @@
+"""Turns a trained network of denoising-diffusion-pytorch (classifier_free_guidance.py) into a model file.
+
+Reads what people have: a state dict of Unet or GaussianDiffusion under any prefix (model., module., ema_model.),
+a trainer's dictionary around one, the same as .safetensors, or a folder that accelerate saved. What the checkpoint
+does not say is asked for; what it says is not overruled.
+Format of the result: docs/format.md.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pocket_diffusion import reference
+from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
+from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
+from pocket_diffusion.model_file import SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from pocket_diffusion.quantisation import TYPES, needs_inputs
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return value
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return _positive(width), _positive(height or width)
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: must lie in 0 .. 1")
+    return value
+
+
+def _scale(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text}: must lie in 0 .. 100")
+    return value
+
+
+def _interval(text: str) -> tuple[int, int]:
+    low, separator, high = text.partition(",")
+    if not (separator and low.isdigit() and high.isdigit() and int(low) <= int(high)):
+        raise argparse.ArgumentTypeError(f"{text}: expected two timesteps, LOW,HIGH")
+    return int(low), int(high)
+
+
+def _bytes(text: str) -> int:
+    """3200000, 3200k or 3.2M."""
+    factor = {"k": 10**3, "M": 10**6}.get(text[-1:], 1)
+    value = int(float(text if factor == 1 else text[:-1]) * factor)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return value
+
+
+def _class_names(text: str) -> tuple[str, ...]:
+    """A comma-separated list, or a file with one name a line."""
+    if Path(text).is_file():
+        return tuple(line.strip() for line in Path(text).read_text(encoding="utf-8").splitlines() if line.strip())
+    return tuple(name.strip() for name in text.split(","))
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pocket_diffusion export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors, or a folder with model.safetensors")
+    parser.add_argument("output", type=Path, metavar="OUT.gguf")
+    types = parser.add_mutually_exclusive_group()
+    types.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
+    types.add_argument("--bytes", type=_bytes, metavar="N|N.NM",
+                       help="most that the file may have (3.2M: 3,200,000): a type for each matrix, chosen by measuring what it does to the prediction")
+    parser.add_argument("--calibration-seed", type=int, default=0, metavar="SEED",
+                        help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)")
+    parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto",
+                        help="which ones, if the checkpoint holds several (default: the moving average if there is one)")
+    parser.add_argument("--network", metavar="NAME", help="which one, if the checkpoint holds several networks: their names are then listed")
+
+    text = parser.add_argument_group("what people are shown")
+    text.add_argument("--name", help="default: the name of the output file")
+    for option in ("description", "license", "author"):
+        text.add_argument(f"--{option}", default="")
+    text.add_argument("--source-url", default="", metavar="URL")
+
+    facts = parser.add_argument_group("what the checkpoint may not say")
+    facts.add_argument("--class-names", type=_class_names, metavar="A,B,...|FILE", help="in label order; a file has one a line")
+    facts.add_argument("--image-size", type=_size, metavar="SIDE|WIDTHxHEIGHT", help="of the finished picture")
+    facts.add_argument("--pixel-unshuffle", type=_positive, metavar="R", help="default: 1")
+    facts.add_argument("--objective", choices=OBJECTIVES)
+    facts.add_argument("--beta-schedule", choices=SCHEDULES)
+    facts.add_argument("--timesteps", type=_positive, metavar="T")
+    facts.add_argument("--attn-heads", type=_positive, metavar="N", help="of the attention in the middle; one of the two is enough")
+    facts.add_argument("--attn-dim-head", type=_positive, metavar="N")
+    facts.add_argument("--fourier", choices=("learned", "random"), help="frequencies of Fourier time embeddings; the arithmetic is the same (default: learned)")
+    facts.add_argument("--cond-drop-prob", type=_fraction, metavar="P", help="in training; informative (default: 0.5)")
+
+    recommended = parser.add_argument_group("recommended sampling")
+    recommended.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: %(default)s")
+    recommended.add_argument("--steps", type=_positive, help="default: 20, or T if that is less")
+    recommended.add_argument("--guidance-scale", type=_scale, default=3.0, metavar="S", help="default: %(default)s")
+    recommended.add_argument("--eta", type=_fraction, default=0.0, help="DDIM stochasticity (default: %(default)s)")
+    recommended.add_argument("--time-grid", choices=TIME_GRIDS, default="linear", help="default: %(default)s")
+    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH", help="guided timesteps, both included (default: all)")
+
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="JSON list of models in the same folder, where the file's entry is added or replaced")
+    return parser.parse_args(arguments)
+
+
+def print_description(description: Description, place: str) -> None:
+    unet = description.unet
+    channels, height, width = description.network_shape
+    print(f"weights    {place}")
+    print(f"network    dim {unet['dim']}, levels {unet['dim_mults']}, {channels} x {height} x {width}, {unet['num_classes']} classes")
+    print(f"picture    {description.image_width} x {description.image_height} x {description.image_channels}, pixel unshuffle {description.pixel_unshuffle}")
+    print(f"diffusion  {description.objective}, {description.beta_schedule} schedule, {description.timesteps} timesteps")
+    for assumption in description.assumptions:
+        print(f"assumed    {assumption}")
+    if description.unsaid:
+        print(f"unchecked  {', '.join(description.unsaid)}: nothing in the checkpoint tells; see that the pictures are right")
+    if not description.can_sample:
+        print("note       this network can predict, but not be sampled: that takes pictures of 1, 3 or 4 channels and as many channels out as in")
+
+
+def print_table(stored: Sequence[StoredTensor]) -> None:
+    """Per kind of layer: what was written, the relative RMS error and the largest error of rounding."""
+    header = ("layer", "type", "tensors", "values", "bytes", "RMS error", "largest")
+    groups: dict[tuple[str, str], list[StoredTensor]] = {}
+    for tensor in stored:
+        groups.setdefault((tensor.kind, tensor.type), []).append(tensor)
+    lines = [_table_line(kind, type_, group) for (kind, type_), group in sorted(groups.items())]
+    lines.append(_table_line("all", "", stored))
+    widths = [max(len(line[column]) for line in (header, *lines)) for column in range(len(header))]
+    for line in (header, *lines):
+        print("  ".join(cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths))))
+
+
+def _table_line(kind: str, type_: str, group: Sequence[StoredTensor]) -> tuple[str, ...]:
+    squares = sum(tensor.squares for tensor in group)
+    error = (sum(tensor.squared_error for tensor in group) / squares) ** 0.5 if squares else 0.0
+    return (
+        kind,
+        type_,
+        str(len(group)),
+        f"{sum(tensor.values for tensor in group):,}",
+        f"{sum(tensor.bytes for tensor in group):,}",
+        f"{error:.4%}",
+        f"{max(tensor.largest_error for tensor in group):.2g}",
+    )
+
+
+def update_manifest(manifest: Path, model: Path, general: General) -> None:
+    """Adds or replaces the entry of a model; other entries stay as they are."""
+    content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {"models": []}
+    data = model.read_bytes()
+    entry = {
+        "name": general.name,
+        "file": model.name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "license": general.license,
+    }
+    others = [other for other in content["models"] if other["file"] != model.name]
+    content["models"] = sorted([*others, entry], key=lambda each: each["file"])
+    partial = manifest.with_name(f".{manifest.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, manifest)
+
+
+def encode_as_asked(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, description: Description, general: General, recommended: Recommendation
+) -> dict[str, Encoded]:
+    if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
+        return encode_all(checkpoint.weights, arguments.type)
+    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed)
+    if arguments.bytes is None:
+        return encode_calibrated(calibration, arguments.type)
+    return encode_within(calibration, description, general, recommended, arguments.bytes)
+
+
+def export(arguments: argparse.Namespace) -> None:
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.network)
+    options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
+    description = describe(checkpoint, options)
+    if arguments.steps is not None and arguments.steps > description.timesteps:
+        raise CheckpointError(f"--steps {arguments.steps}: the network was trained with {description.timesteps} timesteps")
+    if arguments.guidance_interval is not None and arguments.guidance_interval[1] >= description.timesteps:
+        raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {description.timesteps - 1}")
+    recommended = Recommendation(
+        sampler=arguments.sampler,
+        steps=arguments.steps or min(20, description.timesteps),
+        guidance_scale=arguments.guidance_scale,
+        eta=arguments.eta,
+        time_grid=arguments.time_grid,
+        guidance_interval=arguments.guidance_interval,
+    )
+    general = General(
+        name=arguments.name or arguments.output.stem,
+        description=arguments.description,
+        license=arguments.license,
+        author=arguments.author,
+        source_url=arguments.source_url,
+    )
+    print_description(description, checkpoint.place)
+    encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)
+    stored = write_model(arguments.output, description, checkpoint.weights, encoded, general, recommended)
+    print_table(stored)
+    if arguments.manifest:
+        update_manifest(arguments.manifest, arguments.output, general)
+    print(f"wrote      {arguments.output}, {arguments.output.stat().st_size:,} bytes")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 written, 1 refused, 2 wrong usage."""
+    parsed = parse_arguments(arguments)
+    try:
+        export(parsed)
+    except MissingOptions as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    except (CheckpointError, reference.ReferenceUnavailable, OSError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    return 0
+

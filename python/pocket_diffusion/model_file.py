@@ -1,0 +1,326 @@
+"""The model file (docs/format.md): layout of tensors, quantisation, metadata; writing and reading back."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from gguf import GGMLQuantizationType, GGUFValueType
+
+from pocket_diffusion import reference
+from pocket_diffusion.checkpoint import CheckpointError, Description, Options
+from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
+
+ARCHITECTURE = "pocket-diffusion"
+FORMAT_VERSION = 1
+MAX_NAME_BYTES = 63
+MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
+FILE_TYPES = {  # general.file_type: what most of the weights are
+    GGMLQuantizationType.F32: gguf.LlamaFileType.ALL_F32,
+    GGMLQuantizationType.F16: gguf.LlamaFileType.MOSTLY_F16,
+    GGMLQuantizationType.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0,
+    GGMLQuantizationType.Q5_1: gguf.LlamaFileType.MOSTLY_Q5_1,
+    GGMLQuantizationType.Q5_0: gguf.LlamaFileType.MOSTLY_Q5_0,
+    GGMLQuantizationType.Q4_1: gguf.LlamaFileType.MOSTLY_Q4_1,
+    GGMLQuantizationType.Q4_0: gguf.LlamaFileType.MOSTLY_Q4_0,
+}
+
+
+# ---- layout -----------------------------------------------------------------
+
+
+STEM = "init_conv.weight"
+
+
+def to_rows(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Rows [out, kh * kw * in] with `in` varying fastest, rows [out, in], or a vector."""
+    if name.endswith(".g"):  # RMSNorm gain [1, C, 1, 1]
+        return tensor.reshape(-1)
+    if tensor.ndim == 4:
+        return tensor.permute(0, 2, 3, 1).reshape(tensor.shape[0], -1)
+    return tensor
+
+
+def from_rows(name: str, rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """The inverse of `to_rows`; `shape` is PyTorch's."""
+    if len(shape) == 4 and not name.endswith(".g"):
+        out, channels, height, width = shape
+        return rows.reshape(out, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    return rows.reshape(shape)
+
+
+def possible_type(name: str, rows: torch.Tensor, wanted: str) -> str:
+    """The type that a tensor gets where `wanted` is asked for all. Vectors stay F32. A matrix that has no whole blocks
+    becomes F16 instead, and so does a stem whose rows have none: it is small, and all else builds on it.
+    """
+    if rows.ndim == 1:
+        return "f32"
+    ragged = rows.shape[-1] % BLOCK != 0 if name == STEM else rows.numel() % BLOCK != 0
+    return "f16" if is_blocks(TYPES[wanted]) and ragged else wanted
+
+
+def layer_kind(name: str, shape: tuple[int, ...]) -> str:
+    """What a tensor does, for the table of quantisation errors."""
+    if name.endswith(".g"):
+        return "norm gain"
+    if name.endswith(".bias"):
+        return "bias"
+    if "classes_emb" in name:
+        return "class embedding"
+    if name == "time_mlp.0.weights":
+        return "Fourier frequencies"
+    if len(shape) == 4:
+        side = f"{shape[2]}x{shape[3]}"
+        return f"attention {side}" if ".to_" in name else f"convolution {side}"
+    return "linear"
+
+
+# ---- writing ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class General:
+    """What people are shown about a model."""
+
+    name: str
+    description: str = ""
+    license: str = ""
+    author: str = ""
+    source_url: str = ""
+
+
+SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc")
+TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """How a model is best sampled."""
+
+    sampler: str = "ddim"
+    steps: int = 20
+    guidance_scale: float = 3.0
+    eta: float = 0.0
+    time_grid: str = "linear"
+    guidance_interval: tuple[int, int] | None = None  # guided timesteps, both included; None: all
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """One tensor as it was written, and what rounding did to it."""
+
+    name: str
+    kind: str
+    type: str
+    values: int
+    bytes: int
+    squares: float  # sum of squares of the values
+    squared_error: float  # sum of squares of the rounding errors
+    largest_error: float
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A tensor as it lies in the file."""
+
+    kind: GGMLQuantizationType
+    data: np.ndarray  # bytes of blocks, or numbers, in rows or as one row
+
+    def values(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """As readers see them, in PyTorch's shape."""
+        decoded = gguf.quants.dequantize(self.data, self.kind).astype(np.float32)
+        return from_rows(name, torch.from_numpy(decoded), shape)
+
+
+def encode(name: str, tensor: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
+    """`products`: see `quantize`. A matrix whose rows are not of whole blocks becomes one row of all its values."""
+    kind = TYPES[wanted]
+    rows = to_rows(name, tensor).contiguous().numpy()
+    with np.errstate(over="ignore"):
+        data = quantize(rows, kind, products)
+    if not np.isfinite(gguf.quants.dequantize(data, kind)).all():
+        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(rows).max():g}; use --type f32")
+    whole = not is_blocks(kind) or rows.shape[-1] % BLOCK == 0
+    return Encoded(kind, data.reshape(*rows.shape[:-1], -1) if whole else data)
+
+
+def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, Encoded]:
+    """Every matrix as the same type, where that is possible."""
+    return {name: encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted)) for name, tensor in weights.items()}
+
+
+def _file_type(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
+    values: dict[GGMLQuantizationType, int] = {}
+    for name, each in encoded.items():
+        values[each.kind] = values.get(each.kind, 0) + weights[name].numel()
+    return FILE_TYPES[max(values, key=values.__getitem__)]
+
+
+def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, file_type: int) -> None:
+    def add(key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
+        writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+
+    kinds = GGUFValueType
+    for key, text in (
+        ("name", general.name),
+        ("description", general.description),
+        ("license", general.license),
+        ("author", general.author),
+        ("source.url", general.source_url),
+    ):
+        if text:
+            writer.add_string(f"general.{key}", text)
+    writer.add_file_type(file_type)
+    writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+
+    add("format_version", FORMAT_VERSION, kinds.UINT32)
+    unet = description.unet
+    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
+        add(f"unet.{key}", unet[key], kinds.UINT32)
+    add("unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
+    add("unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
+    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
+        add(f"unet.{key}", unet[key], kinds.BOOL)
+    add("image.width", description.image_width, kinds.UINT32)
+    add("image.height", description.image_height, kinds.UINT32)
+    add("image.channels", description.image_channels, kinds.UINT32)
+    add("image.pixel_unshuffle", description.pixel_unshuffle, kinds.UINT32)
+    add("image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
+    add("class_names", list(description.class_names), kinds.ARRAY, kinds.STRING)
+    add("diffusion.timesteps", description.timesteps, kinds.UINT32)
+    add("diffusion.beta_schedule", description.beta_schedule, kinds.STRING)
+    add("diffusion.alphas_cumprod", description.alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
+    add("diffusion.objective", description.objective, kinds.STRING)
+    add("sampling.sampler", recommended.sampler, kinds.STRING)
+    add("sampling.steps", recommended.steps, kinds.UINT32)
+    add("sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
+    add("sampling.eta", recommended.eta, kinds.FLOAT32)
+    # Left out where they say nothing, so that readers from before there were these keys take the file.
+    if recommended.time_grid != "linear":
+        add("sampling.time_grid", recommended.time_grid, kinds.STRING)
+    if recommended.guidance_interval is not None:
+        add("sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+
+
+def write_model(
+    path: Path,
+    description: Description,
+    weights: Mapping[str, torch.Tensor],
+    encoded: Mapping[str, Encoded],
+    general: General,
+    recommended: Recommendation,
+) -> list[StoredTensor]:
+    """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
+    _add_metadata(writer, description, general, recommended, _file_type(encoded, weights))
+    stored = []
+    for name, tensor in weights.items():
+        if len(name.encode()) > MAX_NAME_BYTES:
+            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
+        kind, data = encoded[name].kind, encoded[name].data
+        error = (encoded[name].values(name, tuple(tensor.shape)) - tensor).double()
+        stored.append(
+            StoredTensor(
+                name=name,
+                kind=layer_kind(name, tuple(tensor.shape)),
+                type=kind.name,
+                values=tensor.numel(),
+                bytes=data.nbytes,
+                squares=float(tensor.double().square().sum()),
+                squared_error=float(error.square().sum()),
+                largest_error=float(error.abs().max()),
+            )
+        )
+        writer.add_tensor(name, data, raw_dtype=kind)
+    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
+        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
+    _write_atomically(writer, path)
+    return stored
+
+
+def _write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        writer.write_header_to_file(partial)
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        os.replace(partial, path)
+    finally:
+        writer.close()
+        partial.unlink(missing_ok=True)
+
+
+# ---- reading ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file as read back: metadata without the `pocket-diffusion.` prefix, weights dequantised."""
+
+    metadata: dict[str, Any]
+    types: dict[str, str]  # of its tensors, as stored
+    unet: dict[str, Any]  # arguments of the reference's Unet
+    weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
+
+    @property
+    def alphas_cumprod(self) -> np.ndarray:
+        return np.array(self.metadata["diffusion.alphas_cumprod"], dtype=np.float64)
+
+    @property
+    def network_shape(self) -> tuple[int, int, int]:
+        """[C, H, W] of x_t."""
+        r = self.metadata["image.pixel_unshuffle"]
+        return self.unet["channels"], self.metadata["image.height"] // r, self.metadata["image.width"] // r
+
+    @property
+    def options(self) -> Options:
+        """What the file says of its checkpoint, in the words of `checkpoint.describe`."""
+        data = self.metadata
+        fourier = None
+        if self.unet["random_fourier_features"]:
+            fourier = "random"
+        elif self.unet["learned_sinusoidal_cond"]:
+            fourier = "learned"
+        return Options(
+            image_size=(data["image.width"], data["image.height"]),
+            pixel_unshuffle=data["image.pixel_unshuffle"],
+            class_names=tuple(data["class_names"]),
+            objective=data["diffusion.objective"],
+            beta_schedule=data["diffusion.beta_schedule"],
+            timesteps=data["diffusion.timesteps"],
+            attn_heads=self.unet["attn_heads"],
+            attn_dim_head=self.unet["attn_dim_head"],
+            fourier=fourier,
+        )
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+    try:
+        reader = gguf.GGUFReader(path)
+    except (ValueError, IndexError, OSError) as error:
+        raise CheckpointError(f"{path}: no readable GGUF file: {error}") from error
+    fields = {key: value.contents() for key, value in reader.fields.items()}
+    if fields.get("general.architecture") != ARCHITECTURE:
+        raise CheckpointError(f"{path}: general.architecture is {fields.get('general.architecture')!r}, expected {ARCHITECTURE!r}")
+    prefix = f"{ARCHITECTURE}."
+    metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
+    unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
+    unet["dim_mults"] = tuple(unet["dim_mults"])
+    shapes = reference.unet_shapes(unet)
+    if {tensor.name for tensor in reader.tensors} != set(shapes):
+        raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
+    weights, types = {}, {}
+    for tensor in reader.tensors:
+        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
+        if values.size != math.prod(shapes[tensor.name]):
+            raise CheckpointError(f"{path}: {tensor.name!r} has another size than in the network it describes")
+        weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values), shapes[tensor.name])
+        types[tensor.name] = tensor.tensor_type.name
+    return ModelFile(metadata, types, unet, weights)

@@ -1,0 +1,165 @@
+// Assembles the page in dist/site and, in one file that opens from a folder, in dist/pocket-diffusion.html.
+//
+//   node scripts/site/build_site.mjs [FOLDER]      default: dist/site; then without the one file
+//
+// All addresses are relative, so that the folder works under any path of any static host. The page's modules become one
+// module and the worker's another, without their comments: a visitor waits for few requests. Beside them lie the library's modules as they are,
+// for pages that import them, and the service worker, which gets the list of what to keep and a hash of each file.
+
+import { createHash } from 'node:crypto';
+import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, posix, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { CLASSIC, inlineWorker } from './inline_worker.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const web = join(root, 'web');
+const weights = join(root, 'weights');
+
+/** What other pages may import from the site. */
+const LIBRARY = ['index.mjs'];
+/** The element for other pages, and its name in the site. */
+const ELEMENT = { source: 'element.mjs', target: 'pocket-diffusion.mjs' };
+const BUNDLES = ['page.mjs', 'worker.mjs', 'style.css'];
+const SERVICE_WORKER = 'service_worker.js';
+
+const IMPORT = /\b(?:import|export)\b[^'";]*?\bfrom\s*'(\.[^']+)'/g;
+const ASSET = /new URL\('(\.[^']+)', import\.meta\.url\)/g;
+const REFERENCE = /\b(?:src|href)="([^"#:]+)"/g;
+
+const matches = (text, pattern) => Array.from(text.matchAll(pattern), ([, path]) => path);
+const sha256 = (data, encoding) => createHash('sha256').update(data).digest(encoding);
+
+// ---- modules
+
+/** Options of every bundle. Code for Node.js is never reached in a browser. */
+const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error' };
+
+/** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
+async function bundle(file, options) {
+  const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
+  return outputFiles[0].text;
+}
+
+const exists = (path) => access(path).then(() => true, () => false);
+
+/** The modules in web/ that `entries` lead to, and the files that they name. @returns {Promise<string[]>} */
+async function reachable(entries) {
+  const found = new Set(entries);
+  for (const path of found) {
+    if (!path.endsWith('.mjs')) continue;
+    const text = await readFile(join(web, path), 'utf8');
+    for (const each of [...matches(text, IMPORT), ...matches(text, ASSET)]) found.add(posix.join(posix.dirname(path), each));
+  }
+  found.delete('pocket-diffusion-relaxed.wasm'); // the page draws the same everywhere
+  return [...found];
+}
+
+// ---- the folder
+
+/** An older site is replaced; a folder with anything else in it stays as it is. */
+async function makeEmpty(folder) {
+  const names = await readdir(folder).catch(() => []);
+  if (names.length > 0 && !names.includes('pocket-diffusion.wasm')) {
+    throw new Error(`${folder} holds other files: name an empty folder`);
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** The engine's download begins with the page, not after its script. The model's waits for the page to be painted. */
+const PRELOAD = '  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>\n';
+
+/** The service worker with the hashes of the site's files. */
+async function fillServiceWorker(files, model) {
+  const template = await readFile(join(web, SERVICE_WORKER), 'utf8');
+  const hashes = Object.fromEntries([...files].map(([path, data]) => [path === 'index.html' ? '' : path, sha256(data, 'hex')]));
+  const fill = (text, from, to) => {
+    if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
+    return text.replace(from, () => to);
+  };
+  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') && path !== model);
+  let text = fill(template, "const VERSION = '';", `const VERSION = '${sha256(JSON.stringify(hashes), 'hex').slice(0, 16)}';`);
+  text = fill(text, 'const FILES = {};', `const FILES = ${JSON.stringify(hashes, null, 2)};`);
+  return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);
+}
+
+/**
+ * @param {string} [folder] emptied first
+ * @returns {Promise<string[]>} the files, relative to it
+ */
+export async function buildSite(folder = join(root, 'dist/site')) {
+  const html = await readFile(join(web, 'index.html'), 'utf8');
+  const [, model] = html.match(/data-model="([^"]+)"/);
+  const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
+  const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
+  const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
+
+  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
+  for (const path of BUNDLES) files.set(path, await bundle(path, { format: 'esm' }));
+  for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
+  for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
+  // The library's modules are no part of the page, and so of no copy that the service worker keeps.
+  const serviceWorker = await fillServiceWorker(files, model);
+  files.set(SERVICE_WORKER, serviceWorker);
+  if (await exists(join(web, ELEMENT.source))) files.set(ELEMENT.target, await bundle(ELEMENT.source, { format: 'esm' }));
+  for (const path of await reachable(LIBRARY)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
+
+  await makeEmpty(folder);
+  for (const [path, data] of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), data);
+  }
+  return [...files.keys()];
+}
+
+// ---- the one file
+
+/** A data block, which no policy and no parser takes for a script. */
+const dataBlock = (path, bytes) => `<script type="text/plain" data-asset="${path}">${Buffer.from(bytes).toString('base64')}</script>\n`;
+
+const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
+
+/**
+ * Everything in one page: script, style, icon, WebAssembly module, weights. Its policy forbids every connection.
+ * @param {string} [path]
+ * @returns {Promise<number>} its length in bytes
+ */
+export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
+  let html = await readFile(join(web, 'index.html'), 'utf8');
+  const [, model] = html.match(/data-model="([^"]+)"/);
+  // Modules and workers cannot be fetched by a page that was opened from a folder.
+  const worker = await bundle('worker.mjs', CLASSIC);
+  // The end tag of a script must not stand in one.
+  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
+  const style = await bundle('style.css', {});
+  const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
+  const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
+    `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
+  const replace = (pattern, text) => {
+    if (!pattern.test(html)) throw new Error(`index.html has nothing like ${pattern}`);
+    html = html.replace(pattern, () => text);
+  };
+  replace(/(?<=<meta http-equiv="Content-Security-Policy" content=")[^"]*/, policy);
+  replace(/ *<link rel="(apple-touch-icon|manifest)"[^>]*>\n/g, '');
+  replace(/ *<link rel="stylesheet"[^>]*>\n/, `  <style>${style}</style>\n`);
+  replace(/ *<script type="module"[^>]*><\/script>\n/, '');
+  replace(/(?<=(href|src)=")favicon\.svg(?=")/g, icon);
+  const blocks = dataBlock('pocket-diffusion.wasm', await readFile(join(web, 'pocket-diffusion.wasm'))) +
+    dataBlock(model, await readFile(join(root, model)));
+  replace(/<\/body>/, `${blocks}<script>${script}</script>\n</body>`);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, html);
+  return Buffer.byteLength(html);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
+  const folder = resolve(process.argv[2] ?? join(root, 'dist/site'));
+  try {
+    console.log(`${folder}: ${(await buildSite(folder)).length} files`);
+    if (!process.argv[2]) console.log(`dist/pocket-diffusion.html: ${await buildOneFile()} bytes`);
+  } catch (error) {
+    console.error(`build_site.mjs: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

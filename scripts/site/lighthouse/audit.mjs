@@ -1,0 +1,80 @@
+// Lighthouse on the page as it opens, with Lighthouse's own settings: a telephone on a slow network, and a desktop.
+// Prints the scores of each run, what costs points, and the medians; fails where one of those is below 95.
+//
+//   npm run lighthouse [-- RUNS]        (after scripts/setup.sh lighthouse; default: 3)
+
+import { readFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { createServer } from 'node:http';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import lighthouse, { desktopConfig } from 'lighthouse';
+import { launch } from '../../../tests/browser/browsers.mjs';
+import { serveSite } from '../../../tests/browser/server.mjs';
+
+const LEAST = 95;
+const CATEGORIES = ['performance', 'accessibility', 'best-practices'];
+const TYPES = {
+  html: 'text/html; charset=utf-8', mjs: 'text/javascript', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml',
+  png: 'image/png', wasm: 'application/wasm', json: 'application/json', webmanifest: 'application/manifest+json',
+};
+
+/** As web servers do: everything but the weights is sent compressed. */
+async function serveCompressed(folder) {
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
+    const data = await readFile(join(folder, path)).catch(() => null);
+    const type = TYPES[path.split('.').at(-1)];
+    if (!data) response.writeHead(404).end();
+    else if (!type) response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': data.length }).end(data);
+    else response.writeHead(200, { 'Content-Type': type, 'Content-Encoding': 'gzip' }).end(gzipSync(data));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+/** What an audit that is not perfect says of itself. */
+function lost({ audits, categories }) {
+  const references = CATEGORIES.flatMap((name) => categories[name].auditRefs).filter(({ weight }) => weight > 0);
+  return references.map(({ id }) => audits[id]).filter(({ score }) => score !== null && score < 1)
+    .map(({ id, score, displayValue = '' }) => `  ${id}: ${score} ${displayValue}`);
+}
+
+/** @param {number[]} numbers an odd number of them */
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** One run in a profile of its own. @returns {Promise<object>} Lighthouse's result */
+async function audit(browser, url, config) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  const { lhr } = await lighthouse(url, { onlyCategories: CATEGORIES, logLevel: 'error' }, config, page);
+  await context.close();
+  return lhr;
+}
+
+const runs = Number(process.argv[2] ?? 3);
+const site = await serveSite();
+const server = await serveCompressed(site.folder);
+const session = await launch('chrome');
+const url = `http://127.0.0.1:${server.address().port}/`;
+let failed = false;
+try {
+  for (const [name, config] of [['telephone', undefined], ['desktop', desktopConfig]]) {
+    const all = [];
+    for (let run = 1; run <= runs; run++) {
+      const lhr = await audit(session.browser, url, config);
+      const scores = CATEGORIES.map((category) => Math.round(lhr.categories[category].score * 100));
+      all.push(scores);
+      console.log(`${name} ${run}: ${scores.join(', ')} (load of this machine: ${loadavg()[0].toFixed(1)})`);
+      lost(lhr).forEach((line) => console.log(line));
+    }
+    const medians = CATEGORIES.map((_, index) => median(all.map((scores) => scores[index])));
+    console.log(`${name}, median: ${CATEGORIES.map((category, index) => `${category} ${medians[index]}`).join(', ')}`);
+    if (medians.some((score) => score < LEAST)) failed = true;
+  }
+} finally {
+  await session.close();
+  server.close();
+  await site.close();
+}
+process.exitCode = failed ? 1 : 0;

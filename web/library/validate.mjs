@@ -1,0 +1,553 @@
+// Checks of arguments. What is wrong becomes a TypeError (wrong type) or a RangeError (right type, wrong value) whose
+// message begins with the argument's name and whose `argument` property is that name.
+
+import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
+import { argumentError, show } from './errors.mjs';
+import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
+import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
+
+const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
+const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
+const MAX_MIX = 8; // PD_MAX_MIX
+const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
+const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
+const MAX_INVERSION = 100; // PD_MAX_INVERSION
+const MAX_PICTURES = 64; // PD_MAX_PICTURES
+const MAX_WORKERS = 64;
+const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
+const WORKER_TIMEOUT = 60_000;
+const MAX_SEED = 2n ** 64n - 1n;
+const MAX_SUGGESTION_LENGTH = 64;
+
+/**
+ * @typedef {import('../index.d.ts').ModelInfo} ModelInfo
+ * @typedef {import('../index.d.ts').ResolvedOptions} ResolvedOptions
+ * @typedef {Record<string, any>} Given an object that a caller gave, of which nothing is known
+ * @typedef {{ width: number, height: number, channels: number }} Shape
+ */
+
+/** @param {string} argument @param {string} wanted @param {unknown} value */
+const wrongType = (argument, wanted, value) => argumentError(TypeError, argument, `must be ${wanted}, not ${show(value)}`);
+/** @param {string} argument @param {string} wanted @param {unknown} value */
+const wrongValue = (argument, wanted, value) => argumentError(RangeError, argument, `must be ${wanted}, not ${show(value)}`);
+
+/** Levenshtein distance. @param {string} a @param {string} b */
+function editDistance(a, b) {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** The candidate nearest to `text`, letter case aside. @param {string} text @param {ReadonlyArray<string>} candidates */
+function nearest(text, candidates) {
+  /** @param {string} string */
+  const short = (string) => string.toLowerCase().slice(0, MAX_SUGGESTION_LENGTH);
+  const wanted = short(text);
+  let best = candidates[0];
+  let least = Infinity;
+  for (const candidate of candidates) {
+    if (Math.abs(short(candidate).length - wanted.length) >= least) continue;
+    const distance = editDistance(wanted, short(candidate));
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** @param {string} argument @param {unknown} value @returns {asserts value is Given} */
+function checkObject(argument, value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(argument, 'an object', value);
+}
+
+/** @param {string} argument @param {unknown} options @param {ReadonlyArray<string>} known @returns {asserts options is Given} */
+function checkKeys(argument, options, known) {
+  checkObject(argument, options);
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    throw argumentError(TypeError, argument, `unknown option ${show(key)}; did you mean ${show(nearest(key, known))}?`);
+  }
+}
+
+/** @param {string} argument @param {unknown} value @param {number} minimum @param {number} maximum */
+function checkNumber(argument, value, minimum, maximum) {
+  if (typeof value !== 'number') throw wrongType(argument, 'a number', value);
+  if (!(value >= minimum && value <= maximum)) throw wrongValue(argument, `${minimum} to ${maximum}`, value);
+  return value + 0; // -0 becomes 0
+}
+
+/** @param {string} argument @param {unknown} value @param {number} minimum @param {number} maximum */
+export function checkWhole(argument, value, minimum, maximum) {
+  if (typeof value !== 'number') throw wrongType(argument, 'a number', value);
+  if (!(Number.isInteger(value) && value >= minimum && value <= maximum)) {
+    throw wrongValue(argument, `a whole number from ${minimum} to ${maximum}`, value);
+  }
+  return value + 0;
+}
+
+/** @param {string} argument @param {unknown} value */
+function checkBoolean(argument, value) {
+  if (typeof value !== 'boolean') throw wrongType(argument, 'true or false', value);
+  return value;
+}
+
+/** @template {string} T @param {string} argument @param {unknown} value @param {ReadonlyArray<T>} choices */
+function checkChoice(argument, value, choices) {
+  const wanted = `one of ${choices.map(show).join(', ')}`;
+  if (typeof value !== 'string') throw wrongType(argument, wanted, value);
+  const chosen = choices.find((choice) => choice === value);
+  if (chosen === undefined) throw wrongValue(argument, wanted, value);
+  return chosen;
+}
+
+/** @param {string} argument @param {unknown} value @returns {((...values: any[]) => any) | undefined} */
+function checkFunction(argument, value) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'function') throw wrongType(argument, 'a function', value);
+  return /** @type {(...values: any[]) => any} */ (value);
+}
+
+/** @param {string} argument @param {any} value @returns {AbortSignal | undefined} */
+function checkSignal(argument, value) {
+  const usable = value === undefined || (typeof value?.aborted === 'boolean' &&
+    typeof value.addEventListener === 'function' && typeof value.removeEventListener === 'function');
+  if (!usable) throw wrongType(argument, 'an AbortSignal', value);
+  return value;
+}
+
+/** @param {unknown} label @param {ReadonlyArray<string>} labels @returns {number} 0 .. labels.length - 1 */
+export function checkLabel(label, labels, argument = 'label') {
+  if (typeof label === 'number') return checkWhole(argument, label, 0, labels.length - 1);
+  if (typeof label !== 'string') throw wrongType(argument, 'a class name or number', label);
+  const index = labels.indexOf(label);
+  if (index >= 0) return index;
+  throw argumentError(RangeError, argument, `no class ${show(label)}; did you mean ${show(nearest(label, labels))}?`);
+}
+
+/** @param {unknown} seed @returns {number | bigint} the seed as given; drawn at random if undefined */
+function checkSeed(seed, argument = 'seed') {
+  // mt19937 is seeded with the low 32 bits alone: more would say the same pictures in longer numbers.
+  if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
+  if (typeof seed === 'bigint') {
+    if (seed < 0n || seed > MAX_SEED) throw wrongValue(argument, `0 to ${MAX_SEED}`, seed);
+    return seed;
+  }
+  if (typeof seed !== 'number') throw wrongType(argument, 'a number or a bigint', seed);
+  if (!(Number.isSafeInteger(seed) && seed >= 0)) {
+    throw wrongValue(argument, 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
+  }
+  return seed + 0;
+}
+
+/**
+ * seed + index: of the same type, unless a number would leave the exact range.
+ * @param {number | bigint} seed @param {number} index
+ */
+export function followingSeed(seed, index) {
+  const sum = BigInt(seed) + BigInt(index);
+  return typeof seed === 'number' && sum <= Number.MAX_SAFE_INTEGER ? Number(sum) : sum;
+}
+
+// ---- editing and mixing
+
+const EDITING_KEYS = ['image', 'strength', 'mask', 'resample', 'noise', 'variationSeed', 'variationStrength'];
+
+/** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
+const DEFAULT_STRENGTH = 0.5;
+
+/** @param {unknown} value @param {string[]} names of types of arrays */
+const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
+
+/** @param {string} argument @param {any} pixels @param {Shape} shape */
+function checkPixelArray(argument, pixels, { width, height, channels }) {
+  if (!isTyped(pixels, 'Uint8Array', 'Uint8ClampedArray')) {
+    throw argumentError(TypeError, argument, `the pixels must be a Uint8Array or Uint8ClampedArray, not ${show(pixels)}`);
+  }
+  const length = width * height * channels;
+  if (pixels.length !== length) {
+    throw argumentError(RangeError, argument, `must have ${width} x ${height} x ${channels} = ${length} bytes, not ${pixels.length}`);
+  }
+}
+
+/** 8-bit pixels of the given size, or null; a copy. @param {string} argument @param {unknown} value @param {Shape} shape */
+function checkPixels(argument, value, { width, height, channels }) {
+  if (value === null) return null;
+  checkObject(argument, value);
+  if (value.width !== width || value.height !== height) {
+    throw argumentError(RangeError, argument, `must be ${width} x ${height} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
+  }
+  if ((value.channels ?? channels) !== channels) {
+    throw argumentError(RangeError, argument, `must have ${channels} channel${channels === 1 ? '' : 's'}, not ${show(value.channels)}`);
+  }
+  checkPixelArray(argument, value.pixels, { width, height, channels });
+  return { width, height, channels, pixels: Uint8Array.from(value.pixels) };
+}
+
+/** @param {unknown} value @param {ModelInfo} info */
+function checkMask(value, { width, height }) {
+  const mask = checkPixels('mask', value, { width, height, channels: 1 });
+  if (!mask) return null;
+  const grey = mask.pixels.findIndex((level) => level !== 0 && level !== 255);
+  if (grey < 0) return mask;
+  const place = `row ${Math.floor(grey / width)}, column ${grey % width}`;
+  throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
+}
+
+/** An array in network space. @param {string} argument @param {any} value @param {ModelInfo} info @returns {Float32Array} */
+function checkPlanes(argument, value, { networkChannels, networkHeight, networkWidth }) {
+  if (!isTyped(value, 'Float32Array')) throw wrongType(argument, 'a Float32Array', value);
+  const length = networkChannels * networkHeight * networkWidth;
+  if (value.length !== length) {
+    const shape = `${networkChannels} x ${networkHeight} x ${networkWidth}`;
+    throw argumentError(RangeError, argument, `must have ${length} numbers (${shape}), not ${value.length}`);
+  }
+  return value;
+}
+
+/** x_T, or null; a copy. @param {unknown} value @param {ModelInfo} info */
+function checkNoise(value, info) {
+  if (value === null) return null;
+  const noise = checkPlanes('noise', value, info);
+  const wrong = noise.findIndex((number) => !Number.isFinite(number));
+  if (wrong >= 0) throw argumentError(RangeError, 'noise', `must be finite; number ${wrong} is ${noise[wrong]}`);
+  return noise.slice();
+}
+
+/** @param {unknown} value @param {ReadonlyArray<string>} labels @returns {{ label: number, weight: number }[] | null} */
+function checkMix(value, labels) {
+  if (value === null) return null;
+  if (!Array.isArray(value)) throw wrongType('classMix', 'an array of { label, weight }', value);
+  if (value.length < 2 || value.length > MAX_MIX) {
+    throw argumentError(RangeError, 'classMix', `must have 2 to ${MAX_MIX} classes, not ${value.length}`);
+  }
+  const mix = value.map((each) => {
+    checkKeys('classMix', each, ['label', 'weight']);
+    return {
+      label: checkLabel(each.label, labels, 'classMix'),
+      weight: checkNumber('classMix', each.weight, 0, MAX_MIX_WEIGHT),
+    };
+  });
+  // Weights are rounded to single precision: what is 0 there is 0.
+  if (mix.every(({ weight }) => Math.fround(weight) === 0)) throw argumentError(RangeError, 'classMix', 'must not have weights of 0 alone');
+  return mix;
+}
+
+/**
+ * The class or the mixture that a picture is to show.
+ * @param {unknown} label @param {{ label: number, weight: number }[] | null} classMix @param {ReadonlyArray<string>} labels
+ */
+function checkClass(label, classMix, labels) {
+  if (!classMix) {
+    const index = checkLabel(label, labels);
+    return { label: index, labelName: labels[index] };
+  }
+  if (label !== undefined && label !== null) throw argumentError(TypeError, 'label', 'cannot be given together with classMix');
+  return { label: null, labelName: classMix.map((each) => `${labels[each.label]}:${each.weight}`).join('+') };
+}
+
+/** @param {Given} options @param {ModelInfo} info */
+function checkEditing(options, info) {
+  const { image = null, mask = null, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
+  const checkedImage = checkPixels('image', image, info);
+  const checkedMask = checkMask(mask, info);
+  const { strength = checkedImage && !checkedMask ? DEFAULT_STRENGTH : 1 } = options;
+  return {
+    image: checkedImage,
+    strength: checkNumber('strength', strength, 0, 1),
+    mask: checkedMask,
+    resample: checkWhole('resample', resample, 1, MAX_RESAMPLE),
+    noise: checkNoise(noise, info),
+    variationSeed: variationSeed === null ? null : checkSeed(variationSeed, 'variationSeed'),
+    variationStrength: checkNumber('variationStrength', variationStrength, 0, 1),
+  };
+}
+
+const SAMPLING_KEYS = [
+  'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
+  'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
+  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'trace',
+  'signal', 'recipe', 'anyModel',
+];
+/** Those that say nothing about the picture. */
+const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
+const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
+const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
+  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', 'trace', 'recipe', 'anyModel',
+  ...EDITING_KEYS].includes(key));
+/** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
+const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
+
+/** s, from guidanceScale or from guidanceWeight = s - 1. @param {Given} options @param {ModelInfo['recommended']} recommended */
+function checkScale({ guidanceScale, guidanceWeight }, recommended) {
+  if (guidanceWeight === undefined) {
+    return checkNumber('guidanceScale', guidanceScale === undefined ? recommended.guidanceScale : guidanceScale, 0, MAX_GUIDANCE_SCALE);
+  }
+  if (guidanceScale !== undefined) {
+    throw argumentError(TypeError, 'guidanceWeight', 'is guidanceScale - 1: only one of the two can be given');
+  }
+  return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
+}
+
+/** @param {any} interval @param {number} timesteps @returns {[tLow: number, tHigh: number]} */
+function checkInterval(interval, timesteps) {
+  const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
+  if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers', interval);
+  const [low, high] = interval;
+  const inside = interval.every((t) => Number.isInteger(t) && t >= 0 && t < timesteps) && low <= high;
+  if (!inside) {
+    throw argumentError(RangeError, 'guidanceInterval', `must be [tLow, tHigh], whole numbers from 0 to ${timesteps - 1}, tLow first`);
+  }
+  return [low + 0, high + 0];
+}
+
+/** Options that only some samplers and some kinds of guidance have. @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved */
+function checkCombination(resolved) {
+  const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
+  const { image, strength, mask, resample, variationSeed, variationStrength } = resolved;
+  /** @param {string} argument @param {string} message @returns {never} */
+  const refuse = (argument, message) => {
+    throw argumentError(RangeError, argument, message);
+  };
+  if (sampler !== 'ddpm' && ddpmMean !== 'x0') refuse('ddpmMean', 'is an option of the sampler "ddpm" alone');
+  if (sampler !== 'ddpm' && ddpmVariance !== 'posterior') refuse('ddpmVariance', 'is an option of the sampler "ddpm" alone');
+  if (cfgPlusPlus && sampler !== 'ddim') refuse('cfgPlusPlus', 'is an option of the sampler "ddim" alone');
+  if (cfgPlusPlus && (momentum !== 0 || normThreshold !== 0)) refuse('cfgPlusPlus', 'goes neither with momentum nor with normThreshold');
+  if (guidanceSchedule !== 'constant' && guidanceScale < 1) refuse('guidanceSchedule', `needs a guidanceScale of 1 or more, not ${guidanceScale}`);
+  if (strength !== 1 && !image) refuse('strength', 'needs an image');
+  if (mask && !image) refuse('mask', 'needs an image');
+  if (resample > 1 && !mask) refuse('resample', 'needs a mask');
+  if (resample > 1 && MULTISTEP_SAMPLERS.includes(sampler)) refuse('resample', `goes not with the sampler "${sampler}", which continues from earlier steps`);
+  if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
+}
+
+/** Everything but the label. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+function checkSampling(options, info, labels) {
+  const { recommended, timesteps } = info;
+  const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
+  const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
+  const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
+  const { timeGrid = recommended.timeGrid, guidanceInterval = recommended.guidanceInterval, ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
+  const { classMix = null, mixMode = 'embedding' } = options;
+  const onStep = checkFunction('onStep', options.onStep);
+  const { preview = Boolean(onStep) } = options;
+  const resolved = {
+    guidanceScale: checkScale(options, recommended),
+    guidanceInterval: checkInterval(guidanceInterval, timesteps),
+    guidanceSchedule: checkChoice('guidanceSchedule', guidanceSchedule, GUIDANCE_SCHEDULES),
+    negativeLabel: negativeLabel === null ? null : checkLabel(negativeLabel, labels, 'negativeLabel'),
+    cfgPlusPlus: checkBoolean('cfgPlusPlus', cfgPlusPlus),
+    projection: checkBoolean('projection', projection),
+    keepParallel: checkNumber('keepParallel', keepParallel, 0, 1),
+    momentum: checkNumber('momentum', momentum, -1, 1),
+    normThreshold: checkNumber('normThreshold', normThreshold, 0, MAX_NORM_THRESHOLD),
+    rescale: checkNumber('rescale', rescale, 0, 1),
+    dynamicThreshold: checkNumber('dynamicThreshold', dynamicThreshold, 0, 1),
+    steps: checkWhole('steps', steps, 1, timesteps),
+    sampler: checkChoice('sampler', sampler, SAMPLERS),
+    timeGrid: checkChoice('timeGrid', timeGrid, TIME_GRIDS),
+    eta: checkNumber('eta', eta, 0, 1),
+    ddpmMean: checkChoice('ddpmMean', ddpmMean, DDPM_MEANS),
+    ddpmVariance: checkChoice('ddpmVariance', ddpmVariance, DDPM_VARIANCES),
+    seed: checkSeed(options.seed),
+    classMix: checkMix(classMix, labels),
+    mixMode: checkChoice('mixMode', mixMode, MIX_MODES),
+    ...checkEditing(options, info),
+  };
+  checkCombination(resolved);
+  return {
+    resolved,
+    onStep,
+    preview: checkBoolean('preview', preview),
+    state: checkBoolean('state', state),
+    trace: checkBoolean('trace', options.trace ?? false),
+    signal: checkSignal('signal', options.signal),
+  };
+}
+
+/** One picture's options, recipes apart. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+function checkPicture(options, info, labels) {
+  const shown = checkClass(options.label, checkMix(options.classMix ?? null, labels), labels);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
+  return { resolved: { ...shown, ...resolved }, ...rest };
+}
+
+/** @param {unknown} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+export function checkInvertOptions(options, info, labels) {
+  checkKeys('options', options, [...INVERTING_KEYS, 'iterations']);
+  const { iterations = 1, guidanceScale = options.guidanceWeight === undefined ? 1 : undefined, ...others } = options;
+  checkPixels('image', options.image ?? undefined, info); // required
+  const sampling = { ...others, guidanceScale, sampler: 'ddim', eta: 0, seed: 0, strength: 1 };
+  return { ...checkPicture(sampling, info, labels), iterations: checkWhole('iterations', iterations, 1, MAX_INVERSION) };
+}
+
+/**
+ * Options with those of their recipe, if they have one or are one.
+ * @param {unknown} given @param {ReadonlyArray<string>} extraKeys @param {ModelInfo} info @param {ReadonlyArray<string>} labels
+ */
+function unfold(given, extraKeys, info, labels) {
+  const options = isRecipe(given) ? { recipe: given } : given;
+  checkKeys('options', options, [...SAMPLING_KEYS, ...extraKeys]);
+  if (options.anyModel !== undefined) {
+    checkBoolean('anyModel', options.anyModel);
+    if (options.recipe === undefined) throw argumentError(TypeError, 'anyModel', 'is an option of recipes alone');
+  }
+  return withRecipe(options, info, labels, (recorded) => checkKeys('recipe', recorded, RECIPE_KEYS));
+}
+
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+export function checkGenerateOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, [], info, labels);
+  return { inputs, ...checkPicture(options, info, labels) };
+}
+
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+export function checkGenerateManyOptions(given, info, labels) {
+  const { options, inputs } = unfold(given, ['count'], info, labels);
+  const list = Array.isArray(options.label) ? options.label : [options.label];
+  if (list.length === 0) throw argumentError(RangeError, 'label', 'must name at least one class');
+  const classMix = checkMix(options.classMix ?? null, labels);
+  const chosen = list.map((label) => checkClass(label, classMix, labels));
+  const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
+  const { resolved, ...rest } = checkSampling(options, info, labels);
+  const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
+  if (BigInt(resolved[counted] ?? 0) + BigInt(count) - 1n > MAX_SEED) {
+    throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
+  }
+  return { chosen, count, resolved, inputs, ...rest };
+}
+
+/** Options that each picture of a batch may have of its own. */
+const PICTURE_KEYS = ['label', 'seed', 'variationSeed'];
+
+/** @param {unknown} given @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+export function checkGenerateBatchOptions(given, info, labels) {
+  const { options: { pictures, ...shared }, inputs } = unfold(given, ['pictures'], info, labels);
+  if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
+  if (pictures.length < 1 || pictures.length > MAX_PICTURES) {
+    throw argumentError(RangeError, 'pictures', `must be 1 to ${MAX_PICTURES}, not ${pictures.length}`);
+  }
+  const checked = pictures.map((own) => {
+    checkKeys('pictures', own, PICTURE_KEYS);
+    return checkPicture({ ...shared, ...own }, info, labels);
+  });
+  return { ...checked[0], inputs, all: checked.map(({ resolved }) => resolved) };
+}
+
+/**
+ * @param {unknown} x @param {unknown} t @param {unknown} label @param {ModelInfo} info @param {ReadonlyArray<string>} labels
+ * @returns {{ x: Float32Array, t: number, label: number | null }}
+ */
+export function checkPredictArguments(x, t, label, info, labels) {
+  return { x: checkPlanes('x', x, info), t: checkWhole('t', t, 0, info.timesteps - 1), label: label === null ? null : checkLabel(label, labels) };
+}
+
+const LOAD_KEYS = [
+  'signal', 'onProgress', 'wasm', 'relaxed', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
+];
+
+/** @param {unknown} source @param {unknown} options */
+export function checkLoadArguments(source, options) {
+  if (!isSource(source)) throw wrongType('source', 'a URL, a path, bytes or a Blob', source);
+  checkAddress('source', source);
+  checkKeys('options', options, LOAD_KEYS);
+  const { relaxed, worker, workers } = options;
+  if (relaxed !== undefined) checkBoolean('relaxed', relaxed);
+  if (worker !== undefined) checkBoolean('worker', worker);
+  if (workers !== undefined) {
+    checkWhole('workers', workers, 0, MAX_WORKERS);
+    if (worker !== undefined && worker !== workers > 0) {
+      throw argumentError(RangeError, 'workers', `must not be ${workers} if worker is ${worker}`);
+    }
+  }
+  return {
+    signal: checkSignal('signal', options.signal),
+    wasm: checkWasm(options.wasm),
+    relaxed,
+    placement: { worker, workers, workerTimeout: checkTimeout('workerTimeout', options.workerTimeout, WORKER_TIMEOUT) },
+    reading: {
+      onProgress: checkFunction('onProgress', options.onProgress),
+      stallTimeout: checkTimeout('stallTimeout', options.stallTimeout, STALL_TIMEOUT),
+      sha256: checkHash(options.sha256),
+      fileBytes: options.fileBytes === undefined ? undefined : checkWhole('fileBytes', options.fileBytes, 1, MAX_FILE_BYTES),
+    },
+  };
+}
+
+/** @param {unknown} source @param {unknown} options */
+export function checkManifestArguments(source, options) {
+  if (typeof source !== 'string' && !isURL(source)) throw wrongType('source', 'a URL or a path', source);
+  checkAddress('source', source);
+  checkKeys('options', options, ['signal', 'stallTimeout']);
+  return {
+    signal: checkSignal('signal', options.signal),
+    stallTimeout: checkTimeout('stallTimeout', options.stallTimeout, STALL_TIMEOUT),
+  };
+}
+
+/** @param {string} argument @param {unknown} value */
+function checkAddress(argument, value) {
+  if (value === '') throw argumentError(TypeError, argument, 'must not be empty');
+  if (typeof value === 'string' && !isAddress(value)) throw wrongValue(argument, 'a URL', value);
+}
+
+/** Milliseconds, or Infinity. @param {string} argument @param {unknown} value @param {number} otherwise @returns {number} */
+function checkTimeout(argument, value, otherwise) {
+  if (value === undefined || value === Infinity) return value ?? otherwise;
+  return checkWhole(argument, value, 1, MAX_TIMEOUT);
+}
+
+/** A hash in lower case. @param {unknown} value */
+function checkHash(value) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string') throw wrongType('sha256', 'a string of 64 hexadecimal digits', value);
+  if (!/^[\da-f]{64}$/i.test(value)) throw wrongValue('sha256', '64 hexadecimal digits', value);
+  return value.toLowerCase();
+}
+
+/** @param {unknown} wasm */
+function checkWasm(wasm) {
+  if (typeof wasm === 'string') checkAddress('wasm', wasm);
+  else if (!(wasm === undefined || isURL(wasm) || isBytes(wasm) || isModule(wasm))) throw wrongType('wasm', 'a URL, bytes or a WebAssembly.Module', wasm);
+  return wasm;
+}
+
+/** Sides that PNG encoding accepts (pd_png_encode). */
+const MAX_PNG_SIDE = 8192;
+
+/** @param {unknown} image */
+export function checkImage(image) {
+  checkObject('image', image);
+  const width = checkWhole('width', image.width, 1, MAX_PNG_SIDE);
+  const height = checkWhole('height', image.height, 1, MAX_PNG_SIDE);
+  const channels = checkWhole('channels', image.channels, 1, 4);
+  checkPixelArray('pixels', image.pixels, { width, height, channels });
+  return { width, height, channels, pixels: image.pixels };
+}
+
+/** Images of one shape, at least one. @param {unknown} pictures */
+export function checkPictures(pictures) {
+  if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
+  if (pictures.length === 0) throw argumentError(RangeError, 'pictures', 'must hold at least one');
+  const checked = pictures.map(checkImage);
+  /** @param {Shape} shape */
+  const shapeOf = ({ width, height, channels }) => `${width} x ${height} x ${channels}`;
+  const other = checked.findIndex((image) => shapeOf(image) !== shapeOf(checked[0]));
+  if (other < 0) return checked;
+  throw argumentError(RangeError, 'pictures', `number ${other} is ${shapeOf(checked[other])}, not ${shapeOf(checked[0])}`);
+}
+
+/** @param {unknown} options */
+export function checkEncodeOptions(options) {
+  checkKeys('options', options, ['wasm', 'recipe']);
+  return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
+}
+
+/** @param {unknown} options */
+export function checkPNGOptions(options) {
+  checkKeys('options', options, ['recipe']);
+  return { recipe: checkBoolean('recipe', options.recipe ?? true) };
+}
