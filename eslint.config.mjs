@@ -47,7 +47,7 @@ export default [
     },
   },
   {
-    files: ['web/**/*.mjs'],
+    files: ['web/**/*.mjs', 'web/worker.js'],
     rules: {
       'regexp/no-super-linear-backtracking': 'error',
       'regexp/no-super-linear-move': 'error',

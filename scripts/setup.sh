@@ -2,7 +2,8 @@
 # Installs what the other scripts need. start.sh, build.sh and test.sh source
 # this file; run by itself it prepares the parts that are named:
 #
-#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [lighthouse] [package]   default: compilers npm
+#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [lighthouse] [package] [hosts]
+#                                                                        default: compilers npm
 #
 # Everything is done only where something is missing, so a second run is quick.
 # System packages come from apt-get (as root, or through sudo); on a system
@@ -47,6 +48,7 @@ stamp() { printf '%s\n' "$2" >"build/stamps/$1"; }
 # ---- system packages ---------------------------------------------------------
 
 has() { command -v "$1" >/dev/null 2>&1; }
+has_server() { has "$1" || [ -x "/usr/sbin/$1" ]; } # that folder is not on everybody's PATH
 has_package() { dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
 # A working Python of at least 3.10 that can make virtual environments.
@@ -100,6 +102,19 @@ missing_packages() {
       has chromium || echo chromium
       has firefox-esr || echo firefox-esr
       ;;
+    webkit)
+      has WebKitWebDriver || echo webkit2gtk-driver
+      has Xvfb || echo xvfb
+      ;;
+    nginx)
+      has_server nginx || echo nginx
+      ;;
+    servers)
+      has_server apache2 || echo apache2-bin
+      has_server lighttpd || echo lighttpd
+      ! has dpkg-query || has_package lighttpd-mod-deflate || echo lighttpd-mod-deflate
+      has caddy || echo caddy
+      ;;
     python)
       find_python >/dev/null || echo python3 python3-venv
       ;;
@@ -150,7 +165,8 @@ npm_packages() {
 }
 
 # What one script alone needs, in a folder of its own: TensorFlow.js (66 MB) for
-# the benchmark, Lighthouse (185 MB) for the audit of the page.
+# the benchmark, Lighthouse (185 MB) for the audit of the page, servers, Bun and
+# Deno (206 MB) for the tests of hosts.
 own_packages() { # FOLDER NAME
   check_node
   local folder=$1 name=npm-$2 key
@@ -159,6 +175,27 @@ own_packages() { # FOLDER NAME
   say "installing npm packages for $2"
   quietly "$name" npm ci --prefix "$folder" --no-audit --no-fund || fail "npm ci failed"
   stamp "$name" "$key"
+}
+
+# Servers for the tests of hosts. Debian starts a server that it has installed, on port 80, unless it is told not to.
+server_packages() ( # GROUP...
+  policy=/usr/sbin/policy-rc.d missing='' as_root=()
+  for group in "$@"; do missing+=$(missing_packages "$group"); done
+  [ -n "$missing" ] || exit 0
+  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+  if [ ! -e $policy ] && has apt-get; then
+    trap '${as_root[@]+"${as_root[@]}"} rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' | ${as_root[@]+"${as_root[@]}"} tee $policy >/dev/null
+    ${as_root[@]+"${as_root[@]}"} chmod 755 $policy
+  fi
+  packages "$@"
+)
+
+# All hosts: the servers of Debian, and those of npm with other JavaScript engines.
+host_tools() {
+  server_packages nginx servers
+  packages browsers webkit python
+  own_packages tests/hosts/tools hosts
 }
 
 # What the package and the examples are tried with: bundlers, the newest Node.js, generators of documentation sites.
@@ -290,7 +327,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
         ;;
       lighthouse) own_packages scripts/site/lighthouse lighthouse ;;
       package) package_tools ;;
-      *) fail "unknown part $part; known: compilers npm browsers python benchmark lighthouse package" ;;
+      hosts) host_tools ;;
+      *) fail "unknown part $part; known: compilers npm browsers python benchmark lighthouse package hosts" ;;
     esac
   done
   say "ready: $*"

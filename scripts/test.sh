@@ -14,6 +14,7 @@
 #   node       the JavaScript library and the command line under Node.js
 #   browser    the page and the element in Chromium and in Firefox    (not with --quick)
 #   package    the npm package in bundlers and under the newest Node.js, documentation sites (not with --quick)
+#   hosts      web servers, WebKit, generators of sites, frameworks; all of them if the stage is named, otherwise a few (not with --quick)
 #   parity     against the reference in PyTorch, and training; --quick leaves out tests marked slow
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
@@ -26,13 +27,15 @@ quick=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    lint | fuzz | coverage | release | debug | sanitize | node | browser | package | parity) stages+=("$argument") ;;
+    lint | fuzz | coverage | release | debug | sanitize | node | browser | package | hosts | parity) stages+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test.sh: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
+hosts=all
 if [ "${#stages[@]}" = 0 ]; then
-  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint fuzz coverage release debug sanitize node browser package parity); fi
+  hosts=few
+  if [ $quick = yes ]; then stages=(release node parity); else stages=(lint fuzz coverage release debug sanitize node browser package hosts parity); fi
 fi
 wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 
@@ -102,11 +105,14 @@ groups=(compilers)
 ! wanted fuzz || groups+=(sanitizers)
 ! wanted coverage || groups+=(lint)
 [ $quick = yes ] || ! wanted node || groups+=(sanitizers)
-{ ! wanted browser && ! wanted package; } || groups+=(browsers)
+{ ! wanted browser && ! wanted package && ! wanted hosts; } || groups+=(browsers)
+! wanted hosts || groups+=(webkit)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
 ! wanted package || step "bundlers and generators of sites" package_tools
+if wanted hosts && [ $hosts = few ]; then step "nginx" server_packages nginx; fi
+if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi
 { ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages python/requirements.txt python/requirements-training.txt
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
@@ -132,6 +138,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_retu
 # One browser at a time: two cores.
 ! wanted browser || stage browser node_tests browser browser --test-concurrency=1
 ! wanted package || stage package node_tests package package --test-concurrency=1
+! wanted hosts || POCKET_DIFFUSION_HOSTS=$hosts stage hosts node_tests hosts hosts --test-concurrency=1
 ! wanted parity || stage parity parity_tests
 
 say "reports: $reports"

@@ -22,7 +22,10 @@ export interface PocketDiffusionEventMap {
   error: CustomEvent<{ readonly error: Error }>;
 }
 
-/** Events do not bubble. Every property reflects the attribute of its name; null is no attribute. */
+/**
+ * Events do not bubble. Every property reflects the attribute of its name; null and undefined are no attribute. Set to
+ * undefined before the element is defined, a property leaves the attribute as it is.
+ */
 export class PocketDiffusionElement extends HTMLElement {
   /** Address of the model, relative to the document. Elements with the same one share one download and one pool of workers. */
   src: string | null;

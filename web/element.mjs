@@ -5,7 +5,7 @@
 
 import { abortable } from './library/async.mjs';
 import {
-  SAMPLING_ATTRIBUTES, numberProperty, readLayout, readLoading, readOptions, seedProperty,
+  SAMPLING_ATTRIBUTES, attributeText, numberProperty, readLayout, readLoading, readOptions, seedProperty, withoutDashes,
 } from './element/attributes.mjs';
 import { acquireModel } from './element/models.mjs';
 import { View, saveFile } from './element/view.mjs';
@@ -22,6 +22,13 @@ const RANDOM_SEEDS = 1_000_000;
 const LAYOUT_ATTRIBUTES = ['count', 'width', 'height'];
 const STRINGS = ['src', 'label', 'sampler', 'poster'];
 const NUMBERS = { guidanceScale: 'guidance-scale', steps: 'steps', count: 'count', width: 'width', height: 'height' };
+const ATTRIBUTES = ['src', ...SAMPLING_ATTRIBUTES, 'width', 'height', 'controls', 'loading', 'poster'];
+
+/**
+ * Frameworks that render on a server write the names of properties, `guidanceScale`, and HTML makes `guidancescale` of it.
+ * @type {Map<string, string>} attribute without dashes -> with dashes
+ */
+const DASHED = new Map(ATTRIBUTES.filter((name) => name.includes('-')).map((name) => [withoutDashes(name), name]));
 
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % RANDOM_SEEDS;
 const abortError = () => new DOMException('The pictures are no longer wanted.', 'AbortError');
@@ -40,10 +47,10 @@ const abortError = () => new DOMException('The pictures are no longer wanted.', 
 const Base = /** @type {new () => HTMLElement & Reflected} */ (globalThis.HTMLElement ?? class {});
 
 export class PocketDiffusionElement extends Base {
-  static observedAttributes = [...new Set(['src', ...SAMPLING_ATTRIBUTES, ...LAYOUT_ATTRIBUTES, 'controls', 'loading', 'poster'])];
+  static observedAttributes = [...ATTRIBUTES, ...DASHED.keys()];
 
   /** @param {string} name */
-  #get = (name) => this.getAttribute(name);
+  #get = (name) => this.getAttribute(name) ?? this.getAttribute(withoutDashes(name));
   #view = /** @type {View} */ (/** @type {unknown} */ (null)); // made when the element is put into a document
   /** @type {IntersectionObserver | null} */
   #observer = null;
@@ -64,6 +71,11 @@ export class PocketDiffusionElement extends Base {
   #randomSeed = null;
   /** @type {ReadonlyArray<Picture>} */
   #pictures = Object.freeze([]);
+
+  constructor() {
+    super();
+    this.#upgradeProperties();
+  }
 
   // ---- properties
 
@@ -108,7 +120,18 @@ export class PocketDiffusionElement extends Base {
   /** @param {string} attribute @param {unknown} value */
   #reflect(attribute, value) {
     if (value === null || value === undefined) this.removeAttribute(attribute);
-    else this.setAttribute(attribute, String(value));
+    else this.setAttribute(attribute, attributeText(value));
+  }
+
+  /**
+   * With an attribute goes its other form: Vue removes `guidanceScale` after it has set the property to 0.
+   * @override @param {string} name
+   */
+  removeAttribute(name) {
+    super.removeAttribute(name);
+    for (const forms of DASHED) {
+      if (forms.includes(String(name).toLowerCase())) forms.forEach((form) => super.removeAttribute(form));
+    }
   }
 
   static {
@@ -131,23 +154,21 @@ export class PocketDiffusionElement extends Base {
   // ---- life cycle
 
   connectedCallback() {
-    if (!this.#view) {
-      this.#upgradeProperties();
-      this.#build();
-    }
+    if (!this.#view) this.#build();
     if (!this.#wanted) this.#arm();
     else if (this.#state === 'idle') this.#schedule();
   }
 
-  /** Properties that were set before the element was defined hide the accessors. */
+  /**
+   * Properties that were set before the element was defined hide its accessors. Undefined is what a script reads from such an
+   * element, and may write back (`element.src = element.src`): it asks for nothing.
+   */
   #upgradeProperties() {
-    for (const name of [...STRINGS, ...Object.keys(NUMBERS), 'seed', 'controls', 'loading']) {
-      if (!Object.hasOwn(this, name)) continue;
-      /** @type {Record<string, any>} */
-      const properties = this;
-      const value = properties[name];
-      delete properties[name];
-      properties[name] = value;
+    for (const name of Object.getOwnPropertyNames(this)) {
+      const accessor = Object.getOwnPropertyDescriptor(PocketDiffusionElement.prototype, name);
+      if (!accessor?.get) continue;
+      const value = Object.getOwnPropertyDescriptor(this, name)?.value;
+      if (Reflect.deleteProperty(this, name) && value !== undefined) accessor.set?.call(this, value);
     }
   }
 
@@ -182,9 +203,14 @@ export class PocketDiffusionElement extends Base {
     });
   }
 
-  /** @param {string} name @param {string | null} before @param {string | null} value */
-  attributeChangedCallback(name, before, value) {
+  adoptedCallback() {
+    this.#view?.restyle();
+  }
+
+  /** @param {string} written @param {string | null} before @param {string | null} value */
+  attributeChangedCallback(written, before, value) {
     if (before === value || !this.#view) return;
+    const name = DASHED.get(written) ?? written;
     if (LAYOUT_ATTRIBUTES.includes(name)) this.#view.layOut(readLayout(this.#get));
     if (name === 'controls') this.#view.showControls(this.controls);
     if (name === 'poster') this.#showPoster();

@@ -522,7 +522,7 @@ function copyLink() {
 
 function copyEmbed() {
   const { current } = element('model');
-  const addresses = { model: new URL(current, document.baseURI).href, element: new URL('pocket-diffusion.mjs', document.baseURI).href };
+  const addresses = { model: new URL(current, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
   copy(embedSnippet(controls.settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
 }
 

@@ -1,4 +1,4 @@
-// A thread that runs worker.mjs: a Web Worker, or under Node.js one of node:worker_threads.
+// A thread that runs worker.js: a Web Worker, or under Node.js one of node:worker_threads.
 
 import { importBuiltin, isNode } from './library/platform.mjs';
 
@@ -15,7 +15,7 @@ import { importBuiltin, isNode } from './library/platform.mjs';
 /** @param {Listeners} listeners @returns {Thread} */
 function startWebWorker({ onMessage, onFailure }) {
   // Bundlers look for this very expression, with nothing but constants in it.
-  const worker = new Worker(new URL('./worker.mjs', import.meta.url), { type: 'module', name: 'pocket-diffusion' });
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pocket-diffusion' });
   worker.addEventListener('message', ({ data }) => onMessage(data));
   worker.addEventListener('messageerror', () => onFailure('a message of the worker cannot be read'));
   worker.addEventListener('error', (event) => {
@@ -35,7 +35,7 @@ function startWebWorker({ onMessage, onFailure }) {
 /** @param {Listeners} listeners @returns {Promise<Thread>} */
 async function startNodeThread({ onMessage, onFailure }) {
   const { Worker: NodeWorker } = await importBuiltin('worker_threads');
-  const entry = new URL(/* webpackIgnore: true */ /* @vite-ignore */ './worker.mjs', import.meta.url);
+  const entry = new URL(/* webpackIgnore: true */ /* @vite-ignore */ './worker.js', import.meta.url);
   const worker = new NodeWorker(entry, { name: 'pocket-diffusion', execArgv: [] }); // some options of the command line are refused for files
   worker.on('message', onMessage);
   worker.on('messageerror', () => onFailure('a message of the worker cannot be read'));

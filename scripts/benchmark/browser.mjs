@@ -28,7 +28,7 @@ function addFiles(extra, onnxPath, wasmPath) {
  */
 async function measureInPage({ rounds, steps }) {
   const url = (path) => new URL(path, location.href).href;
-  const { load } = await import(url('index.mjs'));
+  const { load } = await import(url('index.js'));
   const ort = await import(url('ort/ort.wasm.min.mjs'));
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = url('ort/');

@@ -1,12 +1,14 @@
-// Bundles <pocket-diffusion> for pages without a bundler: six files to put anywhere, together.
+// Bundles <pocket-diffusion> for pages without a bundler: files to put anywhere, together. Their names end in .js, which
+// every server sends as JavaScript; nginx 1.22 of Debian 12, for one, does not know .mjs.
 //
 //   node scripts/site/build_element.mjs [FOLDER]      default: dist/element; then also dist/inline.mjs
 //
-//   pocket-diffusion.mjs    the element and the library, minified; exports what web/element.mjs and web/index.mjs export
-//   worker.mjs              what runs in the workers
-//   engine.mjs              what both of them need
+//   pocket-diffusion.js     the element and the library, minified; exports what web/element.mjs and web/index.mjs export
+//   worker.js               what runs in the workers
+//   engine.js               what both of them need
 //   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm   the core; the latter if a program asks for relaxed SIMD
 //   pocket-diffusion.css    keeps the room of the elements until the script has come (web/element.css)
+//   pocket-diffusion.mjs    the same as pocket-diffusion.js, for pages that have its former name
 //
 // dist/inline.mjs is the scripts and the strict module in one, for bundlers that know nothing of workers and WebAssembly.
 
@@ -29,7 +31,7 @@ const exportsOf = (modules) => modules.map((name) => `export * from '${name}';\n
 const sharedElsewhere = {
   name: 'shared-elsewhere',
   setup: (build) => build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) =>
-    SHARED.includes(join(resolveDir, path)) ? { path: './engine.mjs', external: true } : null),
+    SHARED.includes(join(resolveDir, path)) ? { path: './engine.js', external: true } : null),
 };
 
 const OPTIONS = { bundle: true, minify: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning', write: false };
@@ -47,11 +49,14 @@ async function make(modules, options) {
  */
 export async function bundle(exported) {
   const plugins = [sharedElsewhere];
-  const [engine, library, worker] = await Promise.all([make(SHARED), make(exported, { plugins }), make(['./worker.mjs'], { plugins })]);
+  const [engine, library, worker] = await Promise.all([make(SHARED), make(exported, { plugins }), make(['./worker.js'], { plugins })]);
   return [
-    { name: 'engine.mjs', contents: engine }, { name: 'pocket-diffusion.mjs', contents: library }, { name: 'worker.mjs', contents: worker },
+    { name: 'engine.js', contents: engine }, { name: 'pocket-diffusion.js', contents: library }, { name: 'worker.js', contents: worker },
   ];
 }
+
+/** The script under the name that it had at first. */
+export const FORMER_NAME = { name: 'pocket-diffusion.mjs', contents: "export * from './pocket-diffusion.js';\n" };
 
 /** The WebAssembly module as an address that needs no file. */
 const inlineModule = {
@@ -66,7 +71,7 @@ const inlineModule = {
 
 /** @param {string} [path] */
 export async function buildInline(path = join(root, 'dist/inline.mjs')) {
-  const worker = Buffer.from(await make(['./worker.mjs'], CLASSIC)).toString();
+  const worker = Buffer.from(await make(['./worker.js'], CLASSIC)).toString();
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, await make(EXPORTED, { plugins: [inlineWorker(worker), inlineModule] }));
 }
@@ -75,7 +80,7 @@ export async function buildInline(path = join(root, 'dist/inline.mjs')) {
 export async function buildElement(folder = join(root, 'dist/element')) {
   await mkdir(folder, { recursive: true });
   await Promise.all([
-    ...(await bundle(EXPORTED)).map(({ name, contents }) => writeFile(join(folder, name), contents)),
+    ...[...await bundle(EXPORTED), FORMER_NAME].map(({ name, contents }) => writeFile(join(folder, name), contents)),
     ...['pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm'].map((name) => copyFile(join(web, name), join(folder, name))),
     copyFile(join(web, 'element.css'), join(folder, 'pocket-diffusion.css')),
   ]);

@@ -3,29 +3,28 @@
 //   node scripts/site/build_site.mjs [FOLDER]      default: dist/site; then without the one file
 //
 // All addresses are relative, so that the folder works under any path of any static host. The page's modules become one
-// module and the worker's another, without their comments: a visitor waits for few requests. Beside them lie the library's modules as they are,
-// for pages that import them, and the service worker, which gets the list of what to keep and a hash of each file.
+// module and the worker's another, without their comments: a visitor waits for few requests. Beside them lie the library and
+// the element, for other pages, and the service worker, which gets the list of what to keep and a hash of each file. Every
+// name ends in a way that every server knows: not all send .mjs as JavaScript.
 
 import { createHash } from 'node:crypto';
-import { access, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, posix, resolve } from 'node:path';
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { FORMER_NAME } from './build_element.mjs';
 import { CLASSIC, inlineWorker } from './inline_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
 const weights = join(root, 'weights');
 
-/** What other pages may import from the site. */
-const LIBRARY = ['index.mjs'];
-/** The element for other pages, and its name in the site. */
-const ELEMENT = { source: 'element.mjs', target: 'pocket-diffusion.mjs' };
-const BUNDLES = ['page.mjs', 'worker.mjs', 'style.css'];
+/** Names in the site -> what they are made of. */
+const BUNDLES = { 'page.js': 'page.mjs', 'worker.js': 'worker.js', 'style.css': 'style.css' };
+/** What other pages may import from the site: the library, and the element. */
+const FOR_OTHERS = { 'index.js': 'index.mjs', 'pocket-diffusion.js': 'element.mjs' };
 const SERVICE_WORKER = 'service_worker.js';
 
-const IMPORT = /\b(?:import|export)\b[^'";]*?\bfrom\s*'(\.[^']+)'/g;
-const ASSET = /new URL\('(\.[^']+)', import\.meta\.url\)/g;
 const REFERENCE = /\b(?:src|href)="([^"#:]+)"/g;
 
 const matches = (text, pattern) => Array.from(text.matchAll(pattern), ([, path]) => path);
@@ -40,20 +39,6 @@ const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'],
 async function bundle(file, options) {
   const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
   return outputFiles[0].text;
-}
-
-const exists = (path) => access(path).then(() => true, () => false);
-
-/** The modules in web/ that `entries` lead to, and the files that they name. @returns {Promise<string[]>} */
-async function reachable(entries) {
-  const found = new Set(entries);
-  for (const path of found) {
-    if (!path.endsWith('.mjs')) continue;
-    const text = await readFile(join(web, path), 'utf8');
-    for (const each of [...matches(text, IMPORT), ...matches(text, ASSET)]) found.add(posix.join(posix.dirname(path), each));
-  }
-  found.delete('pocket-diffusion-relaxed.wasm'); // the page draws the same everywhere
-  return [...found];
 }
 
 // ---- the folder
@@ -89,21 +74,21 @@ async function fillServiceWorker(files, model) {
  * @returns {Promise<string[]>} the files, relative to it
  */
 export async function buildSite(folder = join(root, 'dist/site')) {
-  const html = await readFile(join(web, 'index.html'), 'utf8');
+  const html = (await readFile(join(web, 'index.html'), 'utf8')).replace('src="page.mjs"', 'src="page.js"');
   const [, model] = html.match(/data-model="([^"]+)"/);
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
   const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
-  for (const path of BUNDLES) files.set(path, await bundle(path, { format: 'esm' }));
+  for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
-  // The library's modules are no part of the page, and so of no copy that the service worker keeps.
+  // What is for other pages is no part of this one, and so of no copy that the service worker keeps.
   const serviceWorker = await fillServiceWorker(files, model);
   files.set(SERVICE_WORKER, serviceWorker);
-  if (await exists(join(web, ELEMENT.source))) files.set(ELEMENT.target, await bundle(ELEMENT.source, { format: 'esm' }));
-  for (const path of await reachable(LIBRARY)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
+  for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
+  files.set(FORMER_NAME.name, FORMER_NAME.contents);
 
   await makeEmpty(folder);
   for (const [path, data] of files) {
@@ -129,7 +114,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   let html = await readFile(join(web, 'index.html'), 'utf8');
   const [, model] = html.match(/data-model="([^"]+)"/);
   // Modules and workers cannot be fetched by a page that was opened from a folder.
-  const worker = await bundle('worker.mjs', CLASSIC);
+  const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
   const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
   const style = await bundle('style.css', {});

@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 
-const EXPRESSION = /new Worker\(new URL\('\.\/worker\.mjs', import\.meta\.url\), \{ type: 'module',? ?/;
+const EXPRESSION = /new Worker\(new URL\('\.\/worker\.js', import\.meta\.url\), \{ type: 'module',? ?/;
 
 /**
  * @param {string} source of the worker, as a classic script

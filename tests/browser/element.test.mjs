@@ -158,7 +158,7 @@ for (const name of BROWSERS) {
         await pause(700);
         assert.equal(await page.evaluate(() => element().state), 'idle');
         assert.ok(asked(requests, '/element.mjs') === 1);
-        for (const file of ['.gguf', '.wasm', '/index.mjs', '/worker.mjs']) assert.equal(asked(requests, file), 0, file);
+        for (const file of ['.gguf', '.wasm', '/index.mjs', '/worker.js']) assert.equal(asked(requests, file), 0, file);
         await page.evaluate(() => element().scrollIntoView());
         await waitFor(page, 'done');
         for (const file of ['.gguf', '.wasm', '/index.mjs']) assert.equal(asked(requests, file), 1, file);

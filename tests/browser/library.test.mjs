@@ -17,7 +17,7 @@ const LONGEST_GAP = 100;
 /** Runs in the page before anything else. */
 function defineHelpers() {
   globalThis.loadDoodles = async (options) => {
-    const { load } = await import(new URL('index.mjs', location.href).href);
+    const { load } = await import(new URL('index.js', location.href).href);
     return load(new URL('weights/doodles.gguf', location.href), options);
   };
   globalThis.pixelHash = async ({ pixels }) => {
@@ -62,7 +62,7 @@ for (const name of BROWSERS) {
 
     test('makes the pixels of the native program', async () => {
       const hashes = await page.evaluate(async (all, names) => {
-        const { load } = await import(new URL('index.mjs', location.href).href);
+        const { load } = await import(new URL('index.js', location.href).href);
         const models = {};
         for (const name of names) models[name] = name === 'doodles' ? model : await load(new URL(`${name}.gguf`, location.href));
         const found = [];
@@ -157,7 +157,7 @@ for (const name of BROWSERS) {
         let worker;
         globalThis.Worker = class extends Original {
           constructor(url, options) {
-            super(new URL('fragile_worker.mjs', url), options);
+            super(new URL('fragile_worker.js', url), options);
             worker = this;
           }
         };
@@ -188,7 +188,7 @@ for (const name of BROWSERS) {
       const { port, pathname } = new URL(site.url);
       const { page: other } = await openPage(session.browser, `${site.url}blank.html`, { prepare: defineHelpers });
       const expected = await page.evaluate(async () => pixelHash(await model.generate({ label: 4, seed: 7, steps: 4 })));
-      for (const script of [`http://localhost:${port}${pathname}worker.mjs`, 'no_such_worker.mjs']) {
+      for (const script of [`http://localhost:${port}${pathname}worker.js`, 'no_such_worker.js']) {
         const seen = await other.evaluate(async (address) => {
           const Original = Worker;
           let made = 0;

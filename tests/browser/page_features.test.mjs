@@ -210,7 +210,7 @@ for (const name of BROWSERS) {
       await page.click('#embed');
       await page.waitForFunction(() => globalThis.copied);
       assert.equal(await page.evaluate(() => copied),
-        `<script type="module" src="${site.url}pocket-diffusion.mjs"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
+        `<script type="module" src="${site.url}pocket-diffusion.js"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
         'label="cat" guidance-scale="4" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
     });
 
@@ -318,7 +318,7 @@ for (const name of BROWSERS) {
         const kept = cache ? await (await caches.open(cache)).keys() : [];
         return (await navigator.serviceWorker.getRegistration())?.active && kept.some(({ url }) => url.endsWith('.gguf'));
       }, { timeout: 30_000, polling: 200 });
-      assert.equal(site.requests.filter((path) => path === 'index.mjs').length, 0, 'only what the page needs');
+      assert.equal(site.requests.filter((path) => path === 'index.js').length, 0, 'only what the page needs');
       site.down = true;
       try {
         await visitor.reload();

@@ -21,7 +21,7 @@ const BLANK = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title
 <link rel="icon" href="favicon.svg"></head><body></body></html>`;
 
 /** The worker, but one that can be made to fail. */
-const FRAGILE_WORKER = `import './worker.mjs';
+const FRAGILE_WORKER = `import './worker.js';
 addEventListener('message', ({ data }) => {
   if (data === 'fail') throw new Error('on purpose');
 });`;
@@ -45,7 +45,7 @@ export async function serveSite({ connect = '' } = {}) {
   const requests = [];
   const extra = new Map([
     ['blank.html', { type: 'text/html', body: BLANK }],
-    ['fragile_worker.mjs', { type: 'text/javascript', body: FRAGILE_WORKER }],
+    ['fragile_worker.js', { type: 'text/javascript', body: FRAGILE_WORKER }],
   ]);
   const site = { folder, requests, extra, down: false, text: (path) => readFileSync(join(folder, path), 'utf8') };
   const server = createServer((request, response) => {

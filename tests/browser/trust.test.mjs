@@ -29,7 +29,7 @@ function modelWithMarkup() {
 /** Runs in the page before anything else. */
 function defineHelpers() {
   globalThis.hacked = () => { globalThis.wasHacked = true; };
-  globalThis.library = () => import(new URL('index.mjs', location.href).href);
+  globalThis.library = () => import(new URL('index.js', location.href).href);
   globalThis.tryTo = async (url, options) => {
     const { load } = await library();
     try {

@@ -293,7 +293,7 @@ test('what is not a message is told apart without an exception', async () => {
 });
 
 test('a worker outlives every message and answers the next call', { timeout: 600_000 }, async () => {
-  const worker = new Worker(new URL('../../web/worker.mjs', import.meta.url));
+  const worker = new Worker(new URL('../../web/worker.js', import.meta.url));
   let ended = null;
   worker.on('error', (error) => { ended = error; });
   const waiting = new Map(); // id -> { resolve, reject }

@@ -110,10 +110,10 @@ test('webpack', unlessMissing(webpack), async () => {
 
 test('esbuild, which is told of the worker and of the WebAssembly module by name', unlessMissing(esbuild), async () => {
   execFileSync(esbuild, ['main.mjs', 'pocket-diffusion/worker', 'pocket-diffusion/pocket-diffusion.wasm', '--bundle', '--minify',
-    '--format=esm', '--outdir=esbuild-built', '--entry-names=[name]', '--out-extension:.js=.mjs', '--loader:.wasm=copy',
+    '--format=esm', '--outdir=esbuild-built', '--entry-names=[name]', '--loader:.wasm=copy',
     '--log-level=warning'], { cwd: installed.folder });
   await copyFile(MODEL, join(installed.folder, 'esbuild-built/doodles.gguf'));
-  await assertBuiltPageDraws('esbuild-built', pageFor('main.mjs'));
+  await assertBuiltPageDraws('esbuild-built', pageFor('main.js'));
 });
 
 test('esbuild without a word, from the one script', unlessMissing(esbuild), async () => {

@@ -18,6 +18,22 @@ const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 /** @typedef {(name: string) => string | null} Get */
 
+/** @param {string} name of an attribute */
+export const withoutDashes = (name) => name.replaceAll('-', '');
+
+/**
+ * Whatever a property is set to, as the text of an attribute. What makes no sense is refused when the text is read, and
+ * said in the element.
+ * @param {unknown} value
+ */
+export function attributeText(value) {
+  try {
+    return String(value);
+  } catch {
+    return Object.prototype.toString.call(value); // an object without a text, or with one that throws
+  }
+}
+
 /** @param {string} text */
 const short = (text) => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 

@@ -169,14 +169,18 @@ svg { inline-size: 1.4em; block-size: 1.4em; fill: none; stroke: currentColor; s
 }
 `;
 
-/** @type {CSSStyleSheet | null} */
-let sheet = null;
+/** @type {WeakMap<Document, CSSStyleSheet>} */
+const sheets = new WeakMap();
 
-/** Shared by all elements. */
-export function styleSheet() {
-  if (!sheet) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(CSS);
-  }
+/** Shared by all elements of a document: a sheet works in the one that it was made for alone. @param {Document} document */
+export function styleSheet(document) {
+  const known = sheets.get(document);
+  if (known) return known;
+  const sheet = emptySheet(document);
+  sheet.replaceSync(CSS);
+  sheets.set(document, sheet);
   return sheet;
 }
+
+/** @param {Document} document */
+export const emptySheet = ({ defaultView }) => new (/** @type {typeof globalThis} */ (defaultView ?? globalThis)).CSSStyleSheet();

@@ -1,7 +1,7 @@
 // The shadow tree of one element. It shows what it is told; it knows neither models nor attributes.
 
 import { toRGBA } from '../library/rgba.mjs';
-import { styleSheet } from './style.mjs';
+import { emptySheet, styleSheet } from './style.mjs';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const DICE = 'M6 3h12a3 3 0 0 1 3 3v12a3 3 0 0 1-3 3H6a3 3 0 0 1-3-3V6a3 3 0 0 1 3-3zM7.9 7.9h.2v.2h-.2zM15.9 15.9h.2v.2h-.2zM11.9 11.9h.2v.2h-.2z';
@@ -53,7 +53,10 @@ const iconButton = (part, title, path, onclick) =>
  */
 
 export class View {
-  #geometry = new CSSStyleSheet(); // a constructed one, for style attributes are not allowed everywhere
+  #root;
+  /** @type {CSSStyleSheet | null} */
+  #geometry = null; // a constructed one, for style attributes are not allowed everywhere
+  #proportions = '';
   #grid = make('div', { className: 'grid', part: 'grid' });
   #poster = make('img', { className: 'poster', part: 'poster', alt: '', decoding: 'async', loading: 'lazy', hidden: true });
   #note = make('p', { className: 'note', part: 'status', hidden: true });
@@ -91,14 +94,24 @@ export class View {
     this.#controls = make('div', { className: 'controls', part: 'controls', role: 'group', 'aria-label': 'Settings of the picture', hidden: true },
       make('div', { className: 'scale' }, label, this.#output, this.#slider),
       iconButton('reroll', 'Another seed', DICE, onReroll), this.#save);
-    root.adoptedStyleSheets = [styleSheet(), this.#geometry];
+    this.#root = root;
+    this.restyle();
     root.append(this.#stage, this.#controls, this.#spoken);
+  }
+
+  /** To be called when the element has come into another document: browsers leave the sheets behind. */
+  restyle() {
+    const { ownerDocument } = this.#root;
+    if (!ownerDocument.defaultView) return; // no window shows it
+    this.#geometry = emptySheet(ownerDocument);
+    this.#geometry.replaceSync(this.#proportions);
+    this.#root.adoptedStyleSheets = [styleSheet(ownerDocument), this.#geometry];
   }
 
   /** Reserves the room. @param {{ count: number, columns: number, rows: number, width: number, height: number }} layout */
   layOut({ count, columns, rows, width, height }) {
-    this.#geometry.replaceSync(
-      `:host { --columns: ${columns}; --rows: ${rows}; --ratio: ${columns * width} / ${rows * height}; }`);
+    this.#proportions = `:host { --columns: ${columns}; --rows: ${rows}; --ratio: ${columns * width} / ${rows * height}; }`;
+    this.#geometry?.replaceSync(this.#proportions);
     while (this.#grid.childElementCount > count) this.#grid.lastElementChild?.remove();
     while (this.#grid.childElementCount < count) {
       this.#grid.append(make('canvas', { part: 'picture', width: 1, height: 1, 'aria-hidden': 'true' }));

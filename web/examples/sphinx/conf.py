@@ -1,4 +1,4 @@
 project = "Pictures in Sphinx"
 html_static_path = ["_static"]
 html_css_files = ["pocket-diffusion/pocket-diffusion.css"]
-html_js_files = [("pocket-diffusion/pocket-diffusion.mjs", {"type": "module"})]
+html_js_files = [("pocket-diffusion/pocket-diffusion.js", {"type": "module"})]
