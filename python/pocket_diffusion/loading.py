@@ -149,6 +149,7 @@ def _load_shards(folder: Path, index: str) -> dict[str, Any]:
 # ---- what could not be read ----------------------------------------------------
 
 _MOST_NAMED = 4
+_PACKAGES_EVERYWHERE = {"torch", "collections", "builtins", "numpy"}
 _ACTIVE_IN_QUOTES = set('"$`!\\')
 
 
@@ -180,15 +181,17 @@ def _explain(path: Path, error: pickle.UnpicklingError) -> str:
 
 
 def _foreign_objects(path: Path, error: pickle.UnpicklingError) -> list[str]:
-    """Names of the classes and functions that are not read; those of PyTorch's own modules last."""
+    """Names of the classes and functions that are not read; those of PyTorch and Python itself last."""
     try:
         with torch.serialization.safe_globals(_harmless()):
             names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (ValueError, RuntimeError, pickle.UnpicklingError):  # a file of before PyTorch 1.6, or a damaged one
         names = []
     names = names or re.findall(r"GLOBAL ([\w.]+\w)", str(error))
-    known = [name for name in dict.fromkeys(names) if name.isprintable()]
-    return sorted(known, key=lambda name: (name.startswith(("torch.", "collections.", "builtins.")), name))
+    known = sorted(name for name in set(names) if name.isprintable())
+    roots = [name.partition(".")[0] for name in known]
+    later = [roots[:at].count(root) > 0 for at, root in enumerate(roots)]  # one of each package first, PyTorch's own last
+    return [name for _, _, name in sorted((root in _PACKAGES_EVERYWHERE, repeated, name) for name, root, repeated in zip(known, roots, later))]
 
 
 _TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -342,7 +342,7 @@ def test_foreign_objects_are_named_with_the_line_that_helps(tool, unet, zipped, 
     content = {"model": diffusion(unet).state_dict(), "settings": Settings(), "list": [1, Settings()], "unet": unet}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     error = tool.refuses(path, SIZE, "Settings", "weights alone")
-    assert "classifier_free_guidance.Unet" in error or not zipped
+    assert "classifier_free_guidance." in error or not zipped
     command = shlex.split(error[error.index("python -c") :].strip())
     assert command[:2] == ["python", "-c"] and len(command) == 3
     exec(command[2], {})  # noqa: S102 -- what a user would run
