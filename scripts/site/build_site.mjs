@@ -35,6 +35,12 @@ const sha256 = (data, encoding) => createHash('sha256').update(data).digest(enco
 /** Options of every bundle. Code for Node.js is never reached in a browser. */
 const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error' };
 
+/** The page names its options itself: it needs no list of what others call them. */
+const withoutForeignNames = {
+  name: 'without-foreign-names',
+  setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
+};
+
 /** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
 async function bundle(file, options) {
   const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
@@ -81,7 +87,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
   const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
-  for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }));
+  for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm', plugins: [withoutForeignNames] }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
   // What is for other pages is no part of this one, and so of no copy that the service worker keeps.
@@ -116,7 +122,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
-  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
+  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames] })).replaceAll('</script', '<\\/script');
   const style = await bundle('style.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
