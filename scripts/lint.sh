@@ -6,6 +6,7 @@
 #   clang-tidy   the C core                         .clang-tidy says which checks and why
 #   analyze      the C core, by clang's analyser, with its optional checkers
 #   ruff         Python in python/, scripts/ and tests/      ruff.toml
+#   mypy         types of the Python package         python/pyproject.toml
 #   eslint       JavaScript                         eslint.config.mjs
 #   types        the JavaScript library             tsconfig.json
 #
@@ -17,12 +18,12 @@ source scripts/checks/junit.sh
 checks=()
 for argument in "$@"; do
   case $argument in
-    clang-tidy | analyze | ruff | eslint | types) checks+=("$argument") ;;
+    clang-tidy | analyze | ruff | mypy | eslint | types) checks+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "lint.sh: unknown check $argument (see --help)" >&2; exit 2 ;;
   esac
 done
-[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff eslint types)
+[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff mypy eslint types)
 
 # The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
 quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
@@ -42,6 +43,9 @@ run_analyze() {
 }
 
 run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise python scripts tests; }
+
+# The drawing part of the package, strictly; python/pyproject.toml lists the files.
+run_mypy() { (cd python && ../.venv/bin/mypy --no-error-summary --cache-dir ../build/mypy); }
 
 run_eslint() { node node_modules/eslint/bin/eslint.js --max-warnings 0 .; }
 

@@ -15,7 +15,7 @@
 #   browser    the page and the element in Chromium and in Firefox    (not with --quick)
 #   package    the npm package in bundlers and under the newest Node.js, documentation sites (not with --quick)
 #   hosts      web servers, WebKit, generators of sites, frameworks; all of them if the stage is named, otherwise a few (not with --quick)
-#   parity     against the reference in PyTorch, and training; --quick leaves out tests marked slow
+#   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
 # folder with the checkpoints of the shipped models: then these are verified too.
@@ -93,7 +93,7 @@ node_tests() { # FOLDER NAME [option...]: files *.test.mjs
 parity_tests() {
   local selection=()
   [ $quick = no ] || selection=(-m 'not slow')
-  .venv/bin/python -m pytest tests/parity -q -p no:cacheprovider --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+  .venv/bin/python -m pytest tests/parity tests/python -q -p no:cacheprovider --numprocesses 2 --dist loadfile --no-loadscope-reorder \
     --continue-on-collection-errors "${selection[@]}" --junitxml="$reports/parity.xml"
 }
 

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-export const DOCUMENTS = ['README.md', 'web/examples/README.md', ...readdirSync(`${root}docs`).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
+export const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'python/README.md', 'web/examples/README.md', ...readdirSync(`${root}docs`).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)];
 
 /**
  * @typedef {object} Block
  * @property {string} name file and line
  * @property {string} file
- * @property {string} language js, html, sh, or '' for what is no program
+ * @property {string} language js, html, sh, python, or '' for what is no program
  * @property {boolean} browser whether JavaScript is for a page; it sees the HTML block before it in its file
  * @property {string} reason why it is not run, '' if it is
  * @property {string} text

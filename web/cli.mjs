@@ -49,8 +49,9 @@ function parseNumber(text) {
   return Number(text);
 }
 
-/** LOW,HIGH @param {string} text */
+/** LOW,HIGH or a name, which the library checks. @param {string} text */
 function parseInterval(text) {
+  if (/^[a-z]+$/.test(text)) return text;
   const parts = text.split(',');
   if (parts.length !== 2) throw new InvalidArgumentError('not two numbers with a comma between.');
   return parts.map((part) => parseNumber(part.trim()));
@@ -122,7 +123,7 @@ function addSampling(command) {
       [...(list ?? []), text])
     .option('--guidance-scale <number>', 'null + s (cond - null); 1 is the conditional model alone', parseNumber)
     .addOption(new Option('--guidance-weight <number>', 'w = s - 1, instead of the scale').argParser(parseNumber).conflicts('guidanceScale'))
-    .option('--guidance-interval <low,high>', 'guide at timesteps low to high alone', parseInterval)
+    .option('--guidance-interval <low,high>', 'guide at timesteps low to high alone, or: all, diverse (half to seven tenths)', parseInterval)
     .addOption(new Option('--guidance-schedule <name>', 'of the weight over the steps').choices(GUIDANCE_SCHEDULES))
     .option('--negative-label <name>', 'class name or number to guide away from, instead of the null class')
     .option('--no-negative-label', 'the null class, whatever the recipe says')

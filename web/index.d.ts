@@ -67,6 +67,7 @@ export interface ManifestEntry {
 
 export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc';
 export type TimeGridName = 'linear' | 'quadratic' | 'trailing' | 'karras';
+export type GuidanceIntervalName = 'all' | 'diverse';
 export type GuidanceScheduleName = 'constant' | 'linear' | 'cosine';
 export type MixModeName = 'embedding' | 'prediction';
 export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
@@ -139,9 +140,11 @@ export interface GenerateOptions {
   guidanceWeight?: number;
   /**
    * [tLow, tHigh]: guide at these timesteps alone, both included; elsewhere the conditional prediction is used as it is, which
-   * halves the work of those steps. Default: as the model recommends, which may be all timesteps, [0, timesteps - 1].
+   * halves the work of those steps, and gives the class its say there even at a guidanceScale of 0. 'all' is
+   * [0, timesteps - 1]; 'diverse' is from half to seven tenths of the timesteps, where guidance costs the least variety.
+   * Default: as the model recommends.
    */
-  guidanceInterval?: readonly [tLow: number, tHigh: number];
+  guidanceInterval?: readonly [tLow: number, tHigh: number] | GuidanceIntervalName;
   /** How w changes from the first step to the last; its mean stays. Other than 'constant' needs s >= 1. */
   guidanceSchedule?: GuidanceScheduleName;
   /** Guide away from this class instead of from the null class. Default null. */

@@ -7,6 +7,7 @@ Format of the result: docs/format.md.
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import os
@@ -47,10 +48,13 @@ def _scale(text: str) -> float:
     return value
 
 
-def _interval(text: str) -> tuple[int, int]:
+def _interval(text: str) -> tuple[int, int] | tuple[()]:
+    """`all` is not the same as an option that is not given."""
+    if text == "all":
+        return ()
     low, separator, high = text.partition(",")
     if not (separator and low.isdigit() and high.isdigit() and int(low) <= int(high)):
-        raise argparse.ArgumentTypeError(f"{text}: expected two timesteps, LOW,HIGH")
+        raise argparse.ArgumentTypeError(f"{text}: expected two timesteps, LOW,HIGH, or all")
     return int(low), int(high)
 
 
@@ -68,6 +72,30 @@ def _class_names(text: str) -> tuple[str, ...]:
     if Path(text).is_file():
         return tuple(line.strip() for line in Path(text).read_text(encoding="utf-8").splitlines() if line.strip())
     return tuple(name.strip() for name in text.split(","))
+
+
+def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
+    """Options named as the fields of `Recommendation`. None: not given, since a file that is changed has other defaults."""
+    recommended = parser.add_argument_group("recommended sampling")
+    recommended.add_argument("--sampler", choices=SAMPLERS, help="default: ddim")
+    recommended.add_argument("--steps", type=_positive, help="default: 20, or T if that is less")
+    recommended.add_argument("--guidance-scale", type=_scale, metavar="S", help="default: 3")
+    recommended.add_argument("--eta", type=_fraction, help="DDIM stochasticity (default: 0)")
+    recommended.add_argument("--time-grid", choices=TIME_GRIDS, help="default: linear")
+    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help="guided timesteps, both included (default: all)")
+
+
+def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Recommendation) -> Recommendation:
+    """As the options say, and `otherwise` where they say nothing."""
+    given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
+    if given.get("guidance_interval") == ():
+        given["guidance_interval"] = None
+    recommended = dataclasses.replace(otherwise, **given)
+    if recommended.steps > timesteps:
+        raise CheckpointError(f"--steps {recommended.steps}: the network was trained with {timesteps} timesteps")
+    if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
+        raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
+    return recommended
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -102,14 +130,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     facts.add_argument("--fourier", choices=("learned", "random"), help="frequencies of Fourier time embeddings; the arithmetic is the same (default: learned)")
     facts.add_argument("--cond-drop-prob", type=_fraction, metavar="P", help="in training; informative (default: 0.5)")
 
-    recommended = parser.add_argument_group("recommended sampling")
-    recommended.add_argument("--sampler", choices=SAMPLERS, default="ddim", help="default: %(default)s")
-    recommended.add_argument("--steps", type=_positive, help="default: 20, or T if that is less")
-    recommended.add_argument("--guidance-scale", type=_scale, default=3.0, metavar="S", help="default: %(default)s")
-    recommended.add_argument("--eta", type=_fraction, default=0.0, help="DDIM stochasticity (default: %(default)s)")
-    recommended.add_argument("--time-grid", choices=TIME_GRIDS, default="linear", help="default: %(default)s")
-    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH", help="guided timesteps, both included (default: all)")
-
+    add_recommendation_options(parser)
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="JSON list of models in the same folder, where the file's entry is added or replaced")
     return parser.parse_args(arguments)
 
@@ -156,16 +177,16 @@ def _table_line(kind: str, type_: str, group: Sequence[StoredTensor]) -> tuple[s
     )
 
 
-def update_manifest(manifest: Path, model: Path, general: General) -> None:
+def update_manifest(manifest: Path, model: Path, name: str, licence: str) -> None:
     """Adds or replaces the entry of a model; other entries stay as they are."""
     content = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {"models": []}
     data = model.read_bytes()
     entry = {
-        "name": general.name,
+        "name": name,
         "file": model.name,
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
-        "license": general.license,
+        "license": licence,
     }
     others = [other for other in content["models"] if other["file"] != model.name]
     content["models"] = sorted([*others, entry], key=lambda each: each["file"])
@@ -189,18 +210,7 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.network)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
-    if arguments.steps is not None and arguments.steps > description.timesteps:
-        raise CheckpointError(f"--steps {arguments.steps}: the network was trained with {description.timesteps} timesteps")
-    if arguments.guidance_interval is not None and arguments.guidance_interval[1] >= description.timesteps:
-        raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {description.timesteps - 1}")
-    recommended = Recommendation(
-        sampler=arguments.sampler,
-        steps=arguments.steps or min(20, description.timesteps),
-        guidance_scale=arguments.guidance_scale,
-        eta=arguments.eta,
-        time_grid=arguments.time_grid,
-        guidance_interval=arguments.guidance_interval,
-    )
+    recommended = recommendation(arguments, description.timesteps, Recommendation(steps=min(20, description.timesteps)))
     general = General(
         name=arguments.name or arguments.output.stem,
         description=arguments.description,
@@ -213,7 +223,7 @@ def export(arguments: argparse.Namespace) -> None:
     stored = write_model(arguments.output, description, checkpoint.weights, encoded, general, recommended)
     print_table(stored)
     if arguments.manifest:
-        update_manifest(arguments.manifest, arguments.output, general)
+        update_manifest(arguments.manifest, arguments.output, general.name, general.license)
     print(f"wrote      {arguments.output}, {arguments.output.stat().st_size:,} bytes")
 
 

@@ -17,6 +17,7 @@ from pocket_diffusion.checkpoint import CheckpointError, Description, Options
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
 
 ARCHITECTURE = "pocket-diffusion"
+SAMPLING_PREFIX = f"{ARCHITECTURE}.sampling."
 FORMAT_VERSION = 1
 MAX_NAME_BYTES = 63
 MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
@@ -196,15 +197,24 @@ def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: Ge
     add("diffusion.beta_schedule", description.beta_schedule, kinds.STRING)
     add("diffusion.alphas_cumprod", description.alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
     add("diffusion.objective", description.objective, kinds.STRING)
-    add("sampling.sampler", recommended.sampler, kinds.STRING)
-    add("sampling.steps", recommended.steps, kinds.UINT32)
-    add("sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
-    add("sampling.eta", recommended.eta, kinds.FLOAT32)
+    _add_recommendation(writer, recommended)
+
+
+def _add_recommendation(writer: gguf.GGUFWriter, recommended: Recommendation) -> None:
+    kinds = GGUFValueType
+
+    def add(key: str, value: Any, kind: GGUFValueType, item: GGUFValueType | None = None) -> None:
+        writer.add_key_value(f"{SAMPLING_PREFIX}{key}", value, kind, item)
+
+    add("sampler", recommended.sampler, kinds.STRING)
+    add("steps", recommended.steps, kinds.UINT32)
+    add("guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
+    add("eta", recommended.eta, kinds.FLOAT32)
     # Left out where they say nothing, so that readers from before there were these keys take the file.
     if recommended.time_grid != "linear":
-        add("sampling.time_grid", recommended.time_grid, kinds.STRING)
+        add("time_grid", recommended.time_grid, kinds.STRING)
     if recommended.guidance_interval is not None:
-        add("sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+        add("guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
 
 
 def write_model(
@@ -243,6 +253,23 @@ def write_model(
     return stored
 
 
+def write_recommendation(path: Path, output: Path, recommended: Recommendation) -> None:
+    """Writes a model file anew with other recommended settings: all else, the tensors too, stays byte for byte.
+    `output`, which may be `path`, is replaced as a whole or left as it was.
+    """
+    reader = _open(path)
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
+    for key, field in reader.fields.items():
+        if key.startswith(("GGUF.", SAMPLING_PREFIX)) or key == "general.architecture":
+            continue
+        kind, *items = field.types
+        writer.add_key_value(key, field.contents(), kind, items[-1] if items else None)
+    _add_recommendation(writer, recommended)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
+    _write_atomically(writer, output)
+
+
 def _write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -267,6 +294,14 @@ class ModelFile:
     types: dict[str, str]  # of its tensors, as stored
     unet: dict[str, Any]  # arguments of the reference's Unet
     weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
+    general: General
+
+    @property
+    def recommended(self) -> Recommendation:
+        said = {key.removeprefix("sampling."): value for key, value in self.metadata.items() if key.startswith("sampling.")}
+        if "guidance_interval" in said:
+            said["guidance_interval"] = tuple(map(int, said["guidance_interval"]))
+        return Recommendation(**said)
 
     @property
     def alphas_cumprod(self) -> np.ndarray:
@@ -300,15 +335,21 @@ class ModelFile:
         )
 
 
-def read_model(path: Path) -> ModelFile:
-    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+def _open(path: Path) -> gguf.GGUFReader:
     try:
         reader = gguf.GGUFReader(path)
     except (ValueError, IndexError, OSError) as error:
         raise CheckpointError(f"{path}: no readable GGUF file: {error}") from error
+    architecture = reader.fields.get("general.architecture")
+    if architecture is None or architecture.contents() != ARCHITECTURE:
+        raise CheckpointError(f"{path}: general.architecture is {architecture and architecture.contents()!r}, expected {ARCHITECTURE!r}")
+    return reader
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model file with the `gguf` package's reader, independently of the engine."""
+    reader = _open(path)
     fields = {key: value.contents() for key, value in reader.fields.items()}
-    if fields.get("general.architecture") != ARCHITECTURE:
-        raise CheckpointError(f"{path}: general.architecture is {fields.get('general.architecture')!r}, expected {ARCHITECTURE!r}")
     prefix = f"{ARCHITECTURE}."
     metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
@@ -323,4 +364,5 @@ def read_model(path: Path) -> ModelFile:
             raise CheckpointError(f"{path}: {tensor.name!r} has another size than in the network it describes")
         weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values), shapes[tensor.name])
         types[tensor.name] = tensor.tensor_type.name
-    return ModelFile(metadata, types, unet, weights)
+    general = General(**{name: fields.get(f"general.{name.replace('_', '.')}", "") for name in General.__dataclass_fields__})
+    return ModelFile(metadata, types, unet, weights, general)

@@ -355,7 +355,7 @@ test('sweep: every cell is the picture that generate makes, and --from makes the
 
 test('sweep: one axis, ranges, switches, names; wrong axes before any work', async () => {
   const sweep = (...args) => run(['sweep', '--model', tinyPath, '--label', '0', '--steps', '1', '--seed', '1', '--output', 'axis.png', ...args]);
-  for (const axis of ['seed=1..3', 'steps=1,2', 'sampler=ddim,heun', 'time-grid=karras', 'projection=true,false', 'guidance-interval=0,50;10,99',
+  for (const axis of ['seed=1..3', 'steps=1,2', 'sampler=ddim,heun', 'time-grid=karras', 'projection=true,false', 'guidance-interval=0,50;10,99', 'guidance-interval=all,diverse',
     'negative-label=square,2', 'guidance-weight=0,1.5']) {
     assert.match(String(await succeeds(sweep('--columns', axis))), /axis\.png: 1 x \d pictures/);
   }
@@ -430,7 +430,7 @@ test('wrong usage: status 2', async () => {
 const REFUSED = {
   steps: ['0', '1.5', 'ten', '0x10', '101'], seed: ['-1', '1.5', '18446744073709551616'],
   sampler: ['plms', 'toString'], 'time-grid': ['cubic'], eta: ['-0.5', '1.5'], 'ddpm-mean': ['noise', 'v'], 'ddpm-variance': ['beta', 'learned'],
-  'guidance-scale': ['-1', '101', 'NaN', ''], 'guidance-weight': ['-1.5', '100'], 'guidance-interval': ['3', '5,2', '0,100'],
+  'guidance-scale': ['-1', '101', 'NaN', ''], 'guidance-weight': ['-1.5', '100'], 'guidance-interval': ['3', '5,2', '0,100', 'most'],
   'guidance-schedule': ['steps'], 'negative-label': ['cube'], 'keep-parallel': ['2'], momentum: ['1.5'],
   'norm-threshold': ['-1'], rescale: ['2'], 'dynamic-threshold': ['1.1'],
   label: ['cube', '3', '-1', '', 'circle,,square'], mix: ['0:1', '0:-1,1:1', '0:1,cube:1', '0,1'],

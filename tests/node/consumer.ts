@@ -4,7 +4,7 @@ import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateBatchOptions, type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
+  type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -34,6 +34,7 @@ export async function draw(model: Model): Promise<Uint8Array> {
   const sampler: SamplerName = recommended.sampler;
   const timeGrid: TimeGridName = 'karras';
   const guidanceSchedule: GuidanceScheduleName = 'cosine';
+  const middle: GuidanceIntervalName = 'diverse';
   const options: GenerateOptions = {
     label: model.labels[0]!, guidanceScale: 3, projection: false, rescale: 0.5, timeGrid, guidanceSchedule,
     guidanceInterval: [10, 900], negativeLabel: 'dog', momentum: -0.5, normThreshold: 2.5, dynamicThreshold: 0.995, steps: alphasCumprod.length, sampler, eta: 0,
@@ -44,6 +45,7 @@ export async function draw(model: Model): Promise<Uint8Array> {
       console.log(step, steps, timestep, pixels?.length, x?.length);
     },
   };
+  await model.generate({ ...options, guidanceInterval: middle });
   const picture: Picture = await model.generate(options);
   const { seed, labelName }: ResolvedOptions = picture.options;
   const context = new OffscreenCanvas(picture.width, picture.height).getContext('2d');

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { DOCUMENTS, blocks } from '../doc_blocks.mjs';
 import { doodlesPath, root } from './helpers.mjs';
 
-const LANGUAGES = ['js', 'html', 'sh', ''];
+const LANGUAGES = ['js', 'html', 'sh', 'python', '']; // Python is run by tests/python
 
 /** A reason not to run is the exception. */
 const MOST_NOT_RUN = 10;

@@ -102,6 +102,15 @@ test('outside the guidance interval only the conditional prediction is used', as
   assert.deepEqual(await pixels({ guidanceInterval: [1, 2] }), await pixels({ guidanceScale: 1 })); // no step is there
 });
 
+test('intervals by name are those of the documentation, and are resolved to timesteps', async () => {
+  const tenths = (from, to) => [Math.round(from * (last + 1)), Math.round(to * (last + 1))];
+  for (const [name, interval] of Object.entries({ all: [0, last], diverse: tenths(0.5, 0.7) })) {
+    const { options, pixels: made } = await generate({ guidanceInterval: name });
+    assert.deepEqual(options.guidanceInterval, interval);
+    assert.deepEqual(made, await pixels({ guidanceInterval: interval }));
+  }
+});
+
 test('the resolved options make the same picture again', async () => {
   for (const guidance of [...GUIDANCE, { cfgPlusPlus: true }]) {
     const { options: { labelName, ...options }, pixels: made } = await generate(guidance);

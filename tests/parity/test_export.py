@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from pocket_diffusion import export, reference
+from pocket_diffusion import export, recommend, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
 from pocket_diffusion.model_file import General, Recommendation, encode_all, read_model, write_model
 
@@ -129,6 +129,32 @@ def test_metadata(tmp_path, state):
     # beta rises linearly from 0.0001 to 0.02 for 1,000 steps, and 5 times as much for 200
     betas = np.linspace(5e-4, 0.1, 200)
     np.testing.assert_allclose(table, np.cumprod(1 - betas), rtol=1e-13)
+
+
+def test_recommendations_of_a_file_are_changed_and_nothing_else(tmp_path, state, capsys):
+    manifest = tmp_path / "manifest.json"
+    first = Exported(tmp_path, training_record(state), ["--guidance-interval", "20,150", "--eta", "0.25", "--name", "Näme", "--license", "MIT"])
+    before, tensors = first.fields, [(tensor.name, tensor.tensor_type, bytes(tensor.data)) for tensor in first.reader.tensors]
+    changed = tmp_path / "changed.gguf"
+    assert recommend.main([str(first.path), "--output", str(changed), "--guidance-scale", "1.5", "--guidance-interval", "all", "--time-grid", "karras", "--manifest", str(manifest)]) == 0
+    reader = gguf.GGUFReader(changed)
+    assert [(tensor.name, tensor.tensor_type, bytes(tensor.data)) for tensor in reader.tensors] == tensors
+    ours = "pocket-diffusion.sampling."
+    expected = {**before, f"{ours}guidance_scale": 1.5, f"{ours}time_grid": "karras"}
+    del expected[f"{ours}guidance_interval"]
+    after = {key: field.contents() for key, field in reader.fields.items()}
+    assert {key: value for key, value in after.items() if not key.startswith("GGUF.")} == {key: value for key, value in expected.items() if not key.startswith("GGUF.")}
+    data = changed.read_bytes()
+    entry = {"name": "Näme", "file": "changed.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "license": "MIT"}
+    assert json.loads(manifest.read_text(encoding="utf-8")) == {"models": [entry]}
+    # What was there before makes the file of before.
+    assert recommend.main([str(changed), "--guidance-scale", "3", "--guidance-interval", "20,150", "--time-grid", "linear"]) == 0
+    assert changed.read_bytes() == first.path.read_bytes()
+    capsys.readouterr()
+    for options in (["--steps", "201"], ["--guidance-interval", "0,200"]):
+        assert recommend.main([str(changed), *options]) == 1
+        assert capsys.readouterr().err.startswith("recommend: --")
+    assert changed.read_bytes() == first.path.read_bytes()
 
 
 def test_types_of_metadata(tmp_path, state):
@@ -574,8 +600,7 @@ def test_shipped_doodles(repository):
     path = repository / "weights" / "doodles.gguf"
     assert path.stat().st_size <= 1_900_000
     data = read_model(path).metadata
-    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 4.0, 0.0]
-    assert data["sampling.guidance_interval"] == [500, 700]
+    assert [data[f"sampling.{key}"] for key in ("sampler", "steps", "guidance_scale", "eta")] == ["unipc", 10, 3.0, 0.0]
     assert data["class_names"] == ["airplane", "banana", "bird", "book", "cat", "clock", "dog", "flower", "house", "rainbow"]
 
 

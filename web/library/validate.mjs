@@ -283,10 +283,25 @@ function checkScale({ guidanceScale, guidanceWeight }, recommended) {
   return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
 }
 
+/**
+ * Guided timesteps by name, as shares of all: from the first, up to the second.
+ * @type {Record<import('../index.d.ts').GuidanceIntervalName, [number, number]>}
+ */
+const INTERVALS = { all: [0, 1], diverse: [0.5, 0.7] };
+
+/** @param {unknown} name @param {number} timesteps @returns {[tLow: number, tHigh: number] | null} */
+function namedInterval(name, timesteps) {
+  if (typeof name !== 'string') return null;
+  const [low, high] = INTERVALS[checkChoice('guidanceInterval', name, /** @type {(keyof INTERVALS)[]} */ (Object.keys(INTERVALS)))];
+  return [Math.min(Math.round(low * timesteps), timesteps - 1), Math.min(Math.round(high * timesteps), timesteps - 1)];
+}
+
 /** @param {any} interval @param {number} timesteps @returns {[tLow: number, tHigh: number]} */
 function checkInterval(interval, timesteps) {
+  const named = namedInterval(interval, timesteps);
+  if (named) return named;
   const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
-  if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers', interval);
+  if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers, "all" or "diverse"', interval);
   const [low, high] = interval;
   const inside = interval.every((t) => Number.isInteger(t) && t >= 0 && t < timesteps) && low <= high;
   if (!inside) {

@@ -1,6 +1,7 @@
 """Pictures of a model for every way to sample it, kept on disk: whatever was drawn once is not drawn again."""
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import json
@@ -96,10 +97,7 @@ class Model:
         if path.suffix == ".gguf":
             file = read_model(path)
             meta = file.metadata
-            recommended = Setting(
-                meta["sampling.sampler"], meta["sampling.steps"], meta["sampling.guidance_scale"], meta.get("sampling.time_grid", "linear"),
-                meta["sampling.eta"], tuple(map(int, meta["sampling.guidance_interval"])) if "sampling.guidance_interval" in meta else None,
-            )  # fmt: skip
+            recommended = Setting(**dataclasses.asdict(file.recommended))
             facts = file.unet, file.weights, file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
             shown = tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"]
         else:

@@ -1,0 +1,462 @@
+"""Models and the pictures that they draw, in Python: the same WebAssembly module as in browsers, so the same bytes.
+
+    import pocket_diffusion as pd
+    model = pd.load("doodles.gguf")
+    picture = model.generate(label="cat", seed=7, guidance_scale=3)
+    picture.save("cat.png")
+"""
+
+import difflib
+import hashlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from pocket_diffusion.core import NULL_LABEL, Bytes, Core, Floats
+from pocket_diffusion.errors import PocketDiffusionError
+
+OBJECTIVES: Final = ("pred_noise", "pred_x0", "pred_v")
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"),
+    "time_grid": ("linear", "quadratic", "trailing", "karras"),
+    "ddpm_mean": ("x0", "noise"),
+    "ddpm_variance": ("posterior", "beta"),
+    "guidance_schedule": ("constant", "linear", "cosine"),
+    "mix_mode": ("embedding", "prediction"),
+}
+MAX_SEED: Final = 2**64 - 1
+
+# Keys of pd_wasm_model_number and pd_wasm_model_text.
+_NUMBERS: Final = {
+    "width": 0, "height": 1, "channels": 2, "pixel_unshuffle": 3, "network_width": 4, "network_height": 5, "network_channels": 6,
+    "network_out_channels": 7, "class_count": 8, "timesteps": 9, "objective": 10, "parameter_count": 15, "file_bytes": 16,
+}  # fmt: skip
+_RECOMMENDED: Final = {
+    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20,
+}  # fmt: skip
+_TEXTS: Final = ("name", "description", "license", "author", "source_url", "schedule")
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself. The network sees [network_channels, network_height, network_width]: the picture after
+    pixel unshuffle.
+    """
+
+    engine: str  # version of the core
+    name: str
+    description: str
+    license: str
+    author: str
+    source_url: str
+    width: int  # of a finished picture, in pixels
+    height: int
+    channels: int
+    pixel_unshuffle: int
+    network_width: int
+    network_height: int
+    network_channels: int
+    network_out_channels: int
+    objective: str  # pred_noise, pred_x0 or pred_v
+    schedule: str
+    timesteps: int
+    alphas_cumprod: npt.NDArray[np.float64] = field(repr=False)
+    recommended: Mapping[str, Any]  # the defaults of generate(), by its arguments
+    parameter_count: int
+    file_bytes: int
+    memory_bytes: int  # held by the model when it was loaded
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One finished picture. `pixels`: uint8 [height, width, channels]; `recipe`: how it was made (docs/recipe.md)."""
+
+    pixels: Bytes
+    label: str
+    seed: int
+    recipe: Mapping[str, Any] = field(repr=False)
+    _encode: Callable[[Bytes, str], bytes] = field(repr=False, compare=False)
+
+    def to_png(self, *, recipe: bool = True) -> bytes:
+        """A PNG file, which carries the recipe unless told otherwise."""
+        text = json.dumps(self.recipe, separators=(",", ":"), ensure_ascii=False) if recipe else ""
+        return self._encode(self.pixels, text)
+
+    def save(self, path: str | os.PathLike[str], *, recipe: bool = True) -> None:
+        """Writes a PNG file."""
+        Path(path).write_bytes(self.to_png(recipe=recipe))
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """[height, width] of grey pictures, otherwise [height, width, channels]."""
+        pixels = self.pixels[:, :, 0] if self.pixels.shape[2] == 1 else self.pixels
+        return np.array(pixels, dtype=dtype, copy=copy if copy is not None else True)
+
+    def _repr_png_(self) -> bytes:  # what notebooks show
+        return self.to_png()
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _number(name: str, value: object, minimum: float, maximum: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not (minimum <= value <= maximum):
+        raise ValueError(f"{name} must be {minimum:g} to {maximum:g}, not {value!r}")
+    return float(value)
+
+
+def _whole(name: str, value: object, minimum: int, maximum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if not minimum <= value <= maximum:
+        raise ValueError(f"{name} must be {minimum} to {maximum}, not {value}")
+    return int(value)
+
+
+def _choice(name: str, value: object) -> int:
+    choices = CHOICES[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}{_nearest(value, choices)}")
+    return choices.index(value)
+
+
+def _truth(name: str, value: object) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def _shortest(value: float) -> float:
+    """The shortest decimal that is `value` in single precision: 2.7 rather than 2.700000047683716."""
+    return float(np.format_float_positional(np.float32(value), unique=True)) if math.isfinite(value) else value
+
+
+def _hash(value: Any) -> Any:
+    return {"sha256": hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}
+
+
+def _plain(value: float) -> float | int:
+    """As JavaScript writes it: 3, not 3.0."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
+class Model:
+    """A loaded model. One thread at a time may use it. `with` or close() gives its memory back."""
+
+    def __init__(self, data: bytes) -> None:
+        """`data`: the bytes of a GGUF file (docs/format.md). PocketDiffusionError if it is refused."""
+        self._core = Core()
+        self._handle = self._core.load_model(data)
+        self.info = self._describe(hashlib.sha256(data).hexdigest())
+        count = self._number(_NUMBERS["class_count"])
+        names = (self._core.text(self._core.call("pd_wasm_model_class_name", self._handle, label)) for label in range(int(count)))
+        self.labels: tuple[str, ...] = tuple(names)
+
+    def __enter__(self) -> "Model":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        shape = f"{self.info.width} x {self.info.height} x {self.info.channels}"
+        return f"<Model {self.info.name!r}, {shape}, {len(self.labels)} classes>"
+
+    def close(self) -> None:
+        """Later calls fail with code CLOSED. May be called twice."""
+        if self._handle:
+            self._core.call("pd_wasm_model_free", self._handle)
+            self._handle = 0
+
+    def _open(self) -> int:
+        if not self._handle:
+            raise PocketDiffusionError("CLOSED", "the model was closed")
+        return self._handle
+
+    def _number(self, key: int) -> float:
+        return float(self._core.call("pd_wasm_model_number", self._handle, key))
+
+    def _describe(self, sha256: str) -> ModelInfo:
+        texts = {name: self._core.text(self._core.call("pd_wasm_model_text", self._handle, key)) for key, name in enumerate(_TEXTS)}
+        numbers = {name: int(self._number(key)) for name, key in _NUMBERS.items()}
+        given = {name: self._number(key) for name, key in _RECOMMENDED.items()}
+        abar = self._core.call("pd_wasm_model_alphas_cumprod", self._handle) & 0xFFFFFFFF
+        recommended = {
+            "sampler": CHOICES["sampler"][int(given["sampler"])],
+            "steps": int(given["steps"]),
+            "guidance_scale": _shortest(given["guidance_scale"]),
+            "eta": _shortest(given["eta"]),
+            "time_grid": CHOICES["time_grid"][int(given["time_grid"])],
+            "guidance_interval": (int(given["guidance_first"]), int(given["guidance_last"])),
+        }
+        del numbers["class_count"]
+        return ModelInfo(
+            engine=self._core.version,
+            **texts,  # type: ignore[arg-type]
+            **{**numbers, "objective": OBJECTIVES[numbers["objective"]]},  # type: ignore[arg-type]
+            alphas_cumprod=np.frombuffer(self._core.read(abar, 8 * numbers["timesteps"]), dtype="<f8").astype(np.float64),
+            recommended=recommended,
+            memory_bytes=int(self._number(17)),
+            sha256=sha256,
+        )
+
+    # ---- arguments
+
+    def _label(self, label: object, name: str = "label") -> int:
+        if isinstance(label, str):
+            if label not in self.labels:
+                raise ValueError(f"{name}: no class {label!r}{_nearest(label, self.labels)}")
+            return self.labels.index(label)
+        if label is None and name == "label" and len(self.labels) == 1:
+            return 0
+        if label is None:
+            raise TypeError(f"{name} must be a class name or number; the model has {', '.join(self.labels[:8])}{', ...' if len(self.labels) > 8 else ''}")
+        return _whole(name, label, 0, len(self.labels) - 1)
+
+    def _pixels(self, name: str, value: Any, channels: int) -> Bytes | None:
+        """uint8 [height, width] or [height, width, channels], or a Picture."""
+        if value is None:
+            return None
+        pixels = value.pixels if isinstance(value, Picture) else np.asarray(value)
+        if pixels.dtype == np.bool_ and name == "mask":
+            pixels = pixels.astype(np.uint8) * 255
+        if pixels.dtype != np.uint8:
+            raise TypeError(f"{name} must hold bytes (uint8), not {pixels.dtype}")
+        wanted = (self.info.height, self.info.width, channels)
+        if pixels.shape != wanted and not (channels == 1 and pixels.shape == wanted[:2]):
+            raise ValueError(f"{name} must be {' x '.join(map(str, wanted))} (height, width, channels), not {' x '.join(map(str, pixels.shape))}")
+        return np.ascontiguousarray(pixels.reshape(wanted))
+
+    def _planes(self, name: str, value: Any) -> Floats:
+        planes = np.asarray(value)
+        wanted = (self.info.network_channels, self.info.network_height, self.info.network_width)
+        if planes.dtype != np.float32:
+            raise TypeError(f"{name} must be float32, not {planes.dtype}")
+        if planes.size != math.prod(wanted):
+            raise ValueError(f"{name} must be {' x '.join(map(str, wanted))}, not {' x '.join(map(str, planes.shape))}")
+        return np.ascontiguousarray(planes.reshape(wanted))
+
+    def _mix(self, class_mix: Mapping[Any, float] | None) -> list[tuple[int, float]] | None:
+        if class_mix is None:
+            return None
+        if not isinstance(class_mix, Mapping):
+            raise TypeError(f"class_mix must map classes to weights, as {{'cat': 0.7, 'dog': 0.3}}, not {class_mix!r}")
+        return [(self._label(label, "class_mix"), _number("class_mix", weight, 0, 1e6)) for label, weight in class_mix.items()]
+
+    # ---- drawing
+
+    def generate(
+        self,
+        label: str | int | None = None,
+        *,
+        seed: int | None = None,
+        guidance_scale: float | None = None,
+        steps: int | None = None,
+        sampler: str | None = None,
+        eta: float | None = None,
+        time_grid: str | None = None,
+        guidance_interval: tuple[int, int] | None = None,
+        guidance_schedule: str = "constant",
+        negative_label: str | int | None = None,
+        cfg_plus_plus: bool = False,
+        projection: bool = False,
+        keep_parallel: float = 0.0,
+        momentum: float = 0.0,
+        norm_threshold: float = 0.0,
+        rescale: float = 0.0,
+        dynamic_threshold: float = 0.0,
+        ddpm_mean: str = "x0",
+        ddpm_variance: str = "posterior",
+        class_mix: Mapping[Any, float] | None = None,
+        mix_mode: str = "embedding",
+        image: Any = None,
+        strength: float | None = None,
+        mask: Any = None,
+        resample: int = 1,
+        noise: Any = None,
+        variation_seed: int | None = None,
+        variation_strength: float = 0.0,
+        on_step: OnStep | None = None,
+    ) -> Picture:
+        """Draws one picture by the guided reverse process; what is not given is as the model recommends.
+
+        label: a name of `labels` or its number; not with class_mix. A model of one class needs none.
+        seed: 0 to 2^64 - 1; noise is that of torch.manual_seed(seed), which uses the low 32 bits. Default: at random.
+        guidance_scale: s in [0, 100] of null + s (class - null) (Ho and Salimans 2022, with w = s - 1): 0 ignores the class,
+          1 is the class alone, more fits it better and varies less.
+        steps: 1 to info.timesteps; sampler, time_grid, ddpm_mean, ddpm_variance, guidance_schedule, mix_mode: see CHOICES.
+        image: uint8 [height, width, channels] or a Picture, with `strength` in [0, 1] of the way back to noise (SDEdit; 0.5 by
+          default); mask: uint8 [height, width] of 255 (made anew) and 0 (kept), or bool (inpainting).
+        noise: float32 [network_channels, network_height, network_width], x_T in place of the seed's.
+        on_step: called as on_step(calls made, calls in all) after every call of the network; may raise to stop.
+
+        The other options, with their papers: docs/sampling.md. TypeError and ValueError name the argument that is wrong;
+        PocketDiffusionError is what the core refuses.
+        """
+        handle = self._open()
+        drawn_seed = secrets.randbits(32) if seed is None else _whole("seed", seed, 0, MAX_SEED)
+        recommended = self.info.recommended
+        interval = recommended["guidance_interval"] if guidance_interval is None else guidance_interval
+        if not (isinstance(interval, Sequence) and len(interval) == 2):
+            raise TypeError(f"guidance_interval must be two timesteps (first, last), not {interval!r}")
+        last = self.info.timesteps - 1
+        source = self._pixels("image", image, self.info.channels)
+        part = self._pixels("mask", mask, 1)
+        mix = self._mix(class_mix)
+        if mix is not None and label is not None:
+            raise TypeError("label cannot be given together with class_mix")
+        number = NULL_LABEL if mix is not None else self._label(label)
+        if strength is None:
+            strength = 0.5 if source is not None and part is None else 1.0
+        noise_planes = None if noise is None else self._planes("noise", noise)
+        numbers: dict[str, float] = {
+            "sampler": _choice("sampler", recommended["sampler"] if sampler is None else sampler),
+            "steps": _whole("steps", recommended["steps"] if steps is None else steps, 1, self.info.timesteps),
+            "guidance_scale": _number("guidance_scale", recommended["guidance_scale"] if guidance_scale is None else guidance_scale, 0, 100),
+            "eta": _number("eta", recommended["eta"] if eta is None else eta, 0, 1),
+            "rescale": _number("rescale", rescale, 0, 1),
+            "keep_parallel": _number("keep_parallel", keep_parallel, 0, 1),
+            "projection": _truth("projection", projection),
+            "time_grid": _choice("time_grid", recommended["time_grid"] if time_grid is None else time_grid),
+            "ddpm_mean": _choice("ddpm_mean", ddpm_mean),
+            "ddpm_variance": _choice("ddpm_variance", ddpm_variance),
+            "threshold": _number("dynamic_threshold", dynamic_threshold, 0, 1),
+            "momentum": _number("momentum", momentum, -1, 1),
+            "norm_threshold": _number("norm_threshold", norm_threshold, 0, 1e6),
+            "cfg_plus_plus": _truth("cfg_plus_plus", cfg_plus_plus),
+            "guidance_first": _whole("guidance_interval", interval[0], 0, last),
+            "guidance_last": _whole("guidance_interval", interval[1], 0, last),
+            "guidance_schedule": _choice("guidance_schedule", guidance_schedule),
+            "negative_label": NULL_LABEL if negative_label is None else self._label(negative_label, "negative_label"),
+            "mix_mode": _choice("mix_mode", mix_mode),
+            "strength": _number("strength", strength, 0, 1),
+            "resample": _whole("resample", resample, 1, 100),
+            "variation_strength": _number("variation_strength", variation_strength, 0, 1),
+        }
+        data = {
+            "mix": None if mix is None else Core.pack_mix(mix),
+            "image": None if source is None else source.tobytes(),
+            "mask": None if part is None else part.tobytes(),
+            "noise": None if noise_planes is None else noise_planes.tobytes(),
+        }
+        variation = None if variation_seed is None else _whole("variation_seed", variation_seed, 0, MAX_SEED)
+        run = self._core.start_run(handle, numbers, data, [(number, drawn_seed, variation or 0)])
+        pixels = self._finish(run, on_step)
+        name = self.labels[number] if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
+        options = self._resolved(numbers, number, name, drawn_seed, mix, source, part, noise_planes, variation)
+        recipe = {"format": 1, "version": self.info.engine, "model": {"name": self.info.name[:256], "sha256": self.info.sha256}, "options": options}
+        return Picture(pixels, name, drawn_seed, recipe, self._core.encode_png)
+
+    def generate_many(self, labels: Sequence[str | int] | str | int, *, count: int = 1, seed: int = 0, **options: Any) -> Iterator[Picture]:
+        """`count` pictures of each class with the seeds seed, seed + 1, ...; options as in generate()."""
+        wanted = [labels] if isinstance(labels, str | int) else list(labels)
+        for label in wanted:
+            for index in range(_whole("count", count, 1, 2**32)):
+                yield self.generate(label, seed=seed + index, **options)
+
+    def predict(self, x: Any, t: int, label: str | int | None) -> Floats:
+        """One call of the network: its prediction (info.objective) for x_t, float32 [network_out_channels, network_height,
+        network_width]. x: float32 [network_channels, network_height, network_width]; t: 0 to info.timesteps - 1; label None is
+        the null class of guidance.
+        """
+        handle = self._open()
+        planes = self._planes("x", x)
+        number = NULL_LABEL if label is None else self._label(label)
+        shape = (self.info.network_out_channels, *planes.shape[1:])
+        time = _whole("t", t, 0, self.info.timesteps - 1)
+
+        def evaluate(source: int) -> Floats:
+            return self._core.read_floats(math.prod(shape), lambda out: self._core.status("pd_wasm_model_predict", handle, source, time, number, out))
+
+        prediction: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
+        return prediction.reshape(shape)
+
+    def _finish(self, run: int, on_step: OnStep | None) -> Bytes:
+        core = self._core
+        try:
+            total = core.call("pd_wasm_run_steps_total", run)
+            for done in range(1, total + 1):
+                core.status("pd_wasm_run_step", run)
+                if on_step is not None:
+                    on_step(done, total)
+            shape = (self.info.height, self.info.width, self.info.channels)
+            size = math.prod(shape)
+            return core.read_bytes(size, lambda address: core.status("pd_wasm_run_finish", run, 0, address, size)).reshape(shape)
+        finally:
+            if not core.dead:
+                core.call("pd_wasm_run_free", run)
+
+    def _resolved(
+        self, numbers: Mapping[str, float], label: int, name: str, seed: int, mix: list[tuple[int, float]] | None,
+        image: Bytes | None, mask: Bytes | None, noise: Floats | None, variation: int | None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """ResolvedOptions of web/index.d.ts, as recipes hold them, in the same order."""
+
+        def chosen(option: str) -> str:
+            return CHOICES[option][int(numbers[option])]
+
+        def picture(pixels: Bytes | None) -> Any:
+            if pixels is None:
+                return None
+            return {"width": pixels.shape[1], "height": pixels.shape[0], "channels": pixels.shape[2], "pixels": _hash(pixels)}
+
+        def of_seed(value: int) -> int | str:
+            return value if value < 2**53 else str(value)
+
+        negative = int(numbers["negative_label"])
+        return {
+            "label": None if mix is not None else label,
+            "labelName": name[:256],
+            "guidanceScale": _plain(numbers["guidance_scale"]),
+            "guidanceInterval": [int(numbers["guidance_first"]), int(numbers["guidance_last"])],
+            "guidanceSchedule": chosen("guidance_schedule"),
+            "negativeLabel": None if negative == NULL_LABEL else negative,
+            "cfgPlusPlus": bool(numbers["cfg_plus_plus"]),
+            "projection": bool(numbers["projection"]),
+            "keepParallel": _plain(numbers["keep_parallel"]),
+            "momentum": _plain(numbers["momentum"]),
+            "normThreshold": _plain(numbers["norm_threshold"]),
+            "rescale": _plain(numbers["rescale"]),
+            "dynamicThreshold": _plain(numbers["threshold"]),
+            "steps": int(numbers["steps"]),
+            "sampler": chosen("sampler"),
+            "timeGrid": chosen("time_grid"),
+            "eta": _plain(numbers["eta"]),
+            "ddpmMean": chosen("ddpm_mean"),
+            "ddpmVariance": chosen("ddpm_variance"),
+            "seed": of_seed(seed),
+            "classMix": None if mix is None else [{"label": each, "weight": _plain(weight)} for each, weight in mix],
+            "mixMode": chosen("mix_mode"),
+            "image": picture(image),
+            "strength": _plain(numbers["strength"]),
+            "mask": picture(mask),
+            "resample": int(numbers["resample"]),
+            "noise": None if noise is None else _hash(noise),
+            "variationSeed": None if variation is None else of_seed(variation),
+            "variationStrength": _plain(numbers["variation_strength"]),
+        }
+
+
+def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Model:
+    """A model from a path or from the bytes of a GGUF file. FileNotFoundError, or PocketDiffusionError with the code of what
+    is wrong with the file; a refused file changes nothing.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return Model(bytes(source))
+    return Model(Path(source).read_bytes())

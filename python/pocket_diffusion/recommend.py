@@ -1,0 +1,45 @@
+"""Changes what a model file recommends: sampler, steps, guidance. The weights stay byte for byte.
+
+  python -m pocket_diffusion recommend MODEL.gguf --guidance-scale 3 --guidance-interval all --manifest weights/manifest.json
+
+What is not given stays as it is. docs/format.md has the keys.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pocket_diffusion.checkpoint import CheckpointError
+from pocket_diffusion.export import add_recommendation_options, recommendation, update_manifest
+from pocket_diffusion.model_file import read_model, write_recommendation
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, metavar="MODEL.gguf")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model itself, which is replaced")
+    add_recommendation_options(parser)
+    parser.add_argument("--manifest", type=Path, metavar="FILE", help="JSON list of models in the same folder, where the file's entry is added or replaced")
+    return parser.parse_args(arguments)
+
+
+def recommend(arguments: argparse.Namespace) -> None:
+    output = arguments.output or arguments.model
+    file = read_model(arguments.model)
+    recommended = recommendation(arguments, file.metadata["diffusion.timesteps"], file.recommended)
+    write_recommendation(arguments.model, output, recommended)
+    if arguments.manifest:
+        update_manifest(arguments.manifest, output, file.general.name or output.stem, file.general.license)
+    print(f"wrote      {output}, {output.stat().st_size:,} bytes: {recommended}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 written, 1 refused, 2 wrong usage."""
+    parsed = parse_arguments(arguments)
+    try:
+        recommend(parsed)
+    except (CheckpointError, OSError) as error:
+        print(f"recommend: {error}", file=sys.stderr)
+        return 1
+    return 0

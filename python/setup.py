@@ -1,0 +1,24 @@
+"""Puts the WebAssembly module, which scripts/build.sh --wasm leaves in web/, into the package."""
+
+import shutil
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+MODULE = "pocket-diffusion.wasm"
+HERE = Path(__file__).resolve().parent
+
+
+class BuildWithModule(build_py):
+    def run(self) -> None:
+        built, packed = HERE.parent / "web" / MODULE, HERE / "pocket_diffusion" / MODULE
+        if not built.is_file() and not packed.is_file():
+            raise SystemExit(f"web/{MODULE} is not there: scripts/build.sh --wasm makes it")
+        super().run()
+        if not self.editable_mode:  # a checkout uses what the build leaves in web/
+            target = Path(self.build_lib) / "pocket_diffusion" / MODULE
+            shutil.copyfile(built if built.is_file() else packed, target)
+
+
+setup(cmdclass={"build_py": BuildWithModule})
