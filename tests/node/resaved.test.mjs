@@ -116,8 +116,8 @@ test('a JPEG and a WebP are called by their names', async () => {
       assert.equal(status, 1);
       assert.match(stderr, new RegExp(`is a ${name} picture, which holds no recipe`));
     }
-    await assert.rejects(model.generate({ label: 0, image: bytes }), { name: 'TypeError', argument: 'image', message: /decode it first/ });
-    await assert.rejects(model.generate({ label: 0, image: new Blob([bytes]) }), { name: 'TypeError', argument: 'image', message: /decode it first/ });
+    await assert.rejects(model.generate({ label: 0, image: bytes }), { name: 'RangeError', argument: 'image', message: /decode it first/ });
+    await assert.rejects(model.generate({ label: 0, image: new Blob([bytes]) }), { name: 'RangeError', argument: 'image', message: /decode it first/ });
   }
 });
 
