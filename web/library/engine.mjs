@@ -150,6 +150,7 @@ function importsOf(module) {
  * @typedef {object} ModelDescription
  * @property {Omit<import('../index.d.ts').ModelInfo, 'sha256'>} info
  * @property {string[]} labels
+ * @property {number} instanceBytes linear memory of the instance with the model in it
  */
 
 export class Engine {
@@ -206,7 +207,7 @@ export class Engine {
   }
 
   /**
-   * Everything of ModelInfo but the hash, and the class names.
+   * Everything of ModelInfo but the hash, the class names, and what the instance takes.
    * @param {number} model @returns {ModelDescription}
    */
   describeModel(model) {
@@ -237,7 +238,7 @@ export class Engine {
         guidanceInterval: Object.freeze(/** @type {[number, number]} */ ([guidanceFirst, guidanceLast])),
       },
     });
-    return { info, labels };
+    return { info, labels, instanceBytes: this.#exports.memory.buffer.byteLength };
   }
 
   /**

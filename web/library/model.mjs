@@ -55,12 +55,13 @@ export class Model {
   /**
    * @param {import('./host.mjs').ModelHost | import('./pool.mjs').ModelPool} host with a model in it
    * @param {import('./engine.mjs').ModelDescription} description
-   * @param {WebAssembly.Module} module @param {string} sha256
+   * @param {WebAssembly.Module} module @param {string} sha256 @param {import('../index.d.ts').Placement} placement
    */
-  constructor(host, { info, labels }, module, sha256) {
+  constructor(host, { info, labels }, module, sha256, placement) {
     this.#host = host;
     this.#module = module;
     this.labels = Object.freeze(labels);
+    this.placement = placement;
     this.info = Object.freeze({ ...info, recommended: Object.freeze(info.recommended), sha256 });
   }
 
