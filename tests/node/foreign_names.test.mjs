@@ -49,7 +49,9 @@ test('eps may be the noise or eta; what is like nothing gets no suggestion', asy
   assert.deepEqual(suggested(await load(tinyBytes, { threads: 2 }).catch((thrown) => thrown)), ['workers']);
 });
 
-const FLAGS = { ...NAMES, eps: 'eta', latents: 'invert', out: 'output', ckpt: 'model', checkpoint: 'model', nrow: 'columns' };
+/** Each starts a process: one of every kind. */
+const KINDS = ['cond_scale', 'cfg', 'num_inference_steps', 'scheduler', 'eps', 'rescaled_phi', 'classes', 'negative_prompt', 'guidance_scale'];
+const FLAGS = { ...Object.fromEntries(KINDS.map((name) => [name, NAMES[name]])), latents: 'invert', out: 'output', ckpt: 'model' };
 const flagOf = (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** @returns {Promise<{ code: number, stderr: string }>} */
@@ -68,7 +70,7 @@ test('the same on the command line', async () => {
   }
   assert.doesNotMatch((await run('generate', '--telephone', '3')).stderr, /Did you mean/);
   const axis = (text) => run('sweep', '--model', join(root, 'tests/golden/tiny.gguf'), '--label', '0', '--output', 'never.png', '--rows', text);
-  for (const text of ['cond_scale=1,2', 'cfgScale=1,2', 'guidanceScale=1,2']) {
+  for (const text of ['cond_scale=1,2', 'guidanceScale=1,2']) {
     const { code, stderr } = await axis(text);
     assert.equal(code, 2);
     assert.match(stderr, /did you mean guidance-scale\?/);
