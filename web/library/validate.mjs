@@ -162,7 +162,7 @@ function checkPixelArray(argument, pixels, { width, height, channels }) {
 function checkPixels(argument, value, { width, height, channels }) {
   if (value === null) return null;
   checkObject(argument, value);
-  if (isBytes(value) || value.arrayBuffer) throw argumentError(RangeError, argument, 'must be { width, height, pixels }, not a file: decode it first');
+  if (isBytes(value) || value.arrayBuffer) throw argumentError(RangeError, argument, `must be { width, height, pixels } of ${width} x ${height} pixels, not a file: decode it first`);
   if (value.width !== width || value.height !== height) {
     throw argumentError(RangeError, argument, `must be ${width} x ${height} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
   }
