@@ -48,6 +48,6 @@ export function suggestions(name, known) {
   if (spelled.length > 0) return spelled;
   const foreign = FOREIGN.filter(([ours, ...theirs]) => known.includes(ours) && theirs.includes(wanted)).map(([ours]) => ours);
   if (foreign.length > 0) return foreign;
-  const near = nearest(name, known, Math.ceil(wanted.length / 3));
+  const near = nearest(name, known, Math.max(3, Math.ceil(wanted.length / 3)));
   return near === undefined ? [] : [near];
 }
