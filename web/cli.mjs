@@ -470,6 +470,7 @@ function generateSweep(given, command) {
 
 /** @param {Given} given @param {Command} command */
 async function generate(given, command) {
+  if (given.json) console.warn = () => {}; // what is printed is for programs, which see the seeds
   checkUsage(given);
   checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
