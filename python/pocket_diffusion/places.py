@@ -202,7 +202,7 @@ def choose(places: Sequence[Place], wanted: str, network: str | None) -> Place:
         exact = [place for place in places if place.parts == parts]
         considered = exact or [place for place in places if parts and place.goes_by(parts)]
         if not considered:
-            raise CheckpointError(f"--network {network}: no network goes by that; there are: {', '.join(map(str, places))}")
+            raise CheckpointError(f"--key {network}: no network goes by that; there are: {', '.join(map(str, places))}")
     kinds = {"ema": ("ema",), "online": ("plain", "copy"), "auto": ("ema", "plain", "copy")}[wanted]
     identities = dict.fromkeys(place.identity for place in considered)
     chosen: list[Place] = []
@@ -214,7 +214,7 @@ def choose(places: Sequence[Place], wanted: str, network: str | None) -> Place:
         raise CheckpointError(f"no {wanted} weights here, only: {', '.join(map(str, considered))}")
     different = [place for at, place in enumerate(chosen) if not any(_same(place, earlier) for earlier in chosen[:at])]
     if len(different) > 1:
-        raise CheckpointError(f"{len(different)} networks are in it: choose one by --network {' or --network '.join(map(str, different))}")
+        raise CheckpointError(f"{len(different)} networks are in it: choose one by --key {' or --key '.join(map(str, different))}")
     return chosen[0]
 
 

@@ -285,7 +285,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the model file was made from")
     parser.add_argument("model", type=Path, metavar="MODEL.gguf")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto", help="as given to export")
-    parser.add_argument("--network", metavar="NAME", help="as given to export")
+    parser.add_argument("--key", metavar="NAME", help="as given to export")
     parser.add_argument("--picture", type=Path, metavar="FILE",
                         help="PNG of a picture by the reference, drawn where the checkpoint does not say everything (default: MODEL.reference.png)")
     parser.add_argument("--seeds", type=_seeds, default=(7,), metavar="A,B,...", help="of the noise (default: 7)")
@@ -297,7 +297,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float], dict[str, Any]]:
     """All checks, the effect of quantisation, and what cannot be checked."""
     subject = Subject.read(arguments.model)
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.network)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     description = describe(checkpoint, subject.file.options)  # raises where file and checkpoint contradict each other
     original = reference.build_unet(description.unet, checkpoint.weights)
     checks: list[Check] = []

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from pocket_diffusion import export, reference, verify
+from pocket_diffusion import export_command, reference, verify
 from pocket_diffusion.checkpoint import Description, Options, describe, read_checkpoint
 from pocket_diffusion.model_file import read_model
 
@@ -58,13 +58,13 @@ class Tool:
     def __call__(self, content, options=()) -> int:
         path = content if isinstance(content, Path) else self.save(content)
         self.capsys.readouterr()
-        return export.main([str(path), str(self.model), "--type", "f32", *options])
+        return export_command.main([str(path), str(self.model), "--type", "f32", *options])
 
     def takes(self, content, options, state=None) -> Description:
         """What the exporter finds, with the weights of `state`; nothing is written."""
         path = content if isinstance(content, Path) else self.save(content)
-        arguments = export.parse_arguments([str(path), str(self.model), *options])
-        checkpoint = read_checkpoint(path, arguments.weights, arguments.network)
+        arguments = export_command.parse_arguments([str(path), str(self.model), *options])
+        checkpoint = read_checkpoint(path, arguments.weights, arguments.key)
         if state is not None:
             weights = checkpoint.weights
             assert set(weights) == set(state) and all(torch.equal(weights[name], state[name]) for name in state)
@@ -201,10 +201,10 @@ def test_two_networks_are_asked_for(tool, unet, other):
     ]
     for content, (first, second) in pairs:
         options = SIZE if "betas" in str(content.keys()) or isinstance(content.get("teacher", {}).get("model"), dict) else BARE
-        tool.refuses(content, options, "--network", first, second)
-        tool.takes(content, [*options, "--network", first], one)
-        tool.takes(content, [*options, "--network", second], two)
-        tool.refuses(content, [*options, "--network", second[:-1]], f"--network {second[:-1]}", first, second)
+        tool.refuses(content, options, "--key", first, second)
+        tool.takes(content, [*options, "--key", first], one)
+        tool.takes(content, [*options, "--key", second], two)
+        tool.refuses(content, [*options, "--key", second[:-1]], f"--key {second[:-1]}", first, second)
 
 
 def test_the_same_network_twice_is_one(tool, unet):
@@ -223,9 +223,9 @@ def test_averages_of_two_networks(tool, unet, other):
     student = reference.random_unet(ARGUMENTS, seed=3).state_dict()
     content = {"teacher": unet.state_dict(), "student": {"model": other.state_dict(), "ema": student}}
     tool.refuses(content, BARE, "teacher", "student.ema")
-    tool.takes(content, [*BARE, "--network", "student"], student)
-    tool.takes(content, [*BARE, "--network", "student", "--weights", "online"], other.state_dict())
-    tool.refuses(content, [*BARE, "--network", "teacher", "--weights", "ema"], "no ema weights")
+    tool.takes(content, [*BARE, "--key", "student"], student)
+    tool.takes(content, [*BARE, "--key", "student", "--weights", "online"], other.state_dict())
+    tool.refuses(content, [*BARE, "--key", "teacher", "--weights", "ema"], "no ema weights")
 
 
 def test_heads_are_asked_for_or_taken_from_the_file(tool):
@@ -346,7 +346,7 @@ def test_foreign_objects_are_named_with_the_line_that_helps(tool, unet, zipped, 
     command = shlex.split(error[error.index("python -c") :].strip())
     assert command[:2] == ["python", "-c"] and len(command) == 3
     exec(command[2], {})  # noqa: S102 -- what a user would run
-    tool.takes(path.with_name("check point.weights.pt"), [*SIZE, "--network", "model"], unet.state_dict())
+    tool.takes(path.with_name("check point.weights.pt"), [*SIZE, "--key", "model"], unet.state_dict())
 
 
 def test_files_of_other_kinds_in_a_line(tool):
@@ -395,7 +395,7 @@ def test_lines_of_the_documents(tool, plain, repository, document, monkeypatch):
     assert "--image-size" in options[0] and "--class-names" in options[0]
     (tool.folder / "model-10.pt").write_bytes(plain.read_bytes())
     monkeypatch.chdir(tool.folder)
-    assert export.main(["model-10.pt", "model.gguf", *options[0]]) == 0
+    assert export_command.main(["model-10.pt", "model.gguf", *options[0]]) == 0
     assert verify.main(["model-10.pt", "model.gguf", "--quick", *options[1]]) == 0
 
 
@@ -456,7 +456,7 @@ def test_a_picture_where_nothing_tells(tool, unet):
     from PIL import Image
 
     checkpoint = tool.save(unet.state_dict())
-    assert export.main([str(checkpoint), str(tool.model), *BARE, "--steps", "3"]) == 0
+    assert export_command.main([str(checkpoint), str(tool.model), *BARE, "--steps", "3"]) == 0
     assert "unchecked" in tool.capsys.readouterr().out
     picture = tool.folder / "seen.png"
     assert verify.main([str(checkpoint), str(tool.model), "--quick", "--picture", str(picture)]) == 0
@@ -479,7 +479,7 @@ def test_no_picture_where_the_checkpoint_tells_all(tool, unet):
         "diffusion": {"image_size": 16, "timesteps": 50, "objective": "pred_x0", "beta_schedule": "linear"},
     }  # fmt: skip
     checkpoint = tool.save(record)
-    assert export.main([str(checkpoint), str(tool.model), "--steps", "3"]) == 0
+    assert export_command.main([str(checkpoint), str(tool.model), "--steps", "3"]) == 0
     assert "unchecked" not in tool.capsys.readouterr().out
     assert verify.main([str(checkpoint), str(tool.model), "--quick"]) == 0
     assert "Nothing in the checkpoint tells" not in tool.capsys.readouterr().out
@@ -497,6 +497,6 @@ def test_trained_networks_show_a_wrong_objective(tool, repository, name, right, 
     options = ["--image-size", f"{data['image.width']}x{data['image.height']}", "--pixel-unshuffle", str(data["image.pixel_unshuffle"])]
     options += ["--attn-heads", str(file.unet["attn_heads"]), "--steps", "2", "--type", "f32"]
     for objective, code in ((right, 0), (wrong, 1)):
-        assert export.main([str(checkpoint), str(tool.model), *options, "--objective", objective]) == 0
+        assert export_command.main([str(checkpoint), str(tool.model), *options, "--objective", objective]) == 0
         tool.capsys.readouterr()
         assert verify.check_objective(verify.Subject.read(tool.model))[0].passed == (code == 0)
