@@ -76,6 +76,9 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
     case 21: return info->has_null_class;
     case 22: return info->format_version;
     case 23: return (double)info->multiplications;
+    case 24: return info->guidance_is_input;
+    case 25: return (double)info->guidance_scale_min;
+    case 26: return (double)info->guidance_scale_max;
     default: return (double)__builtin_nanf("");
     }
 }

@@ -19,6 +19,7 @@ from pocket_diffusion import reference
 from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
+from pocket_diffusion.loading import holds_weights
 from pocket_diffusion.model_file import SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
@@ -86,8 +87,8 @@ def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
     recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help="guided timesteps, both included (default: all)")
 
 
-def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Recommendation) -> Recommendation:
-    """As the options say, and `otherwise` where they say nothing."""
+def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Recommendation, scales: Sequence[float] = ()) -> Recommendation:
+    """As the options say, and `otherwise` where they say nothing. `scales`: that the network knows, if it takes them as an input."""
     given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
     if given.get("guidance_interval") == ():
         given["guidance_interval"] = None
@@ -96,6 +97,10 @@ def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Rec
         raise CheckpointError(f"--steps {recommended.steps}: the network was trained with {timesteps} timesteps")
     if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
+    if scales and not scales[0] <= recommended.guidance_scale <= scales[-1]:
+        raise CheckpointError(f"--guidance-scale {recommended.guidance_scale:g}: the network knows the scales {scales[0]:g} to {scales[-1]:g}")
+    if scales and recommended.guidance_interval is not None:
+        raise CheckpointError("--guidance-interval: not of a network that takes the guidance scale")
     return recommended
 
 
@@ -146,6 +151,8 @@ def print_description(description: Description, place: str) -> None:
     print(f"network    dim {unet['dim']}, levels {unet['dim_mults']}, {channels} x {height} x {width}, {unet['num_classes']} classes")
     print(f"picture    {description.image_width} x {description.image_height} x {description.image_channels}, pixel unshuffle {description.pixel_unshuffle}")
     print(f"diffusion  {description.objective}, {description.beta_schedule} schedule, {description.timesteps} timesteps")
+    if description.guidance_scales:
+        print(f"guidance   an input of the network, scales {description.guidance_scales[0]:g} to {description.guidance_scales[-1]:g}")
     for assumption in description.assumptions:
         print(f"assumed    {assumption}")
     if description.unsaid:
@@ -204,7 +211,8 @@ def encode_as_asked(
 ) -> dict[str, Encoded]:
     if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
         return encode_all(checkpoint.weights, arguments.type)
-    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed)
+    steps = {"steps": recommended.steps} if description.guidance_scales else {}
+    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
     if arguments.bytes is None:
         return encode_calibrated(calibration, arguments.type)
     return encode_within(calibration, description, general, recommended, arguments.bytes)
@@ -240,7 +248,7 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
-    recommended = recommendation(arguments, description.timesteps, Recommendation(steps=min(20, description.timesteps)))
+    recommended = recommendation(arguments, description.timesteps, Recommendation(steps=min(20, description.timesteps)), description.guidance_scales)
     general = _general(arguments)
     print_description(description, checkpoint.place)
     encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)
@@ -255,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("export: a checkpoint, or --network, one of the two", file=sys.stderr)
         return 2
     try:
-        if parsed.network or any((parsed.checkpoint / name).is_file() for name in ("config.json", "model_index.json")):
+        if parsed.network or (parsed.checkpoint.is_dir() and not holds_weights(parsed.checkpoint)):
             _export_any(parsed)
         else:
             export(parsed)

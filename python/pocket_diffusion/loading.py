@@ -120,6 +120,12 @@ _WEIGHTS = re.compile(r"((diffusion_)?pytorch_model|model)(_\d+)?\.(safetensors|
 _SHARDS = re.compile(r"((diffusion_)?pytorch_model|model)\.(safetensors|bin)\.index\.json")
 
 
+def holds_weights(folder: Path) -> bool:
+    """Whether a folder is one that `accelerate` saved: weights, and no description of a network."""
+    names = [path.name for path in folder.iterdir()]
+    return not {"config.json", "model_index.json"} & set(names) and any(_WEIGHTS.fullmatch(name) or _SHARDS.fullmatch(name) for name in names)
+
+
 def _load_folder(folder: Path) -> Any:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = {Path(name).stem: load(folder / name) for name in names if _WEIGHTS.fullmatch(name)}

@@ -26,7 +26,7 @@ from pocket_diffusion.errors import PocketDiffusionError
 
 OBJECTIVES: Final = ("pred_noise", "pred_x0", "pred_v")
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"),
+    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"),
     "time_grid": ("linear", "quadratic", "trailing", "karras"),
     "ddpm_mean": ("x0", "noise"),
     "ddpm_variance": ("posterior", "beta"),

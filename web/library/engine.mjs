@@ -14,7 +14,7 @@ export const NULL_LABEL = 0x7fffffff;
 /** @type {import('../index.d.ts').ObjectiveName[]} */
 const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
 /** @type {import('../index.d.ts').SamplerName[]} */
-export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 /** @type {import('../index.d.ts').TimeGridName[]} */
 export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
 /** @type {('x0' | 'noise')[]} */
@@ -31,7 +31,7 @@ const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
-  'hasNullClass', 'formatVersion', 'multiplications',
+  'hasNullClass', 'formatVersion', 'multiplications', 'guidanceIsInput', 'lowestScale', 'highestScale',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /**
@@ -218,7 +218,8 @@ export class Engine {
     /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...sizes } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...others } = numbers;
+    const { guidanceIsInput, lowestScale, highestScale, ...sizes } = others;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -231,6 +232,8 @@ export class Engine {
       hasNullClass: hasNullClass === 1,
       objective: OBJECTIVES[objective],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
+      guidanceIsInput: guidanceIsInput === 1,
+      guidanceScaleRange: Object.freeze(/** @type {[number, number]} */ ([shortestFloat32(lowestScale), shortestFloat32(highestScale)])),
       recommended: {
         sampler: SAMPLERS[sampler],
         steps,
