@@ -197,9 +197,17 @@ export class Engine {
     return this.#text(this.#call('pd_wasm_version'));
   }
 
-  /** @param {Uint8Array} bytes of a model file @returns {number} handle */
-  loadModel(bytes) {
-    return this.#withBytes(bytes, (address) => this.#address('pd_wasm_model_load', address, bytes.length));
+  /**
+   * @param {Uint8Array} bytes of a model file
+   * @param {boolean} [handedOver] nobody else wants them: their memory is given back before the model takes its own
+   * @returns {number} handle
+   */
+  loadModel(bytes, handedOver = false) {
+    const { length } = bytes;
+    return this.#withBytes(bytes, (address) => {
+      if (handedOver) /** @type {any} */ (bytes.buffer).transfer?.(0);
+      return this.#address('pd_wasm_model_load', address, length);
+    });
   }
 
   /** @param {number} model */

@@ -199,11 +199,13 @@ export class Session {
   }
 
   #describe() {
-    const { name, parameterCount, fileBytes, license, author, description, width, height } = this.#app.model.info;
+    const { name, parameterCount, fileBytes, license, author, description, width, height, channels } = this.#app.model.info;
+    // Of files that do not say what their pictures are: grey ones are ink.
+    const { rendering = channels < 3 ? 'ink' : 'pixel' } = this.#app.model.info;
     const parts = [name, `${(parameterCount / 1e6).toFixed(1)} million parameters`, `${(fileBytes / MEGABYTE).toFixed(1)} MB`, license];
     element('model-line').textContent = `${parts.filter(Boolean).join(' · ')}. Nothing you do here leaves this page.`;
     element('model-about').textContent = [description, author].filter(Boolean).join('. ');
-    this.#page.dataset.rendering = this.#app.model.info.rendering ?? 'ink';
+    this.#page.dataset.rendering = rendering;
     this.#page.style.setProperty('--picture-ratio', String(width / height));
     element('open').disabled = element('generate').disabled = false;
   }
