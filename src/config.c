@@ -9,9 +9,10 @@ static const char *const known_keys[] = {
     "format_version", "unet.dim", "unet.init_dim", "unet.out_dim", "unet.dim_mults", "unet.channels",
     "unet.num_classes", "unet.cond_drop_prob", "unet.learned_sinusoidal_cond", "unet.random_fourier_features",
     "unet.learned_sinusoidal_dim", "unet.attn_dim_head", "unet.attn_heads", "image.width", "image.height",
-    "image.channels", "image.pixel_unshuffle", "image.value_range", "class_names", "diffusion.timesteps",
+    "image.channels", "image.pixel_unshuffle", "image.value_range", "image.rendering", "class_names", "diffusion.timesteps",
     "diffusion.beta_schedule", "diffusion.alphas_cumprod", "diffusion.objective", "sampling.sampler",
-    "sampling.steps", "sampling.guidance_scale", "sampling.eta", "sampling.time_grid", "sampling.guidance_interval"};
+    "sampling.steps", "sampling.guidance_scale", "sampling.eta", "sampling.time_grid", "sampling.guidance_interval",
+    "sampling.rescale", "sampling.projection"};
 
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
@@ -111,6 +112,20 @@ static pd_status read_network(const pd_gguf *gguf, pd_config *config, pd_error *
     return PD_OK;
 }
 
+/* Needs the image's channels. */
+static pd_status read_rendering(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char key[] = PREFIX "image.rendering";
+    static const char *const renderings[PD_RENDERING_COUNT] = {"smooth", "ink", "pixel"};
+    int32_t rendering = PD_RENDERING_SMOOTH;
+    if (pd_gguf_find(gguf, key)) PD_TRY(read_choice(gguf, key, renderings, PD_RENDERING_COUNT, &rendering, error));
+    if (rendering == PD_RENDERING_INK && config->image_channels != 1)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, key)->offset, "%s is \"ink\", but pictures have %d channels, not 1",
+                       key, (int64_t)config->image_channels);
+    config->rendering = (pd_rendering)rendering;
+    return PD_OK;
+}
+
 static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     PD_TRY(read_int32(gguf, PREFIX "image.width", 1, PD_MAX_SIDE, &config->width, error));
@@ -140,7 +155,7 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
         if (pd_gguf_array_real(range, i) < expected[i] || pd_gguf_array_real(range, i) > expected[i] ||
             pd_gguf_array_real(range, i) != pd_gguf_array_real(range, i))
             return pd_fail(error, PD_CONFIG, range->offset, PREFIX "image.value_range is not [-1, 1]");
-    return PD_OK;
+    return read_rendering(gguf, config, error);
 }
 
 /* Needs the timesteps. */
@@ -179,6 +194,10 @@ static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd
     if (pd_gguf_find(gguf, PREFIX "sampling.time_grid"))
         PD_TRY(read_choice(gguf, PREFIX "sampling.time_grid", time_grids, PD_TIME_GRID_COUNT, &time_grid, error));
     config->time_grid = (pd_time_grid)time_grid;
+    if (pd_gguf_find(gguf, PREFIX "sampling.rescale"))
+        PD_TRY(read_float(gguf, PREFIX "sampling.rescale", 0, 1, &config->rescale, error));
+    if (pd_gguf_find(gguf, PREFIX "sampling.projection"))
+        PD_TRY(pd_gguf_get_bool(gguf, PREFIX "sampling.projection", &config->projection, error));
     return read_guidance_interval(gguf, config, error);
 }
 

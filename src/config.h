@@ -14,6 +14,7 @@ typedef struct pd_config {
     int32_t middle_heads, middle_head_size;
     /* the picture */
     int32_t width, height, image_channels, pixel_unshuffle;
+    pd_rendering rendering; /* smooth if absent */
     /* the process */
     int32_t timesteps;
     const pd_gguf_value *alphas_cumprod;
@@ -24,6 +25,8 @@ typedef struct pd_config {
     float guidance_scale, eta;
     pd_time_grid time_grid;                /* linear if absent */
     int32_t guidance_first, guidance_last; /* all timesteps if absent */
+    float rescale;                         /* 0 if absent */
+    bool projection;                       /* no if absent */
     pd_bytes schedule_name;
     pd_bytes name, description, license, author, source_url; /* empty if absent */
 } pd_config;

@@ -584,6 +584,7 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->height = config->height;
     info->channels = config->image_channels;
     info->pixel_unshuffle = config->pixel_unshuffle;
+    info->rendering = config->rendering;
     info->network_width = model->unet.width;
     info->network_height = model->unet.height;
     info->network_channels = config->channels;
@@ -598,6 +599,8 @@ static void fill_info(pd_model *model, uint64_t file_bytes, const pd_gguf *gguf)
     info->recommended_time_grid = config->time_grid;
     info->recommended_guidance_first = config->guidance_first;
     info->recommended_guidance_last = config->guidance_last;
+    info->recommended_rescale = config->rescale;
+    info->recommended_projection = config->projection;
     info->file_bytes = file_bytes;
     info->memory_bytes = model->arena.size + sizeof *model;
     info->parameter_count = 0;

@@ -72,6 +72,9 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
     case 18: return info->recommended_time_grid;
     case 19: return info->recommended_guidance_first;
     case 20: return info->recommended_guidance_last;
+    case 21: return info->rendering;
+    case 22: return (double)info->recommended_rescale;
+    case 23: return info->recommended_projection;
     default: return (double)__builtin_nanf("");
     }
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 from pocket_diffusion import reference
 from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
-from pocket_diffusion.model_file import SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from pocket_diffusion.model_file import RENDERINGS, SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
 
@@ -82,9 +82,12 @@ def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
     recommended.add_argument("--eta", type=_fraction, help="DDIM stochasticity (default: 0)")
     recommended.add_argument("--time-grid", choices=TIME_GRIDS, help="default: linear")
     recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help="guided timesteps, both included (default: all)")
+    recommended.add_argument("--rescale", type=_fraction, metavar="PHI", help="of guidance; what the reference's sample() does unasked is 0.7 (default: 0)")
+    recommended.add_argument("--projection", action=argparse.BooleanOptionalAction, help="guidance without its part that is parallel to the conditional prediction; on in the reference's sample() (default: off)")
+    parser.add_argument("--rendering", choices=RENDERINGS, help="how pictures are enlarged: dark lines on white paper, pixel art, or smoothly (default: smooth)")
 
 
-def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Recommendation) -> Recommendation:
+def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int, otherwise: Recommendation) -> Recommendation:
     """As the options say, and `otherwise` where they say nothing."""
     given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
     if given.get("guidance_interval") == ():
@@ -92,6 +95,8 @@ def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Rec
     recommended = dataclasses.replace(otherwise, **given)
     if recommended.steps > timesteps:
         raise CheckpointError(f"--steps {recommended.steps}: the network was trained with {timesteps} timesteps")
+    if recommended.rendering == "ink" and channels != 1:
+        raise CheckpointError(f"--rendering ink: for pictures of one channel, not {channels}")
     if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
     return recommended
@@ -206,7 +211,7 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
-    recommended = recommendation(arguments, description.timesteps, Recommendation(steps=min(20, description.timesteps)))
+    recommended = recommendation(arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)))
     general = General(
         name=arguments.name or arguments.output.stem,
         description=arguments.description,

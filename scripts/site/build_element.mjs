@@ -6,6 +6,7 @@
 //   pocket-diffusion.js     the element and the library, minified; exports what web/element.mjs and web/index.mjs export
 //   worker.js               what runs in the workers
 //   engine.js               what both of them need
+//   rendering.js            enlarges pictures
 //   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm   the core; the latter if a program asks for relaxed SIMD
 //   pocket-diffusion.css    keeps the room of the elements until the script has come (web/element.css)
 //   pocket-diffusion.mjs    the same as pocket-diffusion.js, for pages that have its former name
@@ -34,6 +35,14 @@ const sharedElsewhere = {
     SHARED.includes(join(resolveDir, path)) ? { path: './engine.js', external: true } : null),
 };
 
+/** Enlarging is in a file of its own: not all that draw do it. */
+const RENDERING = join(web, 'library', 'rendering.mjs');
+const renderingElsewhere = {
+  name: 'rendering-elsewhere',
+  setup: (build) => build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) =>
+    join(resolveDir, path) === RENDERING ? { path: './rendering.js', external: true } : null),
+};
+
 const OPTIONS = { bundle: true, minify: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning', write: false };
 
 /** @param {string[]} modules whose exports the bundle has @param {import('esbuild').BuildOptions} [options] */
@@ -48,10 +57,13 @@ async function make(modules, options) {
  * @returns {Promise<{ name: string, contents: Uint8Array }[]>}
  */
 export async function bundle(exported) {
-  const plugins = [sharedElsewhere];
-  const [engine, library, worker] = await Promise.all([make(SHARED), make(exported, { plugins }), make(['./worker.js'], { plugins })]);
+  const plugins = [sharedElsewhere, renderingElsewhere];
+  const [engine, library, worker, rendering] = await Promise.all([
+    make(SHARED), make(exported, { plugins }), make(['./worker.js'], { plugins }), make([RENDERING], { plugins: [sharedElsewhere] }),
+  ]);
   return [
     { name: 'engine.js', contents: engine }, { name: 'pocket-diffusion.js', contents: library }, { name: 'worker.js', contents: worker },
+    { name: 'rendering.js', contents: rendering },
   ];
 }
 
