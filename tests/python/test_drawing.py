@@ -204,7 +204,7 @@ def test_the_command_line(repository, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["README.md", "python/README.md"])
 def test_the_programs_of_the_documentation(repository, tmp_path, monkeypatch, name):
-    programs = re.findall(r"```python\n(.*?)```", (repository / name).read_text(encoding="utf-8"), flags=re.S)
+    programs = re.findall(r"```python\n(.*?)```", (repository / name).read_text(encoding="utf-8"), flags=re.DOTALL)
     (tmp_path / "weights").symlink_to(repository / "weights")
     monkeypatch.chdir(tmp_path)
     assert programs
