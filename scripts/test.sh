@@ -12,7 +12,7 @@
 #   debug      C tests, clang, not optimised                          (not with --quick)
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
 #   node       the JavaScript library and the command line under Node.js
-#   browser    the page and the element in Chromium and in Firefox    (not with --quick)
+#   browser    the page and the element in Chromium and in Firefox, the library in WebKit, too (not with --quick)
 #   package    the npm package in bundlers and under the newest Node.js, documentation sites (not with --quick)
 #   hosts      web servers, WebKit, generators of sites, frameworks; all of them if the stage is named, otherwise a few (not with --quick)
 #   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
@@ -106,7 +106,7 @@ groups=(compilers)
 ! wanted coverage || groups+=(lint)
 [ $quick = yes ] || ! wanted node || groups+=(sanitizers)
 { ! wanted browser && ! wanted package && ! wanted hosts; } || groups+=(browsers)
-! wanted hosts || groups+=(webkit)
+{ ! wanted browser && ! wanted hosts; } || groups+=(webkit)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages

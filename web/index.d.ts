@@ -33,6 +33,12 @@ export interface LoadOptions {
    */
   workers?: number;
   /**
+   * Most bytes that the workers may take together, above 0, or Infinity. There are no more of them than fit, but always
+   * one; Model.placement says how many. Default with `workers`, and where there is no DOM: Infinity; otherwise a fifth of
+   * the device's memory as the browser reports it (navigator.deviceMemory), and of 4 GiB where it does not (Firefox, Safari).
+   */
+  memoryBudget?: number;
+  /**
    * Milliseconds in which at least one byte of a download must come, 1 .. 2^31 - 1, or Infinity; otherwise load rejects
    * with code NETWORK. Default 30,000.
    */
@@ -383,9 +389,22 @@ export interface GenerateBatchOptions extends Omit<GenerateOptions, 'onStep'> {
  * Calls at the same time are spread over the workers; those that share one, or this thread, take turns, step by step.
  * They do not change each other's results.
  */
+/** Where a model runs. */
+export interface Placement {
+  /** Most workers at a time; 0: the thread that loaded the model. */
+  readonly workers: number;
+  /** Workers that there would be with memory for all of them. */
+  readonly wanted: number;
+  /** What one takes: the linear memory of its WebAssembly instance once the model is in it. */
+  readonly workerBytes: number;
+  /** What they may take together, as LoadOptions.memoryBudget. */
+  readonly memoryBudget: number;
+}
+
 export interface Model {
   readonly labels: ReadonlyArray<string>;
   readonly info: ModelInfo;
+  readonly placement: Placement;
   /** A recipe of another model is refused with code MODEL. */
   generate(options: GenerateOptions | WithRecipe<GenerateOptions> | Recipe): Promise<Picture>;
   /**

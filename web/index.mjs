@@ -6,6 +6,7 @@ import { ModelHost } from './library/host.mjs';
 import { readVerified } from './library/integrity.mjs';
 import { readManifestFile } from './library/manifest.mjs';
 import { Model } from './library/model.mjs';
+import { place, workersWanted } from './library/placement.mjs';
 import { encode } from './library/png.mjs';
 import { ModelPool } from './library/pool.mjs';
 import { readRecipe } from './library/recipe.mjs';
@@ -15,49 +16,42 @@ import { compile } from './wasm.mjs';
 
 export { PocketDiffusionError, readRecipe, version };
 
-/** Workers that a model may have unless the caller says otherwise: one per core, as long as the memory is no burden. */
-const MOST_WORKERS = 4;
-
-/** 0 where there are no Workers or, as under Node.js, no DOM that must stay responsive. */
-function workersByDefault() {
-  if (typeof Worker !== 'function' || typeof document !== 'object') return 0;
-  return Math.max(1, Math.min(globalThis.navigator?.hardwareConcurrency ?? 1, MOST_WORKERS));
-}
-
 /**
  * Puts the model into workers, or into this thread: if the caller did not ask for workers, also where none can be made
  * or their script cannot be loaded, which is often known no sooner than they are to answer.
- * @param {{ worker?: boolean, workers?: number, workerTimeout: number }} placement
+ * @param {import('./library/placement.mjs').Wishes} wishes
  * @param {Promise<[WebAssembly.Module, { bytes: Uint8Array, hash: Promise<string> }]>} downloads
  * @param {AbortSignal} signal
  * @returns {Promise<Model>}
  */
-async function openModel({ worker, workers, workerTimeout }, downloads, signal) {
-  const limit = workers ?? (worker === false ? 0 : Math.max(Number(worker === true), workersByDefault()));
+async function openModel(wishes, downloads, signal) {
+  const wanted = workersWanted(wishes);
   const open = async (/** @type {ModelHost | ModelPool} */ host) => {
     try {
       const [module, { bytes, hash: digest }] = await downloads;
       const [description, hash] = await Promise.all([host.open(module, bytes, { signal }), digest]);
       signal.throwIfAborted();
-      return new Model(host, description, module, hash);
+      const placement = place(wishes, host instanceof ModelPool ? wanted : 0, description.instanceBytes);
+      if (host instanceof ModelPool) host.limit(placement.workers);
+      return new Model(host, description, module, hash, placement);
     } catch (error) {
       host.close();
       throw error;
     }
   };
-  if (limit === 0) return open(new ModelHost());
+  if (wanted === 0) return open(new ModelHost());
   try {
-    return await open(await ModelPool.start(limit, workerTimeout));
+    return await open(await ModelPool.start(wanted, wishes.workerTimeout));
   } catch (error) {
     const withoutWorker = error instanceof PocketDiffusionError && error.code === 'WORKER';
-    if (worker || workers || !withoutWorker) throw error;
+    if (wishes.worker || wishes.workers || !withoutWorker) throw error;
     return open(new ModelHost());
   }
 }
 
 /** @type {typeof import('./index.d.ts').load} */
 export async function load(source, options = {}) {
-  const { signal: callerSignal, wasm, relaxed, placement, reading } = checkLoadArguments(source, options);
+  const { signal: callerSignal, wasm, relaxed, wishes, reading } = checkLoadArguments(source, options);
   // Aborted by the caller, and by whichever of the two downloads fails first.
   const controller = new AbortController();
   const { signal } = controller;
@@ -68,7 +62,7 @@ export async function load(source, options = {}) {
       compile(wasm, { relaxed, signal, stallTimeout: reading.stallTimeout }), readVerified(source, { signal, ...reading }),
     ]);
     downloads.catch(() => {}); // if no worker can be started, nobody waits for them
-    return openModel(placement, downloads, signal);
+    return openModel(wishes, downloads, signal);
   };
   try {
     return await abortable(work(), signal);

@@ -14,57 +14,59 @@
 // dist/inline.mjs is the scripts and the strict module in one, for bundlers that know nothing of workers and WebAssembly.
 
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
-import { CLASSIC, inlineWorker } from './inline_worker.mjs';
+import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
 
-/** Modules that the page and its workers share, in a file of their own: it is downloaded once. */
-const SHARED = ['async', 'engine', 'errors', 'host', 'platform', 'protocol', 'trace'].map((name) => join(web, 'library', `${name}.mjs`));
-
 const EXPORTED = ['./element.mjs', './index.mjs'];
-
-const exportsOf = (modules) => modules.map((name) => `export * from '${name}';\n`).join('');
-
-const sharedElsewhere = {
-  name: 'shared-elsewhere',
-  setup: (build) => build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) =>
-    SHARED.includes(join(resolveDir, path)) ? { path: './engine.js', external: true } : null),
-};
-
-/** Enlarging is in a file of its own: not all that draw do it. */
-const RENDERING = join(web, 'library', 'rendering.mjs');
-const renderingElsewhere = {
-  name: 'rendering-elsewhere',
-  setup: (build) => build.onResolve({ filter: /^\./ }, ({ path, resolveDir }) =>
-    join(resolveDir, path) === RENDERING ? { path: './rendering.js', external: true } : null),
-};
 
 const OPTIONS = { bundle: true, minify: true, format: 'esm', target: 'es2022', legalComments: 'none', logLevel: 'warning', write: false };
 
-/** @param {string[]} modules whose exports the bundle has @param {import('esbuild').BuildOptions} [options] */
-async function make(modules, options) {
-  const { outputFiles } = await esbuild.build({ ...OPTIONS, stdin: { contents: exportsOf(modules), resolveDir: web }, ...options });
-  return outputFiles[0].contents;
-}
+/** A module that exports what `modules` do. @param {string[]} modules relative to web/ */
+const exportsOf = (modules) => modules.map((name) => `export * from '${name}';\n`).join('');
+
+/** The module `main` that the library's bundles begin with. @param {string[]} exported */
+const mainModule = (exported) => ({
+  name: 'main-module',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^main$/ }, () => ({ path: 'main', namespace: 'main' }));
+    onLoad({ filter: /^main$/, namespace: 'main' }, () => ({ contents: exportsOf(exported), resolveDir: web }));
+  },
+});
+
+/** What the element imports when it is near the window is there already, in the same file: no wrapping, no waiting. */
+const atOnce = {
+  name: 'at-once',
+  setup: ({ onLoad }) => onLoad({ filter: /[\\/]web[\\/]element(\.mjs|[\\/]models\.mjs)$/ }, async ({ path }) => {
+    const names = [];
+    const text = (await readFile(path, 'utf8')).replace(/(?<!\{)\bimport\('([^']+\.mjs)'\)/g, (_, name) => `Promise.resolve(imported${names.push(name)})`);
+    return { contents: names.map((name, index) => `import * as imported${index + 1} from '${name}';\n`).join('') + text };
+  }),
+};
 
 /**
- * The scripts. The addresses of the worker and of the WebAssembly module are relative to them, and stay as they are.
+ * The scripts. The addresses of the worker and of the WebAssembly module are relative to them, and stay as they are. What
+ * the page and its workers share is in a file of its own: it is downloaded once. What enlarges pictures is in another one, for
+ * not all that draw do it.
  * @param {string[]} exported modules of the library
  * @returns {Promise<{ name: string, contents: Uint8Array }[]>}
  */
 export async function bundle(exported) {
-  const plugins = [sharedElsewhere, renderingElsewhere];
-  const [engine, library, worker, rendering] = await Promise.all([
-    make(SHARED), make(exported, { plugins }), make(['./worker.js'], { plugins }), make([RENDERING], { plugins: [sharedElsewhere] }),
-  ]);
-  return [
-    { name: 'engine.js', contents: engine }, { name: 'pocket-diffusion.js', contents: library }, { name: 'worker.js', contents: worker },
-    { name: 'rendering.js', contents: rendering },
-  ];
+  const { outputFiles } = await esbuild.build({
+    ...OPTIONS, entryPoints: { 'pocket-diffusion': 'main', worker: join(web, 'worker.js'), rendering: join(web, 'library/rendering.mjs') }, outdir: web, splitting: true, chunkNames: 'engine',
+    plugins: [mainModule(exported), atOnce, separateWorker],
+  });
+  return outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }));
+}
+
+/** @param {string[]} modules whose exports the bundle has @param {import('esbuild').BuildOptions} options */
+async function make(modules, options) {
+  const { outputFiles } = await esbuild.build({ ...OPTIONS, stdin: { contents: exportsOf(modules), resolveDir: web }, ...options });
+  return outputFiles[0].contents;
 }
 
 /** The script under the name that it had at first. */
@@ -85,7 +87,7 @@ const inlineModule = {
 export async function buildInline(path = join(root, 'dist/inline.mjs')) {
   const worker = Buffer.from(await make(['./worker.js'], CLASSIC)).toString();
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, await make(EXPORTED, { plugins: [inlineWorker(worker), inlineModule] }));
+  await writeFile(path, await make(EXPORTED, { plugins: [atOnce, inlineWorker(worker), inlineModule] }));
 }
 
 /** @param {string} [folder] made if it is not there; other files in it stay */

@@ -13,7 +13,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { FORMER_NAME } from './build_element.mjs';
-import { CLASSIC, inlineWorker } from './inline_worker.mjs';
+import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
@@ -33,7 +33,7 @@ const sha256 = (data, encoding) => createHash('sha256').update(data).digest(enco
 // ---- modules
 
 /** Options of every bundle. Code for Node.js is never reached in a browser. */
-const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error' };
+const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error', plugins: [separateWorker] };
 
 /** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
 async function bundle(file, options) {

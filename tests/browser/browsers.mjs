@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import puppeteer from 'puppeteer-core';
+import { hasWebKit, launchWebKit } from './webkit.mjs';
 
 const EXECUTABLES = {
   chrome: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
@@ -17,7 +18,10 @@ const CHROME_ARGUMENTS = [
   '--disable-component-update', '--disable-sync',
 ];
 
+/** Those that puppeteer drives. */
 export const BROWSERS = Object.keys(EXECUTABLES);
+/** With WebKit, whose pages can do less (webkit.mjs). */
+export const ENGINES = hasWebKit() ? [...BROWSERS, 'webkit'] : BROWSERS;
 
 function findExecutable(browser) {
   for (const name of EXECUTABLES[browser]) {
@@ -35,11 +39,12 @@ function findExecutable(browser) {
 }
 
 /**
- * @param {'chrome' | 'firefox'} browser
+ * @param {'chrome' | 'firefox' | 'webkit'} browser
  * @returns {Promise<{ browser: import('puppeteer-core').Browser, downloads: string, close: () => Promise<void> }>}
  *   downloads: the folder where the browser saves files
  */
 export async function launch(browser) {
+  if (browser === 'webkit') return launchWebKit();
   const downloads = await mkdtemp(join(tmpdir(), 'pocket-diffusion-downloads-'));
   const instance = await puppeteer.launch({
     browser,

@@ -1,11 +1,11 @@
-// The library on an empty page under a strict Content-Security-Policy, in Chromium and in Firefox.
+// The library on an empty page under a strict Content-Security-Policy, in Chromium, Firefox and WebKit.
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { version } from 'pocket-diffusion';
 import { modelPath, modelPaths, nativeHashes, optionsOf, requests } from '../native_pictures.mjs';
-import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { ENGINES, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
 /** The page has no use for it, so it is no part of the site. */
@@ -26,7 +26,7 @@ function defineHelpers() {
   };
 }
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`library in ${name}`, () => {
     let site;
     let session;

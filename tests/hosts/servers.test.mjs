@@ -1,5 +1,5 @@
 // The page, the element and the library on real web servers, in a sub-path: as the server comes, and with gzip and
-// "Cache-Control: immutable".
+// "Cache-Control: immutable". nginx in all browsers, the others in Chromium.
 
 import assert from 'node:assert/strict';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
 import { buildElement } from '../../scripts/site/build_element.mjs';
 import { buildSite } from '../../scripts/site/build_site.mjs';
-import { launch, openPage, settled } from '../browser/browsers.mjs';
+import { ENGINES, launch, openPage, settled } from '../browser/browsers.mjs';
 import { pixelsOfGrid } from '../browser/page_tools.mjs';
 import { doodlesPath } from '../node/helpers.mjs';
 import { taken, unlessMissing } from './selection.mjs';
@@ -32,7 +32,7 @@ const LIBRARY_PAGE = `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"
 const SCRIPTS = ['page.js', 'worker.js', 'index.js', 'service_worker.js', 'element/pocket-diffusion.js', 'element/engine.js', 'element/worker.js'];
 
 let root;
-let session;
+const sessions = {};
 let expected;
 
 /** Beside every file one that is compressed, for servers that compress nothing themselves. */
@@ -55,18 +55,18 @@ before(async () => {
   await writeFile(join(site, 'element.html'), ELEMENT_PAGE);
   await writeFile(join(site, 'library.html'), LIBRARY_PAGE);
   await compressAll(root);
-  session = await launch('chrome');
+  for (const engine of ENGINES) if (engine === 'chrome' || taken('nginx')) sessions[engine] = await launch(engine);
   const model = await load(doodlesPath);
   expected = Array.from((await model.generate(OPTIONS)).pixels);
   model.close();
 });
 after(async () => {
-  await session?.close();
+  for (const session of Object.values(sessions)) await session.close();
   if (root) await rm(root, { recursive: true, force: true });
 });
 
-async function open(url, look) {
-  const { page, troubles } = await openPage(session.browser, url);
+async function open(engine, url, look) {
+  const { page, troubles } = await openPage(sessions[engine].browser, url);
   try {
     const seen = await look(page);
     assert.deepEqual(troubles, []);
@@ -96,25 +96,27 @@ for (const name of SERVER_NAMES.filter(taken)) {
         }
       });
 
-      test('the page draws', () => open(`${url}${HASH}`, async (page) => {
-        await settled(page);
-        assert.deepEqual((await pixelsOfGrid(page))[0], expected);
-      }));
+      for (const engine of name === 'nginx' ? ENGINES : ['chrome']) {
+        test(`the page draws in ${engine}`, () => open(engine, `${url}${HASH}`, async (page) => {
+          await settled(page);
+          assert.deepEqual((await pixelsOfGrid(page))[0], expected);
+        }));
 
-      test('the element draws, in a worker', () => open(`${url}element.html`, async (page) => {
-        await page.waitForFunction(() => document.querySelector('pocket-diffusion').state === 'done', { timeout: 30_000 });
-        assert.deepEqual(await page.evaluate(() => Array.from(document.querySelector('pocket-diffusion').pictures[0].pixels)), expected);
-        assert.equal(page.workers().length, 1);
-      }));
+        test(`the element draws in ${engine}`, () => open(engine, `${url}element.html`, async (page) => {
+          await page.waitForFunction(() => document.querySelector('pocket-diffusion').state === 'done', { timeout: 30_000 });
+          assert.deepEqual(await page.evaluate(() => Array.from(document.querySelector('pocket-diffusion').pictures[0].pixels)), expected);
+          if (engine === 'chrome') assert.equal(page.workers().length, 1);
+        }));
 
-      test('a program imports the library, which draws in a worker', () => open(`${url}library.html`, async (page) => {
-        const drawn = await page.evaluate(async (script, options) => {
-          const { load } = await import(script);
-          const model = await load(new URL('doodles.gguf', script), { worker: true });
-          return Array.from((await model.generate(options)).pixels);
-        }, `${url}element/pocket-diffusion.js`, OPTIONS);
-        assert.deepEqual(drawn, expected);
-      }));
+        test(`a program imports the library, which draws in a worker in ${engine}`, () => open(engine, `${url}library.html`, async (page) => {
+          const drawn = await page.evaluate(async (script, options) => {
+            const { load } = await import(script);
+            const model = await load(new URL('doodles.gguf', script), { worker: true });
+            return Array.from((await model.generate(options)).pixels);
+          }, `${url}element/pocket-diffusion.js`, OPTIONS);
+          assert.deepEqual(drawn, expected);
+        }));
+      }
     });
   }
 }

@@ -4,7 +4,7 @@ import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateBatchOptions, type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type PNGOptions, type RenderingName, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions,
+  type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type PNGOptions, type RenderingName, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions, type Placement,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -17,8 +17,12 @@ export async function open(source: ModelSource = sources[0]!): Promise<Model> {
     wasm: new URL('pocket-diffusion.wasm', import.meta.url),
     worker: true,
     workers: 2,
+    memoryBudget: 2 ** 30,
   };
-  return load(source, options);
+  const model = await load(source, options);
+  const { workers, wanted, workerBytes, memoryBudget }: Placement = model.placement;
+  if (workers < wanted) console.log(`${wanted * workerBytes} bytes do not fit into ${memoryBudget}`);
+  return model;
 }
 
 export async function openListed(list: URL): Promise<Model> {

@@ -97,7 +97,7 @@ test('transparent paper: on white it looks as without, at every size', async () 
 
 test('wrong options are refused by name', async () => {
   for (const [name, value, type] of [
-    ['scale', 0, 'RangeError'], ['scale', 129, 'RangeError'], ['scale', 1.5, 'RangeError'], ['scale', '2', 'TypeError'], ['transparent', 1, 'TypeError'],
+    ['scale', 0, 'RangeError'], ['scale', 129, 'RangeError'], ['scale', 1.5, 'RangeError'], ['scale', '2', 'TypeError'], ['transparent', 0, 'TypeError'],
     ['recipe', 1, 'TypeError'],
   ]) await assert.rejects(cat.toPNG({ [name]: value }), { name: type, argument: name });
   await assert.rejects(cat.toPNG({ size: 2 }), { name: 'TypeError', message: /unknown option "size"/ });

@@ -153,6 +153,7 @@ function importsOf(module) {
  * @typedef {object} ModelDescription
  * @property {Omit<import('../index.d.ts').ModelInfo, 'sha256'>} info
  * @property {string[]} labels
+ * @property {number} instanceBytes linear memory of the instance with the model in it
  */
 
 export class Engine {
@@ -209,7 +210,7 @@ export class Engine {
   }
 
   /**
-   * Everything of ModelInfo but the hash, and the class names.
+   * Everything of ModelInfo but the hash, the class names, and what the instance takes.
    * @param {number} model @returns {ModelDescription}
    */
   describeModel(model) {
@@ -244,7 +245,7 @@ export class Engine {
         projection: projection === 1,
       },
     });
-    return { info, labels };
+    return { info, labels, instanceBytes: this.#exports.memory.buffer.byteLength };
   }
 
   /**

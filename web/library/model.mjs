@@ -41,7 +41,7 @@ class Picture {
   }
 
   async toPNG(options = {}) {
-    const { recipe, scale, transparent } = checkPNGOptions(options, Math.floor(4096 / Math.max(this.width, this.height)));
+    const { recipe, scale, transparent } = checkPNGOptions(options, Math.floor(4096 / Math.max(this.width, this.height)), this.#rendering);
     const { enlarge } = scale > 1 || transparent ? await import('./rendering.mjs') : { enlarge: () => this };
     return encode(enlarge(this, this.#rendering, scale, transparent), this.#module, recipe ? this.recipe : null);
   }
@@ -59,12 +59,13 @@ export class Model {
   /**
    * @param {import('./host.mjs').ModelHost | import('./pool.mjs').ModelPool} host with a model in it
    * @param {import('./engine.mjs').ModelDescription} description
-   * @param {WebAssembly.Module} module @param {string} sha256
+   * @param {WebAssembly.Module} module @param {string} sha256 @param {import('../index.d.ts').Placement} placement
    */
-  constructor(host, { info, labels }, module, sha256) {
+  constructor(host, { info, labels }, module, sha256, placement) {
     this.#host = host;
     this.#module = module;
     this.labels = Object.freeze(labels);
+    this.placement = placement;
     this.info = Object.freeze({ ...info, recommended: Object.freeze(info.recommended), sha256 });
   }
 

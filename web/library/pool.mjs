@@ -77,6 +77,11 @@ export class ModelPool {
     return description;
   }
 
+  /** Lowers the number of workers. To be called before the first run. @param {number} most 1 or more */
+  limit(most) {
+    this.#slots.length = Math.min(this.#slots.length, most);
+  }
+
   /**
    * As ModelHost.predict. One evaluation is not worth the start of a worker.
    * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]

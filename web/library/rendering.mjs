@@ -1,8 +1,6 @@
 // Pictures enlarged as what they are: lines of ink, pixel art in whole blocks, or smooth. Sums and products alone, so that
 // every engine makes the same bytes.
 
-import { argumentError } from './errors.mjs';
-
 /**
  * @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} Image interleaved rows
  * @typedef {import('../index.d.ts').RenderingName} Rendering
@@ -70,7 +68,6 @@ function stretch(source, size, inner, factor, kernel, target, tone) {
  */
 export function enlarge(image, rendering, factor = 1, transparent = false) {
   if (factor === 1 && !transparent) return image;
-  if (transparent && rendering !== 'ink') throw argumentError(RangeError, 'transparent', `is for ink on paper; these pictures are "${rendering}"`);
   const { width, height, channels, pixels } = image;
   const kernel = rendering === 'pixel' ? nearest : cubic;
   const size = { width: width * factor, height: height * factor };

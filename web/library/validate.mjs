@@ -452,8 +452,16 @@ export function checkPredictArguments(x, t, label, info, labels) {
 }
 
 const LOAD_KEYS = [
-  'signal', 'onProgress', 'wasm', 'relaxed', 'worker', 'workers', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
+  'signal', 'onProgress', 'wasm', 'relaxed', 'worker', 'workers', 'memoryBudget', 'stallTimeout', 'workerTimeout', 'sha256', 'fileBytes',
 ];
+
+/** @param {unknown} value @returns {number | undefined} */
+function checkBudget(value) {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'number') throw wrongType('memoryBudget', 'a number of bytes', value);
+  if (!(value > 0)) throw argumentError(RangeError, 'memoryBudget', `must be above 0, not ${value}`);
+  return value;
+}
 
 /** @param {unknown} source @param {unknown} options */
 export function checkLoadArguments(source, options) {
@@ -473,7 +481,10 @@ export function checkLoadArguments(source, options) {
     signal: checkSignal('signal', options.signal),
     wasm: checkWasm(options.wasm),
     relaxed,
-    placement: { worker, workers, workerTimeout: checkTimeout('workerTimeout', options.workerTimeout, WORKER_TIMEOUT) },
+    wishes: {
+      worker, workers, memoryBudget: checkBudget(options.memoryBudget),
+      workerTimeout: checkTimeout('workerTimeout', options.workerTimeout, WORKER_TIMEOUT),
+    },
     reading: {
       onProgress: checkFunction('onProgress', options.onProgress),
       stallTimeout: checkTimeout('stallTimeout', options.stallTimeout, STALL_TIMEOUT),
@@ -552,10 +563,11 @@ export function checkEncodeOptions(options) {
   return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
 }
 
-/** @param {unknown} options @param {number} largest scale */
-export function checkPNGOptions(options, largest) {
+/** @param {unknown} options @param {number} largest scale @param {string} rendering */
+export function checkPNGOptions(options, largest, rendering) {
   checkKeys('options', options, ['recipe', 'scale', 'transparent']);
   const { recipe = true, scale = 1, transparent = false } = options;
+  if (transparent && rendering !== 'ink') throw argumentError(RangeError, 'transparent', `is for ink on paper; these pictures are "${rendering}"`);
   return {
     recipe: checkBoolean('recipe', recipe),
     scale: checkWhole('scale', scale, 1, largest),
