@@ -48,6 +48,12 @@ const atOnce = {
   }),
 };
 
+/** What enlarges pictures is loaded when a picture is enlarged. */
+const renderingElsewhere = {
+  name: 'rendering-elsewhere',
+  setup: ({ onResolve }) => onResolve({ filter: /[\\/]rendering\.mjs$/ }, () => ({ path: './rendering.js', external: true })),
+};
+
 /**
  * The scripts. The addresses of the worker and of the WebAssembly module are relative to them, and stay as they are. What
  * the page and its workers share is in a file of its own: it is downloaded once. What enlarges pictures is in another one, for
@@ -57,10 +63,11 @@ const atOnce = {
  */
 export async function bundle(exported) {
   const { outputFiles } = await esbuild.build({
-    ...OPTIONS, entryPoints: { 'pocket-diffusion': 'main', worker: join(web, 'worker.js'), rendering: join(web, 'library/rendering.mjs') }, outdir: web, splitting: true, chunkNames: 'engine',
-    plugins: [mainModule(exported), atOnce, separateWorker],
+    ...OPTIONS, entryPoints: { 'pocket-diffusion': 'main', worker: join(web, 'worker.js') }, outdir: web, splitting: true, chunkNames: 'engine',
+    plugins: [mainModule(exported), atOnce, renderingElsewhere, separateWorker],
   });
-  return outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }));
+  const rendering = { name: 'rendering.js', contents: await make(['./library/rendering.mjs'], {}) };
+  return [...outputFiles.map(({ path, contents }) => ({ name: basename(path), contents })), rendering];
 }
 
 /** @param {string[]} modules whose exports the bundle has @param {import('esbuild').BuildOptions} options */
