@@ -1,4 +1,5 @@
-"""Puts the WebAssembly module, which scripts/build.sh --wasm leaves in web/, into the package."""
+"""Puts what is built elsewhere into the package: the WebAssembly module, which scripts/build.sh --wasm leaves in web/, and the
+script of the widget, which scripts/site/build_element.mjs leaves in dist/."""
 
 import shutil
 from pathlib import Path
@@ -19,6 +20,10 @@ class BuildWithModule(build_py):
         if not self.editable_mode:  # a checkout uses what the build leaves in web/
             target = Path(self.build_lib) / "pocket_diffusion" / MODULE
             shutil.copyfile(built if built.is_file() else packed, target)
+            # Without the script, pocket_diffusion.notebook alone does not work, and says so.
+            script = HERE.parent / "dist" / "inline.mjs"
+            if script.is_file():
+                shutil.copyfile(script, target.with_name("inline.mjs"))
 
 
 setup(cmdclass={"build_py": BuildWithModule})

@@ -27,7 +27,7 @@ lock
 for option in "$@"; do
   case $option in
     --native) build_native native gcc Release ;;
-    --benchmarks) build_wasm bench_unet bench_kernels ;;
+    --benchmarks) build_wasm bench_network bench_kernels ;;
     --wasm)
       build_wasm
       for module in web/pocket-diffusion*.wasm; do

@@ -191,35 +191,56 @@ server_packages() ( # GROUP...
   packages "$@"
 )
 
-# All hosts: the servers of Debian, and those of npm with other JavaScript engines.
+# Packages of web/examples, each in build/hosts, where the tests build a copy of the example.
+example_packages() { # NAME...
+  check_node
+  local name key
+  for name in "$@"; do
+    mkdir -p "build/hosts/$name"
+    key=$(cat "web/examples/$name/package.json" "web/examples/$name/package-lock.json" | sha256sum; node --version)
+    [ -d "build/hosts/$name/node_modules" ] && stamped "npm-example-$name" "$key" && continue
+    say "installing npm packages of web/examples/$name"
+    cp "web/examples/$name/package.json" "web/examples/$name/package-lock.json" "build/hosts/$name/"
+    quietly "npm-example-$name" nice -n 3 npm ci --prefix "build/hosts/$name" --no-audit --no-fund || fail "npm ci failed"
+    stamp "npm-example-$name" "$key"
+  done
+}
+
+# venv_packages FOLDER FILE: a virtual environment of its own with what FILE names.
+venv_packages() {
+  packages python
+  local venv=$1 file=$2 name key python
+  name=$(basename "$venv")
+  python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
+  key=$(cat "$file"; "$python" --version)
+  [ -x "$venv/bin/python" ] && stamped "python-$name" "$key" && return 0
+  say "installing Python packages into $venv"
+  quietly "venv-$name" "$python" -m venv "$venv" || fail "cannot make $venv"
+  quietly "pip-$name" "$venv/bin/python" -m pip --no-input --disable-pip-version-check install -r "$file" || fail "cannot install $file"
+  stamp "python-$name" "$key"
+}
+
+# What a run of everything takes of the hosts: tests/hosts/selection.mjs.
+few_hosts() {
+  server_packages nginx
+  venv_packages build/examples web/examples/requirements.txt
+  example_packages react
+}
+
+# All hosts: the servers of Debian, those of npm with other JavaScript engines, generators of sites, frameworks, JupyterLab.
 host_tools() {
   server_packages nginx servers
   packages browsers webkit python
   own_packages tests/hosts/tools hosts
+  own_packages tests/package/tools tools # Astro needs a newer Node.js than 20
+  venv_packages build/examples web/examples/requirements.txt
+  venv_packages build/notebooks web/examples/jupyter/requirements.txt
+  example_packages react next vue svelte solid vitepress docusaurus starlight
 }
 
-# What the package and the examples are tried with: bundlers, the newest Node.js, generators of documentation sites.
+# What the package is tried with: bundlers and the newest Node.js.
 package_tools() {
-  check_node
-  packages python
-  local folder key python venv=build/examples
-  for folder in tests/package/tools web/examples/vitepress; do
-    key=$(cat $folder/package.json $folder/package-lock.json 2>/dev/null | sha256sum; node --version)
-    [ -d $folder/node_modules ] && stamped "npm-$(basename $folder)" "$key" && continue
-    say "installing npm packages of $folder"
-    local how=(install --no-package-lock)
-    [ ! -e $folder/package-lock.json ] || how=(ci)
-    quietly "npm-$(basename $folder)" npm "${how[@]}" --prefix $folder --no-audit --no-fund || fail "npm ${how[0]} failed"
-    stamp "npm-$(basename $folder)" "$key"
-  done
-  python=$(find_python) || fail "Python 3.10 or newer with venv is needed"
-  key=$(cat web/examples/requirements.txt; "$python" --version)
-  [ -x $venv/bin/mkdocs ] && stamped python-examples "$key" && return 0
-  say "installing Python packages into $venv"
-  quietly venv-examples "$python" -m venv $venv || fail "cannot make $venv"
-  quietly pip-examples $venv/bin/python -m pip --no-input --disable-pip-version-check install -r web/examples/requirements.txt ||
-    fail "cannot install web/examples/requirements.txt"
-  stamp python-examples "$key"
+  own_packages tests/package/tools tools
 }
 
 # The newest Node.js beside the one in use, for the same test. npm has it for

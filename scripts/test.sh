@@ -13,8 +13,8 @@
 #   sanitize   C tests, AddressSanitizer and UndefinedBehaviorSanitizer (not with --quick)
 #   node       the JavaScript library and the command line under Node.js
 #   browser    the page and the element in Chromium and in Firefox, the library in WebKit, too (not with --quick)
-#   package    the npm package in bundlers and under the newest Node.js, documentation sites (not with --quick)
-#   hosts      web servers, WebKit, generators of sites, frameworks; all of them if the stage is named, otherwise a few (not with --quick)
+#   package    the npm package in bundlers and under the newest Node.js (not with --quick)
+#   hosts      web servers, WebKit, generators of sites, frameworks, notebooks; all of them if the stage is named, otherwise a few (not with --quick)
 #   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
@@ -110,8 +110,8 @@ groups=(compilers)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
-! wanted package || step "bundlers and generators of sites" package_tools
-if wanted hosts && [ $hosts = few ]; then step "nginx" server_packages nginx; fi
+! wanted package || step "bundlers" package_tools
+if wanted hosts && [ $hosts = few ]; then step "a few hosts" few_hosts; fi
 if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi
 { ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages python/requirements.txt python/requirements-training.txt
 step "building WebAssembly" build_wasm

@@ -3,20 +3,29 @@
 #include <string.h>
 
 #define PREFIX "pocket-diffusion."
-#define FORMAT_VERSION 1
+#define LAST_FORMAT_VERSION 2
 
-static const char *const known_keys[] = {
-    "format_version", "unet.dim", "unet.init_dim", "unet.out_dim", "unet.dim_mults", "unet.channels",
-    "unet.num_classes", "unet.cond_drop_prob", "unet.learned_sinusoidal_cond", "unet.random_fourier_features",
-    "unet.learned_sinusoidal_dim", "unet.attn_dim_head", "unet.attn_heads", "image.width", "image.height",
-    "image.channels", "image.pixel_unshuffle", "image.value_range", "image.rendering", "class_names", "diffusion.timesteps",
-    "diffusion.beta_schedule", "diffusion.alphas_cumprod", "diffusion.objective", "sampling.sampler",
-    "sampling.steps", "sampling.guidance_scale", "sampling.eta", "sampling.time_grid", "sampling.guidance_interval",
-    "sampling.rescale", "sampling.projection"};
+/* Bits: formats that have the key. */
+enum { UNET = 1, GRAPH = 2, BOTH = UNET | GRAPH };
+
+static const struct {
+    const char *name;
+    int32_t formats;
+} known_keys[] = {
+    {"format_version", BOTH}, {"unet.dim", UNET}, {"unet.init_dim", UNET}, {"unet.out_dim", UNET}, {"unet.dim_mults", UNET},
+    {"unet.channels", UNET}, {"unet.num_classes", UNET}, {"unet.cond_drop_prob", UNET}, {"unet.learned_sinusoidal_cond", UNET},
+    {"unet.random_fourier_features", UNET}, {"unet.learned_sinusoidal_dim", UNET}, {"unet.attn_dim_head", UNET},
+    {"unet.attn_heads", UNET}, {"graph.version", GRAPH}, {"graph.operations", GRAPH}, {"graph.counts", GRAPH},
+    {"graph.inputs", GRAPH}, {"graph.tensors", GRAPH}, {"graph.integers", GRAPH}, {"graph.reals", GRAPH}, {"image.width", BOTH},
+    {"image.height", BOTH}, {"image.channels", BOTH}, {"image.pixel_unshuffle", BOTH}, {"image.value_range", BOTH}, {"image.rendering", BOTH},
+    {"class_names", BOTH}, {"diffusion.timesteps", BOTH}, {"diffusion.beta_schedule", BOTH}, {"diffusion.alphas_cumprod", BOTH},
+    {"diffusion.objective", BOTH}, {"diffusion.times", GRAPH}, {"sampling.sampler", BOTH}, {"sampling.steps", BOTH},
+    {"sampling.guidance_scale", BOTH}, {"sampling.eta", BOTH}, {"sampling.time_grid", BOTH}, {"sampling.guidance_interval", BOTH},
+    {"sampling.rescale", BOTH}, {"sampling.projection", BOTH}};
 
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
-static pd_status check_no_unknown_keys(const pd_gguf *gguf, pd_error *error)
+static pd_status check_no_unknown_keys(const pd_gguf *gguf, int32_t format_version, pd_error *error)
 {
     const size_t prefix_length = strlen(PREFIX);
     for (uint64_t i = 0; i < gguf->value_count; i++) {
@@ -25,7 +34,7 @@ static pd_status check_no_unknown_keys(const pd_gguf *gguf, pd_error *error)
         const pd_bytes name = {key.data + prefix_length, key.length - prefix_length};
         bool known = false;
         for (size_t k = 0; k < sizeof known_keys / sizeof known_keys[0] && !known; k++)
-            known = pd_bytes_equal(name, known_keys[k]);
+            known = known_keys[k].formats & format_version && pd_bytes_equal(name, known_keys[k].name);
         if (!known) return pd_fail(error, PD_CONFIG, gguf->values[i].offset, "unknown key %q", &key);
     }
     return PD_OK;
@@ -133,7 +142,8 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
     PD_TRY(read_int32(gguf, PREFIX "image.channels", 1, PD_MAX_CHANNELS, &config->image_channels, error));
     PD_TRY(read_int32(gguf, PREFIX "image.pixel_unshuffle", 1, 32, &config->pixel_unshuffle, error));
 
-    const int32_t r = config->pixel_unshuffle, divisor = r << (config->level_count - 1);
+    const int32_t r = config->pixel_unshuffle, divisor = config->format_version == 1 ? r << (config->level_count - 1) : r;
+    if (config->format_version == 2) config->channels = config->image_channels * r * r;
     if ((int64_t)config->image_channels * r * r != config->channels)
         return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "unet.channels")->offset,
                        PREFIX "unet.channels is %d, but %d image channels unshuffled by %d make %d",
@@ -201,6 +211,38 @@ static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd
     return read_guidance_interval(gguf, config, error);
 }
 
+static pd_status read_class_names(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "class_names", PD_GGUF_STRING, &config->class_names, error));
+    if (config->class_names->count != (uint64_t)config->class_count)
+        return pd_fail(error, PD_CONFIG, config->class_names->offset, PREFIX "class_names has %u names for %d classes",
+                       config->class_names->count, (int64_t)config->class_count);
+    return PD_OK;
+}
+
+/* Of a graph: both are optional. */
+static pd_status read_classes_and_times(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    if (pd_gguf_find(gguf, PREFIX "class_names")) {
+        PD_TRY(pd_gguf_get_array(gguf, PREFIX "class_names", PD_GGUF_STRING, &config->class_names, error));
+        if (config->class_names->count < 1 || config->class_names->count > PD_MAX_CLASSES)
+            return pd_fail(error, PD_CONFIG, config->class_names->offset, PREFIX "class_names has %u names, not 1 to %d",
+                           config->class_names->count, (int64_t)PD_MAX_CLASSES);
+        config->class_count = (int32_t)config->class_names->count;
+    }
+    if (!pd_gguf_find(gguf, PREFIX "diffusion.times")) return PD_OK;
+    PD_TRY(pd_gguf_get_array(gguf, PREFIX "diffusion.times", PD_GGUF_FLOAT32, &config->times, error));
+    if (config->times->count != (uint64_t)config->timesteps)
+        return pd_fail(error, PD_CONFIG, config->times->offset, PREFIX "diffusion.times has %u values for %d timesteps",
+                       config->times->count, (int64_t)config->timesteps);
+    for (uint64_t t = 0; t < config->times->count; t++) {
+        const double time = pd_gguf_array_real(config->times, t);
+        if (!(time >= -1e6 && time <= 1e6))
+            return pd_fail(error, PD_CONFIG, config->times->offset + 4 * t, PREFIX "diffusion.times[%u] is %g, not within -1e6 and 1e6", t, time);
+    }
+    return PD_OK;
+}
+
 static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     static const char *const objectives[] = {"pred_noise", "pred_x0", "pred_v"};
@@ -225,25 +267,21 @@ static pd_status read_process(const pd_gguf *gguf, pd_config *config, pd_error *
     PD_TRY(read_choice(gguf, PREFIX "diffusion.objective", objectives, 3, &objective, error));
     config->objective = (pd_objective)objective;
 
-    PD_TRY(pd_gguf_get_array(gguf, PREFIX "class_names", PD_GGUF_STRING, &config->class_names, error));
-    if (config->class_names->count != (uint64_t)config->class_count)
-        return pd_fail(error, PD_CONFIG, config->class_names->offset, PREFIX "class_names has %u names for %d classes",
-                       config->class_names->count, (int64_t)config->class_count);
+    PD_TRY(config->format_version == 1 ? read_class_names(gguf, config, error) : read_classes_and_times(gguf, config, error));
     return read_recommendations(gguf, config, error);
 }
 
 pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     pd_bytes architecture;
-    int32_t version = 0;
     *config = (pd_config){0};
     PD_TRY(pd_gguf_get_string(gguf, "general.architecture", &architecture, error));
     if (!pd_bytes_equal(architecture, "pocket-diffusion"))
         return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, "general.architecture")->offset,
                        "general.architecture is %q, not \"pocket-diffusion\"", &architecture);
-    PD_TRY(read_int32(gguf, PREFIX "format_version", FORMAT_VERSION, FORMAT_VERSION, &version, error));
-    PD_TRY(check_no_unknown_keys(gguf, error));
-    PD_TRY(read_network(gguf, config, error));
+    PD_TRY(read_int32(gguf, PREFIX "format_version", 1, LAST_FORMAT_VERSION, &config->format_version, error));
+    PD_TRY(check_no_unknown_keys(gguf, config->format_version, error));
+    if (config->format_version == 1) PD_TRY(read_network(gguf, config, error));
     PD_TRY(read_image(gguf, config, error));
     PD_TRY(read_process(gguf, config, error));
     PD_TRY(read_optional_text(gguf, "general.name", &config->name, error));

@@ -6,7 +6,8 @@
 #include "gguf.h"
 
 typedef struct pd_config {
-    /* arguments of the reference's Unet */
+    int32_t format_version; /* 1: a Unet; 2: a graph */
+    /* arguments of the reference's Unet; of a graph only channels and class_count */
     int32_t dim, init_dim, out_dim, channels, class_count;
     int32_t level_count, dim_mults[PD_MAX_LEVELS];
     bool fourier_time_embedding; /* learned_sinusoidal_cond or random_fourier_features */
@@ -18,7 +19,8 @@ typedef struct pd_config {
     /* the process */
     int32_t timesteps;
     const pd_gguf_value *alphas_cumprod;
-    const pd_gguf_value *class_names;
+    const pd_gguf_value *class_names; /* NULL: no classes */
+    const pd_gguf_value *times;       /* what the network is fed at each timestep; NULL: t */
     pd_objective objective;
     pd_sampler sampler;
     int32_t steps;

@@ -62,6 +62,7 @@ void pd_gguf_close(pd_gguf *gguf);
 
 const pd_gguf_value *pd_gguf_find(const pd_gguf *gguf, const char *key); /* NULL: absent */
 const pd_gguf_tensor *pd_gguf_find_tensor(const pd_gguf *gguf, const char *name);
+const pd_gguf_tensor *pd_gguf_find_tensor_named(const pd_gguf *gguf, pd_bytes name);
 
 /* Required values: PD_CONFIG, naming the key, if absent or of another type.
  * _integer accepts any integer type and checks minimum <= value <= maximum;

@@ -60,9 +60,8 @@ uint32_t pd_names_duplicate(const pd_name_list *list)
     return list->count;
 }
 
-uint32_t pd_names_find(const pd_name_list *list, const char *name)
+uint32_t pd_names_find(const pd_name_list *list, pd_bytes wanted)
 {
-    const pd_bytes wanted = {name, strlen(name)};
     uint32_t low = 0, high = list->count;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
@@ -79,11 +78,16 @@ uint32_t pd_names_find(const pd_name_list *list, const char *name)
 const pd_gguf_value *pd_gguf_find(const pd_gguf *gguf, const char *key)
 {
     const pd_name_list names = pd_gguf_value_names(gguf);
-    const uint32_t row = pd_names_find(&names, key);
+    const uint32_t row = pd_names_find(&names, (pd_bytes){key, strlen(key)});
     return row < names.count ? &gguf->values[row] : NULL;
 }
 
 const pd_gguf_tensor *pd_gguf_find_tensor(const pd_gguf *gguf, const char *name)
+{
+    return pd_gguf_find_tensor_named(gguf, (pd_bytes){name, strlen(name)});
+}
+
+const pd_gguf_tensor *pd_gguf_find_tensor_named(const pd_gguf *gguf, pd_bytes name)
 {
     const pd_name_list names = pd_gguf_tensor_names(gguf);
     const uint32_t row = pd_names_find(&names, name);

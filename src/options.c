@@ -116,6 +116,18 @@ static pd_status check_combination(const pd_options *options, pd_error *error)
     return PD_OK;
 }
 
+/* Guidance away from no class needs that there is such a class. */
+static pd_status check_null_class(const pd_model_info *info, const pd_options *options, pd_error *error)
+{
+    if (info->has_null_class || options->negative_label != PD_LABEL_NULL) return PD_OK;
+    if (options->guidance_scale != 1.0f)
+        return pd_fail(error, PD_SCALE, PD_NO_OFFSET, "guidance_scale is %g, but this network was made without a null class: only 1 is possible",
+                       (double)options->guidance_scale);
+    if (options->cfg_plus_plus)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: this network was made without a null class");
+    return PD_OK;
+}
+
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error)
 {
     if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
@@ -125,5 +137,6 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
                        (uint64_t)options->struct_size, (uint64_t)sizeof(pd_options));
     for (int32_t i = 0; i < pd_option_count; i++) PD_TRY(check_range(&pd_option_table[i], &model->info, options, error));
     PD_TRY(check_combination(options, error));
+    PD_TRY(check_null_class(&model->info, options, error));
     return pd_edit_check(&model->info, options, error);
 }

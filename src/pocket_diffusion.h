@@ -177,7 +177,7 @@ typedef struct pd_model_info {
     int32_t network_width, network_height;
     int32_t network_channels;        /* channels of x_t = image channels * r * r */
     int32_t network_out_channels;    /* of a prediction; sampling needs it equal to network_channels */
-    int32_t class_count;
+    int32_t class_count;             /* 0: an unconditional network */
     int32_t timesteps;               /* T */
     const double *alphas_cumprod;    /* abar_t, T values, strictly decreasing in (0, 1) */
     pd_objective objective;
@@ -189,6 +189,9 @@ typedef struct pd_model_info {
     int32_t recommended_guidance_first, recommended_guidance_last; /* timesteps, both included */
     float recommended_rescale;
     int32_t recommended_projection;  /* 0 or 1 */
+    bool has_null_class;             /* without, and without a negative_label, the only guidance scale is 1 */
+    int32_t format_version;          /* of the file */
+    uint64_t multiplications;        /* of one evaluation of the network for one image, about */
     uint64_t parameter_count;
     uint64_t file_bytes;
     uint64_t memory_bytes;           /* held by the model now, workspace included */

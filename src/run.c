@@ -7,7 +7,6 @@
 #include "image.h"
 #include "prediction_cache.h"
 #include "run.h"
-#include "unet.h"
 
 /* ---- start -------------------------------------------------------------------- */
 
@@ -35,6 +34,9 @@ static pd_status check_pictures(const pd_model *model, const pd_options *options
         if (options->mix) {
             if (pictures[i].label != PD_LABEL_NULL)
                 return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: a picture of a mix has none", (int64_t)pictures[i].label);
+        } else if (model->info.class_count == 0) {
+            if (pictures[i].label != PD_LABEL_NULL)
+                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: the network has no classes", (int64_t)pictures[i].label);
         } else if (pictures[i].label < 0 || pictures[i].label >= model->info.class_count)
             return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)pictures[i].label,
                            (int64_t)model->info.class_count - 1);
@@ -47,7 +49,7 @@ static pd_status check_pictures(const pd_model *model, const pd_options *options
 /* Predictions in one network call of a picture. */
 static int32_t batch_size(const pd_run *run)
 {
-    const int32_t most = run->model->unet.max_images, needed = run->part_count + 1;
+    const int32_t most = run->model->network.max_images, needed = run->part_count + 1;
     return most > needed ? most : needed;
 }
 
@@ -59,7 +61,7 @@ bool pd_run_has_running(const pd_run *run)
 /* Runs twice, to measure and to place. */
 static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
 {
-    const uint64_t values = run->value_count, conditions = (uint64_t)run->model->unet.condition_count;
+    const uint64_t values = run->value_count, conditions = (uint64_t)run->model->network.class_count;
     const int32_t condition_sets = run->has_mix ? 1 : run->picture_count;
     run->pictures = PD_TAKE(arena, run_picture, run->picture_count);
     run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets * (uint64_t)run->part_count * conditions);
@@ -75,7 +77,7 @@ static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
     }
     run->times = PD_TAKE(arena, int32_t, options->steps + 1);
     run->null_condition = PD_TAKE(arena, float, conditions);
-    run->time_condition = PD_TAKE(arena, float, conditions);
+    run->time_condition = PD_TAKE(arena, float, run->model->network.time_count);
     run->predictions = PD_TAKE(arena, float, (uint64_t)batch_size(run) * values);
     run->noise = PD_TAKE(arena, float, values);
     float *image = PD_TAKE(arena, float, options->image ? values : 0);
@@ -108,20 +110,20 @@ static void plan_mix(pd_run *run, const pd_options *options)
 
 static void embed_classes(pd_run *run, const pd_options *options, const pd_picture *pictures)
 {
-    const pd_unet *unet = &run->model->unet;
-    const size_t conditions = (size_t)unet->condition_count;
+    const pd_network *network = &run->model->network;
+    const size_t conditions = network->class_count;
     float *condition = run->class_conditions;
     pd_class_weight mix[PD_MAX_MIX];
     normalise_mix(options, mix);
     for (int32_t i = 0; i < run->picture_count; i++) {
         run->pictures[i].conditions = run->class_conditions + (run->has_mix ? 0 : (size_t)i * conditions);
-        if (!run->has_mix) pd_unet_embed_class(unet, pictures[i].label, run->class_conditions + (size_t)i * conditions);
+        if (!run->has_mix) pd_network_embed_class(network, pictures[i].label, run->class_conditions + (size_t)i * conditions);
     }
     if (run->has_mix && options->mix_mode == PD_MIX_EMBEDDING)
-        pd_unet_embed_mix(unet, mix, options->mix_size, condition);
+        pd_network_embed_mix(network, mix, options->mix_size, condition);
     for (int32_t i = 0; run->has_mix && options->mix_mode == PD_MIX_PREDICTION && i < options->mix_size; i++) {
         if (mix[i].weight == 0.0f) continue;
-        pd_unet_embed_class(unet, mix[i].label, condition);
+        pd_network_embed_class(network, mix[i].label, condition);
         condition += conditions;
     }
 }
@@ -161,7 +163,7 @@ static uint64_t fingerprint_of(const pd_model *model, const pd_options *options)
 
 static void begin(pd_run *run, const pd_options *options, const pd_picture *pictures)
 {
-    const pd_unet *unet = &run->model->unet;
+    const pd_network *network = &run->model->network;
     const pd_model_info *info = &run->model->info;
     pd_schedule_times(&run->solver.schedule, (pd_time_grid)options->time_grid, options->steps, run->times);
     run->solver.times = run->times + (options->steps - run->solver.steps);
@@ -169,7 +171,8 @@ static void begin(pd_run *run, const pd_options *options, const pd_picture *pict
         pd_image_from_pixels(options->image, info->width, info->height, info->channels, info->pixel_unshuffle, run->image);
     if (run->keep)
         pd_image_mask_to_keep(options->mask, info->width, info->height, info->channels, info->pixel_unshuffle, run->keep);
-    pd_unet_embed_class(unet, options->negative_label, run->null_condition);
+    if (options->negative_label != PD_LABEL_NULL || pd_network_has_null(network))
+        pd_network_embed_class(network, options->negative_label, run->null_condition);
     embed_classes(run, options, pictures);
     const uint64_t fingerprint = fingerprint_of(run->model, options);
     for (int32_t i = 0; i < run->picture_count; i++) {
@@ -348,7 +351,7 @@ static void evaluate(pd_run *run, batch *all)
         missing.predictions[missing.images++] = all->predictions[i];
     }
     if (missing.images == 0) return;
-    pd_unet_forward(&run->model->unet, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
+    pd_network_forward(&run->model->network, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
     for (int32_t i = 0; i < missing.images; i++) {
         if (!is_worth_keeping(run, &missing, i)) continue;
         const pd_prediction_key key = key_of(&missing, i, t);
@@ -362,16 +365,16 @@ static void evaluate(pd_run *run, batch *all)
  * has them. Returns the calls of a picture. */
 static int32_t predict_group(pd_run *run, const call_plan *plan, int32_t first, int32_t count)
 {
-    const pd_unet *unet = &run->model->unet;
+    const pd_network *network = &run->model->network;
     const int32_t parts = plan->conditional ? run->part_count : 0, calls = parts + (plan->null ? 1 : 0);
-    for (int32_t from = 0; from < calls * count; from += unet->max_images) {
+    for (int32_t from = 0; from < calls * count; from += network->max_images) {
         const int32_t left = calls * count - from;
-        batch all = {.images = left < unet->max_images ? left : unet->max_images};
+        batch all = {.images = left < network->max_images ? left : network->max_images};
         for (int32_t k = 0; k < all.images; k++) {
             const int32_t part = (from + k) / count;
             const run_picture *picture = &run->pictures[first + (from + k) % count];
             all.x[k] = picture->x;
-            all.conditions[k] = part < parts ? picture->conditions + (size_t)part * (size_t)unet->condition_count : run->null_condition;
+            all.conditions[k] = part < parts ? picture->conditions + (size_t)part * network->class_count : run->null_condition;
             all.predictions[k] = run->predictions + (size_t)(from + k) * run->value_count;
             all.labels[k] = part < parts ? picture->label : run->negative_label;
             all.is_class[k] = part >= parts || !run->has_mix;
@@ -450,7 +453,7 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
     const int32_t calls = (plan.conditional ? run->part_count : 0) + (plan.null ? 1 : 0);
     assert(calls > 0);
     const int32_t group = batch_size(run) / calls;
-    pd_unet_embed_time(&run->model->unet, t, run->time_condition);
+    pd_network_embed_time(&run->model->network, t, run->time_condition);
     for (int32_t first = 0; first < run->picture_count; first += group) {
         const int32_t left = run->picture_count - first, count = left < group ? left : group;
         if (!advance_group(run, &plan, first, count)) {
@@ -576,14 +579,15 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     if (t < 0 || t >= model->info.timesteps)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
                        (int64_t)model->info.timesteps - 1);
-    if (label != PD_LABEL_NULL && (label < 0 || label >= model->info.class_count))
-        return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label,
-                       (int64_t)model->info.class_count - 1);
+    if (label == PD_LABEL_NULL ? !pd_network_has_null(&model->network) : label < 0 || label >= model->info.class_count)
+        return label == PD_LABEL_NULL
+                   ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d", (int64_t)model->info.class_count)
+                   : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label, (int64_t)model->info.class_count - 1);
 
-    const pd_workspace *workspace = &model->unet.workspace;
-    const float *const class_condition = workspace->class_condition;
-    pd_unet_embed_time(&model->unet, t, workspace->time_condition);
-    pd_unet_embed_class(&model->unet, label, workspace->class_condition);
-    pd_unet_forward(&model->unet, 1, &x, workspace->time_condition, &class_condition, &prediction);
+    const pd_network *network = &model->network;
+    const float *const class_state = network->class_state;
+    pd_network_embed_time(network, t, network->time_state);
+    pd_network_embed_class(network, label, network->class_state);
+    pd_network_forward(network, 1, &x, network->time_state, &class_state, &prediction);
     return PD_OK;
 }

@@ -11,7 +11,7 @@
 typedef struct run_picture {
     float *x, *x0;            /* network space */
     int32_t label;            /* PD_LABEL_NULL in a mix */
-    const float *conditions;  /* [part_count][condition_count], of its class */
+    const float *conditions;  /* [part_count][class_count of the network], of its class */
     float *history; /* of the solver */
     float *running; /* guidance update with momentum */
     pd_random random;
@@ -36,7 +36,7 @@ struct pd_run {
     int32_t picture_count;
     run_picture *pictures;
     int32_t *times;
-    float *class_conditions; /* [picture_count or, if they share a mixture, 1][part_count][condition_count] */
+    float *class_conditions; /* [picture_count or, if they share a mixture, 1][part_count][class_count of the network] */
     float *null_condition, *time_condition;
     float *predictions; /* [batch_size][value_count] */
     float *image;       /* [value_count] in network space, or NULL */

@@ -72,9 +72,12 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
     case 18: return info->recommended_time_grid;
     case 19: return info->recommended_guidance_first;
     case 20: return info->recommended_guidance_last;
-    case 21: return info->rendering;
-    case 22: return (double)info->recommended_rescale;
-    case 23: return info->recommended_projection;
+    case 21: return info->has_null_class;
+    case 22: return info->format_version;
+    case 23: return (double)info->multiplications;
+    case 24: return info->rendering;
+    case 25: return (double)info->recommended_rescale;
+    case 26: return info->recommended_projection;
     default: return (double)__builtin_nanf("");
     }
 }

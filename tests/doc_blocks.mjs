@@ -13,6 +13,7 @@ export const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'pytho
  * @property {string} file
  * @property {string} language js, html, sh, python, or '' for what is no program
  * @property {boolean} browser whether JavaScript is for a page; it sees the HTML block before it in its file
+ * @property {string} source the file that the block is a copy of, '' if there is none
  * @property {string} reason why it is not run, '' if it is
  * @property {string} text
  */
@@ -24,7 +25,8 @@ export function blocksOf(file) {
     const [language = '', mark = ''] = info.split(' ');
     const line = text.slice(0, index).split('\n').length;
     const [, reason = ''] = /not run: (.+)/.exec(info) ?? [];
-    return { name: `${file}:${line}`, file, language, browser: mark === 'browser', reason, text: body };
+    const source = mark.includes('/') ? mark : '';
+    return { name: `${file}:${line}`, file, language, browser: mark === 'browser', source, reason, text: body };
   });
 }
 

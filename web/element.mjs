@@ -147,7 +147,10 @@ export class PocketDiffusionElement extends Base {
     });
     for (const name of STRINGS) property(name, function () { return this.getAttribute(name); });
     for (const [name, attribute] of Object.entries(NUMBERS)) {
-      property(name, function () { return numberProperty(this.#get, attribute); }, attribute);
+      // Solid writes names of properties in small letters.
+      for (const form of new Set([name, name.toLowerCase()])) {
+        property(form, function () { return numberProperty(this.#get, attribute); }, attribute);
+      }
     }
   }
 

@@ -114,6 +114,12 @@ export interface ModelInfo {
     readonly rescale: number;
     readonly projection: boolean;
   };
+  /** Whether a class stands for none. Without one the only guidance scale is 1, unless there is a negativeLabel. */
+  readonly hasNullClass: boolean;
+  /** Of the file: 1 for the Unet of denoising-diffusion-pytorch, 2 for any other network. */
+  readonly formatVersion: number;
+  /** Of one evaluation of the network for one picture, about. */
+  readonly multiplications: number;
   readonly parameterCount: number;
   readonly fileBytes: number;
   readonly memoryBytes: number;

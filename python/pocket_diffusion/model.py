@@ -38,11 +38,11 @@ MAX_SEED: Final = 2**64 - 1
 _NUMBERS: Final = {
     "width": 0, "height": 1, "channels": 2, "pixel_unshuffle": 3, "network_width": 4, "network_height": 5, "network_channels": 6,
     "network_out_channels": 7, "class_count": 8, "timesteps": 9, "objective": 10, "parameter_count": 15, "file_bytes": 16,
-    "rendering": 21,
+    "rendering": 24,
 }  # fmt: skip
 _RECOMMENDED: Final = {
-    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 22,
-    "projection": 23,
+    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 25,
+    "projection": 26,
 }  # fmt: skip
 RENDERINGS: Final = ("smooth", "ink", "pixel")
 _TEXTS: Final = ("name", "description", "license", "author", "source_url", "schedule")

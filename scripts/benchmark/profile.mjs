@@ -1,4 +1,4 @@
-// Time layer by layer and form by form: runs tests/core/bench_unet.c and bench_kernels.c in WebAssembly. Their output says
+// Time layer by layer and form by form: runs tests/core/bench_network.c and bench_kernels.c in WebAssembly. Their output says
 // what its columns are.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -27,7 +27,7 @@ function run(name, args, input) {
 }
 
 /** @param {string} modelPath @param {number} images in the batch @returns {string} a table of the layers */
-export const profile = (modelPath, images) => run('bench_unet', ['-', String(images)], modelPath);
+export const profile = (modelPath, images) => run('bench_network', ['-', String(images)], modelPath);
 
 /** @returns {string} a table of 3x3 convolutions by shape and form */
 export const convolutions = () => run('bench_kernels', ['0.1', '3x3'], '/dev/null');

@@ -8,6 +8,7 @@
 #
 #   gguf    any bytes as a file                       tests/fuzz/fuzz_gguf.c
 #   model   whole models, tiny ones                   tests/fuzz/fuzz_model.c
+#   graph   models of format 2, which are run        tests/fuzz/fuzz_graph.c
 #   run     options and steps of a generation         tests/fuzz/fuzz_run.c
 #   png     pictures                                  tests/fuzz/fuzz_png.c
 #
@@ -24,13 +25,13 @@ while [ $# -gt 0 ]; do
   case $1 in
     --runs) runs=${2:?--runs needs a number}; shift ;;
     --minutes) minutes=${2:?--minutes needs a number}; shift ;;
-    gguf | model | run | png) targets+=("$1") ;;
+    gguf | model | graph | run | png) targets+=("$1") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "fuzz.sh: unknown argument $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
 done
-[ "${#targets[@]}" -gt 0 ] || targets=(gguf model run png)
+[ "${#targets[@]}" -gt 0 ] || targets=(gguf model graph run png)
 [[ $runs$minutes =~ ^[0-9]+$ ]] || fail "--runs and --minutes take whole numbers"
 
 build_native fuzz clang-19 Debug -DPD_FUZZ=ON

@@ -1,7 +1,8 @@
-/* Full attention over the pixels of an image, head by head. */
+/* Attention of one head, full and linear; matrix products of two activations. */
 #include <assert.h>
 #include <string.h>
 
+#include "array.h"
 #include "exponential.h"
 #include "kernels.h"
 #include "product.h"
@@ -13,7 +14,7 @@
 
 static float inverse_sqrt(int32_t head_size)
 {
-    return PD_LANE(pd_div(pd_splat(1.0f), pd_sqrt(pd_splat((float)head_size))), 0);
+    return PD_LANE(pd_div(pd_splat(1.0f), pd_root(pd_splat((float)head_size))), 0);
 }
 
 /* First pixel of an image, from channel `channel` on. */
@@ -66,30 +67,30 @@ PD_INLINE void scale_vector(float *x, int32_t count, float factor)
         pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
 }
 
-/* Scratch of one head, with the pixels rounded up to 8: k and v packed as
- * panels, [pixels][head_stride] each; a block of scores, a block of queries. */
-uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size)
-{
-    (void)heads;
-    const uint64_t pixels = round_up_8((size_t)height * (size_t)width), stride = (uint64_t)pd_round_up_4(head_size);
-    return 2 * pixels * stride + QUERY_BLOCK * (score_pitch((size_t)pixels) + stride);
-}
+/* ---- packing ------------------------------------------------------------------ */
 
-/* k as the B of q k^T: panels of 4 pixels, the last ones filled up with zeros. */
-static void pack_keys(const float *k, size_t k_stride, size_t pixels, size_t padded, int32_t head_stride, float *panels)
+static size_t round_up_4(size_t count) { return (count + 3) & ~(size_t)3; }
+
+/* Rows of `size` floats as the B of a product with their transpose: panels of 4
+ * rows, `padded` rows and round_up_4(size) columns of them, filled up with zeros. */
+static void pack_keys(const float *k, size_t k_stride, size_t keys, size_t padded, size_t size, float *panels)
 {
+    const size_t depth = round_up_4(size);
     for (size_t first = 0; first < padded; first += PD_PANEL)
-        for (int32_t d = 0; d < head_stride; d++)
+        for (size_t d = 0; d < depth; d++)
             for (size_t i = first; i < first + PD_PANEL; i++)
-                *panels++ = i < pixels ? k[i * k_stride + (size_t)d] : 0.0f;
+                *panels++ = i < keys && d < size ? k[i * k_stride + d] : 0.0f;
 }
 
-/* v as the B of scores v: panels of 4 channels. */
-static void pack_values(const float *v, size_t v_stride, size_t pixels, int32_t head_stride, float *panels)
+/* Rows of `size` floats as the B of a product with them: panels of 4 columns. */
+static void pack_values(const float *v, size_t v_stride, size_t rows, size_t size, float *panels)
 {
-    for (int32_t e = 0; e < head_stride; e += PD_PANEL)
-        for (size_t i = 0; i < pixels; i++, panels += PD_PANEL)
-            memcpy(panels, v + i * v_stride + e, sizeof(float) * PD_PANEL);
+    for (size_t e = 0; e < size; e += PD_PANEL)
+        for (size_t i = 0; i < rows; i++, panels += PD_PANEL) {
+            const float *from = v + i * v_stride + e;
+            if (size - e >= PD_PANEL) memcpy(panels, from, sizeof(float) * PD_PANEL);
+            else pd_store(panels, pd_load_first(from, (int32_t)(size - e), 0.0f));
+        }
 }
 
 static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t length, size_t pitch)
@@ -98,52 +99,199 @@ static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t lengt
         .data = data, .width = rows, .height = 1, .step = pitch, .layout = {.taps = 1, .run = length}};
 }
 
-static void attention_head(const pd_view *qkv, const float *q, const float *k, const float *v, int32_t head_size,
-                           const pd_view *out_view, float *out, float *scratch)
+/* ---- full attention ------------------------------------------------------------ */
+
+/* k and v as panels; a block of scores, of queries and of results. */
+uint64_t pd_attend_scratch(int32_t keys, int32_t size, int32_t value_size)
 {
-    const size_t pixels = (size_t)qkv->height * (size_t)qkv->width, padded = round_up_8(pixels), pitch = score_pitch(padded);
-    const size_t stride = (size_t)qkv->stride, out_stride = (size_t)out_view->stride;
-    const int32_t head_stride = pd_round_up_4(head_size);
-    const size_t row = (size_t)head_stride;
-    float *keys = scratch, *values = keys + padded * row, *scores = values + padded * row;
-    float *queries = scores + QUERY_BLOCK * pitch;
-    const float scale = inverse_sqrt(head_size);
-    pack_keys(k, stride, pixels, padded, head_stride, keys);
-    pack_values(v, stride, pixels, head_stride, values);
-    for (size_t first = 0; first < pixels; first += QUERY_BLOCK) {
-        const int32_t rows = (int32_t)(pixels - first < QUERY_BLOCK ? pixels - first : QUERY_BLOCK);
+    const uint64_t padded = round_up_8((size_t)keys), row = round_up_4((size_t)size), value_row = round_up_4((size_t)value_size);
+    return padded * (row + value_row) + QUERY_BLOCK * (score_pitch((size_t)padded) + row + value_row);
+}
+
+static void add_mask(const pd_head *head, int32_t first, int32_t rows, float *scores, size_t pitch)
+{
+    for (int32_t i = 0; head->mask && i < rows; i++)
+        for (int32_t j = 0; j < head->keys; j++)
+            scores[(size_t)i * pitch + (size_t)j] += head->mask[(first + i) * head->mask_row + j * head->mask_column];
+}
+
+void pd_attend(const pd_head *head, float *scratch)
+{
+    if (pd_reference_in_use) {
+        pd_reference_attend(head);
+        return;
+    }
+    const size_t keys = (size_t)head->keys, padded = round_up_8(keys), pitch = score_pitch(padded);
+    const size_t size = (size_t)head->size, row = round_up_4(size);
+    const size_t value_size = (size_t)head->value_size, value_row = round_up_4(value_size);
+    float *key_panels = scratch, *value_panels = key_panels + padded * row, *scores = value_panels + padded * value_row;
+    float *queries = scores + QUERY_BLOCK * pitch, *results = queries + QUERY_BLOCK * row;
+    const bool direct = value_size == value_row;
+    pack_keys(head->k, head->k_stride, keys, padded, size, key_panels);
+    pack_values(head->v, head->v_stride, keys, value_size, value_panels);
+    memset(queries, 0, QUERY_BLOCK * row * sizeof(float));
+    for (int32_t first = 0; first < head->queries; first += QUERY_BLOCK) {
+        const int32_t rows = head->queries - first < QUERY_BLOCK ? head->queries - first : QUERY_BLOCK;
         for (int32_t i = 0; i < rows; i++) {
-            memcpy(queries + (size_t)i * row, q + (first + (size_t)i) * stride, row * sizeof(float));
-            scale_vector(queries + (size_t)i * row, head_stride, scale);
+            memcpy(queries + (size_t)i * row, head->q + (size_t)(first + i) * head->q_stride, size * sizeof(float));
+            scale_vector(queries + (size_t)i * row, (int32_t)row, head->factor);
         }
-        const pd_windows query_rows = contiguous_rows(queries, rows, head_stride, row);
-        pd_product(&query_rows, rows, keys, PD_PANEL * row, (int32_t)padded,
+        const pd_windows query_rows = contiguous_rows(queries, rows, (int32_t)row, row);
+        pd_product(&query_rows, rows, key_panels, PD_PANEL * row, (int32_t)padded,
                    &(pd_product_target){.out = scores, .out_stride = pitch});
+        add_mask(head, first, rows, scores, pitch);
         float sums[QUERY_BLOCK];
         for (int32_t i = 0; i < rows; i++)
-            sums[i] = exponentials(scores + (size_t)i * pitch, (int32_t)pixels);
-        const pd_windows score_rows = contiguous_rows(scores, rows, (int32_t)pixels, pitch);
-        float *to = out + first * out_stride;
-        pd_product(&score_rows, rows, values, PD_PANEL * pixels, head_stride,
-                   &(pd_product_target){.out = to, .out_stride = out_stride});
-        for (int32_t i = 0; i < rows; i++)
-            scale_vector(to + (size_t)i * out_stride, head_stride, 1.0f / sums[i]);
+            sums[i] = exponentials(scores + (size_t)i * pitch, head->keys);
+        const pd_windows score_rows = contiguous_rows(scores, rows, head->keys, pitch);
+        float *out = head->out + (size_t)first * head->out_stride, *to = direct ? out : results;
+        const size_t to_stride = direct ? head->out_stride : value_row;
+        pd_product(&score_rows, rows, value_panels, PD_PANEL * keys, (int32_t)value_row,
+                   &(pd_product_target){.out = to, .out_stride = to_stride});
+        for (int32_t i = 0; i < rows; i++) {
+            scale_vector(to + (size_t)i * to_stride, (int32_t)value_row, 1.0f / sums[i]);
+            if (!direct) memcpy(out + (size_t)i * head->out_stride, to + (size_t)i * to_stride, value_size * sizeof(float));
+        }
     }
+}
+
+uint64_t pd_attention_scratch_count(int32_t height, int32_t width, int32_t heads, int32_t head_size)
+{
+    (void)heads;
+    const int32_t size = pd_round_up_4(head_size);
+    return pd_attend_scratch(height * width, size, size);
 }
 
 void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
 {
-    const int32_t head_stride = pd_round_up_4(head_size), part = heads * head_stride;
+    const int32_t head_stride = pd_round_up_4(head_size), part = heads * head_stride, pixels = qkv->height * qkv->width;
     assert(qkv->channels == 3 * heads * head_stride && out->channels == heads * head_stride);
     assert(qkv->images == out->images && qkv->height == out->height && qkv->width == out->width);
-    if (pd_reference_in_use) {
-        pd_reference_attention(qkv, heads, head_size, out, scratch);
-        return;
-    }
+    const size_t stride = (size_t)qkv->stride;
     for (int32_t image = 0; image < qkv->images; image++)
         for (int32_t head = 0; head < heads; head++) {
             const float *q = channels_of(qkv, image, head * head_stride);
-            attention_head(qkv, q, q + part, q + 2 * part, head_size, out,
-                           channels_of(out, image, head * head_stride), scratch);
+            const pd_head task = {.q = q, .k = q + part, .v = q + 2 * part, .q_stride = stride, .k_stride = stride,
+                                  .v_stride = stride, .queries = pixels, .keys = pixels, .size = head_stride,
+                                  .value_size = head_stride, .factor = inverse_sqrt(head_size),
+                                  .out = channels_of(out, image, head * head_stride), .out_stride = (size_t)out->stride};
+            pd_attend(&task, scratch);
         }
+}
+
+/* ---- linear attention ------------------------------------------------------------ */
+
+/* keys after their softmax; their sums; the context as panels; a block of queries and of results. */
+uint64_t pd_linear_attend_scratch(int32_t keys, int32_t size, int32_t value_size)
+{
+    const uint64_t row = round_up_4((size_t)size), value_row = round_up_4((size_t)value_size);
+    return (uint64_t)keys * row + 2 * row + row * value_row + QUERY_BLOCK * (row + value_row);
+}
+
+/* k' of all keys: softmax over them, of each of `size` channels, or k as it is. */
+static void keys_of(const pd_head *head, bool softmax, size_t row, float *keys, float *maxima, float *sums)
+{
+    const pd_vector_table *const table = pd_table(pd_softmax_table);
+    const size_t count = (size_t)head->keys, size = (size_t)head->size;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(keys + i * row, head->k + i * head->k_stride, size * sizeof(float));
+        memset(keys + i * row + size, 0, (row - size) * sizeof(float));
+    }
+    for (size_t d = 0; softmax && d < row; d += 4) {
+        pd_f32x4 highest = pd_load(keys + d), sum = pd_zero();
+        for (size_t i = 1; i < count; i++) highest = pd_max(highest, pd_load(keys + i * row + d));
+        pd_store(maxima + d, highest);
+        for (size_t i = 0; i < count; i++) {
+            pd_f32x4 value = pd_load(keys + i * row + d);
+            pd_softmax_lanes(table, 1, &value, &highest);
+            sum = pd_add(sum, value);
+            pd_store(keys + i * row + d, value);
+        }
+        pd_store(sums + d, sum);
+    }
+    for (size_t d = 0; !softmax && d < row; d++) sums[d] = 1.0f;
+}
+
+static void softmax_row(float *x, size_t size, float factor)
+{
+    float highest = x[0], sum = 0.0f;
+    const pd_vector_table *const table = pd_table(pd_softmax_table);
+    for (size_t i = 1; i < size; i++) highest = x[i] > highest ? x[i] : highest;
+    const pd_f32x4 maximum = pd_splat(highest);
+    for (size_t i = 0; i < size; i += 4) {
+        const int32_t rest = size - i < 4 ? (int32_t)(size - i) : 4;
+        pd_f32x4 value = rest == 4 ? pd_load(x + i) : pd_load_first(x + i, rest, highest);
+        pd_softmax_lanes(table, 1, &value, &maximum);
+        pd_store_first(x + i, rest, value);
+    }
+    for (size_t i = 0; i < size; i++) sum += x[i];
+    for (size_t i = 0; i < size; i++) x[i] *= factor / sum;
+}
+
+void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
+{
+    const size_t count = (size_t)head->keys, size = (size_t)head->size, row = round_up_4(size);
+    const size_t value_size = (size_t)head->value_size, value_row = round_up_4(value_size);
+    float *keys = scratch, *maxima = keys + count * row, *sums = maxima + row, *context = sums + row;
+    float *queries = context + row * value_row, *results = queries + QUERY_BLOCK * row;
+    keys_of(head, softmax, row, keys, maxima, sums);
+    memset(context, 0, row * value_row * sizeof(float));
+    /* context[d][e] = sum over the keys of k'[d] v[e], in panels of 4 columns. */
+    for (size_t i = 0; i < count; i++)
+        for (size_t e = 0; e < value_row; e += PD_PANEL) {
+            const float *v = head->v + i * head->v_stride + e;
+            const pd_f32x4 value = value_size - e >= PD_PANEL ? pd_load(v) : pd_load_first(v, (int32_t)(value_size - e), 0.0f);
+            float *panel = context + e * row;
+            for (size_t d = 0; d < size; d++)
+                pd_store(panel + d * PD_PANEL, pd_multiply_add(pd_load(panel + d * PD_PANEL), pd_load_splat(keys + i * row + d), value));
+        }
+    for (size_t e = 0; e < value_row; e += PD_PANEL)
+        for (size_t d = 0; d < size; d++) {
+            float *vector = context + e * row + d * PD_PANEL;
+            pd_store(vector, pd_div(pd_load(vector), pd_load_splat(sums + d)));
+        }
+    memset(queries, 0, QUERY_BLOCK * row * sizeof(float));
+    for (int32_t first = 0; first < head->queries; first += QUERY_BLOCK) {
+        const int32_t rows = head->queries - first < QUERY_BLOCK ? head->queries - first : QUERY_BLOCK;
+        for (int32_t i = 0; i < rows; i++) {
+            float *query = queries + (size_t)i * row;
+            memcpy(query, head->q + (size_t)(first + i) * head->q_stride, size * sizeof(float));
+            if (softmax) softmax_row(query, size, head->factor);
+            else scale_vector(query, (int32_t)row, head->factor);
+        }
+        const pd_windows query_rows = contiguous_rows(queries, rows, (int32_t)row, row);
+        pd_product(&query_rows, rows, context, PD_PANEL * row, (int32_t)value_row,
+                   &(pd_product_target){.out = results, .out_stride = value_row});
+        for (int32_t i = 0; i < rows; i++)
+            memcpy(head->out + (size_t)(first + i) * head->out_stride, results + (size_t)i * value_row, value_size * sizeof(float));
+    }
+}
+
+/* ---- products of two activations --------------------------------------------------- */
+
+/* b as panels, a block of rows of a. */
+uint64_t pd_matmul_scratch(int32_t depth, int32_t columns)
+{
+    return (uint64_t)depth * round_up_4((size_t)columns) + QUERY_BLOCK * (uint64_t)depth;
+}
+
+void pd_matmul(const pd_matrix *a, const pd_matrix *b, int32_t rows, int32_t depth, int32_t columns, float factor, float *out,
+               size_t out_stride, float *scratch)
+{
+    const size_t stored = round_up_4((size_t)columns), deep = (size_t)depth;
+    float *panels = scratch, *block = scratch + deep * stored, *panel = panels;
+    for (size_t first = 0; first < stored; first += PD_PANEL)
+        for (size_t k = 0; k < deep; k++)
+            for (size_t j = first; j < first + PD_PANEL; j++)
+                *panel++ = j < (size_t)columns ? b->data[k * b->row_step + j * b->column_step] * factor : 0.0f;
+    for (int32_t first = 0; first < rows; first += QUERY_BLOCK) {
+        const int32_t count = rows - first < QUERY_BLOCK ? rows - first : QUERY_BLOCK;
+        const float *from = a->data + (size_t)first * a->row_step;
+        for (size_t i = 0; i < (size_t)count && a->column_step != 1; i++)
+            for (size_t k = 0; k < deep; k++) block[i * deep + k] = from[i * a->row_step + k * a->column_step];
+        const pd_windows windows = a->column_step == 1 ? contiguous_rows(from, count, depth, a->row_step)
+                                                       : contiguous_rows(block, count, depth, deep);
+        pd_product(&windows, count, panels, PD_PANEL * deep, (int32_t)stored,
+                   &(pd_product_target){.out = out + (size_t)first * out_stride, .out_stride = out_stride});
+    }
 }

@@ -224,7 +224,7 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
 {
     const sizes n = measure(a);
     const size_t first = head * n.head_size, first_value = 2 * n.inner + first;
-    const pd_f32x4 root = pd_sqrt(pd_splat((float)n.head_size));
+    const pd_f32x4 root = pd_root(pd_splat((float)n.head_size));
     project(a, w->x, n.inner + first, w->keys);
     for (size_t d = 0; d < n.head_size; d += 8)
         key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);

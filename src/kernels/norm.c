@@ -21,7 +21,7 @@ PD_INLINE pd_f32x4 inverse_norm(const float *x, int32_t channels)
         const pd_f32x4 a = pd_load(x + c);
         even = pd_multiply_add(even, a, a);
     }
-    const pd_f32x4 norm = pd_sqrt(pd_sum_across(pd_add(even, odd)));
+    const pd_f32x4 norm = pd_root(pd_sum_across(pd_add(even, odd)));
     return pd_div(pd_splat(1.0f), pd_max(norm, pd_splat(1e-12f)));
 }
 

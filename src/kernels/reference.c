@@ -3,9 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#ifndef __wasm__
 bool pd_reference_in_use = false;
 
 void pd_kernels_use_reference(bool use) { pd_reference_in_use = use; }
+#endif
 
 static float *pixel(const pd_view *view, int32_t image, int32_t y, int32_t x)
 {
@@ -160,30 +162,28 @@ void pd_reference_linear_attention(const pd_linear_attention *a, const pd_view *
     }
 }
 
-/* scratch: one score for each pixel. */
-void pd_reference_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch)
+/* One query at a time; the scores twice, for none is kept. */
+static double score_of(const pd_head *head, int32_t i, int32_t j)
 {
-    const int32_t pixels = qkv->height * qkv->width, head_stride = pd_round_up_4(head_size);
-    for (int32_t image = 0; image < qkv->images; image++)
-        for (int32_t head = 0; head < heads; head++)
-            for (int32_t i = 0; i < pixels; i++) {
-                double highest = -HUGE_VAL, total = 0;
-                for (int32_t j = 0; j < pixels; j++) {
-                    double score = 0;
-                    for (int32_t c = 0; c < head_size; c++)
-                        score += part_of(qkv, image, i, 0, heads, head, head_size, c) *
-                                 part_of(qkv, image, j, 1, heads, head, head_size, c);
-                    scratch[j] = (float)(score / sqrt((double)head_size));
-                    highest = fmax(highest, (double)scratch[j]);
-                }
-                for (int32_t j = 0; j < pixels; j++)
-                    total += exp((double)scratch[j] - highest);
-                for (int32_t c = 0; c < head_stride; c++) {
-                    double sum = 0;
-                    for (int32_t j = 0; j < pixels && c < head_size; j++)
-                        sum += exp((double)scratch[j] - highest) *
-                               part_of(qkv, image, j, 2, heads, head, head_size, c);
-                    pixel(out, image, 0, i)[head * head_stride + c] = (float)(sum / total);
-                }
-            }
+    double score = 0;
+    for (int32_t c = 0; c < head->size; c++)
+        score += (double)head->q[(size_t)i * head->q_stride + (size_t)c] * (double)head->k[(size_t)j * head->k_stride + (size_t)c];
+    return score * (double)head->factor + (head->mask ? (double)head->mask[i * head->mask_row + j * head->mask_column] : 0);
+}
+
+void pd_reference_attend(const pd_head *head)
+{
+    for (int32_t i = 0; i < head->queries; i++) {
+        double highest = -HUGE_VAL, total = 0;
+        for (int32_t j = 0; j < head->keys; j++)
+            highest = fmax(highest, score_of(head, i, j));
+        for (int32_t j = 0; j < head->keys; j++)
+            total += exp(score_of(head, i, j) - highest);
+        for (int32_t c = 0; c < head->value_size; c++) {
+            double sum = 0;
+            for (int32_t j = 0; j < head->keys; j++)
+                sum += exp(score_of(head, i, j) - highest) / total * (double)head->v[(size_t)j * head->v_stride + (size_t)c];
+            head->out[(size_t)i * head->out_stride + (size_t)c] = (float)sum;
+        }
+    }
 }

@@ -3,10 +3,16 @@
 #ifndef PD_REFERENCE_H
 #define PD_REFERENCE_H
 
+#include "array.h"
 #include "kernels.h"
 
-/* Set by pd_kernels_use_reference; each kernel looks at it first. */
+/* Set by pd_kernels_use_reference; each kernel looks at it first. The reference is
+ * for tests, which run natively: a WebAssembly module does without it. */
+#ifdef __wasm__
+#define pd_reference_in_use false
+#else
 extern bool pd_reference_in_use;
+#endif
 
 void pd_reference_conv_pack(const pd_conv *conv, const float *weights, float *packed);
 void pd_reference_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out);
@@ -16,6 +22,6 @@ void pd_reference_silu(size_t count, const float *in, float *out);
 uint64_t pd_reference_linear_attention_scratch_count(const pd_linear_attention *attention);
 void pd_reference_linear_attention(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,
                                    float *scratch);
-void pd_reference_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd_view *out, float *scratch);
+void pd_reference_attend(const pd_head *head);
 
 #endif

@@ -47,7 +47,7 @@ PD_INLINE pd_f32x4 pd_add(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_add(a, b);
 PD_INLINE pd_f32x4 pd_sub(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_sub(a, b); }
 PD_INLINE pd_f32x4 pd_mul(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_mul(a, b); }
 PD_INLINE pd_f32x4 pd_div(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_div(a, b); }
-PD_INLINE pd_f32x4 pd_sqrt(pd_f32x4 a) { return wasm_f32x4_sqrt(a); }
+PD_INLINE pd_f32x4 pd_root(pd_f32x4 a) { return wasm_f32x4_sqrt(a); }
 PD_INLINE pd_f32x4 pd_min(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_pmin(a, b); }
 PD_INLINE pd_f32x4 pd_max(pd_f32x4 a, pd_f32x4 b) { return wasm_f32x4_pmax(a, b); }
 PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)
@@ -69,7 +69,7 @@ PD_INLINE pd_f32x4 pd_add(pd_f32x4 a, pd_f32x4 b) { return _mm_add_ps(a, b); }
 PD_INLINE pd_f32x4 pd_sub(pd_f32x4 a, pd_f32x4 b) { return _mm_sub_ps(a, b); }
 PD_INLINE pd_f32x4 pd_mul(pd_f32x4 a, pd_f32x4 b) { return _mm_mul_ps(a, b); }
 PD_INLINE pd_f32x4 pd_div(pd_f32x4 a, pd_f32x4 b) { return _mm_div_ps(a, b); }
-PD_INLINE pd_f32x4 pd_sqrt(pd_f32x4 a) { return _mm_sqrt_ps(a); }
+PD_INLINE pd_f32x4 pd_root(pd_f32x4 a) { return _mm_sqrt_ps(a); }
 PD_INLINE pd_f32x4 pd_min(pd_f32x4 a, pd_f32x4 b) { return _mm_min_ps(b, a); }
 PD_INLINE pd_f32x4 pd_max(pd_f32x4 a, pd_f32x4 b) { return _mm_max_ps(b, a); }
 PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)
@@ -91,7 +91,7 @@ PD_INLINE pd_f32x4 pd_add(pd_f32x4 a, pd_f32x4 b) { return vaddq_f32(a, b); }
 PD_INLINE pd_f32x4 pd_sub(pd_f32x4 a, pd_f32x4 b) { return vsubq_f32(a, b); }
 PD_INLINE pd_f32x4 pd_mul(pd_f32x4 a, pd_f32x4 b) { return vmulq_f32(a, b); }
 PD_INLINE pd_f32x4 pd_div(pd_f32x4 a, pd_f32x4 b) { return vdivq_f32(a, b); }
-PD_INLINE pd_f32x4 pd_sqrt(pd_f32x4 a) { return vsqrtq_f32(a); }
+PD_INLINE pd_f32x4 pd_root(pd_f32x4 a) { return vsqrtq_f32(a); }
 PD_INLINE pd_f32x4 pd_min(pd_f32x4 a, pd_f32x4 b) { return vbslq_f32(vcltq_f32(b, a), b, a); }
 PD_INLINE pd_f32x4 pd_max(pd_f32x4 a, pd_f32x4 b) { return vbslq_f32(vcltq_f32(a, b), b, a); }
 PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)
@@ -120,7 +120,7 @@ PD_INLINE pd_f32x4 pd_add(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(a.lane[i] + b.l
 PD_INLINE pd_f32x4 pd_sub(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(a.lane[i] - b.lane[i]); }
 PD_INLINE pd_f32x4 pd_mul(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(a.lane[i] * b.lane[i]); }
 PD_INLINE pd_f32x4 pd_div(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(a.lane[i] / b.lane[i]); }
-PD_INLINE pd_f32x4 pd_sqrt(pd_f32x4 a) { PD_EACH_LANE(__builtin_sqrtf(a.lane[i])); }
+PD_INLINE pd_f32x4 pd_root(pd_f32x4 a) { PD_EACH_LANE(__builtin_sqrtf(a.lane[i])); }
 PD_INLINE pd_f32x4 pd_min(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i]); }
 PD_INLINE pd_f32x4 pd_max(pd_f32x4 a, pd_f32x4 b) { PD_EACH_LANE(a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i]); }
 PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)

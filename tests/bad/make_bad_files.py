@@ -258,7 +258,7 @@ def configuration() -> None:
         value(name, 0)
         value(name, 2**31)
         value(name, 2**32 - 1)
-    value("format_version", 2)
+    value("format_version", 3)
     value("unet.dim", 2)
     value("unet.dim", 3)
     value("unet.dim", 13)

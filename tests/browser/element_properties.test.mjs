@@ -192,6 +192,8 @@ for (const name of BROWSERS) {
         scales.push(only().guidanceScale);
         only().setAttribute('guidanceScale', '2');
         await draw();
+        only().guidancescale = 6;
+        await draw();
         only().guidanceScale = 4;
         await draw();
         only().removeAttribute('guidanceScale');
@@ -200,7 +202,7 @@ for (const name of BROWSERS) {
         return { dashless, scales, left: only().getAttributeNames().sort() };
       });
       assert.deepEqual(found.dashless, [3, await expected()]);
-      assert.deepEqual(found.scales, [5, null, 2, 4]);
+      assert.deepEqual(found.scales, [5, null, 2, 6, 4]);
       assert.deepEqual(found.left, ['label', 'seed', 'src', 'steps']);
     });
 

@@ -369,10 +369,10 @@ static void set_side(unsigned char *bytes, size_t size, const char *key, uint32_
 /* The larger a picture, the fewer fit into a network call; what it shows does not depend on that. */
 static void test_batch_sizes(const unsigned char *bytes, size_t size)
 {
-    static const uint32_t sides[] = {16, 64, 128};
+    static const uint32_t sides[] = {16, 128, 192};
     int32_t most[3];
     for (int i = 0; i < 3; i++) {
-        enum { LARGEST = 128 * 128 };
+        enum { LARGEST = 192 * 192 };
         static uint8_t together[LARGEST], alone[LARGEST];
         unsigned char *changed = malloc(size);
         memcpy(changed, bytes, size);
@@ -382,7 +382,7 @@ static void test_batch_sizes(const unsigned char *bytes, size_t size)
         CHECK(pd_model_load(changed, size, &model, NULL) == PD_OK);
         free(changed);
         if (!model) return;
-        most[i] = model->unet.max_images;
+        most[i] = model->network.max_images;
         const pd_picture pictures[3] = {{0, 0, 1, 0}, {1, 0, 2, 0}, {2, 0, 3, 0}};
         pd_options options;
         CHECK(pd_options_init(model, &options) == PD_OK);

@@ -31,9 +31,9 @@ const ARROWS = {
   png: [...BASE, 'memory'],
   prediction_cache: [...BASE, 'memory'],
   config: [...FILE, 'schedule'],
-  model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'kernels', 'prediction_cache'],
-  unet: [...FILE, 'config', 'elementary', 'kernels', 'model', 'prediction_cache'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'unet', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
+  network: [...FILE, 'config', 'elementary', 'kernels', 'schedule'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'kernels', 'network', 'prediction_cache'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
   run_saving: [...FILE, 'run', 'hash'],
   options: [...FILE, 'edit', 'model'],
   wasm_exports: [...BASE, 'memory', 'options'],
@@ -47,23 +47,24 @@ const read = (...path) => withoutComments(readFileSync(join(root, ...path), 'utf
 /** The reader of files has several sources: gguf.c, gguf_values.c, ... */
 const partOf = (file) => basename(file, extname(file)).replace(/^gguf_.*/, 'gguf');
 
-/** Our own headers that a file includes, as names of parts; those of src/kernels are all "kernels". */
-function includes(text, kernelHeaders) {
+/** Our own headers that a file includes, as names of parts; those of src/kernels are all "kernels", those of src/network all "network". */
+function includes(text, kernelHeaders, networkHeaders) {
   return [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)]
     .map(([, header]) => header)
     .filter((header) => !header.endsWith('stb_image_write.h'))
-    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : partOf(header)));
+    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : networkHeaders.includes(basename(header)) ? 'network' : partOf(header)));
 }
 
 /** Part -> set of the parts it includes, from the sources. */
 function partsOfCore() {
   const kernelHeaders = list('src/kernels', '.h');
+  const networkHeaders = list('src/network', '.h');
   const parts = new Map();
-  for (const folder of ['src', 'src/kernels']) {
+  for (const folder of ['src', 'src/network', 'src/kernels']) {
     for (const file of list(folder, '.c', '.h')) {
-      const part = folder === 'src/kernels' ? 'kernels' : partOf(file);
+      const part = folder === 'src' ? partOf(file) : basename(folder);
       const known = parts.get(part) ?? new Set();
-      includes(read(folder, file), kernelHeaders).forEach((other) => other !== part && known.add(other));
+      includes(read(folder, file), kernelHeaders, networkHeaders).forEach((other) => other !== part && known.add(other));
       parts.set(part, known);
     }
   }
@@ -72,7 +73,7 @@ function partsOfCore() {
 
 test('the arrows of the C core point one way', () => {
   const parts = partsOfCore();
-  assert.ok(parts.get('run')?.has('unet'), 'includes were found');
+  assert.ok(parts.get('model')?.has('network'), 'includes were found');
   for (const [part, known] of parts) {
     assert.ok(part in ARROWS, `src/${part} has no place in the order`);
     for (const other of known) assert.ok(ARROWS[part].includes(other), `src/${part} must not know ${other}`);
@@ -89,7 +90,7 @@ test('the order itself has no cycle', () => {
 
 test('the C core knows no file, clock, environment or console', () => {
   const forbidden = /#\s*include\s*<(stdio|time|locale|unistd|fcntl|pthread|threads|sys\/[^>]*|emscripten[^>]*)(\.h)?>|\b(fopen|printf|getenv|time|clock|rand)\s*\(/;
-  for (const folder of ['src', 'src/kernels']) {
+  for (const folder of ['src', 'src/network', 'src/kernels']) {
     for (const file of list(folder, '.c', '.h')) {
       assert.doesNotMatch(read(folder, file), forbidden, `${folder}/${file}`);
     }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { root } from './helpers.mjs';
 
-const KINDS = 67;
+const KINDS = 79;
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
 /** The rows with a number: their cells. */

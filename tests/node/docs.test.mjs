@@ -57,10 +57,16 @@ describe('programs of the documentation', () => {
 });
 
 test('every block has a language that is run, and few are not', () => {
-  for (const { name, language } of blocks) assert.ok(LANGUAGES.includes(language), `${name}: ${language}`);
+  for (const { name, language, source } of blocks) assert.ok(source || LANGUAGES.includes(language), `${name}: ${language}`);
   assert.ok(blocks.filter(({ language }) => language).length >= 15);
   const notRun = blocks.filter(({ reason }) => reason).map(({ name }) => name);
   assert.ok(notRun.length <= MOST_NOT_RUN, notRun.join(', '));
+});
+
+test('blocks that are files of the examples are as these, which tests/hosts builds', () => {
+  const copies = blocks.filter(({ source }) => source);
+  assert.ok(copies.length >= 6);
+  for (const { name, source, text } of copies) assert.equal(text, read(source), name);
 });
 
 test('every link to a file leads to one', () => {

@@ -33,6 +33,7 @@ const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
+  'hasNullClass', 'formatVersion', 'multiplications',
   'rendering', 'rescale', 'projection',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
@@ -220,8 +221,8 @@ export class Engine {
     /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, rendering, rescale, projection,
-      ...sizes } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass,
+      rendering, rescale, projection, ...sizes } = numbers;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -231,6 +232,7 @@ export class Engine {
       engine: this.version,
       ...texts,
       ...sizes,
+      hasNullClass: hasNullClass === 1,
       objective: OBJECTIVES[objective],
       rendering: RENDERINGS[rendering],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),

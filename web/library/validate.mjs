@@ -241,6 +241,10 @@ function checkMix(value, labels) {
  * @param {unknown} label @param {{ label: number, weight: number }[] | null} classMix @param {ReadonlyArray<string>} labels
  */
 function checkClass(label, classMix, labels) {
+  if (!classMix && labels.length === 0) {
+    if (label !== undefined && label !== null) throw argumentError(RangeError, 'label', 'this model has no classes');
+    return { label: null, labelName: '' };
+  }
   if (!classMix) {
     const index = checkLabel(labels.length === 1 ? label ?? 0 : label, labels);
     return { label: index, labelName: labels[index] };

@@ -1,0 +1,2 @@
+import 'pocket-diffusion/element';
+import 'pocket-diffusion/element.css';

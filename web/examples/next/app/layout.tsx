@@ -1,0 +1,7 @@
+import type { ReactNode } from 'react';
+
+export const metadata = { title: 'Pictures in Next.js', icons: 'data:,' };
+
+export default function Layout({ children }: { children: ReactNode }) {
+  return <html lang="en"><body>{children}</body></html>;
+}
