@@ -7,6 +7,7 @@
  * memory: views of it must be made anew after every call. Writing to address 0
  * does not trap, so an address of 0 must never be used. */
 #include "memory.h"
+#include "model.h"
 #include "options.h"
 #include "status.h"
 
@@ -105,6 +106,31 @@ PD_EXPORT(pd_wasm_model_alphas_cumprod) const double *pd_wasm_model_alphas_cumpr
 PD_EXPORT(pd_wasm_model_class_name) const char *pd_wasm_model_class_name(const pd_model *model, int32_t label)
 {
     return pd_model_class_name(model, label);
+}
+/* The name of an operation of the network, NULL behind the last. */
+PD_EXPORT(pd_wasm_graph_name) const char *pd_wasm_graph_name(const pd_model *model, int32_t index)
+{
+    const pd_graph *graph = &model->network.graph;
+    return index >= 0 && index < graph->count ? graph->nodes[index].operation->name : NULL;
+}
+/* Of such an operation, by key: 0 number of inputs, 1 of axes, 2 of integers; 3 what its value depends on (bits: 1
+ * class, 2 time, 4 x); 4 whether it costs nothing; 5 channels as the file has them; 16 + k input k (-1: absent), 96 + k axis k,
+ * 112 + k integer k; NaN for an unknown key. */
+PD_EXPORT(pd_wasm_graph_number) double pd_wasm_graph_number(const pd_model *model, int32_t index, int32_t key)
+{
+    const pd_node *node = &model->network.graph.nodes[index];
+    if (key >= 16 && key < 16 + node->input_count) return node->inputs[key - 16];
+    if (key >= 96 && key < 96 + node->axes.rank) return node->axes.length[key - 96];
+    if (key >= 112 && key < 112 + node->integer_count) return node->integers[key - 112];
+    switch (key) {
+    case 0: return node->input_count;
+    case 1: return node->axes.rank;
+    case 2: return node->integer_count;
+    case 3: return node->depends;
+    case 4: return node->aliased;
+    case 5: return node->layout.real;
+    default: return (double)__builtin_nanf("");
+    }
 }
 /* label: PD_LABEL_NULL (2147483647) for the null class. */
 PD_EXPORT(pd_wasm_model_predict) int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_t label,

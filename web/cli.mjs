@@ -188,6 +188,7 @@ function makeProgram() {
     .description('Describe a model.')
     .argument('<model>', 'a path or a URL')
     .option('--json', 'everything, as JSON')
+    .option('--graph', 'the operations of its network')
     .action(info);
   for (const command of [program, ...program.commands]) {
     command.exitOverride().showHelpAfterError('(--help lists the options)').allowExcessArguments(false);
@@ -632,8 +633,14 @@ async function sweep(given, command) {
   }
 }
 
-/** @param {string} source @param {{ json?: boolean }} options */
-async function info(source, { json }) {
+/** @param {string} source @param {{ json?: boolean, graph?: boolean }} options */
+async function info(source, { json, graph }) {
+  if (graph) {
+    const { MAX_FILE_BYTES, STALL_TIMEOUT, readSource } = await import('./library/source.mjs');
+    const { graphText } = await import('./cli/graph.mjs');
+    await writeOut(await graphText(await readSource(source, { signal: stop.signal, limit: MAX_FILE_BYTES, stallTimeout: STALL_TIMEOUT })));
+    return;
+  }
   const model = await load(source, { signal: stop.signal });
   const { labels, info: about } = model;
   model.close();

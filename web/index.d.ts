@@ -127,6 +127,20 @@ export interface ModelInfo {
   readonly sha256: string;
 }
 
+/** One operation of a network, in the words of docs/graph.md. */
+export interface GraphOperation {
+  readonly name: string;
+  /** Numbers of earlier operations; -1 for one that is absent. */
+  readonly inputs: readonly number[];
+  /** Of its value, the channels last. */
+  readonly shape: readonly number[];
+  readonly integers: readonly number[];
+  /** Some of class, time and x. */
+  readonly depends: readonly string[];
+  /** Whether it takes no time: its value is a part of another one. */
+  readonly free: boolean;
+}
+
 /** 8-bit interleaved rows, of the size of the model's pictures. A Picture is one. */
 export interface Image {
   readonly width: number;

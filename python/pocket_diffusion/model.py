@@ -8,6 +8,7 @@
 
 import difflib
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -108,6 +109,21 @@ class Picture:
 
     def _repr_png_(self) -> bytes:  # what notebooks show
         return self.to_png()
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A picture and how it came about. `states`: float32 [calls, network_channels, network_height, network_width], x_t after each
+    call of the network; `timesteps`: t at which each was made.
+    """
+
+    picture: Picture
+    states: Floats = field(repr=False)
+    timesteps: tuple[int, ...]
+
+
+def _counted(on_step: OnStep | None) -> Callable[[int, int, int, int], None]:
+    return lambda run, timestep, done, total: None if on_step is None else on_step(done, total)
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -315,59 +331,7 @@ class Model:
         The other options, with their papers: docs/sampling.md. TypeError and ValueError name the argument that is wrong;
         PocketDiffusionError is what the core refuses.
         """
-        handle = self._open()
-        drawn_seed = secrets.randbits(32) if seed is None else _whole("seed", seed, 0, MAX_SEED)
-        recommended = self.info.recommended
-        interval = recommended["guidance_interval"] if guidance_interval is None else guidance_interval
-        if not (isinstance(interval, Sequence) and len(interval) == 2):
-            raise TypeError(f"guidance_interval must be two timesteps (first, last), not {interval!r}")
-        last = self.info.timesteps - 1
-        source = self._pixels("image", image, self.info.channels)
-        part = self._pixels("mask", mask, 1)
-        mix = self._mix(class_mix)
-        if mix is not None and label is not None:
-            raise TypeError("label cannot be given together with class_mix")
-        number = NULL_LABEL if mix is not None else self._label(label)
-        if strength is None:
-            strength = 0.5 if source is not None and part is None else 1.0
-        noise_planes = None if noise is None else self._planes("noise", noise)
-        numbers: dict[str, float] = {
-            "sampler": _choice("sampler", recommended["sampler"] if sampler is None else sampler),
-            "steps": _whole("steps", recommended["steps"] if steps is None else steps, 1, self.info.timesteps),
-            "guidance_scale": _number("guidance_scale", recommended["guidance_scale"] if guidance_scale is None else guidance_scale, 0, 100),
-            "eta": _number("eta", recommended["eta"] if eta is None else eta, 0, 1),
-            "rescale": _number("rescale", recommended["rescale"] if rescale is None else rescale, 0, 1),
-            "keep_parallel": _number("keep_parallel", keep_parallel, 0, 1),
-            "projection": _truth("projection", recommended["projection"] if projection is None else projection),
-            "time_grid": _choice("time_grid", recommended["time_grid"] if time_grid is None else time_grid),
-            "ddpm_mean": _choice("ddpm_mean", ddpm_mean),
-            "ddpm_variance": _choice("ddpm_variance", ddpm_variance),
-            "threshold": _number("dynamic_threshold", dynamic_threshold, 0, 1),
-            "momentum": _number("momentum", momentum, -1, 1),
-            "norm_threshold": _number("norm_threshold", norm_threshold, 0, 1e6),
-            "cfg_plus_plus": _truth("cfg_plus_plus", cfg_plus_plus),
-            "guidance_first": _whole("guidance_interval", interval[0], 0, last),
-            "guidance_last": _whole("guidance_interval", interval[1], 0, last),
-            "guidance_schedule": _choice("guidance_schedule", guidance_schedule),
-            "negative_label": NULL_LABEL if negative_label is None else self._label(negative_label, "negative_label"),
-            "mix_mode": _choice("mix_mode", mix_mode),
-            "strength": _number("strength", strength, 0, 1),
-            "resample": _whole("resample", resample, 1, 100),
-            "variation_strength": _number("variation_strength", variation_strength, 0, 1),
-        }
-        data = {
-            "mix": None if mix is None else Core.pack_mix(mix),
-            "image": None if source is None else source.tobytes(),
-            "mask": None if part is None else part.tobytes(),
-            "noise": None if noise_planes is None else noise_planes.tobytes(),
-        }
-        variation = None if variation_seed is None else _whole("variation_seed", variation_seed, 0, MAX_SEED)
-        run = self._core.start_run(handle, numbers, data, [(number, drawn_seed, variation or 0)])
-        pixels = self._finish(run, on_step)
-        name = self.labels[number] if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
-        options = self._resolved(numbers, number, name, drawn_seed, mix, source, part, noise_planes, variation)
-        recipe = {"format": 1, "version": self.info.engine, "model": {"name": self.info.name[:256], "sha256": self.info.sha256}, "options": options}
-        return Picture(pixels, name, drawn_seed, recipe, self._core.encode_png)
+        return self._draw(label, {name: value for name, value in locals().items() if name in _OPTIONS}, _counted(on_step))
 
     def generate_many(self, labels: Sequence[str | int] | str | int, *, count: int = 1, seed: int = 0, **options: Any) -> Iterator[Picture]:
         """`count` pictures of each class with the seeds seed, seed + 1, ...; options as in generate()."""
@@ -375,6 +339,23 @@ class Model:
         for label in wanted:
             for index in range(_whole("count", count, 1, 2**32)):
                 yield self.generate(label, seed=seed + index, **options)
+
+    def trajectory(self, label: str | int | None = None, **options: Any) -> Trajectory:
+        """As generate(), with x_t after every call of the network."""
+        unknown = next((name for name in options if name not in _OPTIONS), None)
+        if unknown is not None:
+            raise TypeError(f"unknown option {unknown!r}{_nearest(unknown, list(_OPTIONS))}")
+        shape = (self.info.network_channels, self.info.network_height, self.info.network_width)
+        states: list[Floats] = []
+        timesteps: list[int] = []
+
+        def watch(run: int, timestep: int, _done: int, _total: int) -> None:
+            size = math.prod(shape)
+            states.append(self._core.read_floats(size, lambda address: self._core.status("pd_wasm_run_state", run, 0, address, size)).reshape(shape))
+            timesteps.append(timestep)
+
+        picture = self._draw(label, {**_OPTIONS, **options}, watch)
+        return Trajectory(picture, np.stack(states) if states else np.empty((0, *shape), np.float32), tuple(timesteps))
 
     def predict(self, x: Any, t: int, label: str | int | None) -> Floats:
         """One call of the network: its prediction (info.objective) for x_t, float32 [network_out_channels, network_height,
@@ -393,14 +374,72 @@ class Model:
         prediction: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
         return prediction.reshape(shape)
 
-    def _finish(self, run: int, on_step: OnStep | None) -> Bytes:
+    def _draw(self, label: object, given: Mapping[str, Any], watch: Callable[[int, int, int, int], None]) -> Picture:
+        """`given`: every option of generate(). watch(run, timestep, calls made, calls in all) after every call of the network."""
+        handle = self._open()
+        drawn_seed = secrets.randbits(32) if given["seed"] is None else _whole("seed", given["seed"], 0, MAX_SEED)
+
+        def chosen(name: str) -> Any:
+            return self.info.recommended[name] if given[name] is None else given[name]
+
+        interval = chosen("guidance_interval")
+        if not (isinstance(interval, Sequence) and len(interval) == 2):
+            raise TypeError(f"guidance_interval must be two timesteps (first, last), not {interval!r}")
+        last = self.info.timesteps - 1
+        source = self._pixels("image", given["image"], self.info.channels)
+        part = self._pixels("mask", given["mask"], 1)
+        mix = self._mix(given["class_mix"])
+        if mix is not None and label is not None:
+            raise TypeError("label cannot be given together with class_mix")
+        number = NULL_LABEL if mix is not None else self._label(label)
+        edited = 0.5 if source is not None and part is None else 1.0
+        noise_planes = None if given["noise"] is None else self._planes("noise", given["noise"])
+        numbers: dict[str, float] = {
+            "sampler": _choice("sampler", chosen("sampler")),
+            "steps": _whole("steps", chosen("steps"), 1, self.info.timesteps),
+            "guidance_scale": _number("guidance_scale", chosen("guidance_scale"), 0, 100),
+            "eta": _number("eta", chosen("eta"), 0, 1),
+            "rescale": _number("rescale", chosen("rescale"), 0, 1),
+            "keep_parallel": _number("keep_parallel", given["keep_parallel"], 0, 1),
+            "projection": _truth("projection", chosen("projection")),
+            "time_grid": _choice("time_grid", chosen("time_grid")),
+            "ddpm_mean": _choice("ddpm_mean", given["ddpm_mean"]),
+            "ddpm_variance": _choice("ddpm_variance", given["ddpm_variance"]),
+            "threshold": _number("dynamic_threshold", given["dynamic_threshold"], 0, 1),
+            "momentum": _number("momentum", given["momentum"], -1, 1),
+            "norm_threshold": _number("norm_threshold", given["norm_threshold"], 0, 1e6),
+            "cfg_plus_plus": _truth("cfg_plus_plus", given["cfg_plus_plus"]),
+            "guidance_first": _whole("guidance_interval", interval[0], 0, last),
+            "guidance_last": _whole("guidance_interval", interval[1], 0, last),
+            "guidance_schedule": _choice("guidance_schedule", given["guidance_schedule"]),
+            "negative_label": NULL_LABEL if given["negative_label"] is None else self._label(given["negative_label"], "negative_label"),
+            "mix_mode": _choice("mix_mode", given["mix_mode"]),
+            "strength": _number("strength", edited if given["strength"] is None else given["strength"], 0, 1),
+            "resample": _whole("resample", given["resample"], 1, 100),
+            "variation_strength": _number("variation_strength", given["variation_strength"], 0, 1),
+        }
+        data = {
+            "mix": None if mix is None else Core.pack_mix(mix),
+            "image": None if source is None else source.tobytes(),
+            "mask": None if part is None else part.tobytes(),
+            "noise": None if noise_planes is None else noise_planes.tobytes(),
+        }
+        variation = None if given["variation_seed"] is None else _whole("variation_seed", given["variation_seed"], 0, MAX_SEED)
+        run = self._core.start_run(handle, numbers, data, [(number, drawn_seed, variation or 0)])
+        pixels = self._finish(run, watch)
+        name = self.labels[number] if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
+        options = self._resolved(numbers, number, name, drawn_seed, mix, source, part, noise_planes, variation)
+        recipe = {"format": 1, "version": self.info.engine, "model": {"name": self.info.name[:256], "sha256": self.info.sha256}, "options": options}
+        return Picture(pixels, name, drawn_seed, recipe, self._core.encode_png)
+
+    def _finish(self, run: int, watch: Callable[[int, int, int, int], None]) -> Bytes:
         core = self._core
         try:
             total = core.call("pd_wasm_run_steps_total", run)
             for done in range(1, total + 1):
+                timestep = core.call("pd_wasm_run_next_timestep", run)
                 core.status("pd_wasm_run_step", run)
-                if on_step is not None:
-                    on_step(done, total)
+                watch(run, timestep, done, total)
             shape = (self.info.height, self.info.width, self.info.channels)
             size = math.prod(shape)
             return core.read_bytes(size, lambda address: core.status("pd_wasm_run_finish", run, 0, address, size)).reshape(shape)
@@ -414,7 +453,7 @@ class Model:
     ) -> dict[str, Any]:  # fmt: skip
         """ResolvedOptions of web/index.d.ts, as recipes hold them, in the same order."""
 
-        def chosen(option: str) -> str:
+        def name_of(option: str) -> str:
             return CHOICES[option][int(numbers[option])]
 
         def picture(pixels: Bytes | None) -> Any:
@@ -431,7 +470,7 @@ class Model:
             "labelName": name[:256],
             "guidanceScale": _plain(numbers["guidance_scale"]),
             "guidanceInterval": [int(numbers["guidance_first"]), int(numbers["guidance_last"])],
-            "guidanceSchedule": chosen("guidance_schedule"),
+            "guidanceSchedule": name_of("guidance_schedule"),
             "negativeLabel": None if negative == NULL_LABEL else negative,
             "cfgPlusPlus": bool(numbers["cfg_plus_plus"]),
             "projection": bool(numbers["projection"]),
@@ -441,14 +480,14 @@ class Model:
             "rescale": _plain(numbers["rescale"]),
             "dynamicThreshold": _plain(numbers["threshold"]),
             "steps": int(numbers["steps"]),
-            "sampler": chosen("sampler"),
-            "timeGrid": chosen("time_grid"),
+            "sampler": name_of("sampler"),
+            "timeGrid": name_of("time_grid"),
             "eta": _plain(numbers["eta"]),
-            "ddpmMean": chosen("ddpm_mean"),
-            "ddpmVariance": chosen("ddpm_variance"),
+            "ddpmMean": name_of("ddpm_mean"),
+            "ddpmVariance": name_of("ddpm_variance"),
             "seed": of_seed(seed),
             "classMix": None if mix is None else [{"label": each, "weight": _plain(weight)} for each, weight in mix],
-            "mixMode": chosen("mix_mode"),
+            "mixMode": name_of("mix_mode"),
             "image": picture(image),
             "strength": _plain(numbers["strength"]),
             "mask": picture(mask),
@@ -457,6 +496,14 @@ class Model:
             "variationSeed": None if variation is None else of_seed(variation),
             "variationStrength": _plain(numbers["variation_strength"]),
         }
+
+
+# The options of generate(), with their defaults.
+_OPTIONS: Final[Mapping[str, Any]] = {
+    name: parameter.default
+    for name, parameter in inspect.signature(Model.generate).parameters.items()
+    if name not in ("self", "label", "on_step")
+}
 
 
 def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Model:

@@ -1,4 +1,4 @@
-"""Compares the engine, under Node, with the reference, in PyTorch, on the same inputs.
+"""Compares the engine (the WebAssembly module) with the reference, in PyTorch, on the same inputs.
 
 The reference runs with the weights as they are in the model file, so that quantisation hides no error; what
 quantisation itself changes is measured against the checkpoint and reported at the end.

@@ -36,7 +36,7 @@ const ARROWS = {
   run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
   run_saving: [...FILE, 'run', 'hash'],
   options: [...FILE, 'edit', 'model'],
-  wasm_exports: [...BASE, 'memory', 'options'],
+  wasm_exports: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'options', 'prediction_cache', 'schedule'],
 };
 
 // Comments may speak of anything.

@@ -215,6 +215,15 @@ test('a model over http', async () => {
   });
 });
 
+test('info --graph', async () => {
+  const lines = String(await succeeds(run(['info', tinyPath, '--graph']))).trimEnd().split('\n');
+  const { networkHeight, networkWidth, networkChannels } = (await load(tinyBytes)).info;
+  assert.match(lines[1], new RegExp(`^ +0 x +${networkHeight} x ${networkWidth} x ${networkChannels} +x$`));
+  assert.match(lines.at(-1), new RegExp(`^ *${lines.length - 2} conv +\\d+ +${networkHeight} x ${networkWidth} x ${networkChannels} +class time x`));
+  assert.ok(lines.some((line) => / linear_attention_block /.test(line)) && lines.some((line) => / reshape | slice .* free/.test(line)));
+  await failsWith(1, run(['info', join(root, 'package.json'), '--graph']), /MAGIC/);
+});
+
 test('info, and info --json', async () => {
   const text = String(await succeeds(run(['info', tinyPath])));
   assert.match(text, /Tiny test model/);

@@ -13,8 +13,8 @@ import pytest
 import sampling_oracle
 import torch
 from diffusers import DDIMInverseScheduler
+from node_engine import Engine
 from pocket_diffusion import reference
-from pocket_diffusion.engine import Engine
 from pocket_diffusion.verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, make_model
 from test_sampling import MODELS, distance

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from node_engine import Engine, EngineError
 from pocket_diffusion import calibration, export, reference, verify
-from pocket_diffusion.engine import Engine, EngineError
 from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import Subject
 

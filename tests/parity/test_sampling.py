@@ -18,8 +18,8 @@ import pytest
 import sampling_oracle
 import torch
 from diffusers import DPMSolverMultistepScheduler
+from node_engine import Engine, EngineError
 from pocket_diffusion import reference
-from pocket_diffusion.engine import Engine, EngineError
 from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, X0, V, make_model, network

@@ -251,6 +251,26 @@ export class Engine {
   }
 
   /**
+   * The operations of the network, as pd_wasm_graph_number numbers what there is to know of them.
+   * @param {number} model @returns {import('../index.d.ts').GraphOperation[]}
+   */
+  describeGraph(model) {
+    const operations = [];
+    for (let index = 0; ; index++) {
+      const name = this.#text(this.#call('pd_wasm_graph_name', model, index));
+      if (!name) return operations;
+      /** @param {number} key @returns {number} */
+      const number = (key) => this.#call('pd_wasm_graph_number', model, index, key);
+      /** @param {number} count @param {number} first */
+      const list = (count, first) => Array.from({ length: number(count) }, (_, k) => number(first + k));
+      const [inputs, shape, integers] = [list(0, 16), list(1, 96), list(2, 112)];
+      shape[shape.length - 1] = number(5);
+      const depends = ['class', 'time', 'x'].filter((_, bit) => number(3) & (1 << bit));
+      operations.push({ name, inputs, shape, integers, depends, free: number(4) === 1 });
+    }
+  }
+
+  /**
    * One forward pass.
    * @param {number} model @param {Float32Array} x @param {number} t @param {number} label or NULL_LABEL
    * @param {number} length floats of a prediction @returns {Float32Array}

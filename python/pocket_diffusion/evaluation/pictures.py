@@ -176,7 +176,7 @@ class Pictures:
         return np.stack([reference.to_pixels(each.cpu(), model.pixel_unshuffle) for each in x])
 
     def _by_engine(self, setting: Setting, labels: Sequence[int], seeds: Sequence[int]) -> np.ndarray:
-        """By the shipped WebAssembly under Node.js."""
+        """By the WebAssembly module."""
         engines = self._ready_engines()
         answers = [
             engines[i % self.processes].picture({**setting.options(), "label": label, "seed": seed})

@@ -1,4 +1,4 @@
-// The engine's side of python/pocket_diffusion/verify.py and python/pocket_diffusion/evaluation/evaluate.py: reads one JSON request a line on standard input, answers each with one
+// The other side of node_engine.py: reads one JSON request a line on standard input, answers each with one
 // JSON line on standard output, in order. Float32 arrays travel as base64 of their little-endian bytes.
 //
 //   {"id": 1, "op": "load", "path": "model.gguf"}                        -> {"id": 1, "result": {"labels": [...], "info": {...}}}
