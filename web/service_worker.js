@@ -11,7 +11,7 @@
 const VERSION = '';
 /** Path relative to the site ('' is the page itself) -> SHA-256, lower-case hex. */
 const FILES = {};
-/** Paths that are kept only when they are first asked for: models other than the page's own. */
+/** Paths that are kept only when they are first asked for, or the page says that it has used them: models. */
 const ON_DEMAND = [];
 
 const { scope } = self.registration;
@@ -59,6 +59,16 @@ async function removeOldCopies() {
   const names = await caches.keys();
   await Promise.all(names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)));
 }
+
+/** A model that the page has fetched before this worker was there. */
+async function keepModel(path) {
+  const cache = await caches.open(CACHE);
+  if (!await cache.match(addressOf(path))) await fetchAndKeep(path);
+}
+
+self.addEventListener('message', (event) => {
+  if (ON_DEMAND.includes(event.data)) event.waitUntil(keepModel(event.data).catch(() => {}));
+});
 
 self.addEventListener('activate', (event) => {
   event.waitUntil(removeOldCopies());

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "generate": ("pocket_diffusion.draw", "draws pictures into PNG files"),
     "info": ("pocket_diffusion.draw", "says what is in a model file"),
-    "export": ("pocket_diffusion.export", "turns a trained network into a model file"),
+    "export": ("pocket_diffusion.export_command", "turns a trained network into a model file"),
     "verify": ("pocket_diffusion.verify", "compares a model file with PyTorch, step by step"),
     "recommend": ("pocket_diffusion.recommend", "changes the sampling that a model file recommends"),
     "train": ("pocket_diffusion.training.train", "trains a network on pictures"),

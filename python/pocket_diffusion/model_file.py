@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,14 +145,19 @@ class Encoded:
 
 def encode(name: str, tensor: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
     """`products`: see `quantize`. A matrix whose rows are not of whole blocks becomes one row of all its values."""
+    return encode_rows(name, to_rows(name, tensor), wanted, products)
+
+
+def encode_rows(name: str, rows: torch.Tensor, wanted: str, products: InputProducts | None = None) -> Encoded:
+    """The same of a tensor that lies in rows already."""
     kind = TYPES[wanted]
-    rows = to_rows(name, tensor).contiguous().numpy()
+    values = rows.contiguous().numpy()
     with np.errstate(over="ignore"):
-        data = quantize(rows, kind, products)
+        data = quantize(values, kind, products)
     if not np.isfinite(gguf.quants.dequantize(data, kind)).all():
-        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(rows).max():g}; use --type f32")
-    whole = not is_blocks(kind) or rows.shape[-1] % BLOCK == 0
-    return Encoded(kind, data.reshape(*rows.shape[:-1], -1) if whole else data)
+        raise CheckpointError(f"{name!r} does not fit into {kind.name}: values up to {np.abs(values).max():g}; use --type f32")
+    whole = not is_blocks(kind) or values.shape[-1] % BLOCK == 0
+    return Encoded(kind, data.reshape(*values.shape[:-1], -1) if whole else data)
 
 
 def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, Encoded]:
@@ -160,18 +165,21 @@ def encode_all(weights: Mapping[str, torch.Tensor], wanted: str) -> dict[str, En
     return {name: encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted)) for name, tensor in weights.items()}
 
 
-def _file_type(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
+def file_type_of(encoded: Mapping[str, Encoded], weights: Mapping[str, torch.Tensor]) -> int:
     values: dict[GGMLQuantizationType, int] = {}
     for name, each in encoded.items():
         values[each.kind] = values.get(each.kind, 0) + weights[name].numel()
     return FILE_TYPES[max(values, key=values.__getitem__)]
 
 
-def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: General, recommended: Recommendation, file_type: int) -> None:
-    def add(key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
-        writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
+def add(writer: gguf.GGUFWriter, key: str, value: Any, kind: GGUFValueType, element: GGUFValueType | None = None) -> None:
+    """One of the project's own keys."""
+    writer.add_key_value(f"{ARCHITECTURE}.{key}", value, kind, element)
 
-    kinds = GGUFValueType
+
+def new_writer(general: General, file_type: int, format_version: int) -> gguf.GGUFWriter:
+    """With the keys that all GGUF tools know."""
+    writer = gguf.GGUFWriter(None, ARCHITECTURE)
     for key, text in (
         ("name", general.name),
         ("description", general.description),
@@ -183,49 +191,82 @@ def _add_metadata(writer: gguf.GGUFWriter, description: Description, general: Ge
             writer.add_string(f"general.{key}", text)
     writer.add_file_type(file_type)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-
-    add("format_version", FORMAT_VERSION, kinds.UINT32)
-    unet = description.unet
-    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
-        add(f"unet.{key}", unet[key], kinds.UINT32)
-    add("unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
-    add("unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
-    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
-        add(f"unet.{key}", unet[key], kinds.BOOL)
-    add("image.width", description.image_width, kinds.UINT32)
-    add("image.height", description.image_height, kinds.UINT32)
-    add("image.channels", description.image_channels, kinds.UINT32)
-    add("image.pixel_unshuffle", description.pixel_unshuffle, kinds.UINT32)
-    add("image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
-    add("class_names", list(description.class_names), kinds.ARRAY, kinds.STRING)
-    add("diffusion.timesteps", description.timesteps, kinds.UINT32)
-    add("diffusion.beta_schedule", description.beta_schedule, kinds.STRING)
-    add("diffusion.alphas_cumprod", description.alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
-    add("diffusion.objective", description.objective, kinds.STRING)
-    _add_recommendation(writer, recommended)
+    add(writer, "format_version", format_version, GGUFValueType.UINT32)
+    return writer
 
 
-def _add_recommendation(writer: gguf.GGUFWriter, recommended: Recommendation) -> None:
+def _add_unet(writer: gguf.GGUFWriter, unet: Mapping[str, Any]) -> None:
     kinds = GGUFValueType
+    for key in ("dim", "init_dim", "out_dim", "channels", "num_classes", "learned_sinusoidal_dim", "attn_dim_head", "attn_heads"):
+        add(writer, f"unet.{key}", unet[key], kinds.UINT32)
+    add(writer, "unet.dim_mults", list(unet["dim_mults"]), kinds.ARRAY, kinds.UINT32)
+    add(writer, "unet.cond_drop_prob", unet["cond_drop_prob"], kinds.FLOAT32)
+    for key in ("learned_sinusoidal_cond", "random_fourier_features"):
+        add(writer, f"unet.{key}", unet[key], kinds.BOOL)
 
-    def add(key: str, value: Any, kind: GGUFValueType, item: GGUFValueType | None = None) -> None:
-        writer.add_key_value(f"{SAMPLING_PREFIX}{key}", value, kind, item)
 
-    add("sampler", recommended.sampler, kinds.STRING)
-    add("steps", recommended.steps, kinds.UINT32)
-    add("guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
-    add("eta", recommended.eta, kinds.FLOAT32)
+def add_picture(writer: gguf.GGUFWriter, size: tuple[int, int, int], pixel_unshuffle: int, class_names: Sequence[str]) -> None:
+    """`size`: width, height, channels of the finished picture."""
+    kinds = GGUFValueType
+    for key, value in zip(("width", "height", "channels"), size):
+        add(writer, f"image.{key}", value, kinds.UINT32)
+    add(writer, "image.pixel_unshuffle", pixel_unshuffle, kinds.UINT32)
+    add(writer, "image.value_range", [-1.0, 1.0], kinds.ARRAY, kinds.FLOAT32)
+    if class_names:
+        add(writer, "class_names", list(class_names), kinds.ARRAY, kinds.STRING)
+
+
+def add_diffusion(writer: gguf.GGUFWriter, alphas_cumprod: np.ndarray, schedule: str, objective: str) -> None:
+    kinds = GGUFValueType
+    add(writer, "diffusion.timesteps", len(alphas_cumprod), kinds.UINT32)
+    add(writer, "diffusion.beta_schedule", schedule, kinds.STRING)
+    add(writer, "diffusion.alphas_cumprod", alphas_cumprod.tolist(), kinds.ARRAY, kinds.FLOAT64)
+    add(writer, "diffusion.objective", objective, kinds.STRING)
+
+
+def add_recommendation(writer: gguf.GGUFWriter, recommended: Recommendation) -> None:
+    kinds = GGUFValueType
+    add(writer, "sampling.sampler", recommended.sampler, kinds.STRING)
+    add(writer, "sampling.steps", recommended.steps, kinds.UINT32)
+    add(writer, "sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
+    add(writer, "sampling.eta", recommended.eta, kinds.FLOAT32)
     # Left out where they say nothing, so that readers from before there were these keys take the file.
     if recommended.rendering != "smooth":
         writer.add_string(RENDERING_KEY, recommended.rendering)
     if recommended.time_grid != "linear":
-        add("time_grid", recommended.time_grid, kinds.STRING)
+        add(writer, "sampling.time_grid", recommended.time_grid, kinds.STRING)
     if recommended.guidance_interval is not None:
-        add("guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+        add(writer, "sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
     if recommended.rescale:
-        add("rescale", recommended.rescale, kinds.FLOAT32)
+        add(writer, "sampling.rescale", recommended.rescale, kinds.FLOAT32)
     if recommended.projection:
-        add("projection", True, kinds.BOOL)
+        add(writer, "sampling.projection", True, kinds.BOOL)
+
+
+def add_tensor(writer: gguf.GGUFWriter, name: str, encoded: Encoded) -> None:
+    if len(name.encode()) > MAX_NAME_BYTES:
+        raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
+    writer.add_tensor(name, encoded.data, raw_dtype=encoded.kind)
+
+
+def stored_tensor(name: str, kind: str, tensor: torch.Tensor, encoded: Encoded) -> StoredTensor:
+    """What became of a tensor. `tensor`: as it was, in rows or in PyTorch's shape."""
+    error = (encoded.values(name, tuple(tensor.shape)) - tensor).double()
+    return StoredTensor(
+        name=name,
+        kind=kind,
+        type=encoded.kind.name,
+        values=tensor.numel(),
+        bytes=encoded.data.nbytes,
+        squares=float(tensor.double().square().sum()),
+        squared_error=float(error.square().sum()),
+        largest_error=float(error.abs().max()),
+    )
+
+
+def check_size(stored: Sequence[StoredTensor]) -> None:
+    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
+        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
 
 
 def write_model(
@@ -237,30 +278,18 @@ def write_model(
     recommended: Recommendation,
 ) -> list[StoredTensor]:
     """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
-    writer = gguf.GGUFWriter(None, ARCHITECTURE)
-    _add_metadata(writer, description, general, recommended, _file_type(encoded, weights))
+    writer = new_writer(general, file_type_of(encoded, weights), FORMAT_VERSION)
+    _add_unet(writer, description.unet)
+    size = description.image_width, description.image_height, description.image_channels
+    add_picture(writer, size, description.pixel_unshuffle, description.class_names)
+    add_diffusion(writer, description.alphas_cumprod, description.beta_schedule, description.objective)
+    add_recommendation(writer, recommended)
     stored = []
     for name, tensor in weights.items():
-        if len(name.encode()) > MAX_NAME_BYTES:
-            raise CheckpointError(f"tensor name {name!r} is longer than {MAX_NAME_BYTES} bytes")
-        kind, data = encoded[name].kind, encoded[name].data
-        error = (encoded[name].values(name, tuple(tensor.shape)) - tensor).double()
-        stored.append(
-            StoredTensor(
-                name=name,
-                kind=layer_kind(name, tuple(tensor.shape)),
-                type=kind.name,
-                values=tensor.numel(),
-                bytes=data.nbytes,
-                squares=float(tensor.double().square().sum()),
-                squared_error=float(error.square().sum()),
-                largest_error=float(error.abs().max()),
-            )
-        )
-        writer.add_tensor(name, data, raw_dtype=kind)
-    if sum(tensor.bytes for tensor in stored) > MAX_FILE_BYTES:
-        raise CheckpointError(f"the file would be larger than the engine accepts ({MAX_FILE_BYTES >> 20} MiB)")
-    _write_atomically(writer, path)
+        add_tensor(writer, name, encoded[name])
+        stored.append(stored_tensor(name, layer_kind(name, tuple(tensor.shape)), tensor, encoded[name]))
+    check_size(stored)
+    write_atomically(writer, path)
     return stored
 
 
@@ -275,13 +304,13 @@ def write_recommendation(path: Path, output: Path, recommended: Recommendation) 
             continue
         kind, *items = field.types
         writer.add_key_value(key, field.contents(), kind, items[-1] if items else None)
-    _add_recommendation(writer, recommended)
+    add_recommendation(writer, recommended)
     for tensor in reader.tensors:
         writer.add_tensor(tensor.name, np.array(tensor.data), raw_dtype=tensor.tensor_type)
-    _write_atomically(writer, output)
+    write_atomically(writer, output)
 
 
-def _write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
+def write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         writer.write_header_to_file(partial)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pocket_diffusion.checkpoint import CheckpointError
-from pocket_diffusion.export import add_recommendation_options, recommendation, update_manifest
+from pocket_diffusion.export_command import add_recommendation_options, recommendation, update_manifest
 from pocket_diffusion.model_file import read_model, write_recommendation
 
 

@@ -39,7 +39,10 @@ function watch() {
 export async function measureDragging(browser, url) {
   const { page } = await openPage(browser, `${url}#label=cat&s=3&seed=1&count=9`, { prepare: watch });
   await settled(page);
-  const { x, y, width, height } = await page.$eval('#scale', (slider) => slider.getBoundingClientRect().toJSON());
+  const { x, y, width, height } = await page.$eval('#scale', (slider) => {
+    slider.scrollIntoView({ block: 'nearest' });
+    return slider.getBoundingClientRect().toJSON();
+  });
   const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
   await moveTo(0.3);
   await page.mouse.down();

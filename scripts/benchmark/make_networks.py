@@ -26,7 +26,7 @@ from typing import Any
 import export_onnx
 import safetensors.torch
 import torch
-from pocket_diffusion import export, reference
+from pocket_diffusion import export_command, reference
 from pocket_diffusion.model_file import read_model
 
 SEED = 1
@@ -58,7 +58,7 @@ def write_random_model(entry: Mapping[str, Any], path: Path) -> None:
             checkpoint,
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            status = export.main([str(checkpoint), str(path), "--name", entry["name"]])
+            status = export_command.main([str(checkpoint), str(path), "--name", entry["name"]])
     if status != 0:
         raise RuntimeError(f"{entry['name']}: export failed")
 

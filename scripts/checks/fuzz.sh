@@ -38,7 +38,7 @@ build_native fuzz clang-19 Debug -DPD_FUZZ=ON
 mkdir -p build/fuzz/findings
 if [ "$runs" = 0 ]; then limit=-max_total_time=$((minutes * 60 / ${#targets[@]})); else limit=-runs=$runs; fi
 # Small inputs are fast ones, and break what large ones break.
-declare -A longest=([gguf]=640 [model]=12288 [run]=384 [png]=512)
+declare -A longest=([gguf]=640 [model]=12288 [graph]=6144 [run]=384 [png]=512)
 
 # For speed: no stack with each allocation, a short quarantine. Leaks are
 # counted by the targets themselves.

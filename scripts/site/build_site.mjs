@@ -9,9 +9,10 @@
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
 import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
@@ -19,8 +20,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
 const weights = join(root, 'weights');
 
+/** The page's script. */
+const PAGE = 'page.js';
 /** Names in the site -> what they are made of. */
-const BUNDLES = { 'page.js': 'page.mjs', 'worker.js': 'worker.js', 'style.css': 'style.css' };
+const BUNDLES = { 'worker.js': 'worker.js', 'style.css': 'style.css', 'more.css': 'more.css' };
 /** What other pages may import from the site: the library, and the element. */
 const FOR_OTHERS = { 'index.js': 'index.mjs', 'pocket-diffusion.js': 'element.mjs' };
 const SERVICE_WORKER = 'service_worker.js';
@@ -41,6 +44,31 @@ async function bundle(file, options) {
   return outputFiles[0].text;
 }
 
+/** @typedef {{ files: Map<string, string>, first: string[] }} Split first: the parts without which the page does not begin */
+
+/**
+ * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
+ * of what is shared and what is not.
+ */
+const inOneFile = {
+  name: 'in-one-file',
+  setup: (build) => build.onLoad({ filter: /page[/\\]more\.mjs$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
+};
+
+/** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
+async function splitPage() {
+  const { outputFiles, metafile } = await build({
+    ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
+    plugins: [...BUNDLE.plugins, inOneFile], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
+  });
+  const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+  const first = new Set([PAGE]);
+  for (const path of first) {
+    for (const { path: imported, kind } of metafile.outputs[path].imports) if (kind === 'import-statement' && files.has(imported)) first.add(imported);
+  }
+  return { files, first: [...first] };
+}
+
 // ---- the folder
 
 /** An older site is replaced; a folder with anything else in it stays as it is. */
@@ -52,18 +80,20 @@ async function makeEmpty(folder) {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The engine's download begins with the page, not after its script. The model's waits for the page to be painted. */
-const PRELOAD = '  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>\n';
+/** The downloads of the engine and of the list of models begin with the page, not after its script. The model's waits for the page to be painted. */
+const PRELOAD = `  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" type="application/wasm" crossorigin>
+  <link rel="preload" href="weights/manifest.json" as="fetch" type="application/json" crossorigin>
+`;
 
 /** The service worker with the hashes of the site's files. */
-async function fillServiceWorker(files, model) {
+async function fillServiceWorker(files) {
   const template = await readFile(join(web, SERVICE_WORKER), 'utf8');
   const hashes = Object.fromEntries([...files].map(([path, data]) => [path === 'index.html' ? '' : path, sha256(data, 'hex')]));
   const fill = (text, from, to) => {
     if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
     return text.replace(from, () => to);
   };
-  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') && path !== model);
+  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf'));
   let text = fill(template, "const VERSION = '';", `const VERSION = '${sha256(JSON.stringify(hashes), 'hex').slice(0, 16)}';`);
   text = fill(text, 'const FILES = {};', `const FILES = ${JSON.stringify(hashes, null, 2)};`);
   return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);
@@ -74,21 +104,24 @@ async function fillServiceWorker(files, model) {
  * @returns {Promise<string[]>} the files, relative to it
  */
 export async function buildSite(folder = join(root, 'dist/site')) {
-  const html = (await readFile(join(web, 'index.html'), 'utf8')).replace('src="page.mjs"', 'src="page.js"');
-  const [, model] = html.match(/data-model="([^"]+)"/);
+  const html = (await readFile(join(web, 'index.html'), 'utf8')).replace(/^ +/gm, '').replace('src="page.mjs"', `src="${PAGE}"`);
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
-  const assets = [...matches(html, REFERENCE), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
+  const assets = [...matches(html, REFERENCE).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
-  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}</head>`)]]);
+  const page = await splitPage();
+  const parts = page.first.filter((path) => path !== PAGE).map((path) => `  <link rel="modulepreload" href="${path}">\n`);
+  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}${parts.join('')}</head>`)], ...page.files]);
   for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
   // What is for other pages is no part of this one, and so of no copy that the service worker keeps.
-  const serviceWorker = await fillServiceWorker(files, model);
+  const serviceWorker = await fillServiceWorker(files);
   files.set(SERVICE_WORKER, serviceWorker);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
+  files.set('docs.css', await bundle('docs.css', {}));
+  for (const [path, data] of await buildDocs()) files.set(path, data);
 
   await makeEmpty(folder);
   for (const [path, data] of files) {
@@ -112,12 +145,11 @@ const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
  */
 export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
   let html = await readFile(join(web, 'index.html'), 'utf8');
-  const [, model] = html.match(/data-model="([^"]+)"/);
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
   const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
-  const style = await bundle('style.css', {});
+  const style = await bundle('style.css', {}) + await bundle('more.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
     `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
@@ -127,11 +159,17 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   };
   replace(/(?<=<meta http-equiv="Content-Security-Policy" content=")[^"]*/, policy);
   replace(/ *<link rel="(apple-touch-icon|manifest)"[^>]*>\n/g, '');
+  replace(/ *<p class="ways">.*<\/p>\n/, ''); // they lie beside the site
   replace(/ *<link rel="stylesheet"[^>]*>\n/, `  <style>${style}</style>\n`);
   replace(/ *<script type="module"[^>]*><\/script>\n/, '');
   replace(/(?<=(href|src)=")favicon\.svg(?=")/g, icon);
-  const blocks = dataBlock('pocket-diffusion.wasm', await readFile(join(web, 'pocket-diffusion.wasm'))) +
-    dataBlock(model, await readFile(join(root, model)));
+  for (const name of ['strip.png', 'tabs.png']) {
+    replace(new RegExp(`(?<=src=")${name}(?=")`, 'g'), `data:image/png;base64,${(await readFile(join(web, name))).toString('base64')}`);
+  }
+  const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
+  const assets = new Map([['pocket-diffusion.wasm', join(web, 'pocket-diffusion.wasm')], ...models.map(({ file }) => [`weights/${file}`, join(weights, file)])]);
+  let blocks = '';
+  for (const [asset, source] of assets) blocks += dataBlock(asset, await readFile(source));
   replace(/<\/body>/, `${blocks}<script>${script}</script>\n</body>`);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, html);

@@ -13,28 +13,65 @@ const folder = fileURLToPath(new URL('../../dist/screenshots', import.meta.url))
 const PHONE = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 const DESKTOP = { width: 1280, height: 900 };
 
+/** As the page opens in a tab. */
+const tab = (name) => (page) => enter(page, name);
+const WORD = '#word=diffusion&view=play';
+const CAT = '#label=cat&s=3&seed=72';
+
 const SHOTS = [
-  { name: 'desktop', viewport: DESKTOP, hash: '#label=cat&s=4&seed=7' },
-  { name: 'desktop-dark', viewport: DESKTOP, dark: true, hash: '#label=house&s=4&seed=20', fullPage: true },
-  { name: 'desktop-whole', viewport: DESKTOP, hash: '#label=cat&s=4&seed=7', act: openDetails, fullPage: true },
-  { name: 'phone', viewport: PHONE, hash: '#label=cat&s=4&seed=7' },
-  { name: 'phone-whole', viewport: PHONE, hash: '#label=flower&s=4&seed=7', fullPage: true },
-  { name: 'phone-dark', viewport: PHONE, dark: true, hash: '#label=airplane&s=4&seed=7' },
-  { name: 'dragging', viewport: DESKTOP, hash: '#label=dog&s=4&seed=7', act: dragSlider },
-  { name: 'compare', viewport: DESKTOP, hash: '#label=flower&s=1&seed=5', act: compare },
-  { name: 'word', viewport: DESKTOP, hash: '#seed=7', act: setWord, fullPage: true },
-  { name: 'word-phone', viewport: PHONE, hash: '#seed=7', act: setWord, fullPage: true },
-  { name: 'characters', viewport: DESKTOP, hash: '#seed=7', act: (page) => chooseModel(page, 'characters') },
-  { name: 'characters-phone', viewport: PHONE, hash: '#seed=7', act: (page) => chooseModel(page, 'characters'), fullPage: true },
-  { name: 'digits', viewport: DESKTOP, hash: '#seed=7', act: (page) => chooseModel(page, 'digits') },
-  { name: 'edit', viewport: DESKTOP, hash: '#label=cat&s=4&seed=7', act: drawByHand },
-  { name: 'edit-dark', viewport: DESKTOP, dark: true, hash: '#label=flower&s=4&seed=7', act: finishHalf },
-  { name: 'edit-phone', viewport: PHONE, hash: '#label=house&s=4&seed=7', act: finishHalf, fullPage: true },
-  { name: 'edit-narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: '#label=cat&s=4&seed=1', act: drawByHand },
-  { name: 'error', viewport: DESKTOP, hash: '#label=cat&s=4&seed=7', act: openBroken },
-  { name: 'wide', viewport: { width: 1920, height: 1080 }, hash: '#label=flower&s=4&seed=5&count=24' },
-  { name: 'narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: '#label=clock&s=4&seed=1', fullPage: true },
+  { name: 'page', viewport: DESKTOP, hash: WORD },
+  { name: 'page-dark', viewport: DESKTOP, dark: true, hash: WORD },
+  { name: 'page-phone', viewport: PHONE, hash: WORD },
+  { name: 'page-phone-dark', viewport: PHONE, dark: true, hash: WORD },
+  { name: 'page-narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: WORD, fullPage: true },
+  { name: 'half-way', viewport: DESKTOP, hash: '#word=diffusion&s=0.5&seed=5&view=play' },
+  { name: 'static-alone', viewport: DESKTOP, hash: '#word=diffusion&s=0&seed=5&view=play' },
+  ...['doodles', 'characters', 'digits'].flatMap((name) => [
+    { name, viewport: DESKTOP, hash: WORD, act: tab(name) },
+    { name: `${name}-phone`, viewport: PHONE, hash: WORD, act: tab(name) },
+    { name: `${name}-dark`, viewport: DESKTOP, dark: true, hash: WORD, act: tab(name) },
+  ]),
+  { name: 'found', viewport: DESKTOP, hash: WORD, act: searchClasses },
+  { name: 'wall', viewport: DESKTOP, hash: WORD, act: openWall },
+  { name: 'wall-phone', viewport: PHONE, hash: WORD, act: openWall },
+  { name: 'draw', viewport: DESKTOP, hash: `${CAT}&view=draw`, act: drawByHand },
+  { name: 'draw-dark', viewport: DESKTOP, dark: true, hash: `${CAT}&view=draw`, act: drawByHand },
+  { name: 'draw-phone', viewport: PHONE, hash: `${CAT}&view=draw`, act: drawByHand },
+  { name: 'lab', viewport: DESKTOP, hash: CAT, act: openDetails, fullPage: true },
+  { name: 'lab-dark', viewport: DESKTOP, dark: true, hash: CAT, fullPage: true },
+  { name: 'lab-phone', viewport: PHONE, hash: CAT, fullPage: true },
+  { name: 'lab-letters', viewport: DESKTOP, hash: WORD, act: enterLab, fullPage: true },
+  { name: 'dragging', viewport: DESKTOP, hash: '#label=dog&s=3&seed=7', act: dragSlider },
+  { name: 'compare', viewport: DESKTOP, hash: '#label=flower&s=1&seed=24', act: compare },
+  { name: 'compare-phone', viewport: PHONE, hash: '#label=flower&s=1&seed=24', act: compare, fullPage: true },
+  { name: 'error', viewport: DESKTOP, hash: CAT, act: openBroken },
+  { name: 'wide', viewport: { width: 1920, height: 1080 }, hash: '#label=flower&s=3&seed=24&count=24' },
 ];
+
+async function enter(page, name) {
+  await page.$eval(`#tab-${name}`, (button) => button.click());
+  await page.waitForSelector(`#page[data-tab="${name}"]:not([data-loading])`, { timeout: 120_000 });
+  await settled(page, { timeout: 120_000 });
+}
+
+async function enterLab(page) {
+  await page.$eval('#depth [data-depth="lab"]', (button) => button.click());
+  await page.waitForSelector('#steps:enabled');
+  await settled(page, { timeout: 120_000 });
+}
+
+async function searchClasses(page) {
+  await enter(page, 'characters');
+  await page.waitForSelector('#class-search:enabled');
+  await page.type('#class-search', 'fish');
+  await page.waitForFunction(() => [...document.querySelectorAll('.found canvas')].every(({ width }) => width > 1));
+}
+
+async function openWall(page) {
+  await enter(page, 'characters');
+  await page.$eval('#class-wall', (button) => button.click());
+  await page.waitForFunction(() => [...document.querySelectorAll('#wall canvas')].filter(({ width }) => width > 1).length > 70, { timeout: 120_000 });
+}
 
 async function dragSlider(page) {
   const slider = await page.$('#scale');
@@ -50,14 +87,15 @@ async function openDetails(page) {
 }
 
 async function compare(page) {
-  await page.click('#pin');
-  await page.click('#recommended');
+  await page.$eval('#pin', (button) => button.click());
+  await page.$eval('#recommended', (button) => button.click());
   await settled(page);
 }
 
 /** A face with ears, as a visitor may draw it. */
 async function drawByHand(page) {
-  await page.$eval('#edit', (section) => section.scrollIntoView());
+  await page.waitForSelector('#edit:not([inert])');
+  await page.$eval('#easel-canvas', (canvas) => canvas.scrollIntoView({ block: 'nearest' }));
   const { x, y, width, height } = await (await page.$('#easel-canvas')).boundingBox();
   const at = ([across, down]) => [x + width * across, y + height * down];
   const circle = Array.from({ length: 25 }, (_, k) => [0.5 + 0.32 * Math.cos(k * 0.262), 0.58 + 0.3 * Math.sin(k * 0.262)]);
@@ -70,33 +108,12 @@ async function drawByHand(page) {
   await page.waitForSelector('#edit[data-state="done"]');
 }
 
-async function finishHalf(page) {
-  await page.click('#edit-this');
-  await page.evaluate(() => [...document.querySelectorAll('#easel-presets button')].find(({ textContent }) => textContent === 'Bottom half').click());
-  await page.$eval('#edit', (section) => section.scrollIntoView());
-  await page.waitForSelector('#edit[data-state="done"]');
-}
-
 /** As if the file had been dropped. */
 const drop = (page, bytes, name) => page.evaluate((data, fileName) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(data)], fileName));
   dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true }));
 }, [...bytes], name);
-
-async function chooseModel(page, name) {
-  await page.select('#model', `weights/${name}.gguf`);
-  await page.waitForSelector('#page:not([data-state="done"])');
-  await settled(page, { timeout: 120_000 });
-}
-
-async function setWord(page) {
-  await chooseModel(page, 'letters');
-  await page.click('#word-text', { count: 3 });
-  await page.type('#word-text', 'Pocket');
-  await page.waitForSelector('#word:not([data-state="done"])');
-  await page.waitForSelector('#word[data-state="done"]', { timeout: 120_000 });
-}
 
 async function openBroken(page) {
   await drop(page, Buffer.from('not a model'), 'broken.gguf');
@@ -106,10 +123,12 @@ async function openBroken(page) {
 async function shoot(session, browser, url, { name, hash, act, fullPage = false, viewport, ...options }) {
   const { isMobile: _isMobile, hasTouch: _hasTouch, ...size } = viewport;
   const { page, troubles } = await openPage(session.browser, `${url}${hash}`, { viewport: browser === 'chrome' ? viewport : size, ...options });
-  await settled(page);
-  await page.evaluate(() => document.getElementById('sweep').scrollIntoView());
-  await page.waitForSelector('#sweep[data-state="done"]');
-  await page.evaluate(() => scrollTo(0, 0));
+  await settled(page, { timeout: 120_000 });
+  if (fullPage && await page.$eval('#sweep', (row) => row.checkVisibility())) {
+    await page.evaluate(() => document.getElementById('sweep').scrollIntoView());
+    await page.waitForSelector('#sweep[data-state="done"]', { timeout: 120_000 });
+    await page.evaluate(() => scrollTo(0, 0));
+  }
   await act?.(page);
   const path = join(folder, `${name}-${browser}.png`);
   await page.screenshot({ path, fullPage });

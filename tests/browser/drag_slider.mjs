@@ -8,8 +8,8 @@ import { serveSite } from './server.mjs';
 function useTinyModel(site) {
   const body = readFileSync(new URL('../golden/tiny.gguf', import.meta.url));
   const manifest = JSON.parse(readFileSync(new URL('../golden/tiny_manifest.json', import.meta.url), 'utf8'));
-  for (const model of manifest.models) model.file = 'doodles.gguf';
-  site.extra.set('weights/doodles.gguf', { type: 'application/octet-stream', body });
+  manifest.models = [{ ...manifest.models[0], name: 'letters', file: 'letters.gguf' }];
+  site.extra.set('weights/letters.gguf', { type: 'application/octet-stream', body });
   site.extra.set('weights/manifest.json', { type: 'application/json', body: JSON.stringify(manifest) });
 }
 

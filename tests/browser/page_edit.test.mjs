@@ -7,7 +7,7 @@ import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
-import { change, downloaded, dropFile, pixelsOf, pixelsOfGrid, textOf } from './page_tools.mjs';
+import { change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, showTab, textOf } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
 const HASH = '#label=cat&s=3&seed=7&steps=6&sampler=ddim&count=1';
@@ -34,6 +34,12 @@ const results = (page) => pixelsOf(page, '#edit-grid canvas');
 const drawn = (page) => page.waitForSelector('#edit[data-state="done"]');
 const press = (page, id) => page.$eval(id, (button) => button.click());
 const preset = (page, title) => page.$$eval('#easel-presets button', (buttons, wanted) => buttons.find(({ textContent }) => textContent === wanted).click(), title);
+
+/** The tab with the sheet to draw on. */
+async function openSheet(page) {
+  await showTab(page, 'draw');
+  await page.waitForSelector('#edit:not([hidden]):not([inert])');
+}
 
 /** Does something and waits until the results are those of what is on the easel then. */
 async function edit(page, action) {
@@ -68,6 +74,7 @@ for (const name of BROWSERS) {
       session = await launch(name);
       ({ page, troubles } = await openPage(session.browser, `${site.url}${HASH}`));
       await settled(page);
+      await openSheet(page);
     });
     after(async () => {
       await session?.close();
@@ -76,7 +83,7 @@ for (const name of BROWSERS) {
 
     test('strokes of the mouse become pictures of several seeds', async () => {
       assert.ok((await onEasel(page)).every((level) => level === 255), 'an empty sheet');
-      assert.match(await textOf(page, '#edit-status'), /^Draw something/);
+      assert.match(await textOf(page, '#edit-status'), /^Draw: 6 pictures/);
       await edit(page, () => stroke(page, [[8, 8], [24, 8], [24, 24], [8, 24], [8, 8]]));
       const drawing = await onEasel(page);
       const at = (x, y) => drawing[y * SIDE + x];
@@ -93,7 +100,7 @@ for (const name of BROWSERS) {
       await edit(page, () => page.keyboard.press('ArrowLeft'));
       assert.equal(await textOf(page, '#edit-strength-value'), '0.65');
       await page.waitForFunction(() => !document.querySelector('#edit-grid [data-state="draft"]'));
-      await edit(page, () => change(page, () => page.select('#edit-class', String(doodles.labels.indexOf('house')))));
+      await edit(page, () => change(page, () => pickClass(page, 'house')));
       assert.equal(await page.$eval('#class-list input:checked', (input) => input.parentElement.textContent), 'house');
       assert.deepEqual((await results(page))[1], await byNode({ label: 'house', seed: 8, image: imageOf(drawing), strength: 0.65 }));
     });
@@ -187,7 +194,9 @@ for (const name of BROWSERS) {
     });
 
     test('a picture of the grid is taken over, and what comes out is saved with its recipe', async () => {
-      await edit(page, () => page.click('#edit-this'));
+      await showTab(page, 'doodles');
+      await settled(page);
+      await edit(page, () => press(page, '#edit-this'));
       const [picture] = await pixelsOfGrid(page);
       assert.deepEqual(await onEasel(page), picture);
       await page.select('#size', '8');
@@ -208,7 +217,7 @@ for (const name of BROWSERS) {
         input.onchange();
       });
       await page.waitForSelector('#edit[data-state="working"]');
-      await page.click('#stop');
+      await press(page, '#stop');
       await page.waitForSelector('#edit[data-state="stopped"]');
       assert.equal(await page.$eval('#stop', (button) => button.disabled), true);
       await change(page, () => page.$eval('#steps', (input) => {
@@ -221,10 +230,9 @@ for (const name of BROWSERS) {
       await dropFile(page, await lettersModel(), 'letters.gguf');
       await page.waitForFunction(() => document.getElementById('easel-canvas').width === 16);
       await settled(page);
-      await page.$eval('#edit', (section) => section.scrollIntoView());
       await drawn(page);
       const seed = Number(await page.$eval('#seed', (input) => input.value));
-      const label = await page.$eval('#edit-class', (select) => select.selectedOptions[0].textContent);
+      const label = await page.$eval('#class-list input:checked', (input) => input.parentElement.textContent);
       const image = imageOf(await onEasel(page), 16);
       assert.ok(new Set(image.pixels).size > 2, 'not empty');
       assert.deepEqual((await results(page))[0], await byNode({ label, seed, image, strength: 0.65 }, letters));

@@ -9,13 +9,13 @@ import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import {
-  change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, textOf,
+  change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, tabOnShow, textOf,
 } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
 const tinyPath = new URL('../golden/tiny.gguf', import.meta.url);
-const HASH = '#label=cat&s=4&seed=7&steps=10&sampler=ddim&count=6';
-const FIRST = { label: 'cat', guidanceScale: 4, seed: 7, steps: 10, sampler: 'ddim' };
+const HASH = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
+const FIRST = { label: 'cat', guidanceScale: 3, seed: 7, steps: 10, sampler: 'ddim' };
 
 let doodles;
 let letters;
@@ -91,7 +91,7 @@ for (const name of BROWSERS) {
       const pictures = await pixelsOf(page, '.class canvas');
       assert.equal(pictures.length, doodles.labels.length);
       for (const [label, pixels] of pictures.entries()) {
-        assert.deepEqual(pixels, await pixelsByNode({ label, guidanceScale: 4, seed: 3, steps: 10 }));
+        assert.deepEqual(pixels, await pixelsByNode({ label, guidanceScale: 3, seed: 3, steps: 10 }));
       }
     });
 
@@ -130,7 +130,7 @@ for (const name of BROWSERS) {
       await page.select('#size', '8');
       const grid = await pixelsOfGrid(page);
       await page.click('#save');
-      const file = await downloaded(session.downloads, 'cat-s4-seed7.png');
+      const file = await downloaded(session.downloads, 'cat-s3-seed7.png');
       const picture = decodePNG(file);
       assert.equal(picture.width, 256);
       assert.deepEqual(await pixelsByNode(readRecipe(file)), grid[0]);
@@ -138,7 +138,7 @@ for (const name of BROWSERS) {
 
       await page.select('#size', '1');
       await page.click('#save-sheet');
-      const sheetFile = await downloaded(session.downloads, 'cat-s4-seed7-sheet.png');
+      const sheetFile = await downloaded(session.downloads, 'cat-s3-seed7-sheet.png');
       assert.deepEqual(readRecipe(sheetFile).sheet, { labels: [doodles.labels.indexOf('cat')], count: 6, columns: 3 });
       assert.equal(readRecipe(sheetFile).options.seed, 7);
       const sheet = decodePNG(sheetFile);
@@ -148,7 +148,7 @@ for (const name of BROWSERS) {
 
       await page.select('#size', '8');
       await page.click('#save-film');
-      const filmFile = await downloaded(session.downloads, 'cat-s4-seed7-film.png');
+      const filmFile = await downloaded(session.downloads, 'cat-s3-seed7-film.png');
       assert.deepEqual(await pixelsByNode(readRecipe(filmFile)), grid[0]);
       const film = await decodeAnimation(page, filmFile);
       assert.equal(film.animated, true);
@@ -211,14 +211,14 @@ for (const name of BROWSERS) {
       await page.waitForFunction(() => globalThis.copied);
       assert.equal(await page.evaluate(() => copied),
         `<script type="module" src="${site.url}pocket-diffusion.js"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
-        'label="cat" guidance-scale="4" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
+        'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
     });
 
     test('a broken model is explained and changes nothing, an own model is used', async () => {
       const before = await pixelsOfGrid(page);
       await dropFile(page, Buffer.from('this is not a model, however long it may be'), 'broken.gguf');
       await page.waitForSelector('#error:not([hidden])');
-      assert.equal(await textOf(page, '#error-text'), 'The model file is damaged or not one that this page can read.');
+      assert.equal(await textOf(page, '#error-text'), 'The model file broken.gguf is damaged or not one that this page can read.');
       assert.match(await textOf(page, '#error-detail'), /^broken\.gguf: MAGIC: /);
       assert.deepEqual(await pixelsOfGrid(page), before);
       assert.equal(await stateOf(page), 'done');
@@ -230,9 +230,9 @@ for (const name of BROWSERS) {
       await settled(page);
       const seed = Number(await page.$eval('#seed', (input) => input.value));
       const tiny = await load(tinyPath);
-      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 4 }, tiny));
+      assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ label: 0, seed, steps: 10, guidanceScale: 3 }, tiny));
       tiny.close();
-      assert.equal(await page.$eval('#model', (select) => select.selectedOptions[0].textContent), '<b>tiny</b>.gguf');
+      assert.equal(await tabOnShow(page), '<b>tiny</b>.gguf');
       assert.match(await textOf(page, '#model-line'), /^Tiny test model · /);
       assert.equal(await page.$eval('#error', (box) => box.hidden), true);
     });
@@ -244,29 +244,32 @@ for (const name of BROWSERS) {
       await page.type('#word-text', 'c bà');
       await page.waitForSelector('#word[data-state="done"]');
       assert.equal(await textOf(page, '#word-hint'), 'This model has no “à”.');
-      assert.equal(await page.$eval('#word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
+      assert.equal(await page.$eval('.word-row', (row) => row.getAttribute('aria-label')), 'The word C B in generated letters');
       const seed = Number(await page.$eval('#seed', (input) => input.value));
       const expected = {};
-      for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 4 }, letters);
-      const row = await pixelsOf(page, '#word-row canvas');
+      for (const label of ['C', 'B']) expected[label] = await pixelsByNode({ label, seed, steps: 10, guidanceScale: 3 }, letters);
+      const row = await pixelsOf(page, '.word-row canvas');
       assert.deepEqual([row[0], row[2]], [expected.C, expected.B]);
       await page.select('#size', '1');
       await page.click('#word-save');
       const picture = decodePNG(await downloaded(session.downloads, `C-B-seed${seed}.png`));
-      assert.deepEqual([picture.width, picture.height], [48, 16]);
-      const column = (from) => Array.from({ length: 256 }, (_, index) => picture.pixels[Math.floor(index / 16) * 48 + from + (index % 16)]);
-      assert.deepEqual([column(0), column(32)], [expected.C, expected.B]);
-      assert.ok(column(16).every((value) => value === 255), 'a blank');
+      // Letters take a share of their squares, the space between them another.
+      assert.deepEqual([picture.width, picture.height], [27, 16]);
+      const part = (pixels, width, from, to) => Array.from({ length: 16 }, (_, row) => pixels.slice(row * width + from, row * width + to));
+      const saved = Array.from(picture.pixels);
+      assert.deepEqual(part(saved, 27, 0, 13), part(expected.C, 16, 3, 16));
+      assert.deepEqual(part(saved, 27, 14, 27), part(expected.B, 16, 0, 13));
+      assert.ok(part(saved, 27, 13, 14).flat().every((value) => value === 255), 'a blank');
       // Another seed, another style: all letters anew.
       await change(page, () => setNumber(page, '#seed', 12));
       await page.waitForSelector('#word[data-state="done"]');
-      assert.deepEqual((await pixelsOf(page, '#word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 4 }, letters));
+      assert.deepEqual((await pixelsOf(page, '.word-row canvas'))[0], await pixelsByNode({ label: 'C', seed: 12, steps: 10, guidanceScale: 3 }, letters));
       assert.deepEqual(troubles, []);
     });
 
     test('another model comes with what it recommends, except what the visitor chose', async () => {
       const context = await session.browser.createBrowserContext();
-      const { page: visitor } = await openPage(context, site.url);
+      const { page: visitor } = await openPage(context, `${site.url}#label=cat`);
       await settled(visitor);
       const recommended = ({ info: { recommended: { steps, sampler, guidanceScale } } }) => ({ steps, sampler, guidanceScale });
       assert.notDeepEqual(recommended(letters), recommended(doodles));
@@ -276,7 +279,7 @@ for (const name of BROWSERS) {
       });
       const openModel = async (bytes, name) => {
         await dropFile(visitor, bytes, name);
-        await visitor.waitForFunction((wanted) => document.getElementById('model').selectedOptions[0]?.textContent === wanted, {}, name);
+        await visitor.waitForFunction((wanted) => document.querySelector('#tabs [aria-selected="true"]').textContent === wanted, {}, name);
         await settled(visitor);
       };
       assert.deepEqual(await shown(), recommended(doodles));

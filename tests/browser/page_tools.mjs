@@ -16,6 +16,11 @@ export async function pixelsOf(page, selector) {
 export const pixelsOfGrid = (page) => pixelsOf(page, '#grid .tile canvas');
 export const textOf = (page, selector) => page.$eval(selector, (node) => node.textContent);
 export const stateOf = (page) => page.$eval('#page', (node) => node.dataset.state);
+/** Shows a tab: 'letters', 'doodles', 'characters', 'digits' or 'draw'. */
+export const showTab = (page, name) => page.$eval(`#tab-${name}`, (tab) => tab.click());
+export const showDepth = (page, depth) => page.$eval(`#depth [data-depth="${depth}"]`, (button) => button.click());
+/** What the tab on show is called. */
+export const tabOnShow = (page) => page.$eval('#tabs [aria-selected="true"]', (tab) => tab.textContent);
 export const waitForState = (page, state) => page.waitForSelector(`#page[data-state="${state}"]`, { timeout: 30_000 });
 
 export const pickClass = (page, name) => page.$$eval('#class-list label', (labels, wanted) =>

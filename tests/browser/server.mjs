@@ -2,9 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import sirv from 'sirv';
 import { buildSite } from '../../scripts/site/build_site.mjs';
 
@@ -73,4 +74,29 @@ export async function serveSite({ connect = '' } = {}) {
       await rm(folder, { recursive: true, force: true });
     },
   });
+}
+
+const TYPES = {
+  html: 'text/html; charset=utf-8', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml',
+  png: 'image/png', wasm: 'application/wasm', json: 'application/json', webmanifest: 'application/manifest+json',
+};
+
+/** As web servers do: everything but the weights is sent compressed. @param {string} folder of a site @returns {Promise<{ url: string, close: () => Promise<void> }>} */
+export async function serveCompressed(folder) {
+  const server = createServer(async (request, response) => {
+    const path = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
+    const data = await readFile(join(folder, path)).catch(() => null);
+    const type = TYPES[path.split('.').at(-1)];
+    if (!data) response.writeHead(404).end();
+    else if (!type) response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': data.length }).end(data);
+    else response.writeHead(200, { 'Content-Type': type, 'Content-Encoding': 'gzip' }).end(gzipSync(data));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }

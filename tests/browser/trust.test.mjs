@@ -145,7 +145,7 @@ for (const name of BROWSERS) {
       const entry = { name: CODE_IN_NAME, file: 'doodles.gguf', bytes: markup.length, sha256: pixelHash(markup), license: CODE_IN_NAME };
       site.extra.set('weights/doodles.gguf', { type: 'application/octet-stream', body: markup });
       site.extra.set('weights/manifest.json', { type: 'application/json', body: JSON.stringify({ models: [entry] }) });
-      const { page: whole, troubles } = await openPage(session.browser, site.url, { prepare: defineHelpers });
+      const { page: whole, troubles } = await openPage(session.browser, `${site.url}#label=0`, { prepare: defineHelpers });
       await whole.waitForFunction(() => document.body.textContent.includes('<i onx=>'), { timeout: 30_000 });
       assert.equal(await whole.evaluate(() => document.querySelectorAll('[onx], [onclick], img[src="x"]').length), 0);
       assert.equal(await whole.evaluate(() => globalThis.wasHacked ?? false), false);

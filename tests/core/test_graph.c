@@ -315,6 +315,8 @@ static void test_limits(void)
     for (int i = 0; i < 40; i++) used += (size_t)snprintf(text + used, sizeof text - used, "attention|%d %d %d||1|1\n", 6 + i, 6 + i, 6 + i);
     snprintf(text + used, sizeof text - used, "slice|46||0 0 16|\nreshape|47||4 4 4|\n" LAST(48));
     expect(text, PD_TOO_BIG);
+    expect("x||||\n" CONV CLASS "add|1 2|||\nexpand|3||65536 4 4 4|\nlinear_attention_block|4|n:4 q:4x3072 p:1024x4 r:4 s:4|1 1024|\n"
+           "slice|5||0 0 1|\nreshape|6||4 4 4|\n" LAST(7), PD_TOO_BIG);
     /* Values of 64 MiB that all live at once. */
     used = (size_t)snprintf(text, sizeof text, "x||||\n" CONV CLASS "add|1 2|||\n");
     for (int i = 0; i < 30; i++) used += (size_t)snprintf(text + used, sizeof text - used, "expand|3||262144 4 4 4|\n");

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 
 from graph_files import Graph  # noqa: E402
 from pocket_diffusion import reference  # noqa: E402
-from pocket_diffusion.export import main as export_main  # noqa: E402
+from pocket_diffusion.export_command import main as export_main  # noqa: E402
 
 CORPUS = Path(__file__).parent / "corpus"
 # name: arguments of the network, of the diffusion, of the picture, type of the weights

@@ -144,6 +144,7 @@ if (taken('next')) {
       const text = await readFile(source, 'utf8');
       const server = await serve(folder, program, 'dev', '--hostname', '127.0.0.1', '--port', '0');
       try {
+        await (await fetch(server.url)).text(); // compiles the page, which takes longer than browsers wait
         await visit(session, server.url, async (page) => {
           await assertDraws(page, { ...CAT, guidanceScale: 3 });
           await page.evaluate(() => (globalThis.sameDocument = true));

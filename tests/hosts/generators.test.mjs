@@ -82,7 +82,7 @@ const GENERATORS = {
     places: { model: 'docs/public' },
     build: (folder) => run(folder, 'npm', 'run', 'build'),
     site: 'docs/.vitepress/dist',
-    link: 'houses',
+    link: 'houses.html',
     instant: true,
     dark: ['.VPSwitchAppearance'],
   },

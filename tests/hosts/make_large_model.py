@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from pocket_diffusion import export, reference
+from pocket_diffusion import export_command, reference
 
 UNET = {"dim": 64, "dim_mults": (1, 2, 4, 8), "channels": 3, "num_classes": 10, "cond_drop_prob": 0.2}
 SIDE = 128
@@ -32,7 +32,7 @@ def main(path: Path) -> int:
             checkpoint,
         )
         with contextlib.redirect_stdout(io.StringIO()):
-            return export.main([str(checkpoint), str(path), "--name", "large", "--type", "q8_0"])
+            return export_command.main([str(checkpoint), str(path), "--name", "large", "--type", "q8_0"])
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
 from pocket_diffusion import reference  # noqa: E402
-from pocket_diffusion.export import main as export_main  # noqa: E402
+from pocket_diffusion.export_command import main as export_main  # noqa: E402
 from pocket_diffusion.model_file import read_model  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from pocket_diffusion import export, recommend, reference
+from pocket_diffusion import export_command, recommend, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, infer_unet_arguments, read_checkpoint
 from pocket_diffusion.model_file import General, Recommendation, encode_all, read_model, write_model
 
@@ -58,7 +58,7 @@ class Exported:
             safetensors.torch.save_file(content, source)
         else:
             torch.save(content, source)
-        self.code = export.main([str(source), str(self.path), *options])
+        self.code = export_command.main([str(source), str(self.path), *options])
 
     @property
     def reader(self) -> gguf.GGUFReader:
@@ -435,9 +435,9 @@ def test_missing_options_are_asked_for_at_once(tmp_path, state, capsys):
 def test_usage(tmp_path):
     for arguments, code in ((["--help"], 0), ([], 2), (["a", "b", "--type", "q4_k"], 2), (["a", "b", "--eta", "2"], 2)):
         with pytest.raises(SystemExit) as exit_:
-            export.main(arguments)
+            export_command.main(arguments)
         assert exit_.value.code == code
-    assert export.main([str(tmp_path / "none.pt"), str(tmp_path / "model.gguf")]) == 1
+    assert export_command.main([str(tmp_path / "none.pt"), str(tmp_path / "model.gguf")]) == 1
 
 
 @pytest.mark.parametrize(

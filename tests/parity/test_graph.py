@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from graph_files import Graph
-from pocket_diffusion.engine import Engine, EngineError
+from node_engine import Engine, EngineError
 from torch.nn import functional as F
 
 TOLERANCE = 1e-4

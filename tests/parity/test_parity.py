@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from node_engine import Engine, EngineError
-from pocket_diffusion import calibration, export, reference, verify
+from pocket_diffusion import calibration, export_command, reference, verify
 from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import Subject
 
@@ -97,7 +97,7 @@ def make_model(each: Network, path: Path, *options: str) -> Path:
     seed = NAMES.index(each.name) if each.name in NAMES else 0
     identity = 1.0 if each.objective == EPS and can_be_sampled(each) else 0.0
     torch.save(reference.random_unet(each.unet, seed, identity).state_dict(), checkpoint)
-    code = export.main(
+    code = export_command.main(
         [
             str(checkpoint), str(path), "--type", "f32",
             "--image-size", f"{each.width}x{each.height}", "--pixel-unshuffle", str(each.pixel_unshuffle),

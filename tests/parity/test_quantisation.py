@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType
-from pocket_diffusion import calibration, export, quantisation, reference
+from pocket_diffusion import calibration, export_command, quantisation, reference
 from pocket_diffusion.calibration import Calibration, Option
 from pocket_diffusion.checkpoint import describe, read_checkpoint
 from pocket_diffusion.model_file import read_model, to_rows
@@ -203,7 +203,7 @@ def test_choice_against_brute_force():
 
 
 def export_model(checkpoint, path, *options: str) -> int:
-    return export.main([str(checkpoint), str(path), *options])
+    return export_command.main([str(checkpoint), str(path), *options])
 
 
 def test_files_of_a_size(checkpoint, tmp_path):

@@ -15,7 +15,7 @@ import pytest
 import torch
 import training_run
 from PIL import Image, ImageDraw
-from pocket_diffusion import data, export, reference, verify
+from pocket_diffusion import data, export_command, reference, verify
 from pocket_diffusion.checkpoint import describe, read_checkpoint
 from pocket_diffusion.evaluation import evaluate, metrics
 from pocket_diffusion.reference import Generation
@@ -76,7 +76,7 @@ def test_from_a_folder_to_a_verified_file(folder, config, tmp_path, capsys):
     assert log[-1]["step"] == 350 and log[-1]["samples_seen"] == 11200 and log[-1]["loss"] < 0.5 * log[0]["loss"]
     assert Image.open(run / "samples" / "step-0000350.png").size == (8 * 18 + 2, 3 * 18 + 2)
     file = tmp_path / "shapes.gguf"
-    assert export.main([str(run / "model.pt"), str(file), "--guidance-scale", "2"]) == 0
+    assert export_command.main([str(run / "model.pt"), str(file), "--guidance-scale", "2"]) == 0
     assert "custom schedule" in capsys.readouterr().out
     assert verify.main([str(run / "model.pt"), str(file), "--quick"]) == 0
     judged = [

@@ -1,43 +1,52 @@
-// The class picker: one radio button per class, with a small picture that the model drew. Of many classes some are
-// shown, and a search field finds the others.
+// The class picker. Few classes: a radio button each, with a small picture that the model drew. Single characters: a
+// keyboard. Many: a row around the chosen one, a search field, and all of them on a wall. Its height is always the same.
 
+import { plural } from './elements.mjs';
+import { fetchMore } from './fetch_more.mjs';
 import { makeCanvas, paint } from './paint.mjs';
+import { isAlphabet } from './word.mjs';
 
-/** From this number of classes on there is a search field. */
-const SEARCH_FROM = 13;
-/** As many are shown at a time: a page with thousands of radio buttons is slow. */
+/** From this number of classes on there is a search field, or a keyboard. */
+const MANY_FROM = 13;
+/** As many are shown at a time in the row: a page with thousands of radio buttons is slow. */
 const MOST_SHOWN = 40;
+/** As many of them stand before the chosen one. */
+const BEFORE_CHOSEN = 8;
+
+/** @typedef {{ list: HTMLElement, box: HTMLElement, search: HTMLInputElement, found: HTMLElement, hint: HTMLElement, wall: HTMLButtonElement, dialog: HTMLDialogElement }} Elements */
 
 export class ClassPicker {
   #list;
-  #search;
-  #hint;
   #labels;
   #onChange;
   #onShow;
+  #kind; // 'few', 'keys' or 'many'
   #value = 0;
+  #first = 0; // class at the beginning of the row
   #shown = new Map(); // class number -> { input, canvas }
   #pictures = new Map(); // class number -> Image
+  #asked = []; // classes that are to be seen elsewhere, and where: { label, canvas }
 
   /**
-   * @param {{ list: HTMLElement, box: HTMLElement, search: HTMLInputElement, hint: HTMLElement }} elements
+   * @param {Elements} elements
    * @param {ReadonlyArray<string>} labels shown as text
    * @param {(label: number) => void} onChange
    * @param {(labels: number[]) => void} onShow gets the classes on show that have no picture yet
    */
-  constructor({ list, box, search, hint }, labels, onChange, onShow) {
+  constructor({ list, box, search, found, hint, wall, dialog }, labels, onChange, onShow) {
     this.#list = list;
-    this.#search = search;
-    this.#hint = hint;
     this.#labels = labels;
     this.#onChange = onChange;
     this.#onShow = onShow;
-    box.hidden = labels.length < SEARCH_FROM;
-    search.value = '';
-    search.oninput = () => this.#render();
-    search.onkeydown = (event) => {
-      if (event.key === 'Enter') event.preventDefault();
-    };
+    this.#kind = labels.length < MANY_FROM ? 'few' : isAlphabet(labels) ? 'keys' : 'many';
+    list.dataset.kind = this.#kind;
+    box.hidden = this.#kind !== 'many';
+    if (this.#kind === 'many') {
+      this.#connectSearch({ input: search, list: found });
+      hint.textContent = plural(labels.length, 'class', 'classes');
+      wall.textContent = `All ${labels.length}`;
+      wall.onclick = () => this.#openWall(dialog);
+    }
     this.#render();
   }
 
@@ -46,53 +55,78 @@ export class ClassPicker {
   }
 
   set value(label) {
+    const moved = label !== this.#value;
     this.#value = label;
-    if (!this.#shown.has(label) && this.#search.value === '') this.#render();
+    if (!this.#shown.has(label)) this.#render();
     for (const [each, { input }] of this.#shown) input.checked = each === label;
+    if (moved || this.#list.scrollLeft === 0) this.#reveal();
   }
 
   /** @param {number} label @param {import('./paint.mjs').Image} image */
   paint(label, image) {
     this.#pictures.set(label, image);
-    const shown = this.#shown.get(label);
-    if (shown) paint(shown.canvas, image);
+    const canvases = [this.#shown.get(label)?.canvas, ...this.#asked.filter((each) => each.label === label).map(({ canvas }) => canvas)];
+    for (const canvas of canvases) if (canvas) paint(canvas, image);
   }
 
-  #matches() {
-    const wanted = this.#search.value.trim().toLowerCase();
-    const found = [];
-    this.#labels.forEach((name, label) => {
-      if (name.toLowerCase().includes(wanted)) found.push(label);
-    });
-    const shown = found.slice(0, MOST_SHOWN);
-    // The chosen class is always in sight, unless something else is searched for.
-    if (wanted === '' && !shown.includes(this.#value)) shown[shown.length - 1] = this.#value;
-    return { shown, total: found.length };
+  #pick(label) {
+    this.value = label;
+    this.#onChange(label);
   }
 
   #render() {
-    const { shown, total } = this.#matches();
+    const { length } = this.#labels;
+    const count = this.#kind === 'many' ? Math.min(MOST_SHOWN, length) : length;
+    this.#first = Math.min(Math.max(this.#value - BEFORE_CHOSEN, 0), length - count);
+    const shown = Array.from({ length: count }, (_, index) => this.#first + index);
     this.#shown.clear();
     this.#list.replaceChildren(...shown.map((label) => this.#makeItem(label)));
-    this.#list.dataset.many = String(this.#labels.length >= SEARCH_FROM);
-    if (total === 0) this.#hint.textContent = 'No class of that name.';
-    else this.#hint.textContent = total > shown.length ? `${shown.length} of ${total} classes` : `${total} classes`;
-    this.#onShow(shown.filter((label) => !this.#pictures.has(label)));
+    this.#list.scrollLeft = 0;
+    this.#showMissing();
+  }
+
+  /** The chosen class is in the middle of the row: nothing else scrolls. */
+  #reveal() {
+    const item = this.#shown.get(this.#value)?.input.parentElement;
+    if (!item || this.#list.scrollWidth <= this.#list.clientWidth) return;
+    this.#list.scrollLeft += item.getBoundingClientRect().left - this.#list.getBoundingClientRect().left - (this.#list.clientWidth - item.clientWidth) / 2;
+  }
+
+  /** Pictures of classes elsewhere: what is asked for newly goes first. @param {Array<{ label: number, canvas: HTMLCanvasElement }>} canvases */
+  #ask(canvases) {
+    this.#asked = canvases;
+    for (const { label, canvas } of canvases) if (this.#pictures.has(label)) paint(canvas, this.#pictures.get(label));
+    this.#showMissing();
+  }
+
+  #showMissing() {
+    if (this.#kind === 'keys') return this.#onShow([]);
+    const wanted = new Set([...this.#asked.map(({ label }) => label), ...this.#shown.keys()]);
+    this.#onShow([...wanted].filter((label) => !this.#pictures.has(label)));
   }
 
   #makeItem(label) {
-    const item = Object.assign(document.createElement('label'), { className: 'class' });
+    const item = Object.assign(document.createElement('label'), { className: this.#kind === 'keys' ? 'key' : 'class' });
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', checked: label === this.#value });
-    input.addEventListener('change', () => {
-      this.#value = label;
-      this.#onChange(label);
-    });
-    const canvas = makeCanvas();
-    const caption = document.createElement('span');
-    caption.textContent = this.#labels[label];
-    item.append(input, canvas, caption);
+    input.addEventListener('change', () => this.#pick(label));
+    const caption = Object.assign(document.createElement('span'), { textContent: this.#labels[label] });
+    const canvas = this.#kind === 'keys' ? null : makeCanvas();
+    item.append(...[input, canvas, caption].filter(Boolean));
     this.#shown.set(label, { input, canvas });
-    if (this.#pictures.has(label)) paint(canvas, this.#pictures.get(label));
+    if (canvas && this.#pictures.has(label)) paint(canvas, this.#pictures.get(label));
     return item;
+  }
+
+  async #connectSearch(elements) {
+    elements.input.disabled = true;
+    const { connectSearch, loadThesaurus } = await fetchMore();
+    await loadThesaurus();
+    elements.input.disabled = false;
+    connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+  }
+
+  async #openWall(dialog) {
+    const { openWall } = await fetchMore();
+    openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });
   }
 }

@@ -1,31 +1,20 @@
-// The form: settings in, settings out.
+// The settings on show, and the slider that changes the most important one. The other fields are fine_fields.mjs.
 
-import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
-import { RadioGroup } from './radios.mjs';
-import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES, SCALE, rollSeed, roundScale } from './settings.mjs';
-import { setText } from './text.mjs';
+import { element, setText } from './elements.mjs';
+import { SCALE, rollSeed, roundScale } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
-/** @typedef {import('./options.mjs').Option} Option */
-
-const element = (id) => document.getElementById(id);
-/** Enter takes the value over; it does not submit the form, which would draw with another seed. */
-function takeOverOnEnter(input) {
-  input.onkeydown = (event) => {
-    if (event.key !== 'Enter') return;
-    event.preventDefault();
-    input.onchange();
-  };
-}
 
 /** Between two moves of the slider that have consequences: some more than the pictures can follow. */
 const MOVE_MILLISECONDS = 80;
 
-const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
-const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
-
-/** Of a model with more classes the class to guide away from is typed: its name or its number. */
-export const MOST_IN_SELECT = 200;
+/** What a scale means, in a line. @param {number} scale @param {number} recommended @param {string} wish */
+function says(scale, recommended, wish) {
+  if (scale === 0) return 'At 0 the static alone decides.';
+  if (scale < 1) return 'Below 1 the static still has its way.';
+  if (scale <= recommended) return `From 1 on ${wish} stands there.`;
+  return `Above ${recommended} it is insisted on: clearer, more alike.`;
+}
 
 export class Controls {
   /** @type {Settings} */
@@ -37,11 +26,11 @@ export class Controls {
   /** @type {any} of setTimeout, while moves of the slider wait */
   #moves;
   #movedAt = -Infinity;
-  #counts;
-  #fields = new Map(); // Option -> { input, hint }
+  #inPlay = true;
+  #wish = '';
 
   /**
-   * Connects the form to a model; may be made again for another one.
+   * Connects the slider to a model; may be made again for another one.
    * @param {import('../index.d.ts').Model} model
    * @param {Settings} settings
    * @param {Iterable<string>} own names of those that the visitor has chosen, by hand or through a link
@@ -52,15 +41,9 @@ export class Controls {
     this.#model = model;
     this.#own = new Set(own);
     this.#onChange = onChange;
-    element('sampler').replaceChildren(...SAMPLERS.map((name) => makeOption(name, SAMPLER_TITLES[name] ?? name)));
-    element('sampler').onchange = () => this.change({ sampler: element('sampler').value });
-    this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => this.change({ count: COUNTS[index] }));
     this.#connectScale();
-    this.#connectSeed();
-    this.#connectSteps();
-    this.#connectOptions();
     this.settings = settings;
-    for (const id of ['scale', 'generate', 'seed', 'roll', 'lock', 'steps', 'sampler']) element(id).disabled = false;
+    element('scale').disabled = false;
   }
 
   /** @returns {Settings} never changed in place */
@@ -70,13 +53,18 @@ export class Controls {
 
   set settings(settings) {
     this.#settings = Object.freeze({ ...settings });
-    this.#counts.value = COUNTS.indexOf(settings.count);
     element('scale').value = String(settings.guidanceScale);
-    element('seed').value = String(settings.seed);
-    element('steps').value = String(settings.steps);
-    element('sampler').value = settings.sampler;
     this.#showScale();
-    this.#showOptions();
+  }
+
+  /**
+   * Where there is nothing but the slider, its way is for the scales at which something happens; elsewhere it has all.
+   * @param {boolean} inPlay @param {string} wish what is asked for, in words
+   */
+  describe(inPlay, wish) {
+    this.#inPlay = inPlay;
+    this.#wish = wish;
+    this.#showScale();
   }
 
   get locked() {
@@ -95,7 +83,7 @@ export class Controls {
   }
 
   /** Back to what the model recommends. @param {Partial<Settings>} changes */
-  #recommend(changes) {
+  recommend(changes) {
     for (const name of Object.keys(changes)) this.#own.delete(name);
     this.#apply(changes);
   }
@@ -109,7 +97,20 @@ export class Controls {
 
   /** Another class, with another seed unless that is locked. */
   pickClass(label) {
-    this.change({ label, ...(this.locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
+    this.#own.add('label');
+    this.#apply({ label, ...(this.locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
+  }
+
+  /** Other pictures: another seed, unless that is locked. */
+  drawAgain() {
+    if (this.locked) this.#apply({}, { again: true });
+    else this.roll();
+  }
+
+  /** Another seed. One that nobody chose is no wish to be kept. */
+  roll() {
+    this.#own.delete('seed');
+    this.#apply({ seed: rollSeed(this.#settings.seed) });
   }
 
   // `input` comes with every move. After a drag `change` says that it is over; with the keyboard it follows every
@@ -126,14 +127,10 @@ export class Controls {
     slider.onchange = () => {
       if (this.#byPointer) this.change(read());
     };
-    recommended.onclick = () => this.#recommend({ guidanceScale: value });
+    recommended.onclick = () => this.recommend({ guidanceScale: value });
     recommended.setAttribute('aria-label', `Use the recommended scale, ${value}`);
     element('recommended-text').textContent = String(value);
-    const position = (value - SCALE.min) / (SCALE.max - SCALE.min);
-    element('track').style.setProperty('--recommended', String(position));
-    // There the word would run into those at the ends.
-    element('track').toggleAttribute('data-crowded', Math.abs(position - 0.5) > 0.25);
-    recommended.hidden = false;
+    recommended.disabled = false;
   }
 
   /**
@@ -161,112 +158,19 @@ export class Controls {
 
   #showScale() {
     const { guidanceScale } = this.#settings;
-    const isRecommended = guidanceScale === roundScale(this.#model.info.recommended.guidanceScale);
+    const recommended = roundScale(this.#model.info.recommended.guidanceScale);
+    const max = this.#inPlay && Math.max(guidanceScale, recommended) <= SCALE.playMax ? SCALE.playMax : SCALE.max;
+    const place = (value) => String((value - SCALE.min) / (max - SCALE.min));
+    if (element('scale').max !== String(max)) {
+      element('scale').max = String(max);
+      element('scale').value = String(guidanceScale); // it may have been cut off
+    }
     setText(element('scale-value'), guidanceScale.toFixed(1));
     setText(element('weight'), (guidanceScale - 1).toFixed(1).replace('-', '−'));
-    element('scale').setAttribute('aria-valuetext', `${guidanceScale}${isRecommended ? ', recommended' : ''}`);
-    element('recommended').dataset.active = String(isRecommended);
-    element('track').style.setProperty('--value', String((guidanceScale - SCALE.min) / (SCALE.max - SCALE.min)));
-  }
-
-  #connectSeed() {
-    const seed = element('seed');
-    const lock = element('lock');
-    const roll = () => this.change({ seed: rollSeed(this.#settings.seed) });
-    seed.onchange = () => {
-      const value = wholeNumber(seed.value);
-      if (value <= MAX_SEED) this.change({ seed: value });
-      else seed.value = String(this.#settings.seed);
-    };
-    takeOverOnEnter(seed);
-    element('roll').onclick = roll;
-    lock.onclick = () => lock.setAttribute('aria-pressed', String(!this.locked));
-    element('controls').onsubmit = (event) => {
-      event.preventDefault();
-      if (this.locked) this.change({}, { again: true });
-      else roll();
-    };
-  }
-
-  #connectSteps() {
-    const steps = element('steps');
-    steps.max = String(this.#model.info.timesteps);
-    steps.onchange = () => {
-      const value = wholeNumber(steps.value);
-      if (value >= 1 && value <= this.#model.info.timesteps) this.change({ steps: value });
-      else steps.value = String(this.#settings.steps);
-    };
-    takeOverOnEnter(steps);
-  }
-
-  // ---- more settings
-
-  /** The fields are made when they are asked for, and anew for another model. */
-  #connectOptions() {
-    const more = element('more');
-    const make = () => {
-      if (!more.open || this.#fields.size > 0) return;
-      element('options').replaceChildren(...OPTIONS.map((option) => this.#makeField(option)));
-      this.#showOptions();
-    };
-    element('options').replaceChildren();
-    more.ontoggle = make;
-    element('reset').onclick = () =>
-      this.#recommend(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(this.#model)])));
-    queueMicrotask(make); // open already: when the settings are there
-  }
-
-  /** @param {Option} option */
-  #makeField(option) {
-    const field = Object.assign(document.createElement('div'), { className: 'field' });
-    const id = `option-${option.key}`;
-    const title = Object.assign(document.createElement('label'), { htmlFor: id, textContent: option.title });
-    const input = this.#makeInput(option);
-    input.id = id;
-    input.onchange = () => this.#readOption(option, input);
-    if (input.localName === 'input') takeOverOnEnter(input);
-    const hint = Object.assign(document.createElement('p'), { className: 'hint', id: `${id}-hint` });
-    input.setAttribute('aria-describedby', hint.id);
-    field.append(title, input, hint);
-    this.#fields.set(option, { input, hint });
-    return field;
-  }
-
-  /** @param {Option} option */
-  #makeInput(option) {
-    const { labels } = this.#model;
-    if (option.kind === 'class' && labels.length > MOST_IN_SELECT) {
-      return Object.assign(document.createElement('input'), { type: 'text', placeholder: 'no class', spellcheck: false });
-    }
-    const choices = {
-      choice: () => option.choices.map((choice) => makeOption(choice)),
-      flag: () => [makeOption('0', 'off'), makeOption('1', 'on')],
-      class: () => [makeOption('', 'no class'), ...labels.map((name, label) => makeOption(formatOption(option, label, labels), name))],
-    }[option.kind];
-    if (choices) {
-      const select = document.createElement('select');
-      select.append(...choices());
-      return select;
-    }
-    const [min, max] = option.range(this.#model);
-    return Object.assign(document.createElement('input'), { type: 'number', min, max, step: option.step });
-  }
-
-  #readOption(option, input) {
-    const value = parseOption(option, input.value, this.#model);
-    if (value === undefined) this.#showOptions();
-    else this.change({ [option.name]: value });
-  }
-
-  #showOptions() {
-    for (const [option, { input, hint }] of this.#fields) {
-      const usable = applies(option, this.#settings);
-      input.value = formatOption(option, this.#settings[option.name], this.#model.labels);
-      input.disabled = !usable;
-      setText(hint, usable ? '' : `needs ${option.needs}`);
-    }
-    const changed = OPTIONS.filter(({ name, initial }) => this.#settings[name] !== initial(this.#model)).length;
-    setText(element('more-changed'), changed ? `${changed} changed` : '');
-    element('reset').disabled = changed === 0;
+    setText(element('scale-says'), says(guidanceScale, recommended, this.#wish));
+    element('scale').setAttribute('aria-valuetext', `${guidanceScale}${guidanceScale === recommended ? ', recommended' : ''}`);
+    element('recommended').dataset.active = String(guidanceScale === recommended);
+    element('track').style.setProperty('--recommended', place(recommended));
+    element('track').style.setProperty('--value', place(guidanceScale));
   }
 }

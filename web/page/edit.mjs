@@ -1,15 +1,13 @@
-// "Start from a drawing": what is on the easel, made anew by the model in part (SDEdit) or where it is marked (RePaint).
+// The tab "Draw": what is on the easel, made anew by the model in part (SDEdit) or where it is marked (RePaint).
 // docs/sampling.md has the formulas.
 
 import { paperOf } from './adapt.mjs';
-import { MOST_IN_SELECT } from './controls.mjs';
 import { Easel } from './easel.mjs';
+import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
+import { announce, fail } from './messages.mjs';
 import { SAMPLER_TITLES, requestOf } from './settings.mjs';
-
-/** @typedef {import('./settings.mjs').Settings} Settings */
-
-const element = (id) => document.getElementById(id);
+import { explainTerms } from './terms.mjs';
 
 /** Seeds that are shown at once. */
 const COUNT = 6;
@@ -21,51 +19,29 @@ const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 const MOST_LIVE_PIXELS = 128 * 128;
 
 export class Edit {
-  #board;
+  #app;
   #grid;
   #easel;
-  #page;
   /** @type {import('../index.d.ts').Model | null} */
   #model = null;
-  #visible = false;
   #paperKnown = false;
   #strengths = { ...STRENGTHS };
 
-  /**
-   * @param {import('./studio.mjs').Studio} studio
-   * @param {object} page what it does for this section
-   * @param {() => Settings} page.settings of its form
-   * @param {(changes: Partial<Settings>) => void} page.change
-   * @param {() => boolean} page.calm whether nothing may move by itself
-   * @param {() => import('../index.d.ts').Picture | null} page.chosenPicture
-   * @param {(report: import('./studio.mjs').Report) => void} page.onReport
-   * @param {(text: string) => void} page.announce
-   * @param {(error: unknown, again?: () => void) => void} page.fail
-   * @param {(picture: import('../index.d.ts').Picture) => void} page.save
-   * @param {(image: import('./paint.mjs').Image, name: string) => void} page.saveImage
-   */
-  constructor(studio, page) {
-    this.#page = page;
-    this.#board = studio.addBoard({
-      onStep: (index, { preview }) => this.#showStep(index, preview),
-      onPicture: (index, picture, draft) => this.#showPicture(index, picture, draft),
-      onReport: (report) => this.#report(report),
-    });
+  /** @param {import('../page.mjs').App} app */
+  constructor(app) {
+    this.#app = app;
     this.#grid = new Grid(element('edit-grid'), () => this.#showChosen());
     this.#easel = new Easel((how) => this.draw(how));
     this.#connect();
-    new IntersectionObserver(([{ isIntersecting }]) => {
-      this.#visible = isIntersecting;
-      this.draw();
-    }, { rootMargin: '100px' }).observe(element('edit'));
+    explainTerms(element('edit'));
   }
 
-  get board() {
-    return this.#board;
+  get #board() {
+    return this.#app.editBoard;
   }
 
   #connect() {
-    const { change, save, saveImage } = this.#page;
+    const { keep, pictures } = this.#app;
     const strength = element('edit-strength');
     const readStrength = (how) => {
       this.#strengths[this.#part] = strength.valueAsNumber;
@@ -73,7 +49,6 @@ export class Edit {
     };
     strength.oninput = () => readStrength({ draft: true });
     strength.onchange = () => readStrength();
-    element('edit-class').onchange = () => change({ label: Number(element('edit-class').value) });
     element('edit-resample').onchange = () => this.draw();
     element('edit-open').onclick = () => element('edit-file').click();
     element('edit-file').onchange = () => {
@@ -81,11 +56,11 @@ export class Edit {
       if (file) this.open(file);
       element('edit-file').value = ''; // so that the same file can be chosen again
     };
-    element('edit-take').onclick = () => this.takeChosen();
-    element('edit-save').onclick = () => save(this.#picture);
-    element('edit-go-on').onclick = () => this.#take(this.#picture);
-    element('edit-save-drawing').onclick = () => saveImage(this.#easel.drawing.image, 'drawing');
-    element('edit-save-mask').onclick = () => saveImage(this.#easel.drawing.mask, 'mask');
+    element('edit-take').onclick = () => this.take(pictures.picture);
+    element('edit-save').onclick = () => keep.savePicture(this.#picture, 'edited');
+    element('edit-go-on').onclick = () => this.take(this.#picture);
+    element('edit-save-drawing').onclick = () => keep.saveImage(this.#easel.drawing.image, 'drawing');
+    element('edit-save-mask').onclick = () => keep.saveImage(this.#easel.drawing.mask, 'mask');
   }
 
   // ---- from the page
@@ -97,14 +72,7 @@ export class Edit {
     this.#easel.use(model.info, this.#easel.drawing?.paper ?? 255);
     this.#grid.resize(COUNT);
     this.#grid.clear();
-    this.#offerClasses(model.labels);
     element('edit').inert = false;
-  }
-
-  #offerClasses(labels) {
-    element('edit-class').parentElement.hidden = labels.length > MOST_IN_SELECT; // then the picker alone has them
-    if (labels.length > MOST_IN_SELECT) return;
-    element('edit-class').replaceChildren(...labels.map((textContent, value) => Object.assign(document.createElement('option'), { textContent, value })));
   }
 
   /** The first picture of a model shows the tone of its paper. @param {import('../index.d.ts').Picture} picture */
@@ -114,30 +82,18 @@ export class Edit {
     this.#easel.paper = paperOf(picture);
   }
 
-  /** Puts the page's chosen picture on the easel. */
-  takeChosen() {
-    this.#take(this.#page.chosenPicture());
-  }
-
-  #take(picture) {
-    if (!picture) return;
-    this.#easel.take(picture);
-    this.#reveal();
+  /** Puts a picture on the easel. @param {import('../index.d.ts').Picture | null} picture of this model */
+  take(picture) {
+    if (picture) this.#easel.take(picture);
   }
 
   /** @param {File} file a picture of any kind */
   async open(file) {
     try {
       await this.#easel.open(file);
-      this.#reveal();
     } catch {
-      this.#page.fail(Object.assign(new Error(`${file.name}: ${file.type || 'unknown type'}`), { code: 'PICTURE' }));
+      fail(Object.assign(new Error(`${file.name}: ${file.type || 'unknown type'}`), { code: 'PICTURE' }));
     }
-  }
-
-  #reveal() {
-    element('edit').scrollIntoView({ behavior: this.#page.calm() ? 'auto' : 'smooth', block: 'start' });
-    element('easel-canvas').focus({ preventScroll: true });
   }
 
   // ---- drawing
@@ -150,28 +106,28 @@ export class Edit {
   #requests() {
     const { image, mask, blank } = this.#easel.drawing;
     if (blank && !mask) return [];
-    const settings = this.#page.settings();
+    const settings = this.#app.settings;
     const editing = { image, strength: this.#strengths[this.#part] };
     if (mask) Object.assign(editing, { mask, resample: this.#resample });
     return Array.from({ length: COUNT }, (_, index) => ({ ...requestOf(settings, index), ...editing }));
   }
 
   get #resample() {
-    return MULTISTEP_SAMPLERS.includes(this.#page.settings().sampler) ? 1 : Number(element('edit-resample').value);
+    return MULTISTEP_SAMPLERS.includes(this.#app.settings.sampler) ? 1 : Number(element('edit-resample').value);
   }
 
-  /** Shows the results of what is on the easel under the page's settings, once the section is in sight. */
+  /** Shows the results of what is on the easel under the page's settings, where that is on show. */
   draw({ draft = false } = {}) {
-    if (!this.#model) return;
-    if (!draft || this.#visible) this.#showOptions(); // nobody sees the moves of a slider further up
-    if (!this.#visible) return;
+    if (!this.#model || !this.#app.view.drawing) return;
+    this.#showOptions();
+    element('edit-take').disabled = !this.#app.pictures.picture;
     const { shape } = this.#easel.drawing;
     if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;
     const requests = this.#requests();
     if (requests.length === 0) {
       this.#board.clear();
       this.#grid.clear();
-      return this.#report({ state: 'idle' });
+      return this.#app.report('edit', { state: 'idle', draft: false, draftSteps: 0, progress: 0, finished: 0, computed: 0, milliseconds: 0 });
     }
     this.#board.first = this.#grid.chosen;
     this.#board.show(requests, { draft });
@@ -179,13 +135,12 @@ export class Edit {
   }
 
   #showOptions() {
-    const { label, sampler } = this.#page.settings();
+    const { label, sampler } = this.#app.settings;
     const part = this.#part === 'part';
     const strength = this.#strengths[this.#part];
     for (let index = 0; index < COUNT; index++) {
       this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${this.#model.labels[label]}`);
     }
-    element('edit-class').value = String(label);
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);
     element('edit-strength').style.setProperty('--value', String(strength));
@@ -197,12 +152,12 @@ export class Edit {
     element('edit-save-drawing').disabled = this.#easel.drawing.blank;
   }
 
-  #showStep(index, preview) {
+  showStep(index, preview) {
     this.#grid.setState(index, 'running');
-    if (!this.#page.calm()) this.#grid.paint(index, preview);
+    if (!isCalm()) this.#grid.paint(index, preview);
   }
 
-  #showPicture(index, picture, draft) {
+  showPicture(index, picture, draft) {
     this.#grid.paint(index, picture);
     this.#grid.setState(index, draft ? 'draft' : 'done');
     if (index === this.#grid.chosen) this.#showChosen();
@@ -217,20 +172,19 @@ export class Edit {
     element('edit-save').disabled = element('edit-go-on').disabled = !this.#picture;
   }
 
-  #report(report) {
-    const { state, draft, draftSteps, finished, computed, error } = report;
+  /** @param {import('./studio.mjs').Report | { state: 'idle' }} report of its board */
+  report({ state, draft, draftSteps, finished, computed, error }) {
     const before = element('edit').dataset.state;
     element('edit').dataset.state = draft ? 'draft' : state;
     this.#showChosen();
-    this.#page.onReport(report);
     element('edit-status').textContent = {
-      idle: 'Draw something, choose a picture, or take one from above.',
+      idle: `Draw: ${COUNT} pictures follow your pen.`,
       working: draft ? `Preview with at most ${draftSteps} steps` : `Drawing … ${finished} of ${COUNT}`,
       done: `${COUNT} seeds, one drawing`,
       stopped: `Stopped after ${finished} of ${COUNT}`,
       failed: '',
     }[state];
-    if (state === 'failed') this.#page.fail(error, () => this.draw());
-    if (state === 'done' && before !== 'done' && computed) this.#page.announce(`${COUNT} pictures from your drawing.`);
+    if (state === 'failed') fail(error, () => this.draw());
+    if (state === 'done' && before !== 'done' && computed) announce(`${COUNT} pictures from your drawing.`);
   }
 }

@@ -15,11 +15,24 @@ const SENTENCES = {
 /** Codes of the core from SHORT to PADDING are about the file. */
 const LAST_FILE_STATUS = 20;
 
-/** @param {unknown} error @returns {{ sentence: string, detail: string }} */
-export function explain(error) {
+const CHECKPOINT = /\.(?:pt|pth|ckpt|bin|safetensors)$/i;
+
+/** A file that was opened as a model and is none. */
+function explainFile(file) {
+  if (CHECKPOINT.test(file)) return `${file} is a checkpoint. The exporter makes a model file (.gguf) of it: python -m pocket_diffusion export ${file} model.gguf`;
+  if (/\.gguf$/i.test(file)) return `The model file ${file} is damaged or not one that this page can read.`;
+  return `${file} is neither a model file (.gguf) nor a picture.`;
+}
+
+/**
+ * @param {unknown} error
+ * @param {string} [file] name of the visitor's file that it is about
+ * @returns {{ sentence: string, detail: string }}
+ */
+export function explain(error, file = '') {
   const { code = '', status = -1, message = String(error) } = error ?? {};
   const broken = status > 0 && status <= LAST_FILE_STATUS;
-  const sentence = SENTENCES[code] ??
-    (broken ? 'The model file is damaged or not one that this page can read.' : 'Something went wrong.');
+  const sentence = SENTENCES[code] ?? (!broken ? 'Something went wrong.'
+    : file ? explainFile(file) : 'The model file is damaged or not one that this page can read.');
   return { sentence, detail: code ? `${code}: ${message}` : message };
 }

@@ -1,50 +1,13 @@
-// How a picture came out of the noise: what is kept of its run, and the strip under the grid that shows it.
+// How a picture came out of the noise: the strip under the grid that shows it.
 
-import { blank, imageOfState, paint } from './paint.mjs';
+import { blank, paint } from './paint.mjs';
 import { makeTile } from './radios.mjs';
+import { MOST_FRAMES, moments } from './recorder.mjs';
 
 /** @typedef {import('./paint.mjs').Image} Image */
-/** @typedef {{ step: number, steps: number, timestep: number, state: Image, preview: Image }} Frame x_t and the x_0 estimate */
+/** @typedef {import('./recorder.mjs').Frame} Frame */
 
-/** Frames kept of a run, and columns of the strip. */
-const MOST_FRAMES = 32;
 const COLUMNS = 8;
-
-/** @returns {number[]} `most` whole numbers of 1 .. steps, all of them if there are no more: first, last, and evenly between */
-export function moments(steps, most = COLUMNS) {
-  if (steps <= most) return Array.from({ length: steps }, (_, index) => index + 1);
-  return Array.from({ length: most }, (_, index) => 1 + Math.round((index * (steps - 1)) / (most - 1)));
-}
-
-/** The frames of each picture's newest run. */
-export class Recorder {
-  #info;
-  /** @type {Frame[][]} */
-  #runs = [];
-
-  /** @param {import('../index.d.ts').ModelInfo} info */
-  constructor(info) {
-    this.#info = info;
-  }
-
-  /** @param {number} index of the picture @param {import('../index.d.ts').StepEvent} event @returns {Frame | null} if kept */
-  add(index, { step, steps, timestep, state, preview }) {
-    if (step === 1 || !this.#runs[index]) this.#runs[index] = [];
-    if (!moments(steps, MOST_FRAMES).includes(step)) return null;
-    const frame = { step, steps, timestep, state: imageOfState(state, this.#info), preview };
-    this.#runs[index].push(frame);
-    return frame;
-  }
-
-  /** @returns {Frame[]} */
-  framesOf(index) {
-    return this.#runs[index] ?? [];
-  }
-
-  clear() {
-    this.#runs = [];
-  }
-}
 
 export class Film {
   #rows; // { name, container, tiles, kind }
@@ -94,7 +57,7 @@ export class Film {
 
   #prepare(steps) {
     const kept = moments(steps, MOST_FRAMES);
-    const columns = moments(kept.length).map((place) => kept[place - 1]);
+    const columns = moments(kept.length, COLUMNS).map((place) => kept[place - 1]);
     if (String(columns) === String(this.#columns)) return;
     this.#columns = columns;
     for (const row of this.#rows) {

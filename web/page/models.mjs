@@ -2,6 +2,7 @@
 // file that the visitor opens.
 
 import { load, readManifest } from '../index.mjs';
+import { nextTask } from './elements.mjs';
 
 /** As the library does by itself; the page has to know the number. */
 const MOST_WORKERS = 4;
@@ -12,8 +13,6 @@ export const isOneFile = () => document.querySelector('script[data-asset]') !== 
 
 /** Base64 is decoded in pieces of this length, a multiple of 4, so that the page keeps answering. */
 const PIECE = 2 ** 18;
-
-const nextTask = () => new Promise((resolve) => setTimeout(resolve));
 
 /** @param {string} path @returns {Promise<Uint8Array | null>} the bytes of a file that is embedded in the page */
 async function embedded(path) {
@@ -31,15 +30,60 @@ async function embedded(path) {
   return bytes;
 }
 
-/** @typedef {import('../index.d.ts').ManifestEntry & { path: string }} Listed path relative to the page */
+/** @typedef {{ name: string, path: string, sha256?: string, fileBytes?: number }} Listed path relative to the page */
 
 /** @type {Promise<Listed[]> | null} */
 let list = null;
 
 async function readList() {
+  if (isOneFile()) return listEmbedded();
   const page = new URL('.', document.baseURI).href;
   const entries = await readManifest(new URL('weights/manifest.json', page));
   return entries.map((entry) => ({ ...entry, path: entry.url.href.slice(page.length) }));
+}
+
+/** The models in the page itself. */
+function listEmbedded() {
+  const paths = [...document.querySelectorAll('script[data-asset$=".gguf"]')].map(({ dataset }) => dataset.asset);
+  return paths.map((path) => ({ path, name: path.replace(/^.*\/|\.gguf$/g, '') }));
+}
+
+/** A model whose pictures take few steps stands beside the one that it was made from, under this name. */
+const FAST = '-fast';
+
+/** The tab that a model belongs to. @param {string} name */
+export const tabOf = (name) => (name.endsWith(FAST) ? name.slice(0, -FAST.length) : name);
+
+/**
+ * The file for a tab: where nothing but the picture counts, the fast model if the site has one.
+ * @param {Listed[]} listed @param {string} tab @param {boolean} fast
+ * @returns {string} path; that of the usual place if there is no list
+ */
+export function pathFor(listed, tab, fast) {
+  const find = (name) => listed.find((each) => each.name === name);
+  return ((fast && find(tab + FAST)) || find(tab))?.path ?? `weights/${tab}.gguf`;
+}
+
+/** Of files that a slow network would take seconds for. */
+const SLOW_BYTES_PER_SECOND = 250_000;
+/** Smaller files say more of the way than of the network. */
+const LEAST_BYTES = 10_000;
+
+/** Whether the page itself took so long that a model of megabytes would try a visitor's patience. */
+export function isSlowNetwork() {
+  const files = performance.getEntriesByType('resource').filter(({ transferSize, responseStart }) => transferSize >= LEAST_BYTES && responseStart > 0);
+  if (files.length === 0) return false;
+  const bytes = files.reduce((sum, { transferSize }) => sum + transferSize, 0);
+  const milliseconds = Math.max(...files.map(({ responseEnd }) => responseEnd)) - Math.min(...files.map(({ responseStart }) => responseStart));
+  return bytes / milliseconds < SLOW_BYTES_PER_SECOND / 1000;
+}
+
+/** @param {Listed[]} listed @returns {Promise<Set<string>>} tabs whose models cannot be had: there is no network, and no copy */
+export async function unavailableTabs(listed) {
+  if (navigator.onLine || isOneFile() || !globalThis.caches) return new Set();
+  const tabs = new Set(listed.map(({ name }) => tabOf(name)));
+  for (const { name, path } of listed) if (await caches.match(new URL(path, document.baseURI)).catch(() => null)) tabs.delete(tabOf(name));
+  return tabs;
 }
 
 /**
@@ -56,7 +100,7 @@ export function listModels() {
 
 /** What the list says about a file: a model that is not the one of the list is refused. */
 async function expected(url) {
-  const entry = (await listModels()).find((each) => each.url.href === url.href);
+  const entry = (await listModels()).find(({ path }) => new URL(path, document.baseURI).href === url.href);
   if (!entry) return {};
   return { fileBytes: entry.fileBytes, ...(globalThis.crypto?.subtle && { sha256: entry.sha256 }) };
 }

@@ -1,7 +1,7 @@
 // Files that the visitor takes away: pictures, sheets and films, as PNG. They carry the recipe of what they show.
 
 import { encodeAnimation, encodeStill } from './apng.mjs';
-import { compose, enlarge, usableFactor } from './sheet.mjs';
+import { compose, composeLines, enlarge, usableFactor } from './sheet.mjs';
 
 /** @typedef {import('../index.d.ts').Picture} Picture */
 
@@ -38,7 +38,7 @@ export function sheetFile(pictures, factor) {
   return encodeStill(compose(pictures.map((picture) => enlarge(picture, usable)), columns), pictures.length === 1 ? recipe : { ...recipe, sheet });
 }
 
-/** From x_T to the picture. @param {import('./film.mjs').Frame[]} frames @param {Picture} picture @returns {Promise<Blob>} */
+/** From x_T to the picture. @param {import('./recorder.mjs').Frame[]} frames @param {Picture} picture @returns {Promise<Blob>} */
 export function filmFile(frames, picture, factor) {
   const usable = usableFactor(factor, picture, 1, 1);
   const milliseconds = Math.round(FILM_MILLISECONDS / frames.length);
@@ -47,6 +47,16 @@ export function filmFile(frames, picture, factor) {
     { image: enlarge(picture, usable), milliseconds: REST_MILLISECONDS },
   ], picture.recipe);
 }
+
+/** A text in some styles. @param {ReadonlyArray<NonNullable<import('./word.mjs').Word['line']>>} lines @returns {Promise<Blob>} */
+export function linesFile(lines, factor) {
+  const { image } = lines[0].find((letter) => letter.image);
+  const usable = usableFactor(factor, image, lines[0].length, lines.length);
+  return encodeStill(composeLines(lines.map((line) => line.map((letter) => ({ ...letter, image: letter.image && enlarge(letter.image, usable) })))));
+}
+
+/** Pixels as they are. @param {import('./paint.mjs').Image} image @returns {Promise<Blob>} */
+export const imageFile = (image) => encodeStill(image);
 
 /** @param {Blob} blob @param {string} name */
 export function download(blob, name) {

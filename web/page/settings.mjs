@@ -18,12 +18,11 @@ export { SAMPLERS };
  * And one property for each of OPTIONS.
  */
 
-export const SCALE = { min: 0, max: 10, step: 0.1 };
+/** playMax: as far as the slider goes where it stands alone; more comes from links. */
+export const SCALE = { min: 0, max: 10, playMax: 4 };
 export const COUNTS = [1, 6, 9, 12, 24];
-/** index.html keeps room for as many. */
-const DEFAULT_COUNT = 12;
-/** No model recommends these: they stay when another model is opened. */
-export const MODEL_FREE = ['label', 'seed', 'count'];
+/** The page keeps room for as many. */
+export const DEFAULT_COUNT = 12;
 /** As their papers call them. */
 export const SAMPLER_TITLES = {
   ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',

@@ -52,3 +52,31 @@ export function compose(images, columns) {
   });
   return { ...sheet, pixels };
 }
+
+/**
+ * Lines of letters, each as wide as its share of its square says, under each other. Where squares overlap the darker
+ * level stays, as of ink on paper.
+ * @param {ReadonlyArray<ReadonlyArray<{ image: Image | null, advance: number }>>} lines of as many letters each; null: a space
+ * @returns {Image}
+ */
+export function composeLines(lines) {
+  const { width: side, height, channels } = lines.flat().find(({ image }) => image).image;
+  const [line] = lines;
+  const ends = line.reduce((sums, { advance }) => [...sums, (sums.at(-1) ?? 0) + advance * side], []).map(Math.round);
+  const width = ends.at(-1);
+  const pixels = new Uint8Array(width * height * lines.length * channels).fill(PAPER);
+  lines.forEach((letters, row) => letters.forEach(({ image }, index) => {
+    if (!image) return;
+    const left = Math.round(((ends[index - 1] ?? 0) + ends[index] - side) / 2);
+    for (let y = 0; y < height; y++) {
+      for (let x = Math.max(0, -left); x < Math.min(side, width - left); x++) {
+        const target = ((row * height + y) * width + left + x) * channels;
+        const source = (y * side + x) * channels;
+        for (let channel = 0; channel < channels; channel++) {
+          pixels[target + channel] = Math.min(pixels[target + channel], image.pixels[source + channel]);
+        }
+      }
+    }
+  }));
+  return { width, height: height * lines.length, channels, pixels };
+}

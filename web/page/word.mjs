@@ -1,7 +1,6 @@
 // Words set in letters that the model draws, for models whose classes are single characters.
 
 import { blank, makeCanvas, paint } from './paint.mjs';
-import { compose } from './sheet.mjs';
 
 const isCharacter = (label) => [...label].length === 1;
 
@@ -27,33 +26,56 @@ export function spell(text, labels) {
   return { letters, missing: [...missing] };
 }
 
+/**
+ * How much of its square a character takes in a line, as type has it: the same for all styles, so that nothing moves
+ * while they are drawn. @type {ReadonlyArray<[characters: string, share: number]>}
+ */
+const ADVANCES = [['ijlI1', 0.36], ['frt', 0.44], ['mwMW', 0.84], ['ABCDEFGHJKLNOPQRSTUVXYZ', 0.64], ['', 0.54]];
+const SPACE = 0.4;
+
+/** @param {string | null} character null: a space */
+export const advanceOf = (character) => (character === null ? SPACE : ADVANCES.find(([all]) => all.includes(character))?.[1] ?? ADVANCES.at(-1)[1]);
+
+/** One line in one style. */
 export class Word {
-  #row;
+  /** @type {HTMLElement} */
+  root = Object.assign(document.createElement('div'), { className: 'word-row' });
   #letters = [];
-  #canvases = [];
+  #places = []; // { root, canvas }
   #images = new Map(); // class number -> { image, final: under the settings on show, and in full }
   #labels = [];
 
-  /** @param {HTMLElement} row */
-  constructor(row) {
-    this.#row = row;
+  constructor() {
+    this.root.setAttribute('role', 'img');
   }
 
-  /** Sets the text; letters that are there stay. @returns {string[]} characters that the model has no class for */
-  set(text, labels) {
-    const { letters, missing } = spell(text, labels);
+  /** Sets the text; letters that are there stay. @param {Array<number | null>} letters @param {ReadonlyArray<string>} labels */
+  set(letters, labels) {
+    const same = this.#labels === labels && String(letters) === String(this.#letters);
     this.#letters = letters;
     this.#labels = labels;
-    this.#canvases = letters.map((label, index) => this.#canvases[index] ?? makeCanvas());
-    this.#row.replaceChildren(...this.#canvases);
-    this.#canvases.forEach((canvas, index) => {
-      canvas.dataset.space = String(letters[index] === null);
-      const drawn = this.#images.get(letters[index]);
+    if (same) return;
+    this.#places = letters.map((label, index) => this.#places[index] ?? makePlace());
+    this.root.replaceChildren(...this.#places.map(({ root }) => root));
+    this.#places.forEach(({ root, canvas }, index) => {
+      const label = letters[index];
+      root.style.setProperty('--advance', String(this.advance(label)));
+      const drawn = this.#images.get(label);
       if (drawn) paint(canvas, drawn.image);
       else blank(canvas);
+      root.toggleAttribute('data-final', Boolean(drawn?.final));
     });
-    this.#row.setAttribute('aria-label', this.text ? `The word ${this.text} in generated letters` : 'No word yet');
-    return missing;
+    this.root.setAttribute('aria-label', this.text ? `The word ${this.text} in generated letters` : 'No word yet');
+  }
+
+  /** @param {number | null} label */
+  advance(label) {
+    return advanceOf(label === null ? null : this.#labels[label]);
+  }
+
+  /** How many squares it takes. */
+  get length() {
+    return this.#letters.reduce((sum, label) => sum + this.advance(label), 0);
   }
 
   /** Classes of the text that are still to be drawn, each once. @returns {number[]} */
@@ -64,7 +86,11 @@ export class Word {
   /** @param {number} label @param {import('./paint.mjs').Image} image @param {boolean} final */
   paint(label, image, final) {
     this.#images.set(label, { image, final });
-    this.#letters.forEach((each, index) => each === label && paint(this.#canvases[index], image));
+    this.#letters.forEach((each, index) => {
+      if (each !== label) return;
+      paint(this.#places[index].canvas, image);
+      this.#places[index].root.toggleAttribute('data-final', final);
+    });
   }
 
   /** Every letter is to be drawn anew; those on show stay until then. */
@@ -75,6 +101,9 @@ export class Word {
   /** Forgets the letters drawn so far. */
   clear() {
     this.#images.clear();
+    this.#letters = [];
+    this.#places = [];
+    this.root.replaceChildren();
   }
 
   /** The text as it is set. */
@@ -82,16 +111,16 @@ export class Word {
     return this.#letters.map((label) => (label === null ? ' ' : this.#labels[label])).join('');
   }
 
-  get length() {
-    return this.#letters.length;
+  /** @returns {Array<{ image: import('./paint.mjs').Image | null, advance: number }> | null} null until every letter is there */
+  get line() {
+    if (this.#letters.length === 0 || this.lacking.length > 0) return null;
+    return this.#letters.map((label) => ({ image: label === null ? null : this.#images.get(label).image, advance: this.advance(label) }));
   }
+}
 
-  /**
-   * @param {(image: import('./paint.mjs').Image) => import('./paint.mjs').Image} prepare of each letter
-   * @returns {import('./paint.mjs').Image | null} one wide picture; null until every letter is there
-   */
-  image(prepare) {
-    if (this.length === 0 || this.lacking.length > 0) return null;
-    return compose(this.#letters.map((label) => label === null ? null : prepare(this.#images.get(label).image)), this.length);
-  }
+function makePlace() {
+  const root = Object.assign(document.createElement('span'), { className: 'letter' });
+  const canvas = makeCanvas();
+  root.append(canvas);
+  return { root, canvas };
 }

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pocket_diffusion import export, reference
+from pocket_diffusion import export_command, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.engine import Engine
 from pocket_diffusion.model_file import read_model
@@ -199,7 +199,7 @@ class Pictures:
             return self.model.path
         path = Path(self._resources.enter_context(tempfile.TemporaryDirectory())) / "model.gguf"
         with contextlib.redirect_stdout(io.StringIO()):
-            code = export.main([str(self.model.path), str(path)])
+            code = export_command.main([str(self.model.path), str(path)])
         if code != 0:
             raise CheckpointError(f"{self.model.path}: could not be exported")
         return path

@@ -3,35 +3,13 @@
 //
 //   npm run lighthouse [-- RUNS]        (after scripts/setup.sh lighthouse; default: 3)
 
-import { readFile } from 'node:fs/promises';
-import { gzipSync } from 'node:zlib';
-import { createServer } from 'node:http';
 import { loadavg } from 'node:os';
-import { join } from 'node:path';
 import lighthouse, { desktopConfig } from 'lighthouse';
 import { launch } from '../../../tests/browser/browsers.mjs';
-import { serveSite } from '../../../tests/browser/server.mjs';
+import { serveCompressed, serveSite } from '../../../tests/browser/server.mjs';
 
 const LEAST = 95;
 const CATEGORIES = ['performance', 'accessibility', 'best-practices'];
-const TYPES = {
-  html: 'text/html; charset=utf-8', mjs: 'text/javascript', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml',
-  png: 'image/png', wasm: 'application/wasm', json: 'application/json', webmanifest: 'application/manifest+json',
-};
-
-/** As web servers do: everything but the weights is sent compressed. */
-async function serveCompressed(folder) {
-  const server = createServer(async (request, response) => {
-    const path = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
-    const data = await readFile(join(folder, path)).catch(() => null);
-    const type = TYPES[path.split('.').at(-1)];
-    if (!data) response.writeHead(404).end();
-    else if (!type) response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'Content-Length': data.length }).end(data);
-    else response.writeHead(200, { 'Content-Type': type, 'Content-Encoding': 'gzip' }).end(gzipSync(data));
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
-}
 
 /** What an audit that is not perfect says of itself. */
 function lost({ audits, categories }) {
@@ -56,7 +34,7 @@ const runs = Number(process.argv[2] ?? 3);
 const site = await serveSite();
 const server = await serveCompressed(site.folder);
 const session = await launch('chrome');
-const url = `http://127.0.0.1:${server.address().port}/`;
+const { url } = server;
 let failed = false;
 try {
   for (const [name, config] of [['telephone', undefined], ['desktop', desktopConfig]]) {
@@ -74,7 +52,7 @@ try {
   }
 } finally {
   await session.close();
-  server.close();
+  await server.close();
   await site.close();
 }
 process.exitCode = failed ? 1 : 0;

@@ -17,6 +17,7 @@ from pathlib import Path
 from pocket_diffusion import reference
 from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
+from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.model_file import RENDERINGS, SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
@@ -87,15 +88,15 @@ def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rendering", choices=RENDERINGS, help="how pictures are enlarged: dark lines on white paper, pixel art, or smoothly (default: smooth)")
 
 
-def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int, otherwise: Recommendation) -> Recommendation:
-    """As the options say, and `otherwise` where they say nothing."""
+def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int | None, otherwise: Recommendation) -> Recommendation:
+    """As the options say, and `otherwise` where they say nothing. channels: of the picture; None where only the engine can tell."""
     given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
     if given.get("guidance_interval") == ():
         given["guidance_interval"] = None
     recommended = dataclasses.replace(otherwise, **given)
     if recommended.steps > timesteps:
         raise CheckpointError(f"--steps {recommended.steps}: the network was trained with {timesteps} timesteps")
-    if recommended.rendering == "ink" and channels != 1:
+    if recommended.rendering == "ink" and channels not in (1, None):
         raise CheckpointError(f"--rendering ink: for pictures of one channel, not {channels}")
     if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
@@ -104,8 +105,11 @@ def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int,
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pocket_diffusion export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors")
+    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors; or a folder of diffusers")
     parser.add_argument("output", type=Path, metavar="OUT.gguf")
+    parser.add_argument("--network", metavar="FILE.py:FUNCTION",
+                        help="in place of a checkpoint: any network. The function returns a dictionary of arguments of pocket_diffusion.export")
+    parser.add_argument("--null", type=int, metavar="LABEL", help="of such networks: the label that stands for no class")
     types = parser.add_mutually_exclusive_group()
     types.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
     types.add_argument("--bytes", type=_bytes, metavar="N|N.NM",
@@ -207,36 +211,59 @@ def encode_as_asked(
     return encode_within(calibration, description, general, recommended, arguments.bytes)
 
 
-def export(arguments: argparse.Namespace) -> None:
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
-    options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
-    description = describe(checkpoint, options)
-    recommended = recommendation(arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)))
-    general = General(
+def _general(arguments: argparse.Namespace) -> General:
+    return General(
         name=arguments.name or arguments.output.stem,
         description=arguments.description,
         license=arguments.license,
         author=arguments.author,
         source_url=arguments.source_url,
     )
+
+
+def _export_any(arguments: argparse.Namespace) -> None:
+    """Networks that are traced, by --network or from a folder."""
+    from pocket_diffusion.graph.command import export_network
+
+    report = export_network(arguments, _general(arguments), lambda timesteps, default: recommendation(arguments, timesteps, None, default))
+    print(report)
+    _finish(arguments, report.stored)
+
+
+def _finish(arguments: argparse.Namespace, stored: Sequence[StoredTensor]) -> None:
+    print_table(stored)
+    if arguments.manifest:
+        update_manifest(arguments.manifest, arguments.output, _general(arguments).name, arguments.license)
+    print(f"wrote      {arguments.output}, {arguments.output.stat().st_size:,} bytes")
+
+
+def export(arguments: argparse.Namespace) -> None:
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
+    options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
+    description = describe(checkpoint, options)
+    recommended = recommendation(arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)))
+    general = _general(arguments)
     print_description(description, checkpoint.place)
     encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)
     stored = write_model(arguments.output, description, checkpoint.weights, encoded, general, recommended)
-    print_table(stored)
-    if arguments.manifest:
-        update_manifest(arguments.manifest, arguments.output, general.name, general.license)
-    print(f"wrote      {arguments.output}, {arguments.output.stat().st_size:,} bytes")
+    _finish(arguments, stored)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 written, 1 refused, 2 wrong usage."""
     parsed = parse_arguments(arguments)
+    if (parsed.network is None) == (parsed.checkpoint is None):
+        print("export: a checkpoint, or --network, one of the two", file=sys.stderr)
+        return 2
     try:
-        export(parsed)
+        if parsed.network or parsed.checkpoint.is_dir():
+            _export_any(parsed)
+        else:
+            export(parsed)
     except MissingOptions as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
-    except (CheckpointError, reference.ReferenceUnavailable, OSError) as error:
+    except (CheckpointError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     return 0

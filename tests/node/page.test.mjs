@@ -1,0 +1,96 @@
+// Parts of the page that know no DOM: words, lines of letters, other words for classes, addresses, the choice of a file.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { load } from 'pocket-diffusion';
+import { readAddress } from '../../web/page/address.mjs';
+import { explain } from '../../web/page/errors.mjs';
+import { firstOf } from '../../web/page/first.mjs';
+import { pathFor, tabOf } from '../../web/page/models.mjs';
+import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
+import { composeLines } from '../../web/page/sheet.mjs';
+import { groupsOf, wordsFor } from '../../web/page/thesaurus.mjs';
+import { advanceOf, isAlphabet, spell } from '../../web/page/word.mjs';
+
+const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url);
+const labelsOf = async (name) => {
+  const model = await load(weights(name));
+  model.close();
+  return model.labels;
+};
+
+describe('words', () => {
+  test('are spelled in classes, in the other case where there is no better one', () => {
+    assert.deepEqual(spell('aB ?a', ['A', 'b', 'B']), { letters: [0, 2, null, 0], missing: ['?'] });
+    assert.equal(isAlphabet(['a', '1']), true);
+    assert.equal(isAlphabet(['a', 'cat']), false);
+  });
+
+  test('take the room that their letters say; where squares overlap the darker level stays', () => {
+    const image = (level) => ({ width: 4, height: 2, channels: 1, pixels: new Uint8Array(8).fill(level) });
+    const line = [{ image: image(200), advance: 0.5 }, { image: null, advance: 1 }, { image: image(90), advance: 0.5 }];
+    const { width, height, pixels } = composeLines([line, line]);
+    assert.deepEqual([width, height], [8, 4]);
+    // The first square lies from -1 to 3, the last one from 5 to 9.
+    assert.deepEqual(Array.from(pixels.slice(0, 8)), [200, 200, 200, 255, 255, 90, 90, 90]);
+    const close = [{ image: image(200), advance: 0.5 }, { image: image(90), advance: 0.5 }];
+    assert.deepEqual(Array.from(composeLines([close]).pixels.slice(0, 4)), [200, 90, 90, 90]);
+    assert.ok(advanceOf('i') < advanceOf('n') && advanceOf('n') < advanceOf('m'));
+  });
+});
+
+describe('classes', () => {
+  test('every head stands in one group, every other word belongs to a class', async () => {
+    const [characters, doodles] = await Promise.all([labelsOf('characters'), labelsOf('doodles')]);
+    const groups = groupsOf(characters);
+    assert.deepEqual(groups.flatMap(({ members }) => members).sort((a, b) => a - b), [...characters.keys()]);
+    assert.ok(groups.every(({ title, members }) => title !== 'Others' && members.length >= 10), groups.map(({ title, members }) => `${title} ${members.length}`).join());
+    for (const name of [...characters, ...doodles]) assert.ok(wordsFor(name).every((word) => word && word !== name), name);
+    assert.deepEqual(groupsOf(['x', 'y']), [{ title: 'Others', members: [0, 1] }]);
+  });
+
+  test('are found by the beginning of their names first, then by other words', async () => {
+    await loadThesaurus();
+    const labels = ['catfish', 'bobcat', 'cat', 'tiger', 'big cat'];
+    assert.deepEqual(findClasses('CAT', labels).map(({ name }) => name), ['catfish', 'cat', 'big cat', 'bobcat', 'tiger']);
+    assert.deepEqual(findClasses('sofa', ['chair', 'couch']), [{ label: 1, name: 'couch', also: 'sofa', order: 2 }]);
+    assert.deepEqual(findClasses('  ', labels), []);
+  });
+
+  test('what is shown first exists', async () => {
+    for (const name of ['letters', 'doodles', 'characters', 'digits']) {
+      const labels = await labelsOf(name);
+      const { label, word, seed } = firstOf(name);
+      assert.ok(Number.isInteger(seed));
+      if (label) assert.ok(labels.includes(label), label);
+      if (word) assert.deepEqual(spell(word, labels).missing, []);
+    }
+  });
+});
+
+test('links from before there were views lead into the Lab, the first screen is for play', () => {
+  const { depth, drawing, linked, word } = readAddress('');
+  assert.deepEqual({ depth, drawing, linked, word }, { depth: 'play', drawing: false, linked: false, word: null });
+  assert.equal(readAddress('#label=cat').depth, 'lab');
+  assert.equal(readAddress('#label=cat&view=play').depth, 'play');
+  assert.equal(readAddress('#word=&view=play').word, '');
+  assert.equal(readAddress(`#word=${'x'.repeat(99)}`).word.length, 24);
+  assert.equal(readAddress('#view=draw').drawing, true);
+});
+
+test('a fast model is taken where it is wanted and there is one', () => {
+  const listed = [{ name: 'a', path: 'w/a.gguf' }, { name: 'a-fast', path: 'w/af.gguf' }, { name: 'b', path: 'w/b.gguf' }];
+  assert.equal(pathFor(listed, 'a', true), 'w/af.gguf');
+  assert.equal(pathFor(listed, 'a', false), 'w/a.gguf');
+  assert.equal(pathFor(listed, 'b', true), 'w/b.gguf');
+  assert.equal(pathFor([], 'c', true), 'weights/c.gguf');
+  assert.deepEqual(listed.map(({ name }) => tabOf(name)), ['a', 'a', 'b']);
+});
+
+test('files that are no models are named', () => {
+  const broken = { code: 'MAGIC', status: 2, message: 'no GGUF' };
+  assert.match(explain(broken, 'a.txt').sentence, /^a\.txt is neither/);
+  assert.match(explain(broken, 'net.safetensors').sentence, /exporter/);
+  assert.match(explain(broken, 'net.gguf').sentence, /net\.gguf is damaged/);
+  assert.match(explain(broken).sentence, /^The model file is damaged/);
+});

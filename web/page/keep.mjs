@@ -1,0 +1,60 @@
+// Taking things away: files and links. The encoders are fetched when they are needed.
+
+import { element } from './elements.mjs';
+import { fetchMore } from './fetch_more.mjs';
+import { announce, fail, setStatus, showError } from './messages.mjs';
+
+/** Lines of words are saved this high, or as near as whole factors come. */
+const LINE_HEIGHT = 256;
+
+/** @param {import('../page.mjs').App} app */
+export function makeKeep(app) {
+  const factor = () => Number(element('size').value) || Math.max(1, Math.round(LINE_HEIGHT / app.model.info.height));
+
+  /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number> } | null} make */
+  async function save(make) {
+    try {
+      const files = await fetchMore();
+      const made = make(files);
+      if (!made) return;
+      const name = files.fileName(...made.parts);
+      files.download(await made.making, name);
+      setStatus(`Saved ${name}`);
+      announce('Saved.');
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  const nameOf = (...parts) => [app.model.labels[app.settings.label], `s${app.settings.guidanceScale}`, ...parts];
+
+  /** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
+  async function copy(text, done, instead) {
+    try {
+      await navigator.clipboard.writeText(text);
+      setStatus(done);
+      announce(done);
+    } catch {
+      showError(instead, text, null, true);
+    }
+  }
+
+  return {
+    copy,
+    copyLink() {
+      app.links.show();
+      copy(location.href, 'Link copied: it leads to these very pictures', 'The address of this page is the link:');
+    },
+    /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
+    savePicture: (picture = app.pictures.picture, ...parts) => save(({ pictureFile }) => picture &&
+      { making: pictureFile(picture, factor()), parts: nameOf(`seed${picture.options.seed}`, ...parts) }),
+    saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
+      { making: sheetFile(app.pictures.all, factor()), parts: nameOf(`seed${app.settings.seed}`, 'sheet') }),
+    saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
+      { making: filmFile(app.pictures.frames, app.pictures.picture, factor()), parts: nameOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
+    saveWord: () => save(({ linesFile }) => app.lettering.finished &&
+      { making: linesFile(app.lettering.finished.lines, factor()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
+    /** @param {import('./paint.mjs').Image} image @param {string} name */
+    saveImage: (image, name) => save(({ imageFile }) => ({ making: imageFile(image), parts: [name] })),
+  };
+}

@@ -1,0 +1,226 @@
+// The Lab: everything that can be set, looked into, compared and taken away. Fetched when somebody enters it.
+
+import { Compare, describeSettings, differences } from './compare.mjs';
+import { element } from './elements.mjs';
+import { embedSnippet } from './embed.mjs';
+import { figures, showFigures } from './figures.mjs';
+import { Film } from './film.mjs';
+import { FineFields } from './fine_fields.mjs';
+import { announce, fail } from './messages.mjs';
+import { isOneFile, workerCount } from './models.mjs';
+import { OptionFields } from './option_fields.mjs';
+import { blank, paint } from './paint.mjs';
+import { sizeFactors } from './saving.mjs';
+import { requestOf } from './settings.mjs';
+import { SWEEP_SCALES, Sweep } from './sweep.mjs';
+import { explainTerms } from './terms.mjs';
+
+const PLAY_MILLISECONDS = 1600;
+
+/** Heun's method evaluates the network twice in every step but the last. */
+const networkCalls = ({ sampler, steps }) => (sampler === 'heun' ? 2 * steps - 1 : steps);
+
+export class Lab {
+  #app;
+  #big = element('big');
+  #film = new Film(element('film-state'), element('film-preview'), (image, frame) => this.#look(image, frame));
+  #compare = new Compare(element('pinned-grid'));
+  #sweep = new Sweep(element('sweep'), (guidanceScale) => this.#app.controls.change({ guidanceScale }));
+  #sweepBoard;
+  #sweepKey = '';
+  #sweepVisible = false;
+  /** @type {OptionFields | null} */
+  #options = null;
+  /** @type {FineFields | null} */
+  #fine = null;
+  /** @type {any} of setTimeout */
+  #playing;
+
+  /** @param {import('../page.mjs').App} app */
+  constructor(app) {
+    this.#app = app;
+    this.#sweepBoard = app.studio.addBoard({
+      onPicture: (index, picture) => this.#sweep.paint(index, picture),
+      onReport: ({ state, error }) => {
+        element('sweep').dataset.state = state;
+        if (state === 'failed') fail(error, () => this.#drawSweep());
+      },
+    });
+    const { keep } = app;
+    const on = {
+      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
+      'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
+      embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
+    };
+    for (const [id, act] of Object.entries(on)) element(id).onclick = act;
+    element('figures').ontoggle = () => this.showFigures();
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.#sweepVisible = isIntersecting;
+      this.#drawSweep();
+    }, { rootMargin: '200px' }).observe(element('sweep'));
+    explainTerms(element('panel'));
+    this.use();
+  }
+
+  get sweepBoard() {
+    return this.#sweepBoard;
+  }
+
+  /** Another model, or the first one. */
+  use() {
+    const { model, controls, path } = this.#app;
+    this.#unpin();
+    this.#sweep.clear();
+    this.#sweepKey = '';
+    blank(this.#big);
+    this.#options = new OptionFields(model, controls);
+    this.#fine = new FineFields(model, controls);
+    const { width, height } = model.info;
+    const sizes = sizeFactors(model.info);
+    element('size').replaceChildren(...sizes.map((factor) =>
+      Object.assign(document.createElement('option'), { value: String(factor), textContent: `${width * factor} × ${height * factor}` })));
+    element('size').value = String(sizes[1] ?? 1);
+    element('embed').hidden = path === null || isOneFile();
+  }
+
+  /** The settings on show are these. */
+  show(settings, { draft = false } = {}) {
+    this.#stopPlaying();
+    this.#options?.show(settings);
+    this.#fine?.show(settings);
+    this.#sweep.scale = settings.guidanceScale;
+    this.#drawSweep();
+    // While a slider is dragged, this follows the pictures and not every move: of all that is on show only text changes.
+    if (!draft) this.choose();
+  }
+
+  /** @param {import('./studio.mjs').Report} report of the grid */
+  report({ finished, state }) {
+    const all = finished >= this.#app.settings.count;
+    element('save-sheet').disabled = element('pin').disabled = !all;
+    if (state === 'done') this.showFigures();
+  }
+
+  /** A step of the chosen picture. */
+  step(image, frame) {
+    paint(this.#big, image);
+    if (frame) this.#film.add(frame);
+  }
+
+  // ---- the chosen picture
+
+  /** Another picture of the grid was chosen, or the chosen one is another now. */
+  choose() {
+    this.showChosen();
+    this.#film.show(this.#app.pictures.frames, networkCalls(this.#app.settings));
+    this.#drawSweep();
+  }
+
+  showChosen() {
+    this.#stopPlaying();
+    const { settings, model, pictures } = this.#app;
+    const { picture, chosen: index, image, frames } = pictures;
+    const [{ text: title }, ...rest] = describeSettings({ ...settings, seed: settings.seed + index }, model);
+    element('chosen-title').textContent = title;
+    element('chosen-options').textContent = rest.map(({ text }) => text).join(' · ');
+    if (image) paint(this.#big, image);
+    this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
+    const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
+    for (const id of ['save', 'size', 'edit-this']) element(id).disabled = !picture;
+    for (const id of ['save-film', 'play']) element(id).disabled = !whole;
+    for (const id of ['link', 'embed']) element(id).disabled = false;
+    this.#film.rest();
+    this.#showDifference();
+  }
+
+  /** A moment of the strip, large. */
+  #look(image, frame) {
+    this.#stopPlaying();
+    const shown = image ?? this.#app.pictures.image;
+    if (shown) paint(this.#big, shown);
+    if (frame) element('chosen-options').textContent = `step ${frame.step} of ${frame.steps} · t = ${frame.timestep}`;
+    else this.showChosen();
+  }
+
+  #play() {
+    const { frames, picture } = this.#app.pictures;
+    this.#stopPlaying();
+    const images = [...frames.slice(0, -1).map(({ state }) => state), picture];
+    const next = () => {
+      paint(this.#big, images.shift());
+      if (images.length > 0) this.#playing = setTimeout(next, PLAY_MILLISECONDS / frames.length);
+    };
+    next();
+  }
+
+  #stopPlaying() {
+    clearTimeout(this.#playing);
+  }
+
+  // ---- one seed, every scale
+
+  #drawSweep() {
+    const { settings, pictures, view } = this.#app;
+    if (!this.#sweepVisible || view.inPlay || view.drawing) return;
+    const requests = SWEEP_SCALES.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, pictures.chosen));
+    const key = JSON.stringify(requests);
+    if (key === this.#sweepKey && this.#sweepBoard.working) return;
+    if (key !== this.#sweepKey) this.#sweep.markStale();
+    this.#sweepKey = key;
+    this.#sweepBoard.show(requests);
+  }
+
+  // ---- two settings side by side
+
+  /** @returns {boolean} whether all pictures were there to be pinned */
+  #pin() {
+    const { settings, model, pictures } = this.#app;
+    if (!pictures.all) return false;
+    this.#compare.pin(settings, pictures.all, model.labels[settings.label]);
+    element('pinned-text').textContent = describeSettings(settings, model).map(({ text }) => text).join(' · ');
+    this.#showCompare(true);
+    announce('Pinned as A. Change a setting to compare.');
+    return true;
+  }
+
+  #unpin() {
+    this.#compare.unpin();
+    this.#showCompare(false);
+  }
+
+  #showCompare(pinned) {
+    element('board').toggleAttribute('data-pinned', pinned);
+    for (const id of ['pinned', 'side']) element(id).hidden = !pinned;
+    element('big-figure').hidden = pinned;
+    element('pin').textContent = pinned ? 'Pin anew' : 'Compare';
+    this.#showDifference();
+  }
+
+  #showDifference() {
+    if (!this.#compare.pinned) return;
+    const { settings, model } = this.#app;
+    const changed = differences(this.#compare.pinned.settings, settings);
+    const present = describeSettings(settings, model).map(({ text }) => text).join(' · ');
+    element('side-text').textContent = changed ? `${present} (differs: ${changed})` : 'The same as A: change a setting.';
+  }
+
+  /** What is on show becomes A, and the settings of A are those on show. */
+  #swap() {
+    const { settings } = this.#compare.pinned;
+    if (this.#pin()) this.#app.controls.change(settings);
+  }
+
+  // ---- for other pages, and for those who ask
+
+  #copyEmbed() {
+    const { settings, model, path, keep } = this.#app;
+    const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
+    keep.copy(embedSnippet(settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
+  }
+
+  showFigures() {
+    if (!element('figures').open) return;
+    const { model, studio, measured } = this.#app;
+    showFigures(element('figure-list'), figures({ info: model.info, workers: workerCount(), draftSteps: studio.draftSteps, ...measured }));
+  }
+}

@@ -1,0 +1,106 @@
+// Links: settings from the address and into it, and what is said of those that cannot be followed.
+
+import { askedFor, readAddress, writeAddress } from './address.mjs';
+import { firstOf } from './first.mjs';
+import { showError } from './messages.mjs';
+import { OPTIONS } from './options.mjs';
+import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash } from './settings.mjs';
+
+/** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
+const REST_MILLISECONDS = 300;
+
+/** @typedef {import('./settings.mjs').Settings} Settings */
+/** @typedef {import('../index.d.ts').Model} Model */
+
+export class Links {
+  #app;
+  #ownHash = ''; // what the page itself has put into the address
+  #foreign = ''; // one that was made with a model that is not here
+  /** @type {any} of setTimeout */
+  #timer;
+
+  /** @param {import('../page.mjs').App} app */
+  constructor(app) {
+    this.#app = app;
+    addEventListener('hashchange', () => app.session.ready && this.#open());
+  }
+
+  /**
+   * What a model begins with: what it recommends, except what a link asks for or the visitor has chosen before.
+   * @param {{ model: Model, settings: Settings, own: ReadonlySet<string> } | null} previous
+   * @returns {[settings: Settings, own: string[]]} as Controls takes them
+   */
+  begin(previous) {
+    const { model } = this.#app;
+    const begin = { ...defaultSettings(model), ...this.#first() };
+    const waiting = linkedModel(this.#foreign) === modelDigits(model) && this.#foreign;
+    this.#foreign = '';
+    if (previous && !waiting && location.hash === this.#ownHash) {
+      return [{ ...begin, ...carryOver(previous.settings, previous.own, previous.model, model) }, [...previous.own]];
+    }
+    const hash = waiting || location.hash;
+    // The page remembers for each address of its own what was chosen: when it is loaded again, the rest is no wish.
+    const chosen = history.state?.own ?? askedFor(hash, model);
+    return [{ ...begin, ...this.#parse(hash).settings }, chosen];
+  }
+
+  /** What was chosen for the first look at a model of the site. */
+  #first() {
+    const { model, path, view } = this.#app;
+    const { seed, label: name } = (path !== null && firstOf(view.tab)) || {};
+    const label = model.labels.indexOf(name);
+    return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }) };
+  }
+
+  /** What an address asks for; what it leaves out is as the model recommends. */
+  #parse(hash) {
+    const { model } = this.#app;
+    const { settings, refused } = parseHash(hash, model);
+    if (Object.keys(settings).length === 0) return { settings, refused };
+    return { settings: { ...Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)])), ...settings }, refused };
+  }
+
+  /** The address is to follow what is on show. @param {{ draft?: boolean }} [how] draft: more changes are coming */
+  follow({ draft = false } = {}) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.show(), draft ? REST_MILLISECONDS : 0);
+  }
+
+  /** Puts what is on show into the address. */
+  show() {
+    const { controls, lettering, model, settings, standIn, view } = this.#app;
+    if (standIn) return;
+    this.#ownHash = writeAddress(settings, model, view, lettering.text);
+    history.replaceState({ own: [...controls.own] }, '', this.#ownHash);
+  }
+
+  /** The visitor has put another address in. */
+  #open() {
+    const { controls, lettering, model, session, settings, view } = this.#app;
+    const { digits, depth, drawing, word } = readAddress(location.hash);
+    if (word !== null) lettering.text = word;
+    const linked = session.find(digits);
+    view.show({ depth, drawing });
+    if (linked && digits !== modelDigits(model)) return void session.open(linked.path);
+    askedFor(location.hash, model).forEach((name) => controls.own.add(name));
+    controls.settings = { ...settings, ...this.#parse(location.hash).settings };
+    this.report();
+    session.showView({});
+  }
+
+  /** Says what of the address this model cannot do. To be called before the address follows the settings. */
+  report() {
+    const { model, standIn } = this.#app;
+    if (location.hash === this.#ownHash || standIn) return;
+    const digits = linkedModel(location.hash);
+    const own = modelDigits(model);
+    const { refused } = this.#parse(location.hash);
+    if (digits && own && digits !== own) {
+      this.#foreign = location.hash;
+      showError('This link was made with another model: its pictures differ from those here. Open that model’s file to see the very same ones.',
+        `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
+    } else if (refused.length > 0) {
+      showError('The link asks for something that this model does not have; the rest of it is used.', refused.join(', '));
+    }
+  }
+}

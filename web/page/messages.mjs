@@ -1,0 +1,47 @@
+// What the page says: the line of status, screen readers, and the box of what went wrong.
+
+import { element, setText } from './elements.mjs';
+import { explain } from './errors.mjs';
+
+/** @type {(() => void) | null} */
+let retry = null;
+
+export function setStatus(text) {
+  setText(element('status'), text);
+}
+
+/** How far something is, 0 .. 1. */
+export function setProgress(share) {
+  if (element('progress').value !== share) element('progress').value = share;
+}
+
+/** To screen readers, and sparingly. */
+export function announce(text) {
+  element('announcer').textContent = text;
+}
+
+/** @param {unknown} error @param {(() => void) | null} [again] what the button does @param {string} [file] that it is about */
+export function fail(error, again = null, file = '') {
+  const { sentence, detail } = explain(error, file);
+  element('stop').disabled = true;
+  setStatus('');
+  showError(sentence, file ? `${file}: ${detail}` : detail, again);
+}
+
+/** @param {string} sentence @param {string} detail @param {(() => void) | null} [again] @param {boolean} [opened] with the detail in sight */
+export function showError(sentence, detail, again = null, opened = false) {
+  element('error-text').textContent = sentence;
+  element('error-detail').textContent = detail;
+  element('error-detail').parentElement.open = opened;
+  retry = again;
+  element('retry').hidden = !again;
+  element('error').hidden = false;
+  element('error').scrollIntoView({ block: 'nearest' }); // what failed may be far below
+}
+
+export function hideError() {
+  if (!element('error').hidden) element('error').hidden = true;
+}
+
+element('retry').onclick = () => retry?.();
+element('dismiss').onclick = hideError;

@@ -1,0 +1,70 @@
+// All classes at once, in groups, over the whole window. Their pictures are drawn as they come into sight.
+
+import { plural } from './elements.mjs';
+import { makeCanvas } from './paint.mjs';
+import { findClasses, loadThesaurus } from './search.mjs';
+
+const make = (name, properties = {}) => Object.assign(document.createElement(name), properties);
+
+/**
+ * @param {HTMLDialogElement} dialog
+ * @param {object} what
+ * @param {ReadonlyArray<string>} what.labels
+ * @param {number} what.value the chosen class
+ * @param {(label: number) => void} what.onPick
+ * @param {(canvases: Array<{ label: number, canvas: HTMLCanvasElement }>) => void} what.onShow gets the classes in sight
+ */
+export async function openWall(dialog, { labels, value, onPick, onShow }) {
+  const thesaurus = await loadThesaurus();
+  const groups = thesaurus ? thesaurus.groupsOf(labels) : [{ title: '', members: labels.map((_, label) => label) }];
+  const items = new Map(); // class number -> { root, canvas }
+  const inSight = new Set(); // class numbers
+  const pick = (label) => {
+    dialog.close();
+    onPick(label);
+  };
+
+  const search = make('input', { type: 'search', placeholder: 'Search', autocomplete: 'off', spellcheck: false });
+  search.setAttribute('aria-label', 'Search all classes');
+  const close = make('button', { type: 'button', textContent: 'Close', onclick: () => dialog.close() });
+  const head = make('div', { className: 'wall-head' });
+  head.append(make('h2', { id: 'wall-title', textContent: plural(labels.length, 'class', 'classes') }), search, close);
+
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) inSight[isIntersecting ? 'add' : 'delete'](Number(target.dataset.label));
+    onShow([...inSight].map((label) => ({ label, canvas: items.get(label).canvas })));
+  }, { root: dialog, rootMargin: '120px' });
+  const sections = groups.map(({ title, members }) => {
+    const section = make('section');
+    const list = make('div', { className: 'wall-list' });
+    for (const label of members) {
+      const root = make('button', { type: 'button', className: 'class', onclick: () => pick(label) });
+      root.dataset.label = String(label);
+      root.setAttribute('aria-pressed', String(label === value));
+      const canvas = makeCanvas();
+      root.append(canvas, make('span', { textContent: labels[label] }));
+      items.set(label, { root, canvas });
+      list.append(root);
+      observer.observe(root);
+    }
+    section.append(make('h3', { textContent: title }), list);
+    return section;
+  });
+  search.oninput = () => {
+    const found = new Set(findClasses(search.value, labels).map(({ label }) => label));
+    for (const [label, { root }] of items) root.hidden = search.value.trim() !== '' && !found.has(label);
+    for (const section of sections) section.hidden = [...section.querySelectorAll('.class')].every(({ hidden }) => hidden);
+  };
+  search.onkeydown = (event) => {
+    const [best] = findClasses(search.value, labels);
+    if (event.key === 'Enter' && best) pick(best.label);
+  };
+  dialog.onclose = () => {
+    observer.disconnect();
+    dialog.replaceChildren();
+    onShow([]);
+  };
+  dialog.replaceChildren(head, ...sections);
+  dialog.showModal();
+  items.get(value)?.root.scrollIntoView({ block: 'center' });
+}
