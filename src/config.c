@@ -21,7 +21,8 @@ static const struct {
     {"class_names", BOTH}, {"diffusion.timesteps", BOTH}, {"diffusion.beta_schedule", BOTH}, {"diffusion.alphas_cumprod", BOTH},
     {"diffusion.objective", BOTH}, {"diffusion.times", GRAPH}, {"sampling.sampler", BOTH}, {"sampling.steps", BOTH},
     {"sampling.guidance_scale", BOTH}, {"sampling.eta", BOTH}, {"sampling.time_grid", BOTH}, {"sampling.guidance_interval", BOTH},
-    {"sampling.rescale", BOTH}, {"sampling.projection", BOTH}};
+    {"sampling.rescale", BOTH}, {"sampling.projection", BOTH},
+    {"guidance.scales", UNET}};
 
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
@@ -188,11 +189,47 @@ static pd_status read_guidance_interval(const pd_gguf *gguf, pd_config *config, 
     return PD_OK;
 }
 
+/* Scales at which the network knows each class, if it takes the scale as an input. */
+static pd_status read_guidance_scales(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char key[] = PREFIX "guidance.scales";
+    if (!pd_gguf_find(gguf, key)) return PD_OK;
+    const pd_gguf_value *scales = NULL;
+    PD_TRY(pd_gguf_get_array(gguf, key, PD_GGUF_FLOAT32, &scales, error));
+    if (scales->count < 2 || scales->count > PD_MAX_GUIDANCE_ROWS)
+        return pd_fail(error, PD_CONFIG, scales->offset, "%s has %u numbers, not 2 to %d", key, scales->count,
+                       (int64_t)PD_MAX_GUIDANCE_ROWS);
+    for (uint64_t i = 0; i < scales->count; i++) {
+        const double scale = pd_gguf_array_real(scales, i);
+        if (!(scale >= 0.0 && scale <= (double)PD_MAX_GUIDANCE_SCALE) || (i > 0 && !(scale > pd_gguf_array_real(scales, i - 1))))
+            return pd_fail(error, PD_CONFIG, scales->offset, "%s[%u] is %g: scales must ascend within 0 and %g", key, i, scale,
+                           (double)PD_MAX_GUIDANCE_SCALE);
+        config->guidance_scales[i] = (float)scale;
+    }
+    config->guidance_row_count = (int32_t)scales->count;
+    return PD_OK;
+}
+
+/* Needs the scales that the network knows. */
+static pd_status check_guidance(const pd_gguf *gguf, const pd_config *config, pd_error *error)
+{
+    static const char interval[] = PREFIX "sampling.guidance_interval", scale[] = PREFIX "sampling.guidance_scale";
+    if (config->guidance_row_count == 0) return PD_OK;
+    const float low = config->guidance_scales[0], high = config->guidance_scales[config->guidance_row_count - 1];
+    if (pd_gguf_find(gguf, interval))
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, interval)->offset,
+                       "%s: not where the guidance scale is an input of the network", interval);
+    if (config->guidance_scale < low || config->guidance_scale > high)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, scale)->offset, "%s is %g, the network knows %g to %g", scale,
+                       (double)config->guidance_scale, (double)low, (double)high);
+    return PD_OK;
+}
+
 /* Needs the timesteps. */
 static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
-                                                         "euler", "euler-ancestral", "heun",     "unipc"};
+                                                         "euler", "euler-ancestral", "heun",     "unipc", "lcm"};
     static const char *const time_grids[PD_TIME_GRID_COUNT] = {"linear", "quadratic", "trailing", "karras"};
     int32_t sampler = 0, time_grid = PD_TIME_GRID_LINEAR;
     PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
@@ -208,6 +245,8 @@ static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd
         PD_TRY(read_float(gguf, PREFIX "sampling.rescale", 0, 1, &config->rescale, error));
     if (pd_gguf_find(gguf, PREFIX "sampling.projection"))
         PD_TRY(pd_gguf_get_bool(gguf, PREFIX "sampling.projection", &config->projection, error));
+    PD_TRY(read_guidance_scales(gguf, config, error));
+    PD_TRY(check_guidance(gguf, config, error));
     return read_guidance_interval(gguf, config, error);
 }
 

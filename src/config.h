@@ -29,9 +29,17 @@ typedef struct pd_config {
     int32_t guidance_first, guidance_last; /* all timesteps if absent */
     float rescale;                         /* 0 if absent */
     bool projection;                       /* no if absent */
+    int32_t guidance_row_count;            /* scales that a class has rows of the embedding table for; 0: no input */
+    float guidance_scales[PD_MAX_GUIDANCE_ROWS]; /* ascending */
     pd_bytes schedule_name;
     pd_bytes name, description, license, author, source_url; /* empty if absent */
 } pd_config;
+
+/* Rows of the embedding table: classes, or classes at each of their guidance scales. */
+static inline int32_t pd_config_table_rows(const pd_config *config)
+{
+    return config->class_count * (config->guidance_row_count ? config->guidance_row_count : 1);
+}
 
 /* The pointers in *config point into the table, which must outlive it. */
 pd_status pd_config_read(const pd_gguf *gguf, pd_config *config, pd_error *error);

@@ -116,10 +116,35 @@ static pd_status check_combination(const pd_options *options, pd_error *error)
     return PD_OK;
 }
 
+/* Where the scale is an input of the network there is no null prediction, and nothing to make of it. */
+static pd_status check_guidance_input(const pd_model_info *info, const pd_options *options, pd_error *error)
+{
+    const struct { const char *name; bool given; } given[] = {
+        {"rescale", options->rescale != 0.0f},
+        {"projection", options->projection != 0},
+        {"momentum", options->momentum != 0.0f},
+        {"norm_threshold", options->norm_threshold != 0.0f},
+        {"cfg_plus_plus", options->cfg_plus_plus != 0},
+        {"guidance_schedule", options->guidance_schedule != PD_GUIDANCE_CONSTANT},
+        {"guidance_first", options->guidance_first != 0},
+        {"guidance_last", options->guidance_last != info->timesteps - 1},
+        {"negative_label", options->negative_label != PD_LABEL_NULL},
+    };
+    if (!info->guidance_is_input) return PD_OK;
+    if (!(options->guidance_scale >= info->guidance_scale_min && options->guidance_scale <= info->guidance_scale_max))
+        return pd_fail(error, PD_SCALE, PD_NO_OFFSET, "guidance_scale is %g: the network knows %g to %g",
+                       (double)options->guidance_scale, (double)info->guidance_scale_min, (double)info->guidance_scale_max);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].given)
+            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: not where the guidance scale is an input of the network",
+                           given[i].name);
+    return PD_OK;
+}
+
 /* Guidance away from no class needs that there is such a class. */
 static pd_status check_null_class(const pd_model_info *info, const pd_options *options, pd_error *error)
 {
-    if (info->has_null_class || options->negative_label != PD_LABEL_NULL) return PD_OK;
+    if (info->has_null_class || info->guidance_is_input || options->negative_label != PD_LABEL_NULL) return PD_OK;
     if (options->guidance_scale != 1.0f)
         return pd_fail(error, PD_SCALE, PD_NO_OFFSET, "guidance_scale is %g, but this network was made without a null class: only 1 is possible",
                        (double)options->guidance_scale);
@@ -137,6 +162,7 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
                        (uint64_t)options->struct_size, (uint64_t)sizeof(pd_options));
     for (int32_t i = 0; i < pd_option_count; i++) PD_TRY(check_range(&pd_option_table[i], &model->info, options, error));
     PD_TRY(check_combination(options, error));
+    PD_TRY(check_guidance_input(&model->info, options, error));
     PD_TRY(check_null_class(&model->info, options, error));
     return pd_edit_check(&model->info, options, error);
 }

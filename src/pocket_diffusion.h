@@ -99,6 +99,7 @@ typedef struct pd_error {
 #define PD_MAX_TIMESTEPS 10000
 #define PD_MAX_PICTURES 64       /* in one run */
 #define PD_MAX_GUIDANCE_SCALE 100.0f
+#define PD_MAX_GUIDANCE_ROWS 64  /* guidance scales that a class has an embedding for */
 #define PD_MAX_NORM_THRESHOLD 1e6f
 #define PD_MAX_MIX 8             /* classes in one mixture */
 #define PD_MAX_MIX_WEIGHT 1e6f
@@ -118,6 +119,7 @@ typedef enum pd_sampler {
     PD_SAMPLER_EULER_ANCESTRAL = 5,
     PD_SAMPLER_HEUN = 6,            /* two network calls a step, one in the last */
     PD_SAMPLER_UNIPC = 7,           /* UniPC-2, B_2(h) */
+    PD_SAMPLER_LCM = 8,             /* multistep consistency sampling: x_0 with new noise */
     PD_SAMPLER_COUNT
 } pd_sampler;
 
@@ -189,7 +191,9 @@ typedef struct pd_model_info {
     int32_t recommended_guidance_first, recommended_guidance_last; /* timesteps, both included */
     float recommended_rescale;
     int32_t recommended_projection;  /* 0 or 1 */
-    bool has_null_class;             /* without, and without a negative_label, the only guidance scale is 1 */
+    bool has_null_class;             /* without, and without a negative_label, the only guidance scale is 1, unless: */
+    bool guidance_is_input;          /* the network takes the scale beside the class: one evaluation is a guided one */
+    float guidance_scale_min, guidance_scale_max; /* 0 and PD_MAX_GUIDANCE_SCALE if it does not */
     int32_t format_version;          /* of the file */
     uint64_t multiplications;        /* of one evaluation of the network for one image, about */
     uint64_t parameter_count;
@@ -213,7 +217,8 @@ const char *pd_model_class_name(const pd_model *model, int32_t label);
 
 /* One forward pass of the network. `x`: network_channels * network_height *
  * network_width floats; `prediction`: as many with network_out_channels.
- * `t`: 0 <= t < timesteps. */
+ * `t`: 0 <= t < timesteps. A network that takes the guidance scale gets the
+ * recommended one. */
 pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction,
                            pd_error *error);
 
@@ -228,7 +233,10 @@ typedef struct pd_options {
     uint32_t struct_size;  /* sizeof(pd_options), set by pd_options_init */
     int32_t sampler;       /* a pd_sampler */
     int32_t steps;         /* 1 .. timesteps */
-    float guidance_scale;  /* s in [0, PD_MAX_GUIDANCE_SCALE]; 1 = conditional model alone */
+    float guidance_scale;  /* s in [0, PD_MAX_GUIDANCE_SCALE]; 1 = conditional model alone. Where it is an input of the
+                            * network (pd_model_info.guidance_is_input): from guidance_scale_min to guidance_scale_max;
+                            * there is no null prediction then, and nothing of what changes how guidance is made from
+                            * it, from rescale to negative_label, may differ from its default */
     float eta;             /* DDIM stochasticity in [0, 1] (Song et al. 2021, eq. 16) */
     float rescale;         /* phi in [0, 1] of rescaled guidance (Lin et al. 2024, eq. 15-16) */
     float keep_parallel;   /* with projection: share of the parallel part kept, in [0, 1] */

@@ -108,22 +108,51 @@ static void plan_mix(pd_run *run, const pd_options *options)
         if (mix[i].weight != 0.0f) run->part_weights[run->part_count++] = mix[i].weight;
 }
 
+/* Of a mixture of classes, or one class alone, at a guidance scale. Where that is an input of the network, a class is a
+ * mixture itself: of the rows for the two scales next to it. */
+static void embed(const pd_model *model, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition)
+{
+    const int32_t rows = model->guidance_row_count;
+    const float *scales = model->guidance_scales;
+    pd_class_weight all[2 * PD_MAX_MIX];
+    int32_t low = 0, used = 0;
+    if (rows == 0) {
+        if (count == 1) pd_network_embed_class(&model->network, mix->label, condition);
+        else pd_network_embed_mix(&model->network, mix, count, condition);
+        return;
+    }
+    while (low + 2 < rows && scales[low + 1] <= guidance_scale) low++;
+    const float share = (guidance_scale - scales[low]) / (scales[low + 1] - scales[low]);
+    assert(share >= 0.0f && share <= 1.0f);
+    for (int32_t i = 0; i < count; i++) {
+        all[used++] = (pd_class_weight){mix[i].label * rows + low, mix[i].weight * (1.0f - share)};
+        all[used++] = (pd_class_weight){mix[i].label * rows + low + 1, mix[i].weight * share};
+    }
+    pd_network_embed_mix(&model->network, all, used, condition);
+}
+
+static void embed_class(const pd_model *model, int32_t label, float guidance_scale, float *condition)
+{
+    embed(model, &(pd_class_weight){label, 1.0f}, 1, guidance_scale, condition);
+}
+
 static void embed_classes(pd_run *run, const pd_options *options, const pd_picture *pictures)
 {
-    const pd_network *network = &run->model->network;
-    const size_t conditions = network->class_count;
+    const pd_model *model = run->model;
+    const size_t conditions = model->network.class_count;
+    const float scale = options->guidance_scale;
     float *condition = run->class_conditions;
     pd_class_weight mix[PD_MAX_MIX];
     normalise_mix(options, mix);
     for (int32_t i = 0; i < run->picture_count; i++) {
         run->pictures[i].conditions = run->class_conditions + (run->has_mix ? 0 : (size_t)i * conditions);
-        if (!run->has_mix) pd_network_embed_class(network, pictures[i].label, run->class_conditions + (size_t)i * conditions);
+        if (!run->has_mix) embed_class(model, pictures[i].label, scale, run->class_conditions + (size_t)i * conditions);
     }
     if (run->has_mix && options->mix_mode == PD_MIX_EMBEDDING)
-        pd_network_embed_mix(network, mix, options->mix_size, condition);
+        embed(model, mix, options->mix_size, scale, condition);
     for (int32_t i = 0; run->has_mix && options->mix_mode == PD_MIX_PREDICTION && i < options->mix_size; i++) {
         if (mix[i].weight == 0.0f) continue;
-        pd_network_embed_class(network, mix[i].label, condition);
+        embed_class(model, mix[i].label, scale, condition);
         condition += conditions;
     }
 }
@@ -171,7 +200,7 @@ static void begin(pd_run *run, const pd_options *options, const pd_picture *pict
         pd_image_from_pixels(options->image, info->width, info->height, info->channels, info->pixel_unshuffle, run->image);
     if (run->keep)
         pd_image_mask_to_keep(options->mask, info->width, info->height, info->channels, info->pixel_unshuffle, run->keep);
-    if (options->negative_label != PD_LABEL_NULL || pd_network_has_null(network))
+    if (!info->guidance_is_input && (options->negative_label != PD_LABEL_NULL || pd_network_has_null(network)))
         pd_network_embed_class(network, options->negative_label, run->null_condition);
     embed_classes(run, options, pictures);
     const uint64_t fingerprint = fingerprint_of(run->model, options);
@@ -198,7 +227,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
                               .variance = (pd_ddpm_variance)options->ddpm_variance,
                               .threshold = (double)options->threshold, .inversion = options->inversion != 0};
     plan.guidance = (pd_guidance_process){
-        .guidance = {.scale = options->guidance_scale, .rescale = options->rescale,
+        .guidance = {.scale = model->info.guidance_is_input ? 1.0f : options->guidance_scale, .rescale = options->rescale,
                      .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
         .schedule = (pd_guidance_schedule)options->guidance_schedule,
         .first_time = options->guidance_first, .last_time = options->guidance_last,
@@ -207,6 +236,7 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     plan.resample = options->inversion ? options->inversion : options->resample;
     plan_mix(&plan, options);
     plan.negative_label = options->negative_label;
+    plan.scale_has_entered = model->info.guidance_is_input;
     plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
                        (size_t)model->info.network_width;
 
@@ -579,7 +609,8 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     if (t < 0 || t >= model->info.timesteps)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
                        (int64_t)model->info.timesteps - 1);
-    if (label == PD_LABEL_NULL ? !pd_network_has_null(&model->network) : label < 0 || label >= model->info.class_count)
+    const bool has_null = !model->info.guidance_is_input && pd_network_has_null(&model->network);
+    if (label == PD_LABEL_NULL ? !has_null : label < 0 || label >= model->info.class_count)
         return label == PD_LABEL_NULL
                    ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d", (int64_t)model->info.class_count)
                    : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label, (int64_t)model->info.class_count - 1);
@@ -587,7 +618,7 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     const pd_network *network = &model->network;
     const float *const class_state = network->class_state;
     pd_network_embed_time(network, t, network->time_state);
-    pd_network_embed_class(network, label, network->class_state);
+    embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
     pd_network_forward(network, 1, &x, network->time_state, &class_state, &prediction);
     return PD_OK;
 }

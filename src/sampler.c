@@ -153,6 +153,7 @@ bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation)
     case PD_SAMPLER_DDIM:
     case PD_SAMPLER_DDPM:
     case PD_SAMPLER_DPMPP_2M_SDE:
+    case PD_SAMPLER_LCM:
     case PD_SAMPLER_EULER_ANCESTRAL: return solver->times[evaluation + 1] >= 0;
     default: return false;
     }
@@ -350,6 +351,13 @@ static void dpmpp_2m_step(const pd_solver *solver, int32_t step, size_t count, c
     copy(count, picture->x0, previous);
 }
 
+/* As in the consistency models' algorithm 1 x_0 is not mixed with x_t: what the step has got wrong is forgotten. */
+static void lcm_step(double alpha_next, size_t count, float *x, const float *x0, const float *noise)
+{
+    const float from_x0 = (float)pd_sqrt(alpha_next), from_noise = (float)pd_sqrt(1.0 - alpha_next);
+    for (size_t i = 0; i < count; i++) x[i] = from_x0 * x0[i] + from_noise * noise[i];
+}
+
 /* Order of the predictor of a step, and of the corrector after it. */
 static int32_t unipc_order(const pd_solver *solver, int32_t step)
 {
@@ -435,6 +443,7 @@ void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, c
         break;
     case PD_SAMPLER_HEUN: heun_step(solver, evaluation, count, picture); break;
     case PD_SAMPLER_UNIPC: unipc_step(solver, evaluation, count, picture); break;
+    case PD_SAMPLER_LCM: lcm_step(alpha_next, count, picture->x, picture->x0, noise); break;
     default: dpmpp_2m_step(solver, evaluation, count, picture, noise); break;
     }
 }

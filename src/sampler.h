@@ -77,6 +77,9 @@ bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation);
  * Heun: Karras et al. 2022, algorithm 1.
  * DPM-Solver++(2M): Lu et al. 2022b, algorithm 2; first step of first order.
  * SDE-DPM-Solver++(2M): Lu et al. 2022b.
+ * LCM: x_next = alpha_next x_0 + sigma_next z (Song et al. 2023, Consistency
+ *   models, algorithm 1; Luo et al. 2023, algorithm 3). Right for networks whose
+ *   x_0 is a whole picture already; DDPM's mean of pictures is not one.
  * UniPC: Zhao et al. 2023, order 2, B(h) = e^h - 1, data
  *   prediction; first and last step of first order. */
 void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, const pd_solver_picture *picture,

@@ -11,6 +11,7 @@ export const modelPath = path('../weights/doodles.gguf');
 /** The models of the requests by name. */
 export const modelPaths = {
   doodles: modelPath, digits: path('../weights/digits.gguf'), tiny: path('golden/tiny.gguf'), tiny_colour: path('golden/tiny_colour.gguf'),
+  tiny_guided: path('golden/tiny_guided.gguf'),
 };
 export const pixelHash = (pixels) => createHash('sha256').update(pixels).digest('hex');
 export const isBuilt = (build) => existsSync(program(build));
@@ -42,7 +43,7 @@ const FIELDS = {
   label: 'label', seed: 'seed', steps: 'steps', eta: 'eta', guidanceScale: 'guidance_scale', rescale: 'rescale',
   keepParallel: 'keep_parallel', momentum: 'momentum', normThreshold: 'norm_threshold', dynamicThreshold: 'threshold',
   negativeLabel: 'negative_label', projection: ['projection', Number], cfgPlusPlus: ['cfg_plus_plus', Number],
-  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc')],
+  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm')],
   timeGrid: ['time_grid', index('linear', 'quadratic', 'trailing', 'karras')],
   ddpmMean: ['ddpm_mean', index('x0', 'noise')],
   ddpmVariance: ['ddpm_variance', index('posterior', 'beta')],

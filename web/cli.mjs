@@ -660,9 +660,10 @@ async function info(source, { json, graph }) {
     parameters: about.parameterCount,
     objective: about.objective,
     schedule: `${about.schedule}, ${about.timesteps} timesteps`,
+    guidance: about.guidanceIsInput ? `an input of the network, scales ${about.guidanceScaleRange.join(' to ')}` : '',
     recommended: [
       recommended.sampler, `${recommended.steps} steps`, `time grid ${recommended.timeGrid}`, `guidance scale ${recommended.guidanceScale}`,
-      `guided at ${recommended.guidanceInterval.join(' to ')}`, `eta ${recommended.eta}`,
+      ...about.guidanceIsInput ? [] : [`guided at ${recommended.guidanceInterval.join(' to ')}`], `eta ${recommended.eta}`,
       ...recommended.rescale ? [`rescale ${recommended.rescale}`] : [], ...recommended.projection ? ['projection'] : [],
     ].join(', '),
     file: `${about.fileBytes} bytes, SHA-256 ${about.sha256}`,

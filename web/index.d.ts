@@ -71,7 +71,7 @@ export interface ManifestEntry {
   readonly license: string;
 }
 
-export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc';
+export type SamplerName = 'ddim' | 'ddpm' | 'dpmpp-2m' | 'dpmpp-2m-sde' | 'euler' | 'euler-ancestral' | 'heun' | 'unipc' | 'lcm';
 export type TimeGridName = 'linear' | 'quadratic' | 'trailing' | 'karras';
 export type GuidanceIntervalName = 'all' | 'diverse';
 export type GuidanceScheduleName = 'constant' | 'linear' | 'cosine';
@@ -104,6 +104,13 @@ export interface ModelInfo {
   readonly schedule: string;
   readonly timesteps: number;
   readonly alphasCumprod: Float64Array;
+  /**
+   * Whether the network takes the guidance scale beside the class: a guided step is one evaluation, and there is no null
+   * prediction, nor any option that makes guidance from one.
+   */
+  readonly guidanceIsInput: boolean;
+  /** The guidance scales that can be asked for. */
+  readonly guidanceScaleRange: readonly [lowest: number, highest: number];
   readonly recommended: {
     readonly sampler: SamplerName;
     readonly steps: number;

@@ -11,6 +11,7 @@ COMMANDS = {
     "verify": ("pocket_diffusion.verify", "compares a model file with PyTorch, step by step"),
     "recommend": ("pocket_diffusion.recommend", "changes the sampling that a model file recommends"),
     "train": ("pocket_diffusion.training.train", "trains a network on pictures"),
+    "distill": ("pocket_diffusion.training.distill", "distils a network to few evaluations a picture"),
     "evaluate": ("pocket_diffusion.evaluation.evaluate", "judges the pictures of a model"),
 }
 DRAWING = ("generate", "info")  # subcommands of one parser

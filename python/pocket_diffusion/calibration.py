@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pocket_diffusion import reference
+from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, Description
 from pocket_diffusion.model_file import Encoded, General, Recommendation, encode, encode_all, possible_type, to_rows, write_model
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, needs_inputs
@@ -39,29 +39,37 @@ class Inputs:
     x: torch.Tensor  # [N, C, H, W]
     times: torch.Tensor
     labels: torch.Tensor
+    scales: torch.Tensor  # of guidance
 
     def __len__(self) -> int:
         return len(self.times)
 
     def __getitem__(self, part: slice) -> "Inputs":
-        return Inputs(self.x[part], self.times[part], self.labels[part])
+        return Inputs(self.x[part], self.times[part], self.labels[part], self.scales[part])
 
 
 def _progress(iterable, description: str, **options):
     return tqdm(iterable, desc=description, disable=None, leave=False, **options)
 
 
-def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale: float, seed: int) -> Inputs:
-    """The same ones for the same seed: classes take turns, and so do times, each of which comes once."""
+def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale: float, seed: int, steps: int) -> Inputs:
+    """The same ones for the same seed: classes take turns, and so do times, each of which comes once.
+
+    Where the scale is an input, the network was made for few steps: it is seen at their times alone, and at all scales.
+    """
     count = PICTURES * TIMES_PER_PICTURE
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn((count, *description.network_shape), generator=generator)
     times = ((torch.arange(count) + 0.5) * description.timesteps / count).long()
     which = torch.randperm(count, generator=generator) % PICTURES  # or early pictures would be seen at early times alone
     labels = torch.arange(PICTURES) % description.unet["num_classes"]
+    scales = torch.full((count,), guidance_scale)
+    if description.guidance_scales:
+        times = torch.tensor(reference.time_grid(description.timesteps, steps)).repeat(-(-count // steps))[:count]
+        scales = torch.linspace(description.guidance_scales[0], description.guidance_scales[-1], count)[torch.randperm(count, generator=generator)]
     if not description.can_sample:
-        return Inputs(noise, times, labels[which])
-    run = reference.Generation(0, 0, steps=min(STEPS, description.timesteps), guidance_scale=guidance_scale)
+        return Inputs(noise, times, labels[which], scales)
+    run = reference.Generation(0, 0, steps=min(steps, description.timesteps), guidance_scale=guidance_scale)
     seeds = range(seed + 1, seed + 1 + PICTURES)
     pictures = torch.cat([
         reference.sample(
@@ -71,7 +79,7 @@ def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale:
         for start in _progress(range(0, PICTURES, BATCH), "drawing pictures")
     ])  # fmt: skip
     abar = torch.from_numpy(description.alphas_cumprod).float()[times][:, None, None, None]
-    return Inputs(abar.sqrt() * pictures[which] + (1 - abar).sqrt() * noise, times, labels[which])
+    return Inputs(abar.sqrt() * pictures[which] + (1 - abar).sqrt() * noise, times, labels[which], scales)
 
 
 # ---- measurements -----------------------------------------------------------
@@ -80,12 +88,13 @@ def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale:
 class Calibration:
     """A network, the inputs to measure it on, and what it predicts from them as it is."""
 
-    def __init__(self, description: Description, weights: Mapping[str, torch.Tensor], guidance_scale: float, seed: int) -> None:
+    def __init__(self, description: Description, weights: Mapping[str, torch.Tensor], guidance_scale: float, seed: int, steps: int = STEPS) -> None:
         torch.set_num_threads(1)  # or sums, and so the file, would depend on the number of processors
-        self.weights, self.guidance_scale = weights, guidance_scale
-        self._unet = reference.build_unet(description.unet, weights)
+        self.weights = weights
+        self._scale_is_input = bool(description.guidance_scales)
+        self._unet = guidance_input.build_unet(description.unet, weights, description.guidance_scales)
         self._parameters = dict(self._unet.named_parameters()) | dict(self._unet.named_buffers())
-        self._inputs = draw_inputs(self._unet, description, guidance_scale, seed)
+        self._inputs = draw_inputs(self._unet, description, guidance_scale, seed, steps)
         self._measured = self._inputs[:: len(self._inputs) // MEASURED]
         self._expected = self._predict(self._measured)
         if not self._expected.isfinite().all():
@@ -94,8 +103,10 @@ class Calibration:
     def _predict(self, inputs: Inputs) -> torch.Tensor:
         """Guided predictions: what each step of a sampler goes by."""
         with torch.no_grad():
+            if self._scale_is_input:
+                return self._unet.forward_with_cond_scale(inputs.x, inputs.times, inputs.labels, inputs.scales)
             of_class, of_null = (self._unet(inputs.x, inputs.times, inputs.labels, cond_drop_prob=drop) for drop in (0.0, 1.0))
-        return of_null + self.guidance_scale * (of_class - of_null)
+        return of_null + inputs.scales[:, None, None, None] * (of_class - of_null)
 
     def error(self, name: str, values: torch.Tensor) -> float:
         """Mean squared change of the prediction if one tensor had these values."""

@@ -4,6 +4,7 @@ Shapes tell almost every argument of the network. What they do not tell (picture
 the arguments that a trainer stored beside the weights, from the buffers of `GaussianDiffusion`, or from options.
 """
 
+import itertools
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import safetensors.torch
 import torch
 
 from pocket_diffusion import reference
+from pocket_diffusion.guidance_input import table_arguments
 
 ANCHOR = "init_conv.weight"  # the tensor that tells where, and under which prefix, a Unet is stored
 OBJECTIVES = ("pred_noise", "pred_x0", "pred_v")
@@ -24,6 +26,7 @@ SCHEDULES = ("linear", "cosine")
 # Limits of the engine (src/pocket_diffusion.h, docs/format.md).
 MAX_LEVELS, MAX_CHANNELS, MAX_CLASSES, MAX_HEADS, MAX_HEAD_CHANNELS = 6, 1024, 65536, 64, 128
 MAX_SIDE, MAX_TIMESTEPS = 1024, 10000
+MAX_GUIDANCE_SCALE, MAX_GUIDANCE_ROWS = 100, 64
 
 
 class CheckpointError(Exception):
@@ -76,6 +79,7 @@ class Description:
     alphas_cumprod: np.ndarray = field(repr=False)  # float64 [T]
     objective: str
     assumptions: tuple[str, ...]  # what was assumed for want of knowledge, one line each
+    guidance_scales: tuple[float, ...] = ()  # that each class has a row of the embedding table for, where the scale is an input
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -324,11 +328,28 @@ def describe(checkpoint: Checkpoint, options: Options = Options()) -> Descriptio
         alphas_cumprod=alphas_cumprod,
         objective=objective,
         assumptions=tuple(settler.assumptions),
+        guidance_scales=_recorded_scales(checkpoint.record),
     )
+
+
+def _recorded_scales(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """Ascending scales of a network that takes the guidance scale; none for others."""
+    try:
+        scales = tuple(float(np.float32(scale)) for scale in record.get("guidance_scales", ()))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"guidance_scales: expected numbers: {error}") from error
+    inside = all(0 <= scale <= MAX_GUIDANCE_SCALE for scale in scales)
+    if scales and not (inside and 2 <= len(scales) <= MAX_GUIDANCE_ROWS and all(a < b for a, b in itertools.pairwise(scales))):
+        raise CheckpointError(f"guidance_scales {list(scales)}: expected 2 to {MAX_GUIDANCE_ROWS} ascending numbers from 0 to {MAX_GUIDANCE_SCALE}")
+    return scales
 
 
 def _settle_unet(checkpoint: Checkpoint, options: Options, settler: _Settler) -> dict[str, Any]:
     inferred = infer_unet_arguments(checkpoint.weights)
+    scales = _recorded_scales(checkpoint.record)
+    if inferred["num_classes"] % max(1, len(scales)):
+        raise CheckpointError(f"'classes_emb.weight' does not fit: {inferred['num_classes']} rows for {len(scales)} guidance scales")
+    inferred["num_classes"] //= max(1, len(scales))
     recorded = dict(checkpoint.record.get("unet", {}))
     for name in ("dim", "num_classes", "channels"):
         if name in recorded and recorded[name] != inferred[name]:
@@ -354,7 +375,7 @@ def _settle_unet(checkpoint: Checkpoint, options: Options, settler: _Settler) ->
         arguments.update(attn_heads=1, attn_dim_head=hidden)
     if not fourier and (arguments["dim"] < 4 or arguments["dim"] % 2):
         raise CheckpointError(f"'classes_emb.weight' does not fit: dim {arguments['dim']}, sinusoidal time embeddings need an even one over 2")
-    check_fit(checkpoint.weights, arguments)
+    check_fit(checkpoint.weights, table_arguments(arguments, scales))
     _check_limits(arguments)
     return arguments
 

@@ -88,8 +88,12 @@ def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rendering", choices=RENDERINGS, help="how pictures are enlarged: dark lines on white paper, pixel art, or smoothly (default: smooth)")
 
 
-def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int | None, otherwise: Recommendation) -> Recommendation:
-    """As the options say, and `otherwise` where they say nothing. channels: of the picture; None where only the engine can tell."""
+def recommendation(
+    arguments: argparse.Namespace, timesteps: int, channels: int | None, otherwise: Recommendation, scales: Sequence[float] = ()
+) -> Recommendation:
+    """As the options say, and `otherwise` where they say nothing. channels: of the picture; None where only the engine can
+    tell. `scales`: that the network knows, if it takes them as an input.
+    """
     given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
     if given.get("guidance_interval") == ():
         given["guidance_interval"] = None
@@ -100,6 +104,10 @@ def recommendation(arguments: argparse.Namespace, timesteps: int, channels: int 
         raise CheckpointError(f"--rendering ink: for pictures of one channel, not {channels}")
     if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
+    if scales and not scales[0] <= recommended.guidance_scale <= scales[-1]:
+        raise CheckpointError(f"--guidance-scale {recommended.guidance_scale:g}: the network knows the scales {scales[0]:g} to {scales[-1]:g}")
+    if scales and recommended.guidance_interval is not None:
+        raise CheckpointError("--guidance-interval: not of a network that takes the guidance scale")
     return recommended
 
 
@@ -149,6 +157,8 @@ def print_description(description: Description, place: str) -> None:
     print(f"network    dim {unet['dim']}, levels {unet['dim_mults']}, {channels} x {height} x {width}, {unet['num_classes']} classes")
     print(f"picture    {description.image_width} x {description.image_height} x {description.image_channels}, pixel unshuffle {description.pixel_unshuffle}")
     print(f"diffusion  {description.objective}, {description.beta_schedule} schedule, {description.timesteps} timesteps")
+    if description.guidance_scales:
+        print(f"guidance   an input of the network, scales {description.guidance_scales[0]:g} to {description.guidance_scales[-1]:g}")
     for assumption in description.assumptions:
         print(f"assumed    {assumption}")
     if not description.can_sample:
@@ -205,7 +215,8 @@ def encode_as_asked(
 ) -> dict[str, Encoded]:
     if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
         return encode_all(checkpoint.weights, arguments.type)
-    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed)
+    steps = {"steps": recommended.steps} if description.guidance_scales else {}
+    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
     if arguments.bytes is None:
         return encode_calibrated(calibration, arguments.type)
     return encode_within(calibration, description, general, recommended, arguments.bytes)
@@ -241,7 +252,9 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
-    recommended = recommendation(arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)))
+    recommended = recommendation(
+        arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)), description.guidance_scales
+    )
     general = _general(arguments)
     print_description(description, checkpoint.place)
     encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)

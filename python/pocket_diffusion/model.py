@@ -26,7 +26,7 @@ from pocket_diffusion.errors import PocketDiffusionError
 
 OBJECTIVES: Final = ("pred_noise", "pred_x0", "pred_v")
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"),
+    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"),
     "time_grid": ("linear", "quadratic", "trailing", "karras"),
     "ddpm_mean": ("x0", "noise"),
     "ddpm_variance": ("posterior", "beta"),
@@ -39,11 +39,11 @@ MAX_SEED: Final = 2**64 - 1
 _NUMBERS: Final = {
     "width": 0, "height": 1, "channels": 2, "pixel_unshuffle": 3, "network_width": 4, "network_height": 5, "network_channels": 6,
     "network_out_channels": 7, "class_count": 8, "timesteps": 9, "objective": 10, "parameter_count": 15, "file_bytes": 16,
-    "rendering": 24,
+    "rendering": 27,
 }  # fmt: skip
 _RECOMMENDED: Final = {
-    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 25,
-    "projection": 26,
+    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 28,
+    "projection": 29,
 }  # fmt: skip
 RENDERINGS: Final = ("smooth", "ink", "pixel")
 _TEXTS: Final = ("name", "description", "license", "author", "source_url", "schedule")

@@ -14,6 +14,7 @@ from gguf import GGMLQuantizationType, GGUFValueType
 
 from pocket_diffusion import reference
 from pocket_diffusion.checkpoint import CheckpointError, Description, Options
+from pocket_diffusion.guidance_input import table_arguments
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, quantize
 
 ARCHITECTURE = "pocket-diffusion"
@@ -97,7 +98,7 @@ class General:
 
 
 RENDERINGS = ("smooth", "ink", "pixel")
-SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc")
+SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm")
 TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
 
 
@@ -280,6 +281,8 @@ def write_model(
     """Writes the file and says what became of each tensor. `path` is replaced as a whole or left as it was."""
     writer = new_writer(general, file_type_of(encoded, weights), FORMAT_VERSION)
     _add_unet(writer, description.unet)
+    if description.guidance_scales:
+        add(writer, "guidance.scales", list(description.guidance_scales), GGUFValueType.ARRAY, GGUFValueType.FLOAT32)
     size = description.image_width, description.image_height, description.image_channels
     add_picture(writer, size, description.pixel_unshuffle, description.class_names)
     add_diffusion(writer, description.alphas_cumprod, description.beta_schedule, description.objective)
@@ -332,7 +335,7 @@ class ModelFile:
 
     metadata: dict[str, Any]
     types: dict[str, str]  # of its tensors, as stored
-    unet: dict[str, Any]  # arguments of the reference's Unet
+    unet: dict[str, Any]  # arguments of the reference's Unet; num_classes without scales
     weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
     general: General
 
@@ -346,6 +349,11 @@ class ModelFile:
     @property
     def alphas_cumprod(self) -> np.ndarray:
         return np.array(self.metadata["diffusion.alphas_cumprod"], dtype=np.float64)
+
+    @property
+    def guidance_scales(self) -> tuple[float, ...]:
+        """That each class has a row of the embedding table for, where the scale is an input of the network; else none."""
+        return tuple(self.metadata.get("guidance.scales", ()))
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -394,7 +402,8 @@ def read_model(path: Path) -> ModelFile:
     metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
     unet["dim_mults"] = tuple(unet["dim_mults"])
-    shapes = reference.unet_shapes(unet)
+    scales = metadata.get("guidance.scales", ())
+    shapes = reference.unet_shapes(table_arguments(unet, scales))
     if {tensor.name for tensor in reader.tensors} != set(shapes):
         raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
     weights, types = {}, {}

@@ -27,7 +27,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def recommend(arguments: argparse.Namespace) -> None:
     output = arguments.output or arguments.model
     file = read_model(arguments.model)
-    recommended = recommendation(arguments, file.metadata["diffusion.timesteps"], file.metadata["image.channels"], file.recommended)
+    data = file.metadata
+    recommended = recommendation(arguments, data["diffusion.timesteps"], data["image.channels"], file.recommended, file.guidance_scales)
     write_recommendation(arguments.model, output, recommended)
     if arguments.manifest:
         update_manifest(arguments.manifest, output, file.general.name or output.stem, file.general.license)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion import reference
+from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
 from pocket_diffusion.engine import Engine, EngineError
 from pocket_diffusion.model_file import ModelFile, read_model
@@ -85,7 +85,18 @@ class Subject:
     @classmethod
     def read(cls, path: Path) -> "Subject":
         file = read_model(path)
-        return cls(file, reference.build_unet(file.unet, file.weights))
+        return cls(file, guidance_input.build_unet(file.unet, file.weights, file.guidance_scales))
+
+    @property
+    def classes(self) -> int:
+        return len(self.file.metadata["class_names"])
+
+    def forward(self, unet: torch.nn.Module, x: torch.Tensor, t: int, label: int | None) -> torch.Tensor:
+        """One prediction; where the scale is an input of the network, at the recommended one."""
+        if not self.file.guidance_scales:
+            return reference.forward(unet, x, t, label)
+        with torch.no_grad():
+            return unet.forward_with_cond_scale(x[None], torch.tensor([t]), torch.tensor([label]), self.file.metadata["sampling.guidance_scale"])[0]
 
     def trajectory(self, generation: Generation, unet: torch.nn.Module | None = None, double: bool = False) -> list[torch.Tensor]:
         """x after every step of the reference, with the file's weights or those of another network."""
@@ -126,13 +137,14 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 def forward_inputs(subject: Subject, seeds: Iterable[int]) -> Iterator[tuple[torch.Tensor, int, int | None]]:
     """x, t and label over the whole range of times, with classes and with the null class."""
-    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.unet.classes_emb.num_embeddings
+    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.classes
     times = sorted({0, timesteps // 4, timesteps // 2, 3 * timesteps // 4, timesteps - 1})
     for seed in seeds:
         for i, t in enumerate(times):
             x = torch.randn(subject.file.network_shape, generator=torch.Generator().manual_seed(seed * len(times) + i))
             yield x, t, (seed + i) % classes
-            yield x, t, None
+            if not subject.file.guidance_scales:
+                yield x, t, None
 
 
 def check_forward(engine: Engine, subject: Subject, seeds: Sequence[int]) -> list[Check]:
@@ -142,7 +154,7 @@ def check_forward(engine: Engine, subject: Subject, seeds: Sequence[int]) -> lis
     worst: dict[str, float] = {}
     for (x, t, label), answer in zip(inputs, answers):
         name = f"forward t = {t}, {'null' if label is None else 'class'}"
-        error = relative_error(answer.result(), reference.forward(subject.unet, x, t, label))
+        error = relative_error(answer.result(), subject.forward(subject.unet, x, t, label))
         worst[name] = max(worst.get(name, 0.0), error) if error == error else error
     return [Check(name, error, FORWARD_TOLERANCE) for name, error in worst.items()]
 
@@ -194,7 +206,7 @@ def check_trajectories(engine: Engine, subject: Subject, generations: Sequence[G
 
 def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list[Generation]:
     """The samplers crossed with guidance scales, projection and rescale; the labels take turns."""
-    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.unet.classes_emb.num_embeddings
+    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.classes
     samplers: list[dict[str, Any]] = [
         {"sampler": "ddim", "steps": min(10, timesteps), "eta": 0.0},
         {"sampler": "ddim", "steps": min(10, timesteps), "eta": 1.0},
@@ -204,7 +216,10 @@ def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list
         {"guidance_scale": scale, "projection": projection, "rescale": rescale}
         for scale, projection, rescale in itertools.product((0.0, 1.0, 3.0, 6.0), (False, True), (0.0, 0.7))
     ]
-    if quick:
+    if subject.file.guidance_scales:
+        low, high = subject.file.guidance_scales[0], subject.file.guidance_scales[-1]
+        guidances = [{"guidance_scale": low + share * (high - low)} for share in (0.0, 0.3, 0.75, 1.0)]
+    elif quick:
         guidances = [guidances[i] for i in (0, 4, 8, 15)]  # scales 0, 1 and 3 plain; 6 with projection and rescale
     generations = []
     for i, (sampler, guidance, seed) in enumerate(itertools.product(samplers, guidances, seeds)):
@@ -222,12 +237,12 @@ def measure_quantisation(engine: Engine, subject: Subject, original: torch.nn.Mo
     """
     inputs = list(forward_inputs(subject, seeds[:1]))
     answers = [engine.predict(*each) for each in inputs]
-    forward = max(relative_error(answer.result(), reference.forward(original, *each)) for each, answer in zip(inputs, answers))
+    forward = max(relative_error(answer.result(), subject.forward(original, *each)) for each, answer in zip(inputs, answers))
     result: dict[str, Any] = {"forward_relative_error": forward}
     if subject.unet.out_dim != subject.unet.channels:
         return result
     data = subject.file.metadata
-    classes = min(16, subject.unet.classes_emb.num_embeddings)
+    classes = min(16, subject.classes)
     sampler, steps, eta = (data[f"sampling.{key}"] for key in ("sampler", "steps", "eta"))
     if sampler not in ("ddim", "ddpm"):
         sampler, steps, eta = "ddim", min(20, data["diffusion.timesteps"]), 0.0
@@ -267,7 +282,7 @@ def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]
     subject = Subject.read(arguments.model)
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
     description = describe(checkpoint, subject.file.options)  # raises where file and checkpoint contradict each other
-    original = reference.build_unet(description.unet, checkpoint.weights)
+    original = guidance_input.build_unet(description.unet, checkpoint.weights, description.guidance_scales)
     checks: list[Check] = []
 
     def report(found: Sequence[Check]) -> None:

@@ -195,7 +195,7 @@ static int32_t add_class(builder *b)
     const draft table = {.operation = &pd_class_of_unet, .tensors = {"classes_emb.weight", "null_classes_emb"}, .tensor_count = 2};
     const int32_t index = add(b, &table);
     if (b->graph->nodes) {
-        b->graph->nodes[index].rows = b->config->class_count;
+        b->graph->nodes[index].rows = pd_config_table_rows(b->config);
         b->graph->nodes[index].columns = b->config->dim;
     }
     return add_embedding(b, index, names);
@@ -266,7 +266,7 @@ static void add_unet(builder *b)
 pd_status pd_graph_of_unet(const pd_gguf *gguf, const pd_config *config, pd_graph *graph, pd_arena *arena, pd_error *error)
 {
     *graph = (pd_graph){.height = config->height / config->pixel_unshuffle, .width = config->width / config->pixel_unshuffle,
-                        .channels = config->channels, .out_channels = config->out_dim, .class_count = config->class_count,
+                        .channels = config->channels, .out_channels = config->out_dim, .class_count = pd_config_table_rows(config),
                         .timesteps = config->timesteps, .exact_input = true};
     builder b = {.gguf = gguf, .config = config, .graph = graph, .error = error};
     pd_arena measure;

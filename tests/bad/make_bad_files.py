@@ -329,6 +329,21 @@ def configuration() -> None:
     for what, kind, new in (("number", U32, u32(1)), ("text", STRING, text("true")), ("float32", F32, struct.pack("<f", 1.0))):
         name = "pocket-diffusion.sampling.projection"
         bad(f"config.projection.{what}", "CONFIG", 24 + len(text(name)) + 4, *add_entry(name, kind, new))
+    floats = u32(F32) + u64(3)
+    for what, kind, new, inside in (
+        ("number", F32, struct.pack("<f", 3.0), 0), ("one", ARRAY, u32(F32) + u64(1) + struct.pack("<f", 3.0), 12),
+        ("many", ARRAY, u32(F32) + u64(65) + struct.pack("<65f", *(i / 8 for i in range(65))), 12),
+        ("uint32", ARRAY, u32(U32) + u64(2) + u32(0) + u32(8), 12), ("float64", ARRAY, u32(F64) + u64(2) + struct.pack("<2d", 0, 8), 12),
+        ("equal", ARRAY, floats + struct.pack("<3f", 0, 8, 8), 12), ("falls", ARRAY, floats + struct.pack("<3f", 0, 8, 4), 12),
+        ("negative", ARRAY, floats + struct.pack("<3f", -1, 4, 8), 12), ("high", ARRAY, floats + struct.pack("<3f", 0, 4, 101), 12),
+        ("nan", ARRAY, floats + struct.pack("<3f", 0, 4, float("nan")), 12), ("infinite", ARRAY, floats + struct.pack("<3f", 0, 4, float("inf")), 12),
+    ):  # fmt: skip
+        name = "pocket-diffusion.guidance.scales"
+        bad(f"config.guidance_scales.{what}", "CONFIG", 24 + len(text(name)) + 4 + inside, *add_entry(name, kind, new))
+    scales = add_entry("pocket-diffusion.guidance.scales", ARRAY, floats + struct.pack("<3f", 0, 1, 2))
+    shift = len(scales[1][2])
+    bad("config.guidance_scales.recommended", "CONFIG", key("sampling.guidance_scale").value + shift, *scales)
+    bad("config.guidance_scales.table", "TENSOR", ANY, *add_entry("pocket-diffusion.guidance.scales", ARRAY, floats + struct.pack("<3f", 0, 1, 8)))
     name = key("general.name")
     bad("config.text.general.name", "CONFIG", name.value, *whole_table((name.type_at, name.end - name.type_at, u32(U32) + u32(1))))
 

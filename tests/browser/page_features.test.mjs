@@ -181,7 +181,7 @@ for (const name of BROWSERS) {
     test('more settings: every sampler and time grid, and what has no effect cannot be set', async () => {
       await page.$eval('#more', (details) => (details.open = true));
       const samplers = await page.$$eval('#sampler option', (options) => options.map(({ value }) => value));
-      assert.deepEqual(samplers, ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc']);
+      assert.deepEqual(samplers, ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm']);
       await page.waitForSelector('#option-grid');
       await change(page, () => page.select('#option-grid', 'trailing'));
       await change(page, () => setNumber(page, '#option-eta', 0.5));

@@ -143,7 +143,8 @@ static totals inject(const char *what, work *w, pd_status (*run)(work *, pd_erro
 int main(void)
 {
     static const char *const samplers[PD_SAMPLER_COUNT] = {
-        "run, ddim", "run, ddpm", "run, dpmpp-2m", "run, dpmpp-2m-sde", "run, euler", "run, euler-ancestral", "run, heun", "run, unipc"};
+        "run, ddim", "run, ddpm", "run, dpmpp-2m", "run, dpmpp-2m-sde", "run, euler", "run, euler-ancestral", "run, heun", "run, unipc",
+        "run, lcm"};
     char *bytes = golden_read("tiny", "gguf", &fixture_size);
     fixture = bytes;
     counting_install(&counter, 0);

@@ -99,7 +99,7 @@ static void test_all_runs(const golden *fixture)
 static bool is_stochastic(pd_sampler kind)
 {
     return kind == PD_SAMPLER_DDIM || kind == PD_SAMPLER_DDPM || kind == PD_SAMPLER_DPMPP_2M_SDE ||
-           kind == PD_SAMPLER_EULER_ANCESTRAL;
+           kind == PD_SAMPLER_EULER_ANCESTRAL || kind == PD_SAMPLER_LCM;
 }
 
 /* Few steps from the end of a cosine schedule, where abar is about 1e-9 and

@@ -94,6 +94,7 @@ const GENERATORS = {
     site: 'dist',
     link: '/houses/',
     dark: ['starlight-theme-select select'],
+    ownTroubles: /status of 404/, // of the icon, which the example leaves out
   },
   mdbook: {
     present: pythonProgram('mdbook'),

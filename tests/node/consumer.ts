@@ -4,7 +4,7 @@ import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateBatchOptions, type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type PNGOptions, type RenderingName, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions, type Placement,
+  type GraphOperation, type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type PNGOptions, type RenderingName, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions, type Placement,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -141,3 +141,6 @@ export async function wrong(model: Model): Promise<void> {
   await encodePNG({ width: 1, height: 1, channels: 1 });
   model.close();
 }
+
+/** Names of the operations of a network. */
+export const operationNames = (graph: ReadonlyArray<GraphOperation>): unknown[] => graph.map((operation) => operation);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { tinyBytes } from './helpers.mjs';
 
-const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 const MULTISTEP = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 const STEPS = 4;
 

@@ -55,7 +55,7 @@ async function handOver(all, request, changes, events = []) {
 
 test('pictures and events with a change of hands after any step', async () => {
   slowClock();
-  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc']) {
+  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm']) {
     const request = { ...requestOf({ steps: 4, sampler, eta: 1, guidanceScale: 3, momentum: -0.5 }, [{ label: 0, seed: 5 }, { label: 2, seed: 6 }]), ...VIEWS };
     const steps = [];
     const { pixels } = await handOver(hosts, request, [], steps);

@@ -12,7 +12,7 @@ const path = join(root, 'build', 'wasm-safe-heap', 'pocket-diffusion.wasm');
 const skip = existsSync(path) ? false : 'not built';
 const STEPS = 2;
 /** In the order of pd_sampler. */
-const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 
 /** An instance whose every import but the notice of growth is a failure. */
 function instantiate() {

@@ -9,7 +9,7 @@ const PLANES = ['x', 'x0', 'conditional', 'null', 'difference'];
 const model = await load(tinyBytes);
 
 test('a trace changes no pixel, and without the option there is none', async () => {
-  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc']) {
+  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm']) {
     const plain = await model.generate({ ...OPTIONS, sampler });
     assert.equal(plain.trace, undefined);
     const traced = await model.generate({ ...OPTIONS, sampler, trace: true });

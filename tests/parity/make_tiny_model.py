@@ -1,5 +1,6 @@
 """Makes tests/golden/tiny.gguf and tests/golden/tiny.bin: a whole small model and what PyTorch makes of it; and
-tests/golden/tiny_colour.gguf, another one, whose pictures are compared between engines.
+tests/golden/tiny_colour.gguf and tests/golden/tiny_guided.gguf, others, whose pictures are compared between engines. The last
+one takes the guidance scale as an input.
 
 A network with random weights in the reference's shape: two levels, 12 channels wide (not a multiple of 8), pixel
 unshuffle 2, stored as F16. The expectations come from the reference with the weights as stored in the file, so that
@@ -25,7 +26,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 
-from pocket_diffusion import reference  # noqa: E402
+from pocket_diffusion import guidance_input, reference  # noqa: E402
 from pocket_diffusion.export_command import main as export_main  # noqa: E402
 from pocket_diffusion.model_file import read_model  # noqa: E402
 
@@ -63,8 +64,35 @@ def make_colour_model() -> None:
             raise SystemExit("export failed")
 
 
+GUIDED_UNET = dict(dim=8, num_classes=3, cond_drop_prob=0.2, dim_mults=(1,), channels=4)
+GUIDED_SCALES = (0.5, 1.0, 3.0, 8.0)
+
+
+def make_guided_model() -> None:
+    """Scales at uneven distances, the first of them not 0; classes and scales whose embeddings differ much."""
+    table = guidance_input.table_arguments(GUIDED_UNET, GUIDED_SCALES)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "guided.pt"
+        torch.save(
+            dict(
+                unet=GUIDED_UNET,
+                guidance_scales=list(GUIDED_SCALES),
+                ema=reference.random_unet(table, seed=22).state_dict(),
+                diffusion=dict(image_size=4, timesteps=100, objective="pred_v", beta_schedule="cosine"),
+                pixel_unshuffle=2,
+                image=dict(height=8, width=8, channels=1),
+                classes=["circle", "square", "triangle"],
+            ),
+            checkpoint,
+        )
+        arguments = [str(checkpoint), str(GOLDEN / "tiny_guided.gguf"), "--type", "f16", "--name", "Tiny guided test model", "--sampler", "lcm", "--steps", "2"]
+        if export_main(arguments) != 0:
+            raise SystemExit("export failed")
+
+
 def main() -> None:
     make_colour_model()
+    make_guided_model()
     unet = reference.random_unet(UNET, seed=20)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "tiny.pt"

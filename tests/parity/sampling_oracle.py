@@ -18,10 +18,11 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    LCMScheduler,
     UniPCMultistepScheduler,
 )
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
-from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_euler_ancestral_discrete
+from diffusers.schedulers import scheduling_dpmsolver_multistep, scheduling_euler_ancestral_discrete, scheduling_lcm
 from pocket_diffusion import reference
 from pocket_diffusion.verify import Subject
 
@@ -139,7 +140,7 @@ def estimate_x0(options: Options, x0: torch.Tensor) -> torch.Tensor:
 # ---- solvers ----------------------------------------------------------------
 
 
-def _scheduler(sampler: str, sigmas: torch.Tensor, times: list[int]) -> Any:
+def _scheduler(sampler: str, abar: torch.Tensor, sigmas: torch.Tensor, times: list[int]) -> Any:
     """Of diffusers, set to our times and their noise levels; its own grids are not ours."""
     multistep = dict(solver_order=2, prediction_type="sample", final_sigmas_type="zero", lower_order_final=True)
     scheduler = {
@@ -149,9 +150,13 @@ def _scheduler(sampler: str, sigmas: torch.Tensor, times: list[int]) -> Any:
         "euler": EulerDiscreteScheduler,
         "euler-ancestral": EulerAncestralDiscreteScheduler,
         "heun": HeunDiscreteScheduler,
+        # Its skip connection, which is for networks that were trained with one, vanishes for times far above 1 / this.
+        "lcm": lambda: LCMScheduler(prediction_type="sample", clip_sample=False, timestep_scaling=1e9),
     }[sampler]()
     scheduler.set_timesteps(len(times))
-    timesteps = torch.tensor(times, dtype=torch.float32)
+    if sampler == "lcm":
+        scheduler.alphas_cumprod = abar
+    timesteps = torch.tensor(times, dtype=torch.int64 if sampler == "lcm" else torch.float32)
     if sampler == "heun":
         sigmas = torch.cat([sigmas[:1], sigmas[1:-1].repeat_interleave(2), sigmas[-1:]])
         timesteps = torch.cat([timesteps[:1], timesteps[1:].repeat_interleave(2)])
@@ -175,6 +180,7 @@ def _in_double() -> Iterator[None]:
         mock.patch.object(torch, "float32", torch.float64),
         mock.patch.object(scheduling_dpmsolver_multistep, "randn_tensor", draw),
         mock.patch.object(scheduling_euler_ancestral_discrete, "randn_tensor", draw),
+        mock.patch.object(scheduling_lcm, "randn_tensor", draw),
     ):
         yield
 
@@ -185,7 +191,7 @@ def _by_scheduler(
     abar, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     sampler = options["sampler"]
     level = [math.sqrt((1 - abar[t]) / abar[t]) for t in times] + [0.0]
-    scheduler = _scheduler(sampler, torch.tensor(level, dtype=torch.float64), times)
+    scheduler = _scheduler(sampler, torch.from_numpy(abar), torch.tensor(level, dtype=torch.float64), times)
     visited = [int(t) for t in scheduler.timesteps]
     guidance = Guidance(subject, options, len(visited))
     in_sigma_space = sampler in ("euler", "euler-ancestral", "heun")

@@ -19,7 +19,7 @@ from pocket_diffusion.verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Su
 from test_parity import EPS, make_model
 from test_sampling import MODELS, distance
 
-SAMPLERS = ["ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc"]
+SAMPLERS = ["ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"]
 STOCHASTIC = {"ddim": {"eta": 0.5}, "ddpm": {"ddpmVariance": "beta"}}
 MIX = [{"label": 0, "weight": 1.5}, {"label": 2, "weight": 0.5}, {"label": 1, "weight": 1.0}]
 

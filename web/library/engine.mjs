@@ -16,7 +16,7 @@ const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
 /** @type {import('../index.d.ts').RenderingName[]} */
 const RENDERINGS = ['smooth', 'ink', 'pixel'];
 /** @type {import('../index.d.ts').SamplerName[]} */
-export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc'];
+export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 /** @type {import('../index.d.ts').TimeGridName[]} */
 export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
 /** @type {('x0' | 'noise')[]} */
@@ -33,7 +33,7 @@ const MODEL_NUMBERS = [
   'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
-  'hasNullClass', 'formatVersion', 'multiplications',
+  'hasNullClass', 'formatVersion', 'multiplications', 'guidanceIsInput', 'lowestScale', 'highestScale',
   'rendering', 'rescale', 'projection',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
@@ -200,9 +200,17 @@ export class Engine {
     return this.#text(this.#call('pd_wasm_version'));
   }
 
-  /** @param {Uint8Array} bytes of a model file @returns {number} handle */
-  loadModel(bytes) {
-    return this.#withBytes(bytes, (address) => this.#address('pd_wasm_model_load', address, bytes.length));
+  /**
+   * @param {Uint8Array} bytes of a model file
+   * @param {boolean} [handedOver] nobody else wants them: their memory is given back before the model takes its own
+   * @returns {number} handle
+   */
+  loadModel(bytes, handedOver = false) {
+    const { length } = bytes;
+    return this.#withBytes(bytes, (address) => {
+      if (handedOver) /** @type {any} */ (bytes.buffer).transfer?.(0);
+      return this.#address('pd_wasm_model_load', address, length);
+    });
   }
 
   /** @param {number} model */
@@ -221,8 +229,8 @@ export class Engine {
     /** @type {Record<string, string>} */
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass,
-      rendering, rescale, projection, ...sizes } = numbers;
+    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...others } = numbers;
+    const { guidanceIsInput, lowestScale, highestScale, rendering, rescale, projection, ...sizes } = others;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -236,6 +244,8 @@ export class Engine {
       objective: OBJECTIVES[objective],
       rendering: RENDERINGS[rendering],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
+      guidanceIsInput: guidanceIsInput === 1,
+      guidanceScaleRange: Object.freeze(/** @type {[number, number]} */ ([shortestFloat32(lowestScale), shortestFloat32(highestScale)])),
       recommended: {
         sampler: SAMPLERS[sampler],
         steps,

@@ -33,6 +33,7 @@ export class ModelHost {
   #loaded = null;
   /** @type {Engine | null} */
   #engine = null;
+  #keepBytes = true;
   #closed = false;
   /** @type {any} ModelDescription['info'], from open() on */
   #info;
@@ -53,6 +54,7 @@ export class ModelHost {
   async open(module, bytes, { keepBytes = true } = {}) {
     this.#module = module;
     this.#bytes = bytes;
+    this.#keepBytes = keepBytes;
     const { engine, model } = await this.#ready();
     if (!keepBytes) this.#bytes = null;
     const description = engine.describeModel(model);
@@ -77,7 +79,7 @@ export class ModelHost {
   async #instantiate() {
     const engine = await Engine.create(this.#module);
     if (this.#closed || !this.#bytes) throw closedError();
-    const model = engine.loadModel(this.#bytes);
+    const model = engine.loadModel(this.#bytes, !this.#keepBytes);
     this.#engine = engine;
     return { engine, model };
   }

@@ -6,7 +6,6 @@ import { argumentError, show } from './errors.mjs';
 import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
-const MAX_GUIDANCE_SCALE = 100; // PD_MAX_GUIDANCE_SCALE
 const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
 const MAX_MIX = 8; // PD_MAX_MIX
 const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
@@ -285,15 +284,15 @@ const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
 /** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
 const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 
-/** s, from guidanceScale or from guidanceWeight = s - 1. @param {Given} options @param {ModelInfo['recommended']} recommended */
-function checkScale({ guidanceScale, guidanceWeight }, recommended) {
+/** s, from guidanceScale or from guidanceWeight = s - 1. @param {Given} options @param {ModelInfo} info */
+function checkScale({ guidanceScale, guidanceWeight }, { recommended, guidanceScaleRange: [low, high] }) {
   if (guidanceWeight === undefined) {
-    return checkNumber('guidanceScale', guidanceScale === undefined ? recommended.guidanceScale : guidanceScale, 0, MAX_GUIDANCE_SCALE);
+    return checkNumber('guidanceScale', guidanceScale === undefined ? recommended.guidanceScale : guidanceScale, low, high);
   }
   if (guidanceScale !== undefined) {
     throw argumentError(TypeError, 'guidanceWeight', 'is guidanceScale - 1: only one of the two can be given');
   }
-  return 1 + checkNumber('guidanceWeight', guidanceWeight, -1, MAX_GUIDANCE_SCALE - 1);
+  return 1 + checkNumber('guidanceWeight', guidanceWeight, low - 1, high - 1);
 }
 
 /** Shares of the timesteps between which is guided, by name. @type {ReadonlyMap<unknown, number[]>} */
@@ -334,6 +333,23 @@ function checkCombination(resolved) {
   if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
 }
 
+/**
+ * What makes guidance from two predictions is nothing for a network that takes the scale: at its default, or refused.
+ * @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved @param {ModelInfo} info
+ */
+function checkGuidanceInput(resolved, { guidanceIsInput, timesteps }) {
+  if (!guidanceIsInput) return;
+  const { guidanceInterval: [low, high], guidanceSchedule, negativeLabel, cfgPlusPlus, projection, momentum, normThreshold, rescale } = resolved;
+  const given = {
+    guidanceInterval: low > 0 || high < timesteps - 1, guidanceSchedule: guidanceSchedule !== 'constant',
+    negativeLabel: negativeLabel !== null, cfgPlusPlus, projection, momentum: momentum !== 0, normThreshold: normThreshold !== 0,
+    rescale: rescale !== 0,
+  };
+  for (const [argument, isGiven] of Object.entries(given)) {
+    if (isGiven) throw argumentError(RangeError, argument, 'goes not with this model, whose network takes the guidance scale and makes no second prediction');
+  }
+}
+
 /** Everything but the label. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 function checkSampling(options, info, labels) {
   const { recommended, timesteps } = info;
@@ -345,7 +361,7 @@ function checkSampling(options, info, labels) {
   const onStep = checkFunction('onStep', options.onStep);
   const { preview = Boolean(onStep) } = options;
   const resolved = {
-    guidanceScale: checkScale(options, recommended),
+    guidanceScale: checkScale(options, info),
     guidanceInterval: checkInterval(guidanceInterval, timesteps),
     guidanceSchedule: checkChoice('guidanceSchedule', guidanceSchedule, GUIDANCE_SCHEDULES),
     negativeLabel: negativeLabel === null ? null : checkLabel(negativeLabel, labels, 'negativeLabel'),
@@ -368,6 +384,7 @@ function checkSampling(options, info, labels) {
     ...checkEditing(options, info),
   };
   checkCombination(resolved);
+  checkGuidanceInput(resolved, info);
   return {
     resolved,
     onStep,

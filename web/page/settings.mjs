@@ -26,7 +26,7 @@ export const DEFAULT_COUNT = 12;
 /** As their papers call them. */
 export const SAMPLER_TITLES = {
   ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
-  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC',
+  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC', lcm: 'LCM',
 };
 
 /** The last picture's seed, too, has to be a safe integer. */

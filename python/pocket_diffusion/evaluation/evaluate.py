@@ -326,7 +326,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     guidance.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies; of characters, all compositions are (default: %(default)s; 0: do not search)")
 
     steps = parser.add_argument_group("--table steps")
-    steps.add_argument("--samplers", type=_samplers, default=_samplers(",".join(SAMPLERS)), metavar="NAME[:GRID],...", help="default: all eight, linear")
+    steps.add_argument("--samplers", type=_samplers, default=_samplers(",".join(SAMPLERS)), metavar="NAME[:GRID],...", help="default: all, linear")
     steps.add_argument("--calls", type=_counts, default=(4, 6, 8, 10, 15, 20, 50), metavar="A,B,...",
                        help="times at which the network is evaluated; heun takes the odd number at or below (default: 4,6,8,10,15,20,50)")  # fmt: skip
     steps.add_argument("--distance-pictures", type=int, default=20, help="drawn with all timesteps too; 0: none (default: %(default)s)")

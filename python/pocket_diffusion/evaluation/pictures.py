@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from pocket_diffusion import export_command, reference
+from pocket_diffusion import export_command, guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.engine import Engine
 from pocket_diffusion.model_file import read_model
@@ -85,6 +85,7 @@ class Model:
     path: Path
     fingerprint: str  # of all that decides a prediction; not of the words and recommendations in the file
     unet: torch.nn.Module
+    unet_arguments: dict[str, Any]
     alphas_cumprod: np.ndarray
     objective: str
     shape: tuple[int, int, int]  # of x_t
@@ -100,16 +101,20 @@ class Model:
             file = read_model(path)
             meta = file.metadata
             recommended = Setting(**{name: value for name, value in dataclasses.asdict(file.recommended).items() if name != "rendering"})
+            scales = file.guidance_scales
             facts = file.unet, file.weights, file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
             shown = tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"]
         else:
             checkpoint = read_checkpoint(path)
             about = describe(checkpoint)
             recommended = Setting(steps=min(20, about.timesteps))
+            scales = about.guidance_scales
             facts = about.unet, checkpoint.weights, about.alphas_cumprod, about.objective, about.network_shape, about.pixel_unshuffle
             shown = about.class_names, (about.image_width, about.image_height), about.image_channels
         unet, weights, *others = facts
-        return cls(path, _fingerprint(*facts), reference.build_unet(unet, weights), *others, *shown, recommended)
+        fingerprint = _fingerprint({**unet, **({"guidance_scales": scales} if scales else {})}, weights, *others)
+        network = guidance_input.build_unet(unet, weights, scales)
+        return cls(path, fingerprint, network, unet, *others, *shown, recommended)
 
     @property
     def timesteps(self) -> int:

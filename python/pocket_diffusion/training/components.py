@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tomllib
@@ -20,6 +20,8 @@ from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES
 from pocket_diffusion.data import FITS, KINDS, ArraySource, Layout, Source, to_unit_range
 from pocket_diffusion.training.coupling import NoiseCoupling
 
+Options = TypeVar("Options")  # a dataclass of fields made by `option`
+
 
 class TrainingError(Exception):
     """The run cannot start or go on. One line."""
@@ -28,64 +30,69 @@ class TrainingError(Exception):
 # ---- configuration ----------------------------------------------------------
 
 
-def _option(default: Any, help: str, choices: Sequence[Any] = ()) -> Any:
+def option(default: Any, help: str, choices: Sequence[Any] = ()) -> Any:
     return field(default=default, metadata={"help": help, "choices": tuple(choices)})
+
+
+def check_choices(configuration: Any) -> None:
+    """Refuses a value that is none of the choices of its field."""
+    for each in dataclasses.fields(configuration):
+        choices, value = each.metadata["choices"], getattr(configuration, each.name)
+        if choices and value not in choices:
+            raise TrainingError(f"{each.name} {value!r}: expected one of {', '.join(map(str, choices))}")
 
 
 @dataclass(frozen=True)
 class Configuration:
     """All options of a run: keys of the .toml file, and options of the command line with dashes for underscores."""
 
-    name: str = _option("model", "of the model")
-    data: str = _option("", "folder of pictures with one folder per class, .npz, or .zip")
-    output: str = _option("", "folder of the run (default: build/runs/NAME)")
-    init: str = _option("", "checkpoint whose weights to begin with")
+    name: str = option("model", "of the model")
+    data: str = option("", "folder of pictures with one folder per class, .npz, or .zip")
+    output: str = option("", "folder of the run (default: build/runs/NAME)")
+    init: str = option("", "checkpoint whose weights to begin with")
 
-    kind: str = _option("auto", "of data", KINDS)
-    size: int = _option(32, "side of the pictures in pixels")
-    channels: int = _option(1, "1 grey, 3 RGB, 4 RGBA", (1, 3, 4))
-    invert: bool = _option(False, "make light on dark dark on light")
-    fit: str = _option("pad", "what to do with pictures of other sizes", FITS)
-    background: int = _option(255, "grey level around padded and under transparent pictures")
+    kind: str = option("auto", "of data", KINDS)
+    size: int = option(32, "side of the pictures in pixels")
+    channels: int = option(1, "1 grey, 3 RGB, 4 RGBA", (1, 3, 4))
+    invert: bool = option(False, "make light on dark dark on light")
+    fit: str = option("pad", "what to do with pictures of other sizes", FITS)
+    background: int = option(255, "grey level around padded and under transparent pictures")
 
-    dim: int = _option(32, "channels of the first level")
-    dim_mults: tuple[int, ...] = _option((1, 2, 4), "channels of each level, in multiples of dim")
-    attn_heads: int = _option(4, "of the attention in the middle")
-    attn_dim_head: int = _option(32, "channels of each")
-    pixel_unshuffle: int = _option(2, "the network sees r x r pixels as channels of one")
+    dim: int = option(32, "channels of the first level")
+    dim_mults: tuple[int, ...] = option((1, 2, 4), "channels of each level, in multiples of dim")
+    attn_heads: int = option(4, "of the attention in the middle")
+    attn_dim_head: int = option(32, "channels of each")
+    pixel_unshuffle: int = option(2, "the network sees r x r pixels as channels of one")
 
-    timesteps: int = _option(1000, "of the diffusion process")
-    objective: str = _option("pred_v", "what the network predicts", OBJECTIVES)
-    beta_schedule: str = _option("cosine", "noise schedule", SCHEDULES)
-    schedule_side: int = _option(0, "shift the schedule as for pictures of size / schedule_side times the side it suits; 0: as it is")
-    style_dimensions: int = _option(0, "directions of the noise that carry the style of a picture's group, such as a font; 0: none")
-    min_snr_gamma: float = _option(0.0, "clip the loss weights at this signal-to-noise ratio; 0: do not")
-    cond_drop_prob: float = _option(0.15, "share of pictures shown without their class")
+    timesteps: int = option(1000, "of the diffusion process")
+    objective: str = option("pred_v", "what the network predicts", OBJECTIVES)
+    beta_schedule: str = option("cosine", "noise schedule", SCHEDULES)
+    schedule_side: int = option(0, "shift the schedule as for pictures of size / schedule_side times the side it suits; 0: as it is")
+    style_dimensions: int = option(0, "directions of the noise that carry the style of a picture's group, such as a font; 0: none")
+    min_snr_gamma: float = option(0.0, "clip the loss weights at this signal-to-noise ratio; 0: do not")
+    cond_drop_prob: float = option(0.15, "share of pictures shown without their class")
 
-    batch: int = _option(128, "pictures per step, over all processes")
-    steps: int = _option(10000, "of training")
-    minutes: float = _option(0.0, "end after so much training, if that is earlier; 0: no limit")
-    learning_rate: float = _option(8e-4, "at its highest")
-    warmup: int = _option(200, "steps in which the learning rate rises; it then falls to 0 along a cosine")
-    weight_decay: float = _option(0.01, "of AdamW, on matrices and convolutions")
-    clip: float = _option(1.0, "largest norm of the gradient")
-    ema: float = _option(0.999, "decay of the moving average of the weights")
-    seed: int = _option(0, "of weights, order of pictures and noise")
-    precision: str = _option("auto", "of the network's arithmetic: auto is bf16 where the processor has it, else float32 (no)", ("auto", "bf16", "no"))
-    compile: bool = _option(False, "compile the network with torch.compile")
-    device: str = _option("auto", "auto takes a GPU if there is one", ("auto", "cpu"))
-    threads: int = _option(0, "of PyTorch on the CPU; 0: its own choice")
+    batch: int = option(128, "pictures per step, over all processes")
+    steps: int = option(10000, "of training")
+    minutes: float = option(0.0, "end after so much training, if that is earlier; 0: no limit")
+    learning_rate: float = option(8e-4, "at its highest")
+    warmup: int = option(200, "steps in which the learning rate rises; it then falls to 0 along a cosine")
+    weight_decay: float = option(0.01, "of AdamW, on matrices and convolutions")
+    clip: float = option(1.0, "largest norm of the gradient")
+    ema: float = option(0.999, "decay of the moving average of the weights")
+    seed: int = option(0, "of weights, order of pictures and noise")
+    precision: str = option("auto", "of the network's arithmetic: auto is bf16 where the processor has it, else float32 (no)", ("auto", "bf16", "no"))
+    compile: bool = option(False, "compile the network with torch.compile")
+    device: str = option("auto", "auto takes a GPU if there is one", ("auto", "cpu"))
+    threads: int = option(0, "of PyTorch on the CPU; 0: its own choice")
 
-    checkpoint_minutes: float = _option(2.0, "between checkpoints")
-    sheet_minutes: float = _option(5.0, "between sheets of samples; 0: none")
-    sheet_scale: float = _option(3.0, "guidance scale of the sheets")
-    log_every: int = _option(20, "steps between lines of the log")
+    checkpoint_minutes: float = option(2.0, "between checkpoints")
+    sheet_minutes: float = option(5.0, "between sheets of samples; 0: none")
+    sheet_scale: float = option(3.0, "guidance scale of the sheets")
+    log_every: int = option(20, "steps between lines of the log")
 
     def __post_init__(self) -> None:
-        for each in dataclasses.fields(self):
-            choices = each.metadata["choices"]
-            if choices and getattr(self, each.name) not in choices:
-                raise TrainingError(f"{each.name} {getattr(self, each.name)!r}: expected one of {', '.join(map(str, choices))}")
+        check_choices(self)
         for name in ("size", "dim", "pixel_unshuffle", "timesteps", "batch", "steps", "log_every", "attn_heads", "attn_dim_head"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} {getattr(self, name)}: must be at least 1")
@@ -134,15 +141,16 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Configuration:
-    """The file's options, replaced by those of the command line."""
+def read_configuration(path: Path | None, overrides: Mapping[str, Any], kind: type[Options]) -> Options:
+    """The file's options, replaced by those of the command line. `kind` is a dataclass of fields made by `option`."""
     options: dict[str, Any] = {}
     if path is not None:
         try:
             options = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TrainingError(f"{path}: {error}") from error
-    kinds = {each.name: type(each.default) for each in dataclasses.fields(Configuration)}
+    fields: Any = kind
+    kinds = {each.name: type(each.default) for each in dataclasses.fields(fields)}
     for key, value in options.items():
         if key not in kinds:
             raise TrainingError(f"{path}: no option is named {key!r}")
@@ -152,12 +160,12 @@ def read_configuration(path: Path | None, overrides: Mapping[str, Any]) -> Confi
             options[key] = float(value)
         if type(options[key]) is not kinds[key]:
             raise TrainingError(f"{path}: {key} = {value!r}: expected {kinds[key].__name__}")
-    return Configuration(**{**options, **overrides})
+    return kind(**{**options, **overrides})
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """One option for every field of Configuration. What is not given is not set."""
-    for each in dataclasses.fields(Configuration):
+def add_options(parser: argparse.ArgumentParser, kind: Any) -> None:
+    """One option for every field of a dataclass made by `option`. What is not given is not set."""
+    for each in dataclasses.fields(kind):
         flag, default, help = "--" + each.name.replace("_", "-"), each.default, each.metadata["help"]
         if isinstance(default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help)

@@ -172,7 +172,7 @@ class Trainer:
                     partial.unlink()
                 self.log = components.Log(self.folder / "log.jsonl", self.step)
                 stack.callback(self.log.close)
-            stop = stack.enter_context(_stop_requests())
+            stop = stack.enter_context(stop_requests())
             batches = Prefetcher(
                 self.data.train, configuration, self.samples_seen, accelerator.process_index, accelerator.num_processes, accelerator.device, self.coupling
             )
@@ -315,7 +315,7 @@ def sheet_image(pictures: np.ndarray, columns: int) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
+def stop_requests() -> Iterator[threading.Event]:
     """Within, SIGINT and SIGTERM ask for an end with a checkpoint. A second one ends at once."""
     event = threading.Event()
 
@@ -335,9 +335,9 @@ def _stop_requests() -> Iterator[threading.Event]:
 def parse_arguments(arguments: Sequence[str] | None) -> Configuration:
     parser = argparse.ArgumentParser(prog="python -m pocket_diffusion train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configuration", type=Path, metavar="CONFIG.toml", help="see weights/configs; every option may be given here as well:")
-    components.add_options(parser)
+    components.add_options(parser, Configuration)
     options = vars(parser.parse_args(arguments))
-    return components.read_configuration(options.pop("configuration"), options)
+    return components.read_configuration(options.pop("configuration"), options, Configuration)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
