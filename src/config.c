@@ -17,10 +17,11 @@ static const struct {
     {"unet.random_fourier_features", UNET}, {"unet.learned_sinusoidal_dim", UNET}, {"unet.attn_dim_head", UNET},
     {"unet.attn_heads", UNET}, {"graph.version", GRAPH}, {"graph.operations", GRAPH}, {"graph.counts", GRAPH},
     {"graph.inputs", GRAPH}, {"graph.tensors", GRAPH}, {"graph.integers", GRAPH}, {"graph.reals", GRAPH}, {"image.width", BOTH},
-    {"image.height", BOTH}, {"image.channels", BOTH}, {"image.pixel_unshuffle", BOTH}, {"image.value_range", BOTH},
+    {"image.height", BOTH}, {"image.channels", BOTH}, {"image.pixel_unshuffle", BOTH}, {"image.value_range", BOTH}, {"image.rendering", BOTH},
     {"class_names", BOTH}, {"diffusion.timesteps", BOTH}, {"diffusion.beta_schedule", BOTH}, {"diffusion.alphas_cumprod", BOTH},
     {"diffusion.objective", BOTH}, {"diffusion.times", GRAPH}, {"sampling.sampler", BOTH}, {"sampling.steps", BOTH},
     {"sampling.guidance_scale", BOTH}, {"sampling.eta", BOTH}, {"sampling.time_grid", BOTH}, {"sampling.guidance_interval", BOTH},
+    {"sampling.rescale", BOTH}, {"sampling.projection", BOTH},
     {"guidance.scales", UNET}};
 
 /* A key of ours that this reader does not know could change what the file
@@ -121,6 +122,20 @@ static pd_status read_network(const pd_gguf *gguf, pd_config *config, pd_error *
     return PD_OK;
 }
 
+/* Needs the image's channels. */
+static pd_status read_rendering(const pd_gguf *gguf, pd_config *config, pd_error *error)
+{
+    static const char key[] = PREFIX "image.rendering";
+    static const char *const renderings[PD_RENDERING_COUNT] = {"smooth", "ink", "pixel"};
+    int32_t rendering = PD_RENDERING_SMOOTH;
+    if (pd_gguf_find(gguf, key)) PD_TRY(read_choice(gguf, key, renderings, PD_RENDERING_COUNT, &rendering, error));
+    if (rendering == PD_RENDERING_INK && config->image_channels != 1)
+        return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, key)->offset, "%s is \"ink\", but pictures have %d channels, not 1",
+                       key, (int64_t)config->image_channels);
+    config->rendering = (pd_rendering)rendering;
+    return PD_OK;
+}
+
 static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
     PD_TRY(read_int32(gguf, PREFIX "image.width", 1, PD_MAX_SIDE, &config->width, error));
@@ -151,7 +166,7 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
         if (pd_gguf_array_real(range, i) < expected[i] || pd_gguf_array_real(range, i) > expected[i] ||
             pd_gguf_array_real(range, i) != pd_gguf_array_real(range, i))
             return pd_fail(error, PD_CONFIG, range->offset, PREFIX "image.value_range is not [-1, 1]");
-    return PD_OK;
+    return read_rendering(gguf, config, error);
 }
 
 /* Needs the timesteps. */
@@ -226,6 +241,10 @@ static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd
     if (pd_gguf_find(gguf, PREFIX "sampling.time_grid"))
         PD_TRY(read_choice(gguf, PREFIX "sampling.time_grid", time_grids, PD_TIME_GRID_COUNT, &time_grid, error));
     config->time_grid = (pd_time_grid)time_grid;
+    if (pd_gguf_find(gguf, PREFIX "sampling.rescale"))
+        PD_TRY(read_float(gguf, PREFIX "sampling.rescale", 0, 1, &config->rescale, error));
+    if (pd_gguf_find(gguf, PREFIX "sampling.projection"))
+        PD_TRY(pd_gguf_get_bool(gguf, PREFIX "sampling.projection", &config->projection, error));
     PD_TRY(read_guidance_scales(gguf, config, error));
     PD_TRY(check_guidance(gguf, config, error));
     return read_guidance_interval(gguf, config, error);

@@ -15,6 +15,7 @@ typedef struct pd_config {
     int32_t middle_heads, middle_head_size;
     /* the picture */
     int32_t width, height, image_channels, pixel_unshuffle;
+    pd_rendering rendering; /* smooth if absent */
     /* the process */
     int32_t timesteps;
     const pd_gguf_value *alphas_cumprod;
@@ -26,6 +27,8 @@ typedef struct pd_config {
     float guidance_scale, eta;
     pd_time_grid time_grid;                /* linear if absent */
     int32_t guidance_first, guidance_last; /* all timesteps if absent */
+    float rescale;                         /* 0 if absent */
+    bool projection;                       /* no if absent */
     int32_t guidance_row_count;            /* scales that a class has rows of the embedding table for; 0: no input */
     float guidance_scales[PD_MAX_GUIDANCE_ROWS]; /* ascending */
     pd_bytes schedule_name;

@@ -50,6 +50,7 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     info->height = config->height;
     info->channels = config->image_channels;
     info->pixel_unshuffle = config->pixel_unshuffle;
+    info->rendering = config->rendering;
     info->network_width = model->network.graph.width;
     info->network_height = model->network.graph.height;
     info->network_channels = model->network.graph.channels;
@@ -67,6 +68,8 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     info->recommended_time_grid = config->time_grid;
     info->recommended_guidance_first = config->guidance_first;
     info->recommended_guidance_last = config->guidance_last;
+    info->recommended_rescale = config->rescale;
+    info->recommended_projection = config->projection;
     model->guidance_row_count = config->guidance_row_count;
     memcpy(model->guidance_scales, config->guidance_scales, sizeof model->guidance_scales);
     info->guidance_is_input = config->guidance_row_count > 0;

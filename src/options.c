@@ -51,6 +51,8 @@ pd_status pd_options_init(const pd_model *model, pd_options *options)
                             .time_grid = (int32_t)model->info.recommended_time_grid,
                             .guidance_first = model->info.recommended_guidance_first,
                             .guidance_last = model->info.recommended_guidance_last,
+                            .rescale = model->info.recommended_rescale,
+                            .projection = model->info.recommended_projection,
                             .negative_label = PD_LABEL_NULL,
                             .strength = 1.0f,
                             .resample = 1};

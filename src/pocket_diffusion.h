@@ -159,6 +159,15 @@ typedef struct pd_class_weight {
 
 typedef struct pd_model pd_model;
 
+/* What the pictures are, for those who enlarge them; no pixel made here depends
+ * on it. */
+typedef enum pd_rendering {
+    PD_RENDERING_SMOOTH = 0, /* photographs, and all else */
+    PD_RENDERING_INK = 1,    /* dark lines on white paper, one channel */
+    PD_RENDERING_PIXEL = 2,  /* pixel art: every pixel a block */
+    PD_RENDERING_COUNT
+} pd_rendering;
+
 /* All strings are NUL-terminated UTF-8 and live as long as the model. They come
  * from the file: show them as text, never as markup. */
 typedef struct pd_model_info {
@@ -166,6 +175,7 @@ typedef struct pd_model_info {
     const char *schedule_name;                          /* "linear", "cosine", ... */
     int32_t width, height, channels; /* of the picture, after pixel shuffle; 1 grey, 3 RGB, 4 RGBA */
     int32_t pixel_unshuffle;         /* factor r; network side = picture side / r */
+    pd_rendering rendering;          /* how pictures are best enlarged */
     int32_t network_width, network_height;
     int32_t network_channels;        /* channels of x_t = image channels * r * r */
     int32_t network_out_channels;    /* of a prediction; sampling needs it equal to network_channels */
@@ -179,6 +189,8 @@ typedef struct pd_model_info {
     float recommended_eta;
     pd_time_grid recommended_time_grid;
     int32_t recommended_guidance_first, recommended_guidance_last; /* timesteps, both included */
+    float recommended_rescale;
+    int32_t recommended_projection;  /* 0 or 1 */
     bool has_null_class;             /* without, and without a negative_label, the only guidance scale is 1, unless: */
     bool guidance_is_input;          /* the network takes the scale beside the class: one evaluation is a guided one */
     float guidance_scale_min, guidance_scale_max; /* 0 and PD_MAX_GUIDANCE_SCALE if it does not */
@@ -262,7 +274,7 @@ typedef struct pd_options {
 } pd_options;
 
 /* Fills in the defaults: plain guidance with the model's recommended sampler,
- * steps, time grid, scale, interval and eta. */
+ * steps, time grid, scale, interval, rescale, projection and eta. */
 pd_status pd_options_init(const pd_model *model, pd_options *options);
 /* PD_OK, or what is wrong with the options for this model. */
 pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_error *error);

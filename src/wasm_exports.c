@@ -79,6 +79,9 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
     case 24: return info->guidance_is_input;
     case 25: return (double)info->guidance_scale_min;
     case 26: return (double)info->guidance_scale_max;
+    case 27: return info->rendering;
+    case 28: return (double)info->recommended_rescale;
+    case 29: return info->recommended_projection;
     default: return (double)__builtin_nanf("");
     }
 }

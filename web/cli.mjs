@@ -16,6 +16,7 @@ import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TI
 import { argumentError } from './library/errors.mjs';
 import { encodePNG, load, version } from './index.mjs';
 import { readPNG } from './cli/read_png.mjs';
+import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from './library/rendering.mjs';
 import { checkGenerateOptions } from './library/validate.mjs';
 
 /**
@@ -173,6 +174,8 @@ function makeProgram() {
     .option('--count <number>', 'pictures of each class (default: 1)', parseNumber)
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
     .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
+    .option('--enlarge <number>', `so many times larger, as suits the model's pictures, up to ${MAX_ENLARGED_SIDE} pixels (default: 1)`, parseNumber)
+    .option('--transparent', 'of ink: without the paper')
     .option('--film <file>', 'PNG of the way: x_t, the x_0 estimate and what guidance adds, for up to 20 steps')
     .option('--film-planes <names>', `rows of the film, of ${FILM_PLANES.join(', ')}: with both predictions (default: ${FILM_DEFAULT.join()})`, parsePlanes)
     .option('--trace <file>', 'JSON of the way: of every network call the norms of x_t, x_0, both predictions and their difference')
@@ -232,7 +235,7 @@ async function sha256(bytes) {
 
 /**
  * Pictures in rows of `columns`, a new row with every class, on white.
- * @param {Picture[]} pictures @param {number} perClass @param {number} columns
+ * @param {Bitmap[]} pictures @param {number} perClass @param {number} columns
  */
 function makeSheet(pictures, perClass, columns) {
   const { width, height, channels } = pictures[0];
@@ -271,15 +274,16 @@ function recipeOf(pictures, options) {
 }
 
 /**
- * @param {Picture[]} pictures @param {Given} options
+ * @param {Picture[]} pictures @param {Given} options @param {import('./index.d.ts').RenderingName} rendering
  * @returns {{ image: Bitmap, recipe: Recipe, file: string | null }[]} what to encode and where to put it
  */
-function layOut(pictures, options) {
+function layOut(pictures, options, rendering) {
   const { output = null, count } = options;
+  const images = pictures.map((picture) => /** @type {Bitmap} */ (enlarge(picture, rendering, options.enlarge, options.transparent)));
   if (options.separate) {
-    return pictures.map((image) => ({ image, recipe: image.recipe, file: output && separateName(output, image.options) }));
+    return pictures.map((picture, index) => ({ image: images[index], recipe: picture.recipe, file: output && separateName(output, picture.options) }));
   }
-  const image = pictures.length === 1 ? pictures[0] : makeSheet(pictures, count, columnsOf(pictures, options));
+  const image = images.length === 1 ? images[0] : makeSheet(images, count, columnsOf(pictures, options));
   return [{ image, recipe: recipeOf(pictures, options), file: output }];
 }
 
@@ -363,13 +367,20 @@ function startProgress(total, format) {
 }
 
 /** Options of a command that say nothing about how a picture is made. */
-const OWN_OPTIONS = ['model', 'from', 'relaxed', 'count', 'columns', 'rows', 'zoom', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'recipe', 'output', 'json'];
+const OWN_OPTIONS = ['model', 'from', 'relaxed', 'count', 'columns', 'rows', 'zoom', 'separate', 'enlarge', 'transparent', 'film', 'filmPlanes', 'trace', 'preview', 'recipe', 'output', 'json'];
 /** Those that readEditing makes other options of. */
 const READ_OPTIONS = ['mix', 'image', 'mask', 'invert', 'invertLabel', 'invertIterations'];
 
-/** @param {Given} options @param {Recipe | undefined} recipe */
-function checkLabelGiven({ label, mix }, recipe) {
-  if (!label && !mix && !recipe) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
+/** A wish that cannot be met is refused before there is any work. @param {Given} options @param {import('./index.d.ts').ModelInfo} info */
+function checkEnlarging({ enlarge: factor = 1, transparent }, info) {
+  const largest = largestFactor(info);
+  if (!(Number.isInteger(factor) && factor >= 1 && factor <= largest)) throw new UsageError(`--enlarge: must be a whole number from 1 to ${largest}`);
+  if (transparent && info.rendering !== 'ink') throw new UsageError(`--transparent: for ink on paper; pictures of this model are "${info.rendering}"`);
+}
+
+/** @param {Given} options @param {Recipe | undefined} recipe @param {Model} model */
+function checkLabelGiven({ label, mix }, recipe, { labels }) {
+  if (!label && !mix && !recipe && labels.length > 1) throw new UsageError("required option '--label <name>' or '--mix <class:weight,...>' not specified");
 }
 
 /** What the arguments of invert are called here. @type {Record<string, string>} */
@@ -458,7 +469,7 @@ const asJSON = (value) => JSON.stringify(value, (key, item) => {
 }, 2).replace(/[\u007f-\u009f\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Options of generate that a sweep does not have. */
-const NOT_OF_SWEEPS = ['count', 'columns', 'separate', 'film', 'filmPlanes', 'trace', 'preview', 'json'];
+const NOT_OF_SWEEPS = ['count', 'columns', 'separate', 'enlarge', 'transparent', 'film', 'filmPlanes', 'trace', 'preview', 'json'];
 
 /** `generate --from` of a sheet that `sweep` made. @param {Given} given @param {Command} command */
 function generateSweep(given, command) {
@@ -478,12 +489,13 @@ async function generate(given, command) {
     await generateSweep(given, command);
     return;
   }
-  checkLabelGiven(given, recipe);
   /** @type {Given} */
   const options = { ...given, count: given.count ?? sheet.count ?? 1, columns: given.columns ?? sheet.columns };
   checkCounts({ count: options.count, columns: options.columns });
 
   const model = await open(options, recipe);
+  checkLabelGiven(given, recipe, model);
+  checkEnlarging(given, model.info);
   const { film, filmPlanes, trace, preview, count } = options;
   const views = { trace: film !== undefined || trace !== undefined, preview: preview !== undefined };
   const labels = given.mix ? undefined : sheet.labels;
@@ -493,12 +505,12 @@ async function generate(given, command) {
   model.close();
   if (film && !pictures[0].trace?.length) throw new UsageError(`--film: at this strength ${stepsOf(pictures[0].options)} are made`);
 
-  const outputs = layOut(pictures, options);
+  const outputs = layOut(pictures, options, model.info.rendering);
   for (const { image, recipe: made, file } of outputs) {
     if (file) await writePNG(file, image, options.recipe ? made : null);
   }
   if (film) {
-    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options), filmPlanes);
+    const image = drawFilm(pictures, titleOf(model.info, pictures[0].options), model.info.rendering, filmPlanes);
     await writePNG(film, image, options.recipe ? recipeOf(pictures, options) : null);
   }
 
@@ -602,7 +614,7 @@ async function makeCells(model, requests, use) {
 async function requestsOf(given, recipe, { rows, columns }, model) {
   /** @param {string} key */
   const isAxis = (key) => rows.key === key || columns.key === key;
-  if (!isAxis('label') && !isAxis('classMix')) checkLabelGiven(given, recipe);
+  if (!isAxis('label') && !isAxis('classMix')) checkLabelGiven(given, recipe, model);
   const base = await requestOf(given, recipe, model);
   if (base.label?.length > 1) throw new UsageError('--label: one class, or several as --rows or --columns');
   if (base.label) [base.label] = base.label;
@@ -635,7 +647,7 @@ async function sweep(given, command) {
   const recipes = [];
   await makeCells(model, requests, (picture, index) => {
     recipes.push(picture.recipe);
-    table.put(picture, Math.floor(index / columns.values.length), index % columns.values.length);
+    table.put(picture, model.info.rendering, Math.floor(index / columns.values.length), index % columns.values.length);
   });
   model.close();
   const typed = Object.fromEntries(axes.map((axis) => [axis.name, axis.text]));
@@ -667,7 +679,7 @@ async function info(source, { json, graph }) {
     author: about.author,
     license: about.license,
     source: about.sourceUrl,
-    picture: `${about.width} x ${about.height}, ${about.channels} channel${about.channels === 1 ? '' : 's'}`,
+    picture: `${about.width} x ${about.height}, ${about.channels} channel${about.channels === 1 ? '' : 's'}, enlarged as ${about.rendering}`,
     network: `${about.networkChannels} x ${about.networkHeight} x ${about.networkWidth}, pixel unshuffle ${about.pixelUnshuffle}`,
     parameters: about.parameterCount,
     objective: about.objective,
@@ -676,6 +688,7 @@ async function info(source, { json, graph }) {
     recommended: [
       recommended.sampler, `${recommended.steps} steps`, `time grid ${recommended.timeGrid}`, `guidance scale ${recommended.guidanceScale}`,
       ...about.guidanceIsInput ? [] : [`guided at ${recommended.guidanceInterval.join(' to ')}`], `eta ${recommended.eta}`,
+      ...recommended.rescale ? [`rescale ${recommended.rescale}`] : [], ...recommended.projection ? ['projection'] : [],
     ].join(', '),
     file: `${about.fileBytes} bytes, SHA-256 ${about.sha256}`,
     memory: `${about.memoryBytes} bytes`,

@@ -76,6 +76,8 @@ export type TimeGridName = 'linear' | 'quadratic' | 'trailing' | 'karras';
 export type GuidanceIntervalName = 'all' | 'diverse';
 export type GuidanceScheduleName = 'constant' | 'linear' | 'cosine';
 export type MixModeName = 'embedding' | 'prediction';
+/** What pictures are, and so how they are enlarged: lines of ink on white paper, pixel art in whole blocks, or smooth. */
+export type RenderingName = 'ink' | 'pixel' | 'smooth';
 export type ObjectiveName = 'pred_noise' | 'pred_x0' | 'pred_v';
 
 export interface ModelInfo {
@@ -91,6 +93,8 @@ export interface ModelInfo {
   readonly height: number;
   readonly channels: number;
   readonly pixelUnshuffle: number;
+  /** How finished pictures are best enlarged; no pixel depends on it. */
+  readonly rendering: RenderingName;
   /** What the network sees: [networkChannels, networkHeight, networkWidth]. */
   readonly networkWidth: number;
   readonly networkHeight: number;
@@ -114,6 +118,8 @@ export interface ModelInfo {
     readonly eta: number;
     readonly timeGrid: TimeGridName;
     readonly guidanceInterval: readonly [tLow: number, tHigh: number];
+    readonly rescale: number;
+    readonly projection: boolean;
   };
   /** Whether a class stands for none. Without one the only guidance scale is 1, unless there is a negativeLabel. */
   readonly hasNullClass: boolean;
@@ -158,7 +164,7 @@ export interface ClassWeight {
 }
 
 export interface GenerateOptions {
-  /** Class name or number 0 .. labels.length - 1. Required without classMix or a recipe. */
+  /** Class name or number 0 .. labels.length - 1. Required without classMix or a recipe, unless the model has one class alone. */
   label?: string | number | null;
   /** 2 .. 8 classes with weights, in the place of `label`. */
   classMix?: ReadonlyArray<ClassWeight> | null;
@@ -184,7 +190,7 @@ export interface GenerateOptions {
   negativeLabel?: string | number | null;
   /** CFG++: eps is derived from the null prediction. Sampler 'ddim' only; not with momentum or normThreshold. */
   cfgPlusPlus?: boolean;
-  /** Remove the part of the guidance update that is parallel to the conditional prediction. Default false. */
+  /** Remove the part of the guidance update that is parallel to the conditional prediction. Default: as the model recommends. */
   projection?: boolean;
   /** With projection: share of the parallel part kept, 0 .. 1. Default 0. */
   keepParallel?: number;
@@ -192,7 +198,7 @@ export interface GenerateOptions {
   momentum?: number;
   /** Longest guidance update (APG), 0 .. 1e6. Default 0: any. */
   normThreshold?: number;
-  /** Rescaled guidance, phi in 0 .. 1. Default 0. */
+  /** Rescaled guidance, phi in 0 .. 1. Default: as the model recommends. */
   rescale?: number;
   /** Dynamic thresholding: percentile of |x_0| in 0 .. 1 that becomes 1. Default 0: x_0 is clipped. */
   dynamicThreshold?: number;
@@ -348,6 +354,15 @@ export interface ResolvedOptions {
   readonly seed: number | bigint;
 }
 
+export interface PNGOptions {
+  /** Whether the file carries the recipe. Default true. */
+  recipe?: boolean;
+  /** Enlarged so many times as ModelInfo.rendering says: a whole number, 1 .. 4096 / the longer side. Default 1: the pixels as they are. */
+  scale?: number;
+  /** Of ink, the paper is transparent, and what a model leaves on it is gone. Default false. */
+  transparent?: boolean;
+}
+
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -358,8 +373,8 @@ export interface Picture {
   readonly recipe: Recipe;
   /** One for each network call, if the option `trace` was true. */
   readonly trace?: ReadonlyArray<TraceStep>;
-  /** PNG file, encoded by the C core. It carries the recipe, unless `recipe` is false. */
-  toPNG(options?: { recipe?: boolean }): Promise<Uint8Array>;
+  /** PNG file, encoded by the C core; the same bytes in every browser. */
+  toPNG(options?: PNGOptions): Promise<Uint8Array>;
   /** RGBA bytes for ImageData. */
   toRGBA(): Uint8ClampedArray;
 }

@@ -20,7 +20,7 @@ from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.loading import holds_weights
-from pocket_diffusion.model_file import SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from pocket_diffusion.model_file import RENDERINGS, SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
 
@@ -85,16 +85,25 @@ def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
     recommended.add_argument("--eta", type=_fraction, help="DDIM stochasticity (default: 0)")
     recommended.add_argument("--time-grid", choices=TIME_GRIDS, help="default: linear")
     recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help="guided timesteps, both included (default: all)")
+    recommended.add_argument("--rescale", type=_fraction, metavar="PHI", help="of guidance; what the reference's sample() does unasked is 0.7 (default: 0)")
+    recommended.add_argument("--projection", action=argparse.BooleanOptionalAction, help="guidance without its part that is parallel to the conditional prediction; on in the reference's sample() (default: off)")
+    parser.add_argument("--rendering", choices=RENDERINGS, help="how pictures are enlarged: dark lines on white paper, pixel art, or smoothly (default: smooth)")
 
 
-def recommendation(arguments: argparse.Namespace, timesteps: int, otherwise: Recommendation, scales: Sequence[float] = ()) -> Recommendation:
-    """As the options say, and `otherwise` where they say nothing. `scales`: that the network knows, if it takes them as an input."""
+def recommendation(
+    arguments: argparse.Namespace, timesteps: int, channels: int | None, otherwise: Recommendation, scales: Sequence[float] = ()
+) -> Recommendation:
+    """As the options say, and `otherwise` where they say nothing. channels: of the picture; None where only the engine can
+    tell. `scales`: that the network knows, if it takes them as an input.
+    """
     given = {name: getattr(arguments, name) for name in Recommendation.__dataclass_fields__ if getattr(arguments, name) is not None}
     if given.get("guidance_interval") == ():
         given["guidance_interval"] = None
     recommended = dataclasses.replace(otherwise, **given)
     if recommended.steps > timesteps:
         raise CheckpointError(f"--steps {recommended.steps}: the network was trained with {timesteps} timesteps")
+    if recommended.rendering == "ink" and channels not in (1, None):
+        raise CheckpointError(f"--rendering ink: for pictures of one channel, not {channels}")
     if recommended.guidance_interval is not None and recommended.guidance_interval[1] >= timesteps:
         raise CheckpointError(f"--guidance-interval: the timesteps are 0 to {timesteps - 1}")
     if scales and not scales[0] <= recommended.guidance_scale <= scales[-1]:
@@ -232,7 +241,7 @@ def _export_any(arguments: argparse.Namespace) -> None:
     """Networks that are traced, by --network or from a folder."""
     from pocket_diffusion.graph.command import export_network
 
-    report = export_network(arguments, _general(arguments), lambda timesteps, default: recommendation(arguments, timesteps, default))
+    report = export_network(arguments, _general(arguments), lambda timesteps, default: recommendation(arguments, timesteps, None, default))
     print(report)
     _finish(arguments, report.stored)
 
@@ -248,7 +257,9 @@ def export(arguments: argparse.Namespace) -> None:
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
-    recommended = recommendation(arguments, description.timesteps, Recommendation(steps=min(20, description.timesteps)), description.guidance_scales)
+    recommended = recommendation(
+        arguments, description.timesteps, description.image_channels, Recommendation(steps=min(20, description.timesteps)), description.guidance_scales
+    )
     general = _general(arguments)
     print_description(description, checkpoint.place)
     encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)

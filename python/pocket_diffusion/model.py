@@ -39,10 +39,13 @@ MAX_SEED: Final = 2**64 - 1
 _NUMBERS: Final = {
     "width": 0, "height": 1, "channels": 2, "pixel_unshuffle": 3, "network_width": 4, "network_height": 5, "network_channels": 6,
     "network_out_channels": 7, "class_count": 8, "timesteps": 9, "objective": 10, "parameter_count": 15, "file_bytes": 16,
+    "rendering": 27,
 }  # fmt: skip
 _RECOMMENDED: Final = {
-    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20,
+    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 28,
+    "projection": 29,
 }  # fmt: skip
+RENDERINGS: Final = ("smooth", "ink", "pixel")
 _TEXTS: Final = ("name", "description", "license", "author", "source_url", "schedule")
 
 OnStep = Callable[[int, int], None]
@@ -64,6 +67,7 @@ class ModelInfo:
     height: int
     channels: int
     pixel_unshuffle: int
+    rendering: str  # of finished pictures: ink, pixel or smooth (docs/format.md)
     network_width: int
     network_height: int
     network_channels: int
@@ -220,12 +224,14 @@ class Model:
             "eta": _shortest(given["eta"]),
             "time_grid": CHOICES["time_grid"][int(given["time_grid"])],
             "guidance_interval": (int(given["guidance_first"]), int(given["guidance_last"])),
+            "rescale": _shortest(given["rescale"]),
+            "projection": bool(given["projection"]),
         }
         del numbers["class_count"]
         return ModelInfo(
             engine=self._core.version,
             **texts,  # type: ignore[arg-type]
-            **{**numbers, "objective": OBJECTIVES[numbers["objective"]]},  # type: ignore[arg-type]
+            **{**numbers, "objective": OBJECTIVES[numbers["objective"]], "rendering": RENDERINGS[numbers["rendering"]]},  # type: ignore[arg-type]
             alphas_cumprod=np.frombuffer(self._core.read(abar, 8 * numbers["timesteps"]), dtype="<f8").astype(np.float64),
             recommended=recommended,
             memory_bytes=int(self._number(17)),
@@ -291,11 +297,11 @@ class Model:
         guidance_schedule: str = "constant",
         negative_label: str | int | None = None,
         cfg_plus_plus: bool = False,
-        projection: bool = False,
+        projection: bool | None = None,
         keep_parallel: float = 0.0,
         momentum: float = 0.0,
         norm_threshold: float = 0.0,
-        rescale: float = 0.0,
+        rescale: float | None = None,
         dynamic_threshold: float = 0.0,
         ddpm_mean: str = "x0",
         ddpm_variance: str = "posterior",
@@ -393,9 +399,9 @@ class Model:
             "steps": _whole("steps", chosen("steps"), 1, self.info.timesteps),
             "guidance_scale": _number("guidance_scale", chosen("guidance_scale"), 0, 100),
             "eta": _number("eta", chosen("eta"), 0, 1),
-            "rescale": _number("rescale", given["rescale"], 0, 1),
+            "rescale": _number("rescale", chosen("rescale"), 0, 1),
             "keep_parallel": _number("keep_parallel", given["keep_parallel"], 0, 1),
-            "projection": _truth("projection", given["projection"]),
+            "projection": _truth("projection", chosen("projection")),
             "time_grid": _choice("time_grid", chosen("time_grid")),
             "ddpm_mean": _choice("ddpm_mean", given["ddpm_mean"]),
             "ddpm_variance": _choice("ddpm_variance", given["ddpm_variance"]),

@@ -19,6 +19,7 @@ from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks
 
 ARCHITECTURE = "pocket-diffusion"
 SAMPLING_PREFIX = f"{ARCHITECTURE}.sampling."
+RENDERING_KEY = f"{ARCHITECTURE}.image.rendering"
 FORMAT_VERSION = 1
 MAX_NAME_BYTES = 63
 MAX_FILE_BYTES = 256 << 20  # PD_MAX_FILE_BYTES
@@ -96,13 +97,14 @@ class General:
     source_url: str = ""
 
 
+RENDERINGS = ("smooth", "ink", "pixel")
 SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm")
 TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """How a model is best sampled."""
+    """How a model is best sampled, and its pictures are best enlarged."""
 
     sampler: str = "ddim"
     steps: int = 20
@@ -110,6 +112,9 @@ class Recommendation:
     eta: float = 0.0
     time_grid: str = "linear"
     guidance_interval: tuple[int, int] | None = None  # guided timesteps, both included; None: all
+    rescale: float = 0.0  # of the guided prediction's standard deviation
+    projection: bool = False  # without what is parallel to the class's prediction
+    rendering: str = "smooth"
 
 
 @dataclass(frozen=True)
@@ -227,10 +232,16 @@ def add_recommendation(writer: gguf.GGUFWriter, recommended: Recommendation) -> 
     add(writer, "sampling.guidance_scale", recommended.guidance_scale, kinds.FLOAT32)
     add(writer, "sampling.eta", recommended.eta, kinds.FLOAT32)
     # Left out where they say nothing, so that readers from before there were these keys take the file.
+    if recommended.rendering != "smooth":
+        writer.add_string(RENDERING_KEY, recommended.rendering)
     if recommended.time_grid != "linear":
         add(writer, "sampling.time_grid", recommended.time_grid, kinds.STRING)
     if recommended.guidance_interval is not None:
         add(writer, "sampling.guidance_interval", list(recommended.guidance_interval), kinds.ARRAY, kinds.UINT32)
+    if recommended.rescale:
+        add(writer, "sampling.rescale", recommended.rescale, kinds.FLOAT32)
+    if recommended.projection:
+        add(writer, "sampling.projection", True, kinds.BOOL)
 
 
 def add_tensor(writer: gguf.GGUFWriter, name: str, encoded: Encoded) -> None:
@@ -292,7 +303,7 @@ def write_recommendation(path: Path, output: Path, recommended: Recommendation) 
     reader = _open(path)
     writer = gguf.GGUFWriter(None, ARCHITECTURE)
     for key, field in reader.fields.items():
-        if key.startswith(("GGUF.", SAMPLING_PREFIX)) or key == "general.architecture":
+        if key.startswith(("GGUF.", SAMPLING_PREFIX)) or key in ("general.architecture", RENDERING_KEY):
             continue
         kind, *items = field.types
         writer.add_key_value(key, field.contents(), kind, items[-1] if items else None)
@@ -333,7 +344,7 @@ class ModelFile:
         said = {key.removeprefix("sampling."): value for key, value in self.metadata.items() if key.startswith("sampling.")}
         if "guidance_interval" in said:
             said["guidance_interval"] = tuple(map(int, said["guidance_interval"]))
-        return Recommendation(**said)
+        return Recommendation(**said, rendering=self.metadata.get("image.rendering", "smooth"))
 
     @property
     def alphas_cumprod(self) -> np.ndarray:

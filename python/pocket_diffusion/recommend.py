@@ -1,4 +1,4 @@
-"""Changes what a model file recommends: sampler, steps, guidance. The weights stay byte for byte.
+"""Changes what a model file recommends: sampler, steps, guidance, and how pictures are enlarged. The weights stay byte for byte.
 
   python -m pocket_diffusion recommend MODEL.gguf --guidance-scale 3 --guidance-interval all --manifest weights/manifest.json
 
@@ -27,7 +27,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def recommend(arguments: argparse.Namespace) -> None:
     output = arguments.output or arguments.model
     file = read_model(arguments.model)
-    recommended = recommendation(arguments, file.metadata["diffusion.timesteps"], file.recommended, file.guidance_scales)
+    data = file.metadata
+    recommended = recommendation(arguments, data["diffusion.timesteps"], data["image.channels"], file.recommended, file.guidance_scales)
     write_recommendation(arguments.model, output, recommended)
     if arguments.manifest:
         update_manifest(arguments.manifest, output, file.general.name or output.stem, file.general.license)

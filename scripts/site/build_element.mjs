@@ -6,6 +6,7 @@
 //   pocket-diffusion.js     the element and the library, minified; exports what web/element.mjs and web/index.mjs export
 //   worker.js               what runs in the workers
 //   engine.js               what both of them need
+//   rendering.js            enlarges pictures
 //   pocket-diffusion.wasm, pocket-diffusion-relaxed.wasm   the core; the latter if a program asks for relaxed SIMD
 //   pocket-diffusion.css    keeps the room of the elements until the script has come (web/element.css)
 //   pocket-diffusion.mjs    the same as pocket-diffusion.js, for pages that have its former name
@@ -47,18 +48,26 @@ const atOnce = {
   }),
 };
 
+/** What enlarges pictures is loaded when a picture is enlarged. */
+const renderingElsewhere = {
+  name: 'rendering-elsewhere',
+  setup: ({ onResolve }) => onResolve({ filter: /[\\/]rendering\.mjs$/ }, () => ({ path: './rendering.js', external: true })),
+};
+
 /**
  * The scripts. The addresses of the worker and of the WebAssembly module are relative to them, and stay as they are. What
- * the page and its workers share is in a file of its own: it is downloaded once.
+ * the page and its workers share is in a file of its own: it is downloaded once. What enlarges pictures is in another one, for
+ * not all that draw do it.
  * @param {string[]} exported modules of the library
  * @returns {Promise<{ name: string, contents: Uint8Array }[]>}
  */
 export async function bundle(exported) {
   const { outputFiles } = await esbuild.build({
     ...OPTIONS, entryPoints: { 'pocket-diffusion': 'main', worker: join(web, 'worker.js') }, outdir: web, splitting: true, chunkNames: 'engine',
-    plugins: [mainModule(exported), atOnce, separateWorker],
+    plugins: [mainModule(exported), atOnce, renderingElsewhere, separateWorker],
   });
-  return outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }));
+  const rendering = { name: 'rendering.js', contents: await make(['./library/rendering.mjs'], {}) };
+  return [...outputFiles.map(({ path, contents }) => ({ name: basename(path), contents })), rendering];
 }
 
 /** @param {string[]} modules whose exports the bundle has @param {import('esbuild').BuildOptions} options */

@@ -314,6 +314,21 @@ def configuration() -> None:
     ):  # fmt: skip
         name = "pocket-diffusion.sampling.guidance_interval"
         bad(f"config.guidance_interval.{what}", "CONFIG", 24 + len(text(name)) + 4 + inside, *add_entry(name, kind, new))
+    for what, kind, new, inside in (
+        ("unknown", STRING, text("woodcut"), 0), ("case", STRING, text("Pixel"), 0), ("empty", STRING, text(""), 0), ("number", U32, u32(1), 0),
+        ("array", ARRAY, u32(STRING) + u64(1) + text("pixel"), 12),
+    ):  # fmt: skip
+        name = "pocket-diffusion.image.rendering"
+        bad(f"config.rendering.{what}", "CONFIG", 24 + len(text(name)) + 4 + inside, *add_entry(name, kind, new))
+    for what, kind, new in (
+        ("negative", F32, struct.pack("<f", -0.1)), ("large", F32, struct.pack("<f", 1.5)), ("nan", F32, struct.pack("<f", float("nan"))),
+        ("infinite", F32, struct.pack("<f", float("inf"))), ("text", STRING, text("0.7")), ("number", U32, u32(1)),
+    ):  # fmt: skip
+        name = "pocket-diffusion.sampling.rescale"
+        bad(f"config.rescale.{what}", "CONFIG", 24 + len(text(name)) + 4, *add_entry(name, kind, new))
+    for what, kind, new in (("number", U32, u32(1)), ("text", STRING, text("true")), ("float32", F32, struct.pack("<f", 1.0))):
+        name = "pocket-diffusion.sampling.projection"
+        bad(f"config.projection.{what}", "CONFIG", 24 + len(text(name)) + 4, *add_entry(name, kind, new))
     floats = u32(F32) + u64(3)
     for what, kind, new, inside in (
         ("number", F32, struct.pack("<f", 3.0), 0), ("one", ARRAY, u32(F32) + u64(1) + struct.pack("<f", 3.0), 12),

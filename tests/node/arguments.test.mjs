@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodePNG, load } from 'pocket-diffusion';
+import { checkGenerateManyOptions, checkGenerateOptions } from '../../web/library/validate.mjs';
 import { tinyBytes } from './helpers.mjs';
 
 const model = await load(tinyBytes);
@@ -89,8 +90,8 @@ const GENERATE = [
   ['guidanceInterval', [NaN, 3], RangeError],
   ['guidanceInterval', [1], TypeError],
   ['guidanceInterval', 5, TypeError, /"all" or "diverse"/],
-  ['guidanceInterval', 'most', RangeError, /"all", "diverse"/],
-  ['guidanceInterval', 'toString', RangeError],
+  ['guidanceInterval', 'most', TypeError, /"all" or "diverse"/],
+  ['guidanceInterval', 'toString', TypeError],
   ['guidanceSchedule', 'steps', RangeError],
   ['negativeLabel', 3, RangeError],
   ['negativeLabel', 'squar', RangeError, /"square"/],
@@ -102,6 +103,12 @@ const GENERATE = [
   ['onStep', {}, TypeError],
   ['signal', new AbortController(), TypeError],
 ];
+
+test('a model of one class needs no label', () => {
+  assert.equal(checkGenerateOptions({}, model.info, ['face']).resolved.label, 0);
+  assert.deepEqual(checkGenerateManyOptions({ count: 2 }, model.info, ['face']).chosen, [{ label: 0, labelName: 'face' }]);
+  assert.throws(() => checkGenerateOptions({}, model.info, ['face', 'hand']), { name: 'TypeError', argument: 'label' });
+});
 
 for (const [name, value, ErrorType, pattern] of GENERATE) {
   const shown = typeof value === 'bigint' ? `${value}n` : String(JSON.stringify(value) ?? String(value)).slice(0, 30);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { encodePNG, load, readRecipe, version } from 'pocket-diffusion';
+import { enlarge } from '../../web/library/rendering.mjs';
 import { doodlesPath, hash, root, tinyBytes, tinyPath, withServer } from './helpers.mjs';
 import { decodePNG } from './png_reader.mjs';
 
@@ -162,6 +163,21 @@ test('rows of one class wrap at eight, or at --columns', async () => {
   assert.deepEqual(await size('--count', '10'), [8, 2]);
   assert.deepEqual(await size('--count', '5', '--columns', '2'), [2, 3]);
   assert.deepEqual(await size('--count', '4', '--label', '1', '--columns', '3'), [3, 4]);
+});
+
+test('--enlarge and --transparent: each picture as its model asks, on a sheet too', async () => {
+  const args = (model, ...more) => run(['generate', '--model', model, '--label', '0', '--steps', '2', '--seed', '1', '--output', '-', ...more]);
+  const doodles = await load(doodlesPath);
+  const { pixels: expected } = enlarge(await doodles.generate({ label: 0, seed: 1, steps: 2 }), 'ink', 3);
+  assert.deepEqual(decodePNG(await succeeds(args(doodlesPath, '--enlarge', '3'))).pixels, expected);
+  const cut = decodePNG(await succeeds(args(doodlesPath, '--enlarge', '3', '--transparent')));
+  assert.deepEqual([cut.width, cut.channels], [96, 2]);
+  assert.deepEqual(cut.pixels.filter((_, i) => i % 2), expected.map((value) => 255 - value));
+  const sheet = decodePNG(await succeeds(args(doodlesPath, '--enlarge', '3', '--transparent', '--count', '2')));
+  assert.deepEqual([sheet.width, sheet.height, sheet.pixels[2 * 96 + 1]], [2 * 96 + 2, 96, 0], 'the gap is transparent too');
+  doodles.close();
+  await failsWith(2, args(doodlesPath, '--enlarge', '129'), /--enlarge: must be a whole number from 1 to 128/);
+  await failsWith(2, args(tinyPath, '--transparent'), /--transparent: for ink on paper; pictures of this model are "smooth"/);
 });
 
 test('--separate writes one file per picture', async () => {
@@ -439,7 +455,7 @@ test('wrong usage: status 2', async () => {
 const REFUSED = {
   steps: ['0', '1.5', 'ten', '0x10', '101'], seed: ['-1', '1.5', '18446744073709551616'],
   sampler: ['plms', 'toString'], 'time-grid': ['cubic'], eta: ['-0.5', '1.5'], 'ddpm-mean': ['noise', 'v'], 'ddpm-variance': ['beta', 'learned'],
-  'guidance-scale': ['-1', '101', 'NaN', ''], 'guidance-weight': ['-1.5', '100'], 'guidance-interval': ['3', '5,2', '0,100', 'most'],
+  'guidance-scale': ['-1', '101', 'NaN', ''], 'guidance-weight': ['-1.5', '100'], 'guidance-interval': ['3', '5,2', '0,100', 'most'], enlarge: ['0', '1.5', '257'],
   'guidance-schedule': ['steps'], 'negative-label': ['cube'], 'keep-parallel': ['2'], momentum: ['1.5'],
   'norm-threshold': ['-1'], rescale: ['2'], 'dynamic-threshold': ['1.1'],
   label: ['cube', '3', '-1', '', 'circle,,square'], mix: ['0:1', '0:-1,1:1', '0:1,cube:1', '0,1'],

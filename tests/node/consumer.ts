@@ -4,7 +4,7 @@ import {
   PocketDiffusionError, encodePNG, load, readManifest, readRecipe, version,
   type ClassWeight, type Image, type Inversion, type InvertOptions, type MixModeName,
   type GenerateBatchOptions, type GenerateManyOptions, type GenerateOptions, type LoadOptions, type Model, type ModelInfo, type ModelSource,
-  type GraphOperation, type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions, type Placement,
+  type GraphOperation, type GuidanceIntervalName, type GuidanceScheduleName, type Picture, type PNGOptions, type RenderingName, type Recipe, type ResolvedOptions, type WithRecipe, type SamplerName, type Plane, type StepEvent, type TimeGridName, type TraceStep, type ManifestEntry, type ManifestOptions, type Placement,
 } from 'pocket-diffusion';
 
 const sources: ModelSource[] = ['doodles.gguf', new URL('https://example.org/'), new ArrayBuffer(8), new Uint8Array(8), new Blob([])];
@@ -55,7 +55,9 @@ export async function draw(model: Model): Promise<Uint8Array> {
   const context = new OffscreenCanvas(picture.width, picture.height).getContext('2d');
   context?.putImageData(new ImageData(new Uint8ClampedArray(picture.toRGBA()), picture.width, picture.height), 0, 0);
   console.log(version, BigInt(seed), labelName.length);
-  return picture.toPNG();
+  const rendering: RenderingName = model.info.rendering;
+  const file: PNGOptions = { scale: 4, transparent: rendering === 'ink', recipe: false };
+  return picture.toPNG(file);
 }
 
 export async function sheet(model: Model): Promise<Uint8Array[]> {

@@ -1,11 +1,11 @@
-// The optional keys of a model file that recommend a time grid and a guidance interval. The files are the tiny model with
+// The optional keys of a model file: what is recommended of grid and guidance, and how pictures are enlarged. The files are the tiny model with
 // keys written here byte by byte, not by the exporter.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { load } from 'pocket-diffusion';
 import { hash, tinyBytes } from './helpers.mjs';
 
-const TYPES = { uint32: 4, string: 8, array: 9 };
+const TYPES = { uint32: 4, float32: 6, bool: 7, string: 8, array: 9 };
 const HEADER_BYTES = 24; // magic, version, tensor count, key count
 const KEY_COUNT_AT = 16;
 const ALIGNMENT = 32;
@@ -27,13 +27,20 @@ function tinyWith(...keys) {
   return Buffer.concat([header, ...added, tinyBytes.subarray(HEADER_BYTES)]);
 }
 
+const float = (value) => Buffer.from(Float32Array.of(value).buffer);
+const ours = (name, type, value) => Buffer.concat([string(`pocket-diffusion.${name}`), u32(type), value]);
+const rescale = (phi) => ours('sampling.rescale', TYPES.float32, float(phi));
+const projection = (on) => ours('sampling.projection', TYPES.bool, Buffer.of(on));
+const rendering = (name) => textKey('pocket-diffusion.image.rendering', name);
+
 const grid = (name) => textKey('pocket-diffusion.sampling.time_grid', name);
 const interval = (...numbers) => numbersKey('pocket-diffusion.sampling.guidance_interval', numbers);
 
 test('absent keys mean the linear grid and all timesteps', async () => {
   for (const bytes of [tinyBytes, tinyWith()]) {
     const model = await load(bytes);
-    assert.deepEqual(model.info.recommended, { sampler: 'ddim', steps: 20, guidanceScale: 3, eta: 0, timeGrid: 'linear', guidanceInterval: [0, 99] });
+    assert.deepEqual(model.info.recommended, { sampler: 'ddim', steps: 20, guidanceScale: 3, eta: 0, timeGrid: 'linear', guidanceInterval: [0, 99], rescale: 0, projection: false });
+    assert.equal(model.info.rendering, 'smooth');
     model.close();
   }
 });
@@ -57,6 +64,37 @@ test('what a file recommends is what is used where nothing is asked for', async 
   model.close();
 });
 
+test('a recommended rescale and projection are what is used where nothing is asked for', async () => {
+  const plain = await load(tinyBytes);
+  const request = { label: 1, seed: 3, steps: 4, guidanceScale: 6 };
+  for (const [keys, options] of [
+    [[rescale(0.7), projection(1)], { rescale: 0.7, projection: true }], [[rescale(0.25)], { rescale: 0.25 }], [[projection(1)], { projection: true }],
+    [[rescale(0), projection(0)], {}],
+  ]) {
+    const model = await load(tinyWith(...keys));
+    const wanted = { rescale: 0, projection: false, ...options };
+    assert.deepEqual({ rescale: model.info.recommended.rescale, projection: model.info.recommended.projection }, wanted);
+    const made = await model.generate(request);
+    assert.deepEqual({ rescale: made.options.rescale, projection: made.options.projection }, wanted);
+    assert.equal(hash(made.pixels), hash((await plain.generate({ ...request, ...options })).pixels));
+    assert.equal(hash((await model.generate({ ...request, rescale: 0, projection: false })).pixels), hash((await plain.generate(request)).pixels));
+    model.close();
+  }
+  plain.close();
+});
+
+test('how pictures are enlarged is told, and changes none', async () => {
+  const plain = await load(tinyBytes);
+  const expected = hash((await plain.generate({ label: 1, seed: 3, steps: 2 })).pixels);
+  for (const name of ['ink', 'pixel', 'smooth']) {
+    const model = await load(tinyWith(rendering(name)));
+    assert.equal(model.info.rendering, name);
+    assert.equal(hash((await model.generate({ label: 1, seed: 3, steps: 2 })).pixels), expected);
+    model.close();
+  }
+  plain.close();
+});
+
 for (const [name, key, named] of [
   ['an unknown time grid', grid('sigmoid'), /time_grid.*sigmoid/],
   ['a time grid that is a number', numbersKey('pocket-diffusion.sampling.time_grid', [1]), /time_grid/],
@@ -64,6 +102,10 @@ for (const [name, key, named] of [
   ['an interval in the wrong order', interval(60, 10), /guidance_interval is \[60, 10\]/],
   ['an interval beyond the last timestep', interval(0, 100), /guidance_interval is \[0, 100\].*0 and 99/],
   ['an interval of huge numbers', interval(2 ** 32 - 1, 2 ** 32 - 1), /guidance_interval/],
+  ['a rescale beyond 1', rescale(1.01), /rescale/],
+  ['a rescale that is no number', rescale(NaN), /rescale/],
+  ['a projection that is a number', ours('sampling.projection', TYPES.uint32, u32(1)), /projection/],
+  ['an unknown rendering', rendering('woodcut'), /rendering is "woodcut", which is not known/],
   ['an interval that is a string', textKey('pocket-diffusion.sampling.guidance_interval', '0,9'), /guidance_interval/],
 ]) {
   test(`${name} is refused`, async () => {

@@ -10,8 +10,8 @@
 //                                                                            "timesteps": [...], "noise": "..."}}
 //   {"id": 6, "op": "trace", "options": {...}}                           -> {"id": 6, "result": {"steps": [{"timestep": ...,
 //                                                                            "x": {"values": "...", "norm": ...}, ...}, ...]}}
-// Options are those of `generate`, but a time grid and a guidance interval that are not given are the reference's (linear,
-// all timesteps), whatever the model recommends; the pixels of image and mask are base64 of their bytes, and so is noise.
+// Options are those of `generate`, but what is not given of time grid, guidance interval, rescale and projection is plain
+// (linear, all timesteps, none), whatever the model recommends; the pixels of image and mask are base64 of their bytes, and so is noise.
 // A request that fails is answered with {"id", "error"}. A new model takes the place of the one before.
 import { createInterface } from 'node:readline';
 import { load } from 'pocket-diffusion';
@@ -31,7 +31,7 @@ function decodeFloats(text) {
 function decodeOptions({ image, mask, noise, ...options }) {
   const picture = (each) => each && { ...each, pixels: new Uint8Array(Buffer.from(each.pixels, 'base64')) };
   const inputs = { image: picture(image), mask: picture(mask), noise: noise && decodeFloats(noise) };
-  return { timeGrid: 'linear', guidanceInterval: [0, model.info.timesteps - 1], ...options, ...inputs };
+  return { timeGrid: 'linear', guidanceInterval: [0, model.info.timesteps - 1], rescale: 0, projection: false, ...options, ...inputs };
 }
 
 /** make(options) with options that collect what there is to see of every step. */

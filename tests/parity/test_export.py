@@ -86,7 +86,7 @@ def test_metadata(tmp_path, state):
     texts = {"name": "Näme", "description": "d", "license": "MIT", "author": "a", "source-url": "https://example.org/"}
     options = [part for key, value in texts.items() for part in (f"--{key}", value)]
     recommended = ["--sampler", "ddpm", "--steps", "33", "--guidance-scale", "2.5", "--eta", "0.5"]
-    recommended += ["--time-grid", "karras", "--guidance-interval", "20,150"]
+    recommended += ["--time-grid", "karras", "--guidance-interval", "20,150", "--rescale", "0.5", "--projection", "--rendering", "ink"]
     exported = Exported(tmp_path, training_record(state), [*options, *recommended, "--type", "f32"])
     assert exported.code == 0
     fields = exported.fields
@@ -122,6 +122,9 @@ def test_metadata(tmp_path, state):
         "sampling.eta": 0.5,
         "sampling.time_grid": "karras",
         "sampling.guidance_interval": [20, 150],
+        "sampling.rescale": 0.5,
+        "sampling.projection": True,
+        "image.rendering": "ink",
     }
     ours = {key.removeprefix("pocket-diffusion."): value for key, value in fields.items() if key.startswith("pocket-diffusion.")}
     table = ours.pop("diffusion.alphas_cumprod")
@@ -166,7 +169,7 @@ def test_types_of_metadata(tmp_path, state):
     assert types["unet.dim_mults"] == (kinds.ARRAY, kinds.UINT32)
     assert types["class_names"] == (kinds.ARRAY, kinds.STRING)
     assert types["sampling.guidance_interval"] == (kinds.ARRAY, kinds.UINT32)
-    assert "sampling.time_grid" not in types  # it would say what its absence says
+    assert not {"sampling.time_grid", "sampling.rescale", "sampling.projection", "image.rendering"} & set(types)  # they would say what their absence says
     assert types["unet.dim"] == (kinds.UINT32,) and types["unet.cond_drop_prob"] == (kinds.FLOAT32,)
     assert types["unet.learned_sinusoidal_cond"] == (kinds.BOOL,)
 

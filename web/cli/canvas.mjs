@@ -1,6 +1,7 @@
 // Sheets of pictures with text on them.
 
 import Font from 'simple-bitmap-font';
+import { enlarge } from '../library/rendering.mjs';
 import { UsageError } from './errors.mjs';
 
 /** Sides that PNG encoding accepts. */
@@ -18,10 +19,10 @@ const glyphsOf = (text) => Array.from(text.normalize('NFC'), (character) => {
   return font.font8x8_allChars[index > 0 ? index : font.getIndexForLetter('?')];
 });
 
-/** @typedef {{ width: number, height: number, pixels: Uint8Array }} Image of as many channels as the canvas */
+/** @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} Image of as many channels as the canvas */
 
 export class Canvas {
-  /** A white picture. @param {number} width @param {number} height @param {number} channels */
+  /** A white picture, of two channels a transparent one. @param {number} width @param {number} height @param {number} channels */
   constructor(width, height, channels) {
     if (Math.max(width, height) > MAX_SIDE) {
       throw new UsageError(`the sheet would have ${width} x ${height} pixels, more than ${MAX_SIDE}: ask for fewer pictures, or smaller ones`);
@@ -29,19 +30,14 @@ export class Canvas {
     this.width = width;
     this.height = height;
     this.channels = channels;
-    this.pixels = new Uint8Array(width * height * channels).fill(255);
+    this.pixels = new Uint8Array(width * height * channels).fill(channels === 2 ? 0 : 255);
   }
 
-  /** Every pixel of the image is a square of `zoom` pixels. @param {Image} image @param {number} left @param {number} top */
-  draw(image, left, top, zoom = 1) {
-    const { channels } = this;
-    for (let y = 0; y < image.height * zoom; y++) {
-      const row = Math.floor(y / zoom) * image.width;
-      for (let x = 0; x < image.width * zoom; x++) {
-        const source = (row + Math.floor(x / zoom)) * channels;
-        const target = ((top + y) * this.width + left + x) * channels;
-        for (let c = 0; c < channels; c++) this.pixels[target + c] = image.pixels[source + c];
-      }
+  /** @param {Image} image @param {number} left @param {number} top */
+  draw({ width, height, pixels }, left, top) {
+    const stride = width * this.channels;
+    for (let y = 0; y < height; y++) {
+      this.pixels.set(pixels.subarray(y * stride, (y + 1) * stride), ((top + y) * this.width + left) * this.channels);
     }
   }
 
@@ -120,9 +116,9 @@ export class Table {
       canvas.write(text, MARGIN, this.#top + row * (this.height + GAP) + Math.max(0, Math.floor((this.height - FACE) / 2))));
   }
 
-  /** @param {Image} picture @param {number} row @param {number} column */
-  put(picture, row, column) {
-    this.#canvas.draw(picture, this.#left + column * this.#step, this.#top + row * (this.height + GAP), this.#zoom);
+  /** @param {Image} picture @param {import('../index.d.ts').RenderingName} rendering @param {number} row @param {number} column */
+  put(picture, rendering, row, column) {
+    this.#canvas.draw(enlarge(picture, rendering, this.#zoom), this.#left + column * this.#step, this.#top + row * (this.height + GAP));
   }
 
   get image() {

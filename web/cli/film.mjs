@@ -53,10 +53,11 @@ const rangeOf = (planes, traces, shown) =>
  * One row for each plane that was made in any of the steps shown, for each picture; columns are steps.
  * @param {import('../index.d.ts').Picture[]} pictures of one run, with their traces
  * @param {string} title
+ * @param {import('../index.d.ts').RenderingName} rendering of the model's pictures
  * @param {ReadonlyArray<PlaneName>} [planes] of FILM_PLANES
  * @returns {{ width: number, height: number, channels: number, pixels: Uint8Array }}
  */
-export function drawFilm(pictures, title, planes = FILM_DEFAULT) {
+export function drawFilm(pictures, title, rendering, planes = FILM_DEFAULT) {
   const [first] = pictures;
   const traces = pictures.map(({ trace = [] }) => trace);
   const zoom = zoomFor(first);
@@ -77,7 +78,8 @@ export function drawFilm(pictures, title, planes = FILM_DEFAULT) {
     rows.forEach((name, row) => {
       shown.forEach((step, column) => {
         const plane = trace[step][name];
-        if (plane) table.put(see(plane, first, ranges[name]), index * rows.length + row, column);
+        // What is no picture yet has no kind: each value is shown as it is.
+        if (plane) table.put(see(plane, first, ranges[name]), name === 'x0' ? rendering : 'pixel', index * rows.length + row, column);
       });
     });
   });

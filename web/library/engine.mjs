@@ -13,6 +13,8 @@ export const NULL_LABEL = 0x7fffffff;
 // In the order of pd_objective, pd_sampler and so on.
 /** @type {import('../index.d.ts').ObjectiveName[]} */
 const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
+/** @type {import('../index.d.ts').RenderingName[]} */
+const RENDERINGS = ['smooth', 'ink', 'pixel'];
 /** @type {import('../index.d.ts').SamplerName[]} */
 export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 /** @type {import('../index.d.ts').TimeGridName[]} */
@@ -32,6 +34,7 @@ const MODEL_NUMBERS = [
   'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
   'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
   'hasNullClass', 'formatVersion', 'multiplications', 'guidanceIsInput', 'lowestScale', 'highestScale',
+  'rendering', 'rescale', 'projection',
 ];
 const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
 /**
@@ -227,7 +230,7 @@ export class Engine {
     const texts = {};
     MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
     const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...others } = numbers;
-    const { guidanceIsInput, lowestScale, highestScale, ...sizes } = others;
+    const { guidanceIsInput, lowestScale, highestScale, rendering, rescale, projection, ...sizes } = others;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -239,6 +242,7 @@ export class Engine {
       ...sizes,
       hasNullClass: hasNullClass === 1,
       objective: OBJECTIVES[objective],
+      rendering: RENDERINGS[rendering],
       alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
       guidanceIsInput: guidanceIsInput === 1,
       guidanceScaleRange: Object.freeze(/** @type {[number, number]} */ ([shortestFloat32(lowestScale), shortestFloat32(highestScale)])),
@@ -249,6 +253,8 @@ export class Engine {
         eta: shortestFloat32(eta),
         timeGrid: TIME_GRIDS[timeGrid],
         guidanceInterval: Object.freeze(/** @type {[number, number]} */ ([guidanceFirst, guidanceLast])),
+        rescale: shortestFloat32(rescale),
+        projection: projection === 1,
       },
     });
     return { info, labels, instanceBytes: this.#exports.memory.buffer.byteLength };

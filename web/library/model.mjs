@@ -22,13 +22,15 @@ import {
 
 class Picture {
   #module;
+  #rendering;
 
   /**
    * @param {WebAssembly.Module} module @param {ModelInfo} info @param {Uint8Array} pixels @param {ResolvedOptions} options
    * @param {import('../index.d.ts').Recipe} recipe @param {import('../index.d.ts').TraceStep[] | undefined} trace
    */
-  constructor(module, { width, height, channels }, pixels, options, recipe, trace) {
+  constructor(module, { width, height, channels, rendering }, pixels, options, recipe, trace) {
     this.#module = module;
+    this.#rendering = rendering;
     this.width = width;
     this.height = height;
     this.channels = channels;
@@ -39,7 +41,9 @@ class Picture {
   }
 
   async toPNG(options = {}) {
-    return encode(this, this.#module, checkPNGOptions(options).recipe ? this.recipe : null);
+    const { recipe, scale, transparent } = checkPNGOptions(options, Math.floor(4096 / Math.max(this.width, this.height)), this.#rendering);
+    const { enlarge } = scale > 1 || transparent ? await import('./rendering.mjs') : { enlarge: () => this };
+    return encode(enlarge(this, this.#rendering, scale, transparent), this.#module, recipe ? this.recipe : null);
   }
 
   toRGBA() {

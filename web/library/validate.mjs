@@ -236,7 +236,7 @@ function checkClass(label, classMix, labels) {
     return { label: null, labelName: '' };
   }
   if (!classMix) {
-    const index = checkLabel(label, labels);
+    const index = checkLabel(labels.length === 1 ? label ?? 0 : label, labels);
     return { label: index, labelName: labels[index] };
   }
   if (label !== undefined && label !== null) throw argumentError(TypeError, 'label', 'cannot be given together with classMix');
@@ -286,29 +286,20 @@ function checkScale({ guidanceScale, guidanceWeight }, { recommended, guidanceSc
   return 1 + checkNumber('guidanceWeight', guidanceWeight, low - 1, high - 1);
 }
 
-/**
- * Guided timesteps by name, as shares of all: from the first, up to the second.
- * @type {Record<import('../index.d.ts').GuidanceIntervalName, [number, number]>}
- */
-const INTERVALS = { all: [0, 1], diverse: [0.5, 0.7] };
-
-/** @param {unknown} name @param {number} timesteps @returns {[tLow: number, tHigh: number] | null} */
-function namedInterval(name, timesteps) {
-  if (typeof name !== 'string') return null;
-  const [low, high] = INTERVALS[checkChoice('guidanceInterval', name, /** @type {(keyof INTERVALS)[]} */ (Object.keys(INTERVALS)))];
-  return [Math.min(Math.round(low * timesteps), timesteps - 1), Math.min(Math.round(high * timesteps), timesteps - 1)];
-}
+/** Shares of the timesteps between which is guided, by name. @type {ReadonlyMap<unknown, number[]>} */
+const INTERVALS = new Map([['all', [0, 1]], ['diverse', [0.5, 0.7]]]);
 
 /** @param {any} interval @param {number} timesteps @returns {[tLow: number, tHigh: number]} */
 function checkInterval(interval, timesteps) {
-  const named = namedInterval(interval, timesteps);
-  if (named) return named;
+  const last = timesteps - 1;
+  const [from, to] = INTERVALS.get(interval) ?? [];
+  if (to) return [Math.min(Math.round(from * timesteps), last), Math.min(Math.round(to * timesteps), last)];
   const pair = Array.isArray(interval) && interval.length === 2 && interval.every((t) => typeof t === 'number');
   if (!pair) throw wrongType('guidanceInterval', 'an array of two numbers, "all" or "diverse"', interval);
   const [low, high] = interval;
-  const inside = interval.every((t) => Number.isInteger(t) && t >= 0 && t < timesteps) && low <= high;
+  const inside = interval.every((t) => Number.isInteger(t) && t >= 0 && t <= last) && low <= high;
   if (!inside) {
-    throw argumentError(RangeError, 'guidanceInterval', `must be [tLow, tHigh], whole numbers from 0 to ${timesteps - 1}, tLow first`);
+    throw argumentError(RangeError, 'guidanceInterval', `must be [tLow, tHigh], whole numbers from 0 to ${last}, tLow first`);
   }
   return [low + 0, high + 0];
 }
@@ -354,7 +345,7 @@ function checkGuidanceInput(resolved, { guidanceIsInput, timesteps }) {
 function checkSampling(options, info, labels) {
   const { recommended, timesteps } = info;
   const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
-  const { projection = false, keepParallel = 0, momentum = 0, normThreshold = 0, rescale = 0 } = options;
+  const { projection = recommended.projection, rescale = recommended.rescale, keepParallel = 0, momentum = 0, normThreshold = 0 } = options;
   const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
   const { timeGrid = recommended.timeGrid, guidanceInterval = recommended.guidanceInterval, ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
   const { classMix = null, mixMode = 'embedding' } = options;
@@ -586,8 +577,14 @@ export function checkEncodeOptions(options) {
   return { wasm: checkWasm(options.wasm), recipe: options.recipe === undefined ? null : checkRecipe(options.recipe) };
 }
 
-/** @param {unknown} options */
-export function checkPNGOptions(options) {
-  checkKeys('options', options, ['recipe']);
-  return { recipe: checkBoolean('recipe', options.recipe ?? true) };
+/** @param {unknown} options @param {number} largest scale @param {string} rendering */
+export function checkPNGOptions(options, largest, rendering) {
+  checkKeys('options', options, ['recipe', 'scale', 'transparent']);
+  const { recipe = true, scale = 1, transparent = false } = options;
+  if (transparent && rendering !== 'ink') throw argumentError(RangeError, 'transparent', `is for ink on paper; these pictures are "${rendering}"`);
+  return {
+    recipe: checkBoolean('recipe', recipe),
+    scale: checkWhole('scale', scale, 1, largest),
+    transparent: checkBoolean('transparent', transparent),
+  };
 }

@@ -37,6 +37,7 @@ class Setting:
     guidance_interval: tuple[int, int] | None = None
     rescale: float = 0.0
     dynamic_threshold: float = 0.0
+    projection: bool = False
 
     @classmethod
     def for_calls(cls, sampler: str, calls: int, **others: Any) -> "Setting":
@@ -53,13 +54,13 @@ class Setting:
         a field is added here."""
         words = {
             "sampler": self.sampler, "steps": self.steps, "guidanceScale": float(self.guidance_scale), "timeGrid": self.time_grid, "eta": float(self.eta),
-            "guidanceInterval": self.guidance_interval, "rescale": self.rescale, "dynamicThreshold": self.dynamic_threshold,
+            "guidanceInterval": self.guidance_interval, "rescale": self.rescale, "dynamicThreshold": self.dynamic_threshold, "projection": self.projection,
         }  # fmt: skip
         return {name: value for name, value in words.items() if name in ("sampler", "steps", "guidanceScale", "timeGrid", "eta") or value}
 
     @property
     def in_reference(self) -> bool:
-        return self.sampler in ("ddim", "ddpm") and self.time_grid == "linear" and not self.guidance_interval and not self.dynamic_threshold
+        return self.sampler in ("ddim", "ddpm") and self.time_grid == "linear" and not (self.guidance_interval or self.dynamic_threshold or self.projection)
 
     def generation(self) -> Generation:
         """For the reference."""
@@ -73,6 +74,7 @@ class Setting:
         parts += ["guided at {}..{}".format(*self.guidance_interval)] if self.guidance_interval else []
         parts += [f"rescale {self.rescale:g}"] if self.rescale else []
         parts += [f"dynamic threshold {self.dynamic_threshold:g}"] if self.dynamic_threshold else []
+        parts += ["projection"] if self.projection else []
         return ", ".join(parts)
 
 
@@ -98,7 +100,7 @@ class Model:
         if path.suffix == ".gguf":
             file = read_model(path)
             meta = file.metadata
-            recommended = Setting(**dataclasses.asdict(file.recommended))
+            recommended = Setting(**{name: value for name, value in dataclasses.asdict(file.recommended).items() if name != "rendering"})
             scales = file.guidance_scales
             facts = file.unet, file.weights, file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
             shown = tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"]
