@@ -7,7 +7,7 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { parseAxis } from './cli/axis.mjs';
+import { parseAxis, suggestedFlags } from './cli/axis.mjs';
 import { Canvas, Table, zoomFor } from './cli/canvas.mjs';
 import { UsageError } from './cli/errors.mjs';
 import { FILM_DEFAULT, FILM_PLANES, drawFilm, traceNumbers } from './cli/film.mjs';
@@ -105,6 +105,7 @@ function addEditingOptions(command) {
     .option('--image <png>', 'start from this picture, of the size of the model\'s')
     .option('--strength <number>', 'how much of the image is made anew, 0 to 1 (default: 0.5, with a mask 1)', parseNumber)
     .option('--mask <png>', 'white: make anew, black: keep the image')
+    .option('--mask-threshold <level>', 'with a soft mask: grey levels from this one on, 1 to 255, are made anew', parseNumber)
     .option('--resample <number>', 'with a mask: how often each step is made', parseNumber)
     .option('--variation-seed <number>', 'seed to move the first noise towards; counts up instead of the seed', parseSeed)
     .option('--variation-strength <number>', 'how far, 0 to 1', parseNumber)
@@ -146,6 +147,21 @@ function addSampling(command) {
     .addOption(new Option('--ddpm-variance <name>', 'variance of ddpm').choices(DDPM_VARIANCES))
     .option('--seed <number>', 'of the first picture; the next ones count up (default: random)', parseSeed);
   return addEditingOptions(command);
+}
+
+/** What the names of other programs are on the command line alone, in words of hints.mjs. @type {Record<string, string>} */
+const FOREIGN_FLAGS = {
+  o: 'output', out: 'output', outdir: 'output', outputpath: 'output', outputdir: 'output', save: 'output', file: 'output',
+  checkpoint: 'model', ckpt: 'model', modelpath: 'model', weights: 'model', m: 'model',
+  grid: 'columns', nrow: 'columns', cols: 'columns',
+};
+
+/** In place of commander's, which knows spelling alone. @this {Command} @param {string} flag */
+function unknownOption(flag) {
+  const name = flag.replace(/^-+/, '').split('=', 1)[0];
+  const flags = this.options.map((option) => option.long?.replace(/^--(no-)?/, '') ?? '');
+  const meant = [FOREIGN_FLAGS[name.toLowerCase().replace(/[-_]/g, '')] ?? [], suggestedFlags(name, flags)].flat().filter((each) => flags.includes(each)).slice(0, 2);
+  this.error(`error: unknown option '${printable(flag)}'${meant.length > 0 ? `\n(Did you mean ${meant.map((each) => `--${each}`).join(' or ')}?)` : ''}`, { code: 'commander.unknownOption' });
 }
 
 function makeProgram() {
@@ -191,6 +207,7 @@ function makeProgram() {
     .option('--graph', 'the operations of its network')
     .action(info);
   for (const command of [program, ...program.commands]) {
+    Object.assign(command, { unknownOption });
     command.exitOverride().showHelpAfterError('(--help lists the options)').allowExcessArguments(false);
   }
   return program;
@@ -464,6 +481,7 @@ function generateSweep(given, command) {
 
 /** @param {Given} given @param {Command} command */
 async function generate(given, command) {
+  if (given.json) console.warn = () => {}; // what is printed is for programs, which see the seeds
   checkUsage(given);
   checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
@@ -485,7 +503,7 @@ async function generate(given, command) {
   checkShown(options, call);
   const pictures = await generatePictures(model, call, (image) => writePNG(preview, image, null));
   model.close();
-  if (film && !pictures[0].trace?.length) throw new UsageError('--film: at this strength no step is made');
+  if (film && !pictures[0].trace?.length) throw new UsageError(`--film: at this strength ${stepsOf(pictures[0].options)} are made`);
 
   const outputs = layOut(pictures, options, model.info.rendering);
   for (const { image, recipe: made, file } of outputs) {
@@ -524,12 +542,18 @@ async function reportJSON(model, pictures, outputs) {
   await writeOut(`${asJSON({ model, pictures: await Promise.all(described), outputs: await Promise.all(written) })}\n`);
 }
 
+/** The steps that were made: with an image the last ones of the grid (pd_edit_steps). @param {ResolvedOptions} options */
+function stepsOf({ steps, strength }) {
+  const made = Math.floor(Math.fround(strength) * (1 + 2 ** -23) * steps + 0.5);
+  return `${made === steps ? '' : `${made} of `}${steps} step${steps === 1 ? '' : 's'}`;
+}
+
 /** @param {Picture[]} pictures @param {string} where */
 async function reportLine(pictures, where) {
-  const { guidanceScale, steps, sampler, seed } = pictures[0].options;
+  const { guidanceScale, sampler, seed } = pictures[0].options;
   const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
   const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
-  await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${steps} steps of ${sampler}`)}\n`);
+  await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${stepsOf(pictures[0].options)} of ${sampler}`)}\n`);
 }
 
 /** The part of a title that says what an option does. @type {Record<string, string>} */
@@ -686,7 +710,8 @@ const flagOf = (name) => FLAGS[name] ?? `--${name.replace(/[A-Z]/g, (letter) => 
 function messageOf(error) {
   const message = String(error?.message ?? error);
   const prefix = `${error?.argument}: `;
-  return error?.argument && message.startsWith(prefix) ? `${flagOf(error.argument)}: ${message.slice(prefix.length)}` : message;
+  return error?.argument && message.startsWith(prefix) ?
+    `${flagOf(error.argument)}: ${message.slice(prefix.length).replace('maskThreshold', flagOf('maskThreshold'))}` : message;
 }
 
 /** Prints what went wrong, on one line. @param {any} error @returns {number} exit status */

@@ -214,7 +214,10 @@ export interface GenerateOptions {
   ddpmMean?: 'x0' | 'noise';
   /** Of 'ddpm'. Default 'posterior'. */
   ddpmVariance?: 'posterior' | 'beta';
-  /** Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Default: drawn at random and reported in `options`. */
+  /**
+   * Whole number 0 .. 2^53 - 1, or a bigint below 2^64. Only the low 32 bits count, as in PyTorch, so larger ones repeat the
+   * pictures of smaller ones: a warning on the console says so once. Default: drawn at random and reported in `options`.
+   */
   seed?: number | bigint;
   /** Start from this picture instead of from noise alone (SDEdit). */
   image?: Image | null;
@@ -224,10 +227,12 @@ export interface GenerateOptions {
    */
   strength?: number;
   /**
-   * One byte a pixel: 255 make anew, 0 keep; other values are refused. Needs an image, whose kept pixels come back exactly
+   * One byte a pixel: 255 make anew, 0 keep; other values are refused, unless there is a maskThreshold. Needs an image, whose kept pixels come back exactly
    * (RePaint). At strength 1 the start is noise alone.
    */
   mask?: Image | null;
+  /** With a mask that has greys: levels from this one on, 1 .. 255, are made anew, lower ones kept. Part of no recipe, which has the mask that comes out. */
+  maskThreshold?: number;
   /** With a mask: how often each step but the last is made, 1 .. 100. Default 1. Not with 'dpmpp-2m', 'dpmpp-2m-sde', 'unipc'. */
   resample?: number;
   /** x_T, planar [networkChannels][networkHeight][networkWidth], instead of the seed's; the seed's generator goes on as if it had drawn it. */
@@ -491,7 +496,7 @@ export function encodePNG(
   options?: Pick<LoadOptions, 'wasm'> & { recipe?: Recipe },
 ): Promise<Uint8Array>;
 /**
- * The recipe that a PNG carries, null if it has none. What is no whole PNG, and a recipe that is damaged or not
+ * The recipe that a PNG carries in a text chunk, compressed or not, null if it has none. What is no whole PNG, and a recipe that is damaged or not
  * understood, is refused with code RECIPE. The options in it are checked by generate alone.
  */
 export function readRecipe(png: Uint8Array): Recipe | null;

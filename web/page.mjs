@@ -8,6 +8,7 @@ import { element } from './page/elements.mjs';
 import { makeKeep } from './page/keep.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
+import { takeNewVersion } from './page/new_version.mjs';
 import { hideError } from './page/messages.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
@@ -149,7 +150,9 @@ element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() 
 element('play-link').onclick = () => app.keep.copyLink();
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
+element('late').remove(); // this script has come
 app.session.prepare();
+takeNewVersion();
 const start = () => app.session.start();
 if (document.hidden) setTimeout(start);
 else requestAnimationFrame(() => setTimeout(start));

@@ -1,6 +1,6 @@
 // Keeps a copy of the site in the browser, so that it opens without a network. scripts/site/build_site.mjs fills in what the
 // site consists of; VERSION is a hash of it: a new version is fetched as a whole beside the old one and takes over when
-// no page uses that any more. Every file is compared with its hash, so that the files of two versions never mix,
+// no page uses that any more, or when the only one asks for it. Every file is compared with its hash, so that the files of two versions never mix,
 // whatever the caches on the way hold.
 //
 // What cannot be kept, for example because the browser has no room, is asked from the network as if there were no copy.
@@ -66,8 +66,17 @@ async function keepModel(path) {
   if (!await cache.match(addressOf(path))) await fetchAndKeep(path);
 }
 
+/** A page asks this version, which waits, to take over. Other windows would get files of two versions: then it goes on waiting. */
+async function takeOver(asking) {
+  const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  const others = windows.some(({ id, url }) => id !== asking.id && url.startsWith(scope));
+  if (others) asking.postMessage('others');
+  else await self.skipWaiting();
+}
+
 self.addEventListener('message', (event) => {
   if (ON_DEMAND.includes(event.data)) event.waitUntil(keepModel(event.data).catch(() => {}));
+  if (event.data === 'take over') event.waitUntil(takeOver(event.source));
 });
 
 self.addEventListener('activate', (event) => {

@@ -5,21 +5,20 @@ the arguments that a trainer stored beside the weights, from the buffers of `Gau
 """
 
 import itertools
-import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 
-from pocket_diffusion import reference
+from pocket_diffusion import places, reference
 from pocket_diffusion.guidance_input import table_arguments
+from pocket_diffusion.loading import CheckpointError, load
+from pocket_diffusion.places import Claim
 
-ANCHOR = "init_conv.weight"  # the tensor that tells where, and under which prefix, a Unet is stored
+STEM = ".".join(places.ANCHOR)
 OBJECTIVES = ("pred_noise", "pred_x0", "pred_v")
 SCHEDULES = ("linear", "cosine")
 
@@ -27,10 +26,6 @@ SCHEDULES = ("linear", "cosine")
 MAX_LEVELS, MAX_CHANNELS, MAX_CLASSES, MAX_HEADS, MAX_HEAD_CHANNELS = 6, 1024, 65536, 64, 128
 MAX_SIDE, MAX_TIMESTEPS = 1024, 10000
 MAX_GUIDANCE_SCALE, MAX_GUIDANCE_ROWS = 100, 64
-
-
-class CheckpointError(Exception):
-    """The checkpoint cannot be used. One line that names what does not fit."""
 
 
 class MissingOptions(Exception):
@@ -44,7 +39,8 @@ class MissingOptions(Exception):
 class Checkpoint:
     weights: dict[str, torch.Tensor]  # as named in Unet.state_dict(); float32, contiguous
     buffers: dict[str, torch.Tensor]  # schedule of GaussianDiffusion, as stored; may be empty
-    record: Mapping[str, Any]  # arguments stored beside the weights; may be empty
+    record: Mapping[str, Any]  # arguments that our trainer stored beside the weights; may be empty
+    claims: Mapping[str, Sequence[Claim]]  # settings that other training loops did; may be empty
     place: str  # where in the file the weights were, for people
 
 
@@ -79,6 +75,7 @@ class Description:
     alphas_cumprod: np.ndarray = field(repr=False)  # float64 [T]
     objective: str
     assumptions: tuple[str, ...]  # what was assumed for want of knowledge, one line each
+    unsaid: tuple[str, ...]  # what nothing in the checkpoint can confirm: it comes from the options alone
     guidance_scales: tuple[float, ...] = ()  # that each class has a row of the embedding table for, where the scale is an input
 
     @property
@@ -95,111 +92,37 @@ class Description:
 # ---- reading ----------------------------------------------------------------
 
 
-def _load(path: Path) -> Any:
-    """Whatever is in the file, without running anything that is in it."""
-    if path.suffix == ".safetensors":
-        try:
-            return safetensors.torch.load_file(path)
-        except (safetensors.SafetensorError, ValueError) as error:
-            raise CheckpointError(f"{path}: not a safetensors file: {_first_line(error)}") from error
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path}: holds more than tensors and plain values (or is no PyTorch file), and is not unpickled: "
-            f"{_first_line(error.__cause__ or error)}"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: not a PyTorch file: {_first_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line, or sentence of it, of a library's message."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:160]
-
-
-def _tensors(node: Mapping[Any, Any]) -> dict[str, torch.Tensor]:
-    return {key: value for key, value in node.items() if isinstance(key, str) and isinstance(value, torch.Tensor)}
-
-
-def _mappings(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """All mappings of a checkpoint, outermost first. Trainers nest two deep; optimizers' states may nest further."""
-    if isinstance(node, Mapping) and len(path) <= 3:
-        yield path, node
-        for key, value in node.items():
-            if isinstance(key, str):
-                yield from _mappings(value, (*path, key))
-
-
-@dataclass(frozen=True)
-class _Place:
-    path: tuple[str, ...]
-    prefix: str
-    tensors: Mapping[str, torch.Tensor]
-
-    @property
-    def averaged(self) -> bool:
-        """Exponential moving average: by its prefix (`ema_model.`, but not `online_model.`), or by where it lies."""
-        if "online_model" in self.prefix:
-            return False
-        return "ema" in self.prefix or any("ema" in key.lower() for key in self.path)
-
-    def __str__(self) -> str:
-        return " / ".join((*self.path, self.prefix or "bare names"))
-
-
-def _places(tree: Mapping[Any, Any]) -> list[_Place]:
-    places = []
-    for path, node in _mappings(tree):
-        tensors = _tensors(node)
-        found = (name for name in tensors if name == ANCHOR or name.endswith("." + ANCHOR))
-        places.extend(_Place(path, name[: -len(ANCHOR)], tensors) for name in found)
-    return places
-
-
-def _choose(places: Sequence[_Place], wanted: str) -> _Place:
-    """`wanted`: ema, online, or auto (the average if there is one)."""
-    by_kind = {"ema": [p for p in places if p.averaged], "online": [p for p in places if not p.averaged]}
-    found = (by_kind["ema"] or by_kind["online"]) if wanted == "auto" else by_kind[wanted]
-    if not found:
-        raise CheckpointError(f"no {wanted} weights here, only: {'; '.join(map(str, places))}")
-    return found[0]
-
-
-def _record(tree: Mapping[Any, Any]) -> Mapping[str, Any]:
+def _record(tree: Any) -> Mapping[str, Any]:
     """The outermost mapping, if it stores the arguments of the network as plain values."""
-    unet = tree.get("unet")
-    return tree if isinstance(unet, Mapping) and not _tensors(unet) else {}
+    unet = tree.get("unet") if isinstance(tree, Mapping) else None
+    plain = isinstance(unet, Mapping) and not any(isinstance(value, (torch.Tensor, Mapping)) for value in unet.values())
+    return tree if plain else {}
 
 
-def read_checkpoint(path: Path, wanted: str = "auto") -> Checkpoint:
-    """Finds the network in a checkpoint: a bare state dict of `Unet` or `GaussianDiffusion` under any prefix
-    (`model.`, `module.`, `ema_model.`, ...), one nested in a trainer's dictionary, or .safetensors.
+def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None) -> Checkpoint:
+    """Finds the network in a checkpoint: a state dict of `Unet` or `GaussianDiffusion` under any prefix (`model.`, `module.`,
+    `_orig_mod.`, `ema_model.`, ...), nested in the mappings and lists of a trainer, as .safetensors, or in a folder.
+
+    `wanted`: ema, online, or auto (the average if there is one). `network`: parts of its place, where there are several.
     """
-    tree = _load(path)
-    if not isinstance(tree, Mapping):
-        raise CheckpointError(f"{path}: a {type(tree).__name__}, not a dictionary of tensors")
-    places = _places(tree)
-    if not places:
-        first = next((name for _, node in _mappings(tree) for name in _tensors(node)), None)
+    tree = load(path)
+    leaves = places.flatten(tree)
+    found = places.find_places(tree, leaves)
+    if not found:
+        first = next(iter(leaves), None)
         if first is None:
-            raise CheckpointError(f"{path}: no tensors in it")
-        raise CheckpointError(f"{path}: {first!r} does not fit: no tensor is named {ANCHOR!r}, as in the reference's Unet")
-    place = _choose(places, wanted)
-    weights = {
-        name[len(place.prefix) :]: _plain(name, tensor)
-        for name, tensor in place.tensors.items()
-        if name.startswith(place.prefix)
-    }
-    owner = place.prefix[: -len("model.")] if place.prefix.split(".")[-2:] == ["model", ""] else None
-    buffers = {
-        name: place.tensors[owner + name]
-        for name in ("betas", "alphas_cumprod")
-        if owner is not None and owner + name in place.tensors
-    }
+            raise CheckpointError(f"{path}: {'no tensors in it' if isinstance(tree, Mapping) else f'a {type(tree).__name__}, not a dictionary of tensors'}")
+        raise CheckpointError(f"{path}: {'.'.join(first)!r} does not fit: no tensor is named {STEM!r}, as in the reference's Unet")
+    try:
+        place = places.choose(found, wanted, network)
+        places.check_version(tree, place.weights)
+        buffers = places.find_buffers(place, leaves)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    weights = {name: _plain(name, tensor) for name, tensor in place.weights.items()}
     record = _record(tree)
-    return Checkpoint(weights, buffers or _recorded_schedule(record), record, str(place))
+    claims = {} if record else places.find_claims(tree)
+    return Checkpoint(weights, buffers or _recorded_schedule(record), record, claims, str(place))
 
 
 def _recorded_schedule(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -235,7 +158,7 @@ def infer_unet_arguments(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
             raise CheckpointError(f"{name!r} does not fit: shape {list(weights[name].shape)}, expected {rank} dimensions")
         return tuple(weights[name].shape)
 
-    init_dim, channels, *_ = shape(ANCHOR, 4)
+    init_dim, channels, *_ = shape(STEM, 4)
     num_classes, dim = shape("classes_emb.weight", 2)
     widths = []
     while f"downs.{len(widths)}.3.weight" in weights:
@@ -266,9 +189,7 @@ def check_fit(weights: Mapping[str, torch.Tensor], arguments: Mapping[str, Any])
         if name not in expected:
             raise CheckpointError(f"{name!r} does not fit: the reference's Unet has no such tensor")
         if tuple(tensor.shape) != expected[name]:
-            raise CheckpointError(
-                f"{name!r} does not fit: shape {list(tensor.shape)}, expected {list(expected[name])}"
-            )
+            raise CheckpointError(f"{name!r} does not fit: shape {list(tensor.shape)}, expected {list(expected[name])}")
     for name in expected:
         if name not in weights:
             raise CheckpointError(f"{name!r} is missing")
@@ -280,15 +201,37 @@ def check_fit(weights: Mapping[str, torch.Tensor], arguments: Mapping[str, Any])
 class _Settler:
     """Brings together what the file and the user say, and collects what nobody says."""
 
-    def __init__(self) -> None:
+    def __init__(self, claims: Mapping[str, Sequence[Claim]]) -> None:
+        self.claims = claims
         self.missing: list[str] = []
         self.assumptions: list[str] = []
+        self.unsaid: list[str] = []  # what the options say alone
 
-    def settle(self, option: str, given: Any, recorded: Any, *, assume: Any = None) -> Any:
-        """The value on which the option and the checkpoint agree; failing both, `assume`; failing that, None."""
+    def agree(self, option: str, given: Any, recorded: Any, claims: Sequence[Claim], told_by: str = "") -> Any:
+        """The value that the option, the network's own tensors and arguments, and settings beside it agree on; None if none
+        says anything. Raises CheckpointError where two contradict each other; an option may take the tensors' side against
+        settings, never the other way round.
+        """
         if given is not None and recorded is not None and given != recorded:
-            raise CheckpointError(f"--{option} {given} contradicts the checkpoint, which says {recorded}")
-        value = given if given is not None else recorded
+            raise CheckpointError(f"--{option} {_shown(given)} contradicts the checkpoint, {told_by or 'which says'} {_shown(recorded)}")
+        if given is not None:
+            if recorded is None and claims and all(claim.value != given for claim in claims):
+                raise CheckpointError(f"--{option} {_shown(given)} contradicts the checkpoint, whose {claims[0].where} says {_shown(claims[0].value)}")
+            if recorded is None and not claims:
+                self.unsaid.append(f"{option} {_shown(given)}")
+            return given
+        said = [*([Claim(recorded, "the network itself")] if recorded is not None else []), *claims]
+        for one, other in itertools.pairwise(said):
+            if one.value != other.value:
+                raise CheckpointError(
+                    f"the checkpoint contradicts itself: {option} is {_shown(one.value)} for {one.where}, {_shown(other.value)} for {other.where}; "
+                    f"if one is right, give --{option}"
+                )
+        return said[0].value if said else None
+
+    def settle(self, option: str, given: Any, recorded: Any, *, assume: Any = None, told_by: str = "") -> Any:
+        """What they agree on; failing that, `assume`; failing that, None, and the option is missing."""
+        value = self.agree(option, given, recorded, self.claims.get(option.replace("-", "_"), ()), told_by)
         if value is None and assume is not None:
             self.assumptions.append(f"{option} {assume}")
             value = assume
@@ -297,19 +240,23 @@ class _Settler:
         return value
 
 
+def _shown(value: Any) -> str:
+    """As on the command line."""
+    return f"{value[0]}x{value[1]}" if isinstance(value, tuple) else str(value)
+
+
 def describe(checkpoint: Checkpoint, options: Options = Options()) -> Description:
     """Settles every property of the model file. Raises CheckpointError for what does not fit or contradicts, and
     MissingOptions for what neither the checkpoint nor the options say.
     """
-    settler = _Settler()
+    settler = _Settler(checkpoint.claims)
     unet = _settle_unet(checkpoint, options, settler)
-    diffusion = checkpoint.record.get("diffusion", {})
     r = settler.settle("pixel-unshuffle", options.pixel_unshuffle, checkpoint.record.get("pixel_unshuffle"), assume=1)
     if r < 1 or unet["channels"] % (r * r):
         raise CheckpointError(f"pixel-unshuffle {r} does not fit: the network has {unet['channels']} channels")
-    size = settler.settle("image-size", options.image_size, _recorded_size(checkpoint.record, r))
-    objective = settler.settle("objective", options.objective, diffusion.get("objective"))
+    size = _settle_size(checkpoint, options, settler, r)
     schedule = _settle_schedule(checkpoint, options, settler)
+    objective = _settle_objective(checkpoint, options, settler, schedule)
     if settler.missing:
         raise MissingOptions(settler.missing)
     if objective not in OBJECTIVES:
@@ -328,6 +275,7 @@ def describe(checkpoint: Checkpoint, options: Options = Options()) -> Descriptio
         alphas_cumprod=alphas_cumprod,
         objective=objective,
         assumptions=tuple(settler.assumptions),
+        unsaid=tuple(settler.unsaid),
         guidance_scales=_recorded_scales(checkpoint.record),
     )
 
@@ -400,18 +348,22 @@ def _check_limits(arguments: Mapping[str, Any]) -> None:
 
 def _settle_heads(hidden: int, options: Options, recorded: Mapping[str, Any], settler: _Settler) -> tuple[Any, Any]:
     """Number and size of the heads of the attention in the middle. Shapes show only their product."""
-    heads = options.attn_heads or recorded.get("attn_heads")
-    dim_head = options.attn_dim_head or recorded.get("attn_dim_head")
-    if recorded or (heads is None and dim_head is None and hidden == 4 * 32):
-        if not recorded:
-            settler.assumptions.append("attn-heads 4, attn-dim-head 32")
-        heads, dim_head = heads or 4, dim_head or 32  # the reference's defaults
-    elif heads is not None and dim_head is None:
+    names = ("attn_heads", "attn_dim_head")
+    if recorded.keys() & names or (recorded and hidden == 4 * 32):  # the arguments are known: what they leave out has its default
+        said = {"attn_heads": recorded.get("attn_heads", 4), "attn_dim_head": recorded.get("attn_dim_head", 32)}
+    else:
+        said = {}
+    claims = {name: settler.claims.get(name, ()) for name in names}
+    unsaid = settler.unsaid.copy()
+    heads, dim_head = (settler.agree(name.replace("_", "-"), getattr(options, name), said.get(name), claims[name]) for name in names)
+    if said or any(claims.values()):  # one of the two tells the other
+        settler.unsaid[:] = unsaid
+    if heads is not None and dim_head is None:
         dim_head = hidden // heads
     elif dim_head is not None and heads is None:
         heads = hidden // dim_head
     if heads is None:
-        settler.missing.append(f"--attn-heads or --attn-dim-head (their product is {hidden})")
+        settler.missing.append(f"--attn-heads or --attn-dim-head (their product is {hidden}; the package makes 4 heads of 32 unless told otherwise)")
     elif heads * dim_head != hidden or heads < 1:
         raise CheckpointError(f"'mid_attn.fn.fn.to_qkv.weight' does not fit: {heads} heads of {dim_head} are not {hidden} channels")
     return heads, dim_head
@@ -422,6 +374,19 @@ def _recorded_size(record: Mapping[str, Any], r: int) -> tuple[int, int] | None:
         return record["image"]["width"], record["image"]["height"]
     side = record.get("diffusion", {}).get("image_size")
     return None if side is None else (side * r, side * r)
+
+
+def _settle_size(checkpoint: Checkpoint, options: Options, settler: _Settler, r: int) -> tuple[int, int] | None:
+    """Width and height of the finished picture. Loops store the side that GaussianDiffusion knows, in network space, or that
+    of their pictures.
+    """
+    claims = settler.claims.get("image_size", ())
+    if all(options.image_size != claim.value for claim in claims):
+        claims = [Claim((claim.value[0] * r, claim.value[1] * r), claim.where) for claim in claims]
+    size = settler.agree("image-size", options.image_size, _recorded_size(checkpoint.record, r), claims)
+    if size is None:
+        settler.missing.append("--image-size")
+    return size
 
 
 def _check_size(size: tuple[int, int], r: int, levels: int) -> None:
@@ -472,6 +437,37 @@ def _settle_schedule(checkpoint: Checkpoint, options: Options, settler: _Settler
     return name, alphas_cumprod
 
 
+def _settle_objective(checkpoint: Checkpoint, options: Options, settler: _Settler, schedule: tuple[str, np.ndarray] | None) -> str | None:
+    """What the network predicts. GaussianDiffusion weights its loss by a table that depends on it."""
+    recorded, told_by = checkpoint.record.get("diffusion", {}).get("objective"), ""
+    if "loss_weight" in checkpoint.buffers and schedule is not None:
+        fitting = objectives_by_loss_weight(checkpoint.buffers["loss_weight"], schedule[1])
+        if len(fitting) == 1:
+            recorded, told_by = fitting[0], "whose loss_weight is that of"
+        elif fitting and options.objective is not None and options.objective not in fitting:
+            raise CheckpointError(f"--objective {options.objective} contradicts the checkpoint, whose loss_weight is that of {' or '.join(fitting)}")
+    return settler.settle("objective", options.objective, recorded, told_by=told_by)
+
+
+def objectives_by_loss_weight(stored: torch.Tensor, alphas_cumprod: np.ndarray) -> tuple[str, ...]:
+    """The objectives whose weights of the loss are these, plain or with min-SNR: min(snr, gamma) divided by snr (noise), by 1
+    (x_0) or by snr + 1 (v). Without min-SNR gamma is any number above the largest snr.
+    """
+    if len(stored) != len(alphas_cumprod):
+        return ()
+    weights, limits = stored.double().numpy(), torch.finfo(stored.dtype)
+    usable = np.isfinite(weights)  # half precision may have overflowed
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    fitting = []
+    for objective, divisor in zip(OBJECTIVES, (snr, np.ones_like(snr), snr + 1)):
+        gamma = np.max((weights * divisor)[usable], initial=0.0)
+        expected = np.minimum(snr, gamma) / divisor
+        tolerance = max(1e-3, 8 * limits.eps) * expected + limits.smallest_normal
+        if usable.any() and gamma > 0 and (np.abs(weights - expected) <= tolerance)[usable].all():
+            fitting.append(objective)
+    return tuple(fitting)
+
+
 def _recognise_schedule(buffers: Mapping[str, torch.Tensor]) -> tuple[str | None, torch.Tensor | None]:
     """Name and betas (float64) behind the rounded buffers of `GaussianDiffusion`; (None, None) without buffers.
 
@@ -490,9 +486,21 @@ def _recognise_schedule(buffers: Mapping[str, torch.Tensor]) -> tuple[str | None
     if stored.ndim != 1 or not stored.is_floating_point() or not torch.isfinite(betas).all():
         raise CheckpointError("'betas' does not fit: expected a vector of finite numbers")
     rounding = 2 * torch.finfo(stored.dtype).eps
+    _check_tables(buffers, betas)
     for name in SCHEDULES:
         known = reference.schedule_betas(name, len(betas))
         exact = known if "betas" in buffers else torch.cumprod(1 - known, dim=0)
         if torch.allclose(stored.to(torch.float64), exact, rtol=rounding, atol=0):
             return name, known
     return "custom", betas
+
+
+def _check_tables(buffers: Mapping[str, torch.Tensor], betas: torch.Tensor) -> None:
+    """Where a file has both tables, they must be of one schedule."""
+    if not {"betas", "alphas_cumprod"} <= buffers.keys():
+        return
+    stored = buffers["alphas_cumprod"]
+    expected = torch.cumprod(1 - betas, dim=0)
+    rounding = max(1e-3, 64 * max(torch.finfo(each.dtype).eps for each in (stored, buffers["betas"])))
+    if stored.shape != expected.shape or not torch.allclose(stored.double(), expected, rtol=rounding, atol=rounding):
+        raise CheckpointError("'alphas_cumprod' contradicts 'betas': it is not the cumulative product of 1 - beta")

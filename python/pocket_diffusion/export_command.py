@@ -1,7 +1,8 @@
 """Turns a trained network of denoising-diffusion-pytorch (classifier_free_guidance.py) into a model file.
 
 Reads what people have: a state dict of Unet or GaussianDiffusion under any prefix (model., module., ema_model.),
-a trainer's dictionary around one, or the same as .safetensors. What the checkpoint does not say is asked for.
+a trainer's dictionary around one, the same as .safetensors, or a folder that accelerate saved. What the checkpoint
+does not say is asked for; what it says is not overruled.
 Format of the result: docs/format.md.
 """
 
@@ -18,6 +19,7 @@ from pocket_diffusion import reference
 from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
+from pocket_diffusion.loading import holds_weights
 from pocket_diffusion.model_file import RENDERINGS, SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
@@ -113,7 +115,7 @@ def recommendation(
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pocket_diffusion export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors; or a folder of diffusers")
+    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors; or a folder of diffusers or accelerate")
     parser.add_argument("output", type=Path, metavar="OUT.gguf")
     parser.add_argument("--network", metavar="FILE.py:FUNCTION",
                         help="in place of a checkpoint: any network. The function returns a dictionary of arguments of pocket_diffusion.export")
@@ -126,6 +128,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto",
                         help="which ones, if the checkpoint holds several (default: the moving average if there is one)")
+    parser.add_argument("--key", metavar="NAME", help="which one, if the checkpoint holds several networks: their names are then listed")
 
     text = parser.add_argument_group("what people are shown")
     text.add_argument("--name", help="default: the name of the output file")
@@ -161,6 +164,8 @@ def print_description(description: Description, place: str) -> None:
         print(f"guidance   an input of the network, scales {description.guidance_scales[0]:g} to {description.guidance_scales[-1]:g}")
     for assumption in description.assumptions:
         print(f"assumed    {assumption}")
+    if description.unsaid:
+        print(f"unchecked  {', '.join(description.unsaid)}: nothing in the checkpoint tells; see that the pictures are right")
     if not description.can_sample:
         print("note       this network can predict, but not be sampled: that takes pictures of 1, 3 or 4 channels and as many channels out as in")
 
@@ -249,7 +254,7 @@ def _finish(arguments: argparse.Namespace, stored: Sequence[StoredTensor]) -> No
 
 
 def export(arguments: argparse.Namespace) -> None:
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
     recommended = recommendation(
@@ -269,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("export: a checkpoint, or --network, one of the two", file=sys.stderr)
         return 2
     try:
-        if parsed.network or parsed.checkpoint.is_dir():
+        if parsed.network or (parsed.checkpoint.is_dir() and not holds_weights(parsed.checkpoint)):
             _export_any(parsed)
         else:
             export(parsed)

@@ -1,7 +1,9 @@
 """Compares the engine (the WebAssembly module) with the reference, in PyTorch, on the same inputs.
 
 The reference runs with the weights as they are in the model file, so that quantisation hides no error; what
-quantisation itself changes is measured against the checkpoint and reported at the end.
+quantisation itself changes is measured against the checkpoint and reported at the end. What the checkpoint does not
+say itself (the objective of a bare state dict) no comparison can find wrong: then the reference draws a picture with
+the file's settings, to be looked at.
 """
 
 import argparse
@@ -16,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion import guidance_input, reference
-from pocket_diffusion.checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
+from pocket_diffusion import guidance_input, inspection, reference
+from pocket_diffusion.checkpoint import CheckpointError, Description, MissingOptions, describe, read_checkpoint
 from pocket_diffusion.engine import Engine, EngineError
 from pocket_diffusion.model_file import ModelFile, read_model
 from pocket_diffusion.reference import Generation
@@ -243,20 +245,47 @@ def measure_quantisation(engine: Engine, subject: Subject, original: torch.nn.Mo
         return result
     data = subject.file.metadata
     classes = min(16, subject.classes)
-    sampler, steps, eta = (data[f"sampling.{key}"] for key in ("sampler", "steps", "eta"))
-    if sampler not in ("ddim", "ddpm"):
-        sampler, steps, eta = "ddim", min(20, data["diffusion.timesteps"]), 0.0
-    generations = [
-        Generation(label, seed, sampler, steps, eta, guidance_scale=data["sampling.guidance_scale"])
-        for seed in seeds
-        for label in range(classes)
-    ]
+    generations = [inspection.recommended_generation(data, label, seed) for seed in seeds for label in range(classes)]
     pictures = [engine.generate(subject.file.network_shape, generation) for generation in generations]
     differences = []
     for generation, picture in zip(generations, pictures):
         expected = subject.pixels(subject.trajectory(generation, original)[-1]).reshape(-1)
         differences.append(np.abs(picture.result()[2].astype(np.float64) - expected).mean())
-    return {**result, "sampler": f"{sampler} {steps}", "pictures": len(differences), "mean_pixel_difference": float(np.mean(differences)), "largest_mean_of_a_picture": float(np.max(differences))}
+    return {**result, "sampler": f"{generations[0].sampler} {generations[0].steps}", "pictures": len(differences), "mean_pixel_difference": float(np.mean(differences)), "largest_mean_of_a_picture": float(np.max(differences))}
+
+
+# ---- what the checkpoint does not say ----------------------------------------
+
+
+def check_objective(subject: Subject) -> list[Check]:
+    """A trained network that predicts something else than the file says fails; one of which it cannot be seen has no check."""
+    said = subject.file.metadata["diffusion.objective"]
+    seen = inspection.apparent_objective(subject.unet, subject.file.alphas_cumprod, subject.file.network_shape)
+    if seen is None:
+        return []
+    return [Check(f"objective {said}, as the predictions look", float(seen != said), 0.0, "" if seen == said else f"they look like {seen}")]
+
+
+def draw_what_is_unsaid(subject: Subject, description: Description, path: Path, seed: int) -> dict[str, Any]:
+    """Where nothing in the checkpoint tells a setting: a picture that the reference draws with those of the file, and the
+    list of what no comparison can confirm. Empty where the checkpoint tells everything.
+    """
+    if not description.unsaid:
+        return {}
+    result: dict[str, Any] = {"unsaid": list(description.unsaid)}
+    if description.can_sample:
+        generation = inspection.recommended_generation(subject.file.metadata, 0, seed)
+        inspection.save_picture(path, subject.pixels(subject.trajectory(generation)[-1]))
+        result.update(picture=str(path), picture_of=description.class_names[0])
+    return result
+
+
+def _print_unsaid(unsaid: Mapping[str, Any]) -> None:
+    if not unsaid:
+        return
+    print(f"\nNothing in the checkpoint tells: {', '.join(unsaid['unsaid'])}. Reference and engine were both told so: if it is wrong, all checks pass and the pictures are junk.")
+    if "picture" in unsaid:
+        print(f"Look at {unsaid['picture']}, which the reference drew with the settings of the file: it must show {unsaid['picture_of']!r} as the network was trained on.")
 
 
 # ---- command line -----------------------------------------------------------
@@ -271,16 +300,19 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the model file was made from")
     parser.add_argument("model", type=Path, metavar="MODEL.gguf")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto", help="as given to export")
+    parser.add_argument("--key", metavar="NAME", help="as given to export")
+    parser.add_argument("--picture", type=Path, metavar="FILE",
+                        help="PNG of a picture by the reference, drawn where the checkpoint does not say everything (default: MODEL.reference.png)")
     parser.add_argument("--seeds", type=_seeds, default=(7,), metavar="A,B,...", help="of the noise (default: 7)")
     parser.add_argument("--quick", action="store_true", help="a few combinations of guidance options instead of all")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args(arguments)
 
 
-def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]]:
-    """All checks, and the effect of quantisation."""
+def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float], dict[str, Any]]:
+    """All checks, the effect of quantisation, and what cannot be checked."""
     subject = Subject.read(arguments.model)
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     description = describe(checkpoint, subject.file.options)  # raises where file and checkpoint contradict each other
     original = guidance_input.build_unet(description.unet, checkpoint.weights, description.guidance_scales)
     checks: list[Check] = []
@@ -296,9 +328,11 @@ def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]
         report(check_schedule(subject, description.alphas_cumprod, loaded["alphasCumprod"]))
         report(check_forward(engine, subject, arguments.seeds))
         if description.can_sample:
+            report(check_objective(subject))
             report(check_trajectories(engine, subject, all_generations(subject, arguments.seeds, arguments.quick)))
         quantisation = measure_quantisation(engine, subject, original, arguments.seeds)
-    return checks, quantisation
+    picture = arguments.picture or arguments.model.with_suffix(".reference.png")
+    return checks, quantisation, draw_what_is_unsaid(subject, description, picture, arguments.seeds[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -306,14 +340,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse_arguments(arguments)
     torch.set_num_threads(1)  # the engine works beside it
     try:
-        checks, quantisation = verify(parsed)
+        checks, quantisation, unsaid = verify(parsed)
     except (CheckpointError, MissingOptions, EngineError, reference.ReferenceUnavailable, OSError) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 1
     passed = all(check.passed for check in checks)
     if parsed.json:
         listed = [{**asdict(check), "passed": check.passed} for check in checks]
-        print(json.dumps({"passed": passed, "checks": listed, "against_checkpoint": quantisation}, indent=2))
+        print(json.dumps({"passed": passed, "checks": listed, "against_checkpoint": quantisation, **unsaid}, indent=2))
         return 0 if passed else 1
     print(f"\nAgainst the checkpoint's own weights: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
     if "pictures" in quantisation:
@@ -321,6 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{quantisation['pictures']} pictures by {quantisation['sampler']}: mean pixel difference {quantisation['mean_pixel_difference']:.3f} of 255, "
             f"at most {quantisation['largest_mean_of_a_picture']:.3f} in one picture"
         )
+    _print_unsaid(unsaid)
     print(f"{'PASS' if passed else 'FAIL'}: {sum(check.passed for check in checks)} of {len(checks)} checks")
     return 0 if passed else 1
 

@@ -38,6 +38,12 @@ const sha256 = (data, encoding) => createHash('sha256').update(data).digest(enco
 /** Options of every bundle. Code for Node.js is never reached in a browser. */
 const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'], target: ['es2022'], legalComments: 'none', logLevel: 'error', plugins: [separateWorker] };
 
+/** The page names its options itself: it needs no list of what others call them. */
+const withoutForeignNames = {
+  name: 'without-foreign-names',
+  setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
+};
+
 /** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
 async function bundle(file, options) {
   const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
@@ -59,7 +65,7 @@ const inOneFile = {
 async function splitPage() {
   const { outputFiles, metafile } = await build({
     ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
-    plugins: [...BUNDLE.plugins, inOneFile], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
+    plugins: [...BUNDLE.plugins, inOneFile, withoutForeignNames], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
   });
   const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const first = new Set([PAGE]);
@@ -148,7 +154,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
-  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker)] })).replaceAll('</script', '<\\/script');
+  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames] })).replaceAll('</script', '<\\/script');
   const style = await bundle('style.css', {}) + await bundle('more.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +

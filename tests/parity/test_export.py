@@ -21,7 +21,7 @@ from pocket_diffusion.checkpoint import CheckpointError, describe, infer_unet_ar
 from pocket_diffusion.model_file import General, Recommendation, encode_all, read_model, write_model
 
 ARGUMENTS = {"dim": 32, "num_classes": 3, "dim_mults": (1, 2), "channels": 4, "cond_drop_prob": 0.25}
-BARE_OPTIONS = ["--image-size", "16", "--objective", "pred_v", "--beta-schedule", "cosine", "--timesteps", "100"]
+BARE_OPTIONS = ["--image-size", "16", "--objective", "pred_v", "--beta-schedule", "cosine", "--timesteps", "100", "--attn-heads", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +332,7 @@ def test_trainer_checkpoint(tmp_path, unet, schedule, wanted):
     """Picks the average unless told otherwise; timesteps and schedule come from the buffers."""
     averaged = reference.random_unet(ARGUMENTS, seed=2).state_dict()
     content = trainer_checkpoint(unet, averaged, schedule)
-    options = ["--image-size", "16", "--objective", "pred_noise", "--type", "f32", "--weights", wanted]
+    options = ["--image-size", "16", "--attn-heads", "4", "--type", "f32", "--weights", wanted]
     exported = Exported(tmp_path, content, options)
     assert_same_weights(exported, unet.state_dict() if wanted == "online" else averaged)
     file = read_model(exported.path)
@@ -346,7 +346,7 @@ def test_schedule_is_recognised_from_rounded_buffers(tmp_path, unet, dtype):
     diffusion = reference.load_reference().GaussianDiffusion(unet, image_size=16, timesteps=1000, beta_schedule="cosine")
     content = {name: tensor.to(dtype) for name, tensor in diffusion.state_dict().items()}
     content = {name: tensor for name, tensor in content.items() if torch.isfinite(tensor).all()}  # others overflow in float16
-    exported = Exported(tmp_path, content, ["--image-size", "16", "--objective", "pred_v"])
+    exported = Exported(tmp_path, content, ["--image-size", "16", "--attn-heads", "4"])
     assert exported.fields["pocket-diffusion.diffusion.beta_schedule"] == "cosine"
 
 
@@ -357,7 +357,7 @@ def test_custom_schedule(tmp_path, state):
     content = {f"model.{name}": tensor for name, tensor in state.items()}
     content["betas"] = torch.from_numpy(betas).float()
     content["alphas_cumprod"] = torch.from_numpy(exact).float()
-    fields = Exported(tmp_path, content, ["--image-size", "16", "--objective", "pred_v"]).fields
+    fields = Exported(tmp_path, content, ["--image-size", "16", "--objective", "pred_v", "--attn-heads", "4"]).fields
     assert fields["pocket-diffusion.diffusion.beta_schedule"] == "custom"
     table = np.array(fields["pocket-diffusion.diffusion.alphas_cumprod"])
     np.testing.assert_allclose(1 - table, 1 - exact, rtol=1e-6)
@@ -404,9 +404,9 @@ def test_arguments_are_inferred_from_shapes(tmp_path, arguments):
 
 def test_head_sizes_must_be_told(tmp_path, capsys):
     unet = reference.random_unet({**ARGUMENTS, "attn_heads": 3, "attn_dim_head": 11}, seed=4)
-    assert_refused(Exported(tmp_path, unet.state_dict(), BARE_OPTIONS), capsys, "--attn-heads", "--attn-dim-head", "33", code=2)
-    assert_refused(Exported(tmp_path, unet.state_dict(), [*BARE_OPTIONS, "--attn-heads", "4"]), capsys, "mid_attn")
-    assert read_model(Exported(tmp_path, unet.state_dict(), [*BARE_OPTIONS, "--attn-dim-head", "11"]).path).unet["attn_heads"] == 3
+    assert_refused(Exported(tmp_path, unet.state_dict(), BARE_OPTIONS[:-2]), capsys, "--attn-heads", "--attn-dim-head", "33", code=2)
+    assert_refused(Exported(tmp_path, unet.state_dict(), BARE_OPTIONS), capsys, "mid_attn")
+    assert read_model(Exported(tmp_path, unet.state_dict(), [*BARE_OPTIONS[:-2], "--attn-dim-head", "11"]).path).unet["attn_heads"] == 3
 
 
 def test_class_names(tmp_path, state, capsys):
@@ -442,7 +442,7 @@ def test_usage(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "word"),
-    [("--objective", "pred_v", "pred_x0"), ("--timesteps", "100", "200"), ("--image-size", "32", "(24, 16)"), ("--beta-schedule", "cosine", "linear"), ("--pixel-unshuffle", "1", "2")],
+    [("--objective", "pred_v", "pred_x0"), ("--timesteps", "100", "200"), ("--image-size", "32", "24x16"), ("--beta-schedule", "cosine", "linear"), ("--pixel-unshuffle", "1", "2")],
 )
 def test_contradictions(tmp_path, state, capsys, option, value, word):
     assert_refused(Exported(tmp_path, training_record(state), [option, value]), capsys, option, word)

@@ -252,5 +252,5 @@ def test_network_that_cannot_be_sampled(tmp_path):
     """Twice as many channels out as in: measured on noise."""
     arguments = {**ARGUMENTS, "out_dim": 8}
     torch.save(reference.random_unet(arguments, seed=2).state_dict(), tmp_path / "checkpoint.pt")
-    options = ["--image-size", "8", "--objective", "pred_noise", "--beta-schedule", "linear", "--timesteps", "100"]
+    options = ["--image-size", "8", "--objective", "pred_noise", "--beta-schedule", "linear", "--timesteps", "100", "--attn-heads", "4"]
     assert export_model(tmp_path / "checkpoint.pt", tmp_path / "model.gguf", "--bytes", "0.25M", *options) == 0

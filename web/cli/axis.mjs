@@ -1,6 +1,7 @@
 // The axes of a sweep: --rows seed=1..4, --columns guidance-scale=0,1,2.
 
 import { messageOf } from '../library/errors.mjs';
+import { suggestions } from '../library/hints.mjs';
 import { UsageError } from './errors.mjs';
 
 const MOST_VALUES = 1000;
@@ -22,6 +23,18 @@ function split(text, haveCommas) {
 
 /** Options that the library knows by another name. @type {Record<string, string>} */
 const KEYS = { mix: 'classMix' };
+/** And of those that it has and the command line has not, what comes nearest. @type {Record<string, string>} */
+const FLAGS = { classMix: 'mix', noise: 'invert' };
+
+/**
+ * What is meant by an unknown name of an option.
+ * @param {string} name @param {ReadonlyArray<string>} flags those that there are, without dashes before @returns {string[]} some of them
+ */
+export function suggestedFlags(name, flags) {
+  const known = new Map(flags.map((flag) => [flag.replace(/-([a-z])/g, (_, letter) => letter.toUpperCase()), flag]));
+  for (const [library, flag] of Object.entries(FLAGS)) if (flags.includes(flag)) known.set(library, flag);
+  return suggestions(name, [...known.keys()]).flatMap((each) => known.get(each) ?? []);
+}
 
 /**
  * As commander does it for an argument, with classes as the library takes them.
@@ -47,7 +60,9 @@ function parseValue(option, text, labels) {
 export function parseAxis(text, flag, options, labels) {
   const name = text.split('=', 1)[0].trim();
   const option = options.find(({ long }) => long === `--${name}`);
-  if (!option) throw new UsageError(`${flag}: no option ${JSON.stringify(name)}; one of ${options.map(({ long }) => long?.slice(2)).join(', ')}`);
+  const names = options.map(({ long }) => long?.slice(2) ?? '');
+  const meant = option ? [] : suggestedFlags(name, names);
+  if (!option) throw new UsageError(`${flag}: no option ${JSON.stringify(name)}; ${meant.length > 0 ? `did you mean ${meant.join(' or ')}?` : `one of ${names.join(', ')}`}`);
   const texts = text.includes('=') ? split(text.slice(text.indexOf('=') + 1), name === 'mix') : [];
   if (texts.length === 0 || texts.length > MOST_VALUES) throw new UsageError(`${flag}: must be ${name}=VALUE,VALUE,... with 1 to ${MOST_VALUES} values`);
   const values = texts.map((value) => {

@@ -2,6 +2,7 @@
 
 import { open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { kindOfPicture } from './picture_kinds.mjs';
 import { readRecipe } from '../index.mjs';
 
 /** A recipe takes a megabyte at most; the picture around it may be larger. */
@@ -49,9 +50,11 @@ export async function readRecipeFile(file) {
   const bytes = new Uint8Array(await readFile(file));
   if (bytes[0] === 0x89) {
     const recipe = readRecipe(bytes);
-    if (!recipe) throw new Error(`${file}: this PNG holds no recipe`);
+    if (!recipe) throw new Error(`${file}: this PNG holds no recipe: it was not made here, or a program that saved it anew has dropped the recipe`);
     return recipe;
   }
+  const other = kindOfPicture(bytes);
+  if (other) throw new Error(`${file}: is ${other} picture, which holds no recipe: recipes are in the PNG files that were made here`);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {

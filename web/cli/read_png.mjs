@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { PNG } from 'pngjs';
+import { kindOfPicture } from './picture_kinds.mjs';
 import { argumentError, messageOf } from '../library/errors.mjs';
 
 const RGBA = 4;
@@ -22,6 +23,8 @@ export async function readPNG(argument, file, channels) {
     throw argumentError(RangeError, argument, `${file}: ${message}`);
   };
   const bytes = await readFile(file).catch((error) => refuse(`cannot be read (${error.code ?? error.message})`));
+  const other = kindOfPicture(bytes);
+  if (other) refuse(`is ${other} picture: save it as PNG first`);
   let image;
   try {
     image = PNG.sync.read(bytes);

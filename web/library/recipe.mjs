@@ -4,6 +4,7 @@
 
 import { sha256 } from './digest.mjs';
 import { PocketDiffusionError, argumentError, show } from './errors.mjs';
+import { inflate } from './inflate.mjs';
 
 const FORMAT = 1;
 export const KEYWORD = 'pocket-diffusion'; // PD_RECIPE_KEYWORD
@@ -85,7 +86,17 @@ function crc32(bytes) {
 }
 
 /** @param {Uint8Array} bytes */
-const latin1 = (bytes) => String.fromCharCode(...bytes);
+const latin1 = (bytes) => Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+
+/** What a picture is that is no PNG, for messages. @param {Uint8Array} bytes */
+function nameOf(bytes) {
+  const start = latin1(bytes.subarray(0, 12));
+  const [name] = Object.entries(SIGNATURES).find(([, signature]) => signature.test(start)) ?? [];
+  return name ? `, but ${name}: recipes are in PNG files alone` : '';
+}
+
+/** @type {Record<string, RegExp>} */
+const SIGNATURES = { 'a JPEG': /^\xff\xd8\xff/, 'a WebP': /^RIFF....WEBP/s };
 
 /** @typedef {{ type: string, data: Uint8Array, crc: number, checked: Uint8Array }} Chunk checked: what the checksum is of */
 
@@ -94,7 +105,7 @@ const latin1 = (bytes) => String.fromCharCode(...bytes);
  * @param {Uint8Array} png @returns {Generator<Chunk, void, void>}
  */
 function* chunksOf(png) {
-  if (latin1(png.subarray(0, 8)) !== '\x89PNG\r\n\x1a\n') refuse('not a PNG file');
+  if (latin1(png.subarray(0, 8)) !== '\x89PNG\r\n\x1a\n') refuse(`not a PNG file${nameOf(png)}`);
   const view = new DataView(png.buffer, png.byteOffset, png.byteLength);
   for (let at = 8, type = ''; type !== 'IEND';) {
     const left = png.length - at - 12; // length, type and checksum of this chunk
@@ -107,19 +118,34 @@ function* chunksOf(png) {
   }
 }
 
-/**
- * The bytes of the text of an iTXt chunk: keyword, NUL, two bytes of compression, language, NUL, translated keyword, NUL, text.
- * @param {Chunk} chunk
- */
-function textOf({ data, crc, checked }) {
-  if (data.length > MAX_TEXT_BYTES + 4 * KEYWORD.length) refuse(`the recipe has more than ${MAX_TEXT_BYTES} bytes`);
+/** Where the keyword's text begins, and whether it is compressed. Other programs move texts to chunks of other types. @type {Record<string, (data: Uint8Array) => { from: number, packed: number }>} */
+const TEXTS = {
+  tEXt: () => ({ from: KEYWORD.length + 1, packed: 0 }), // keyword, NUL, text
+  zTXt: (data) => ({ from: KEYWORD.length + 2, packed: 1 + data[KEYWORD.length + 1] }), // keyword, NUL, method, compressed text
+  iTXt: (data) => { // keyword, NUL, two bytes of compression, language, NUL, translated keyword, NUL, text
+    const translated = data.indexOf(0, KEYWORD.length + 3) + 1;
+    const from = translated && data.indexOf(0, translated) + 1;
+    if (from === 0) refuse('the recipe is not a well-formed iTXt chunk');
+    const packed = data[KEYWORD.length + 1];
+    return { from, packed: packed && packed + data[KEYWORD.length + 2] };
+  },
+};
+
+/** @param {Chunk} chunk with a text @returns {string} */
+function textOf({ type, data, crc, checked }) {
+  const tooLong = `the recipe has more than ${MAX_TEXT_BYTES} bytes`;
+  if (data.length > MAX_TEXT_BYTES + 4 * KEYWORD.length) refuse(tooLong);
   if (crc !== crc32(checked)) refuse('the recipe is damaged: its checksum is wrong');
-  if (data[KEYWORD.length + 1] !== 0) refuse('the recipe is compressed, which is not supported');
-  const language = KEYWORD.length + 3;
-  const translated = data.indexOf(0, language) + 1;
-  const text = translated && data.indexOf(0, translated) + 1;
-  if (text === 0) refuse('the recipe is not a well-formed iTXt chunk');
-  return data.subarray(text);
+  const { from, packed } = TEXTS[type](data);
+  const stored = data.subarray(from);
+  const text = packed === 0 ? stored : packed === 1 ? inflate(stored, MAX_TEXT_BYTES) : null;
+  if (!text) refuse(`the recipe is compressed, but not as PNG files are, or damaged, or ${tooLong.slice(11)}`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(text);
+  } catch {
+    if (type === 'iTXt') refuse('the recipe is not in UTF-8');
+    return latin1(text); // as the specification has it; but many write UTF-8 into these, too
+  }
 }
 
 /**
@@ -132,7 +158,7 @@ export function readRecipe(png) {
   /** @type {Chunk | null} */
   let found = null;
   for (const chunk of chunksOf(bytes)) {
-    if (chunk.type !== 'iTXt' || latin1(chunk.data.subarray(0, KEYWORD.length + 1)) !== `${KEYWORD}\0`) continue;
+    if (!Object.hasOwn(TEXTS, chunk.type) || latin1(chunk.data.subarray(0, KEYWORD.length + 1)) !== `${KEYWORD}\0`) continue;
     if (found) refuse('the PNG file has two recipes');
     found = chunk;
   }
@@ -140,9 +166,9 @@ export function readRecipe(png) {
   const text = textOf(found);
   let recipe;
   try {
-    recipe = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+    recipe = JSON.parse(text);
   } catch {
-    refuse('the recipe is not JSON in UTF-8');
+    refuse('the recipe is not JSON');
   }
   const fault = findFault(recipe);
   if (fault) refuse(`the recipe ${fault}`);

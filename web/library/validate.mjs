@@ -3,6 +3,7 @@
 
 import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError, show } from './errors.mjs';
+import { nearest, suggestions } from './hints.mjs';
 import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
@@ -16,7 +17,7 @@ const MAX_WORKERS = 64;
 const MAX_TIMEOUT = 2 ** 31 - 1; // of setTimeout, in milliseconds
 const WORKER_TIMEOUT = 60_000;
 const MAX_SEED = 2n ** 64n - 1n;
-const MAX_SUGGESTION_LENGTH = 64;
+const MAX_DISTINCT_SEED = 2 ** 32 - 1;
 
 /**
  * @typedef {import('../index.d.ts').ModelInfo} ModelInfo
@@ -30,34 +31,6 @@ const wrongType = (argument, wanted, value) => argumentError(TypeError, argument
 /** @param {string} argument @param {string} wanted @param {unknown} value */
 const wrongValue = (argument, wanted, value) => argumentError(RangeError, argument, `must be ${wanted}, not ${show(value)}`);
 
-/** Levenshtein distance. @param {string} a @param {string} b */
-function editDistance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
-
-/** The candidate nearest to `text`, letter case aside. @param {string} text @param {ReadonlyArray<string>} candidates */
-function nearest(text, candidates) {
-  /** @param {string} string */
-  const short = (string) => string.toLowerCase().slice(0, MAX_SUGGESTION_LENGTH);
-  const wanted = short(text);
-  let best = candidates[0];
-  let least = Infinity;
-  for (const candidate of candidates) {
-    if (Math.abs(short(candidate).length - wanted.length) >= least) continue;
-    const distance = editDistance(wanted, short(candidate));
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
 /** @param {string} argument @param {unknown} value @returns {asserts value is Given} */
 function checkObject(argument, value) {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(argument, 'an object', value);
@@ -68,7 +41,8 @@ function checkKeys(argument, options, known) {
   checkObject(argument, options);
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
-    throw argumentError(TypeError, argument, `unknown option ${show(key)}; did you mean ${show(nearest(key, known))}?`);
+    const meant = suggestions(key, known).map(show).join(' or ');
+    throw argumentError(TypeError, argument, `unknown option ${show(key)}${meant && `; did you mean ${meant}?`}`);
   }
 }
 
@@ -127,18 +101,29 @@ export function checkLabel(label, labels, argument = 'label') {
   throw argumentError(RangeError, argument, `no class ${show(label)}; did you mean ${show(nearest(label, labels))}?`);
 }
 
+let warned = false;
+
+/** mt19937 is seeded with the low 32 bits alone, as in PyTorch: larger seeds repeat. Said once. @param {number | bigint} seed */
+function warnOfRepetition(seed) {
+  if (warned || seed <= MAX_DISTINCT_SEED) return;
+  warned = true;
+  // eslint-disable-next-line no-console -- whoever wrote the number learns of it nowhere else
+  console.warn(`pocket-diffusion: as in PyTorch, only the low 32 bits of a seed count: ${seed} draws what ${BigInt(seed) % 2n ** 32n} draws`);
+}
+
 /** @param {unknown} seed @returns {number | bigint} the seed as given; drawn at random if undefined */
 function checkSeed(seed, argument = 'seed') {
-  // mt19937 is seeded with the low 32 bits alone: more would say the same pictures in longer numbers.
   if (seed === undefined) return crypto.getRandomValues(new Uint32Array(1))[0];
   if (typeof seed === 'bigint') {
     if (seed < 0n || seed > MAX_SEED) throw wrongValue(argument, `0 to ${MAX_SEED}`, seed);
+    warnOfRepetition(seed);
     return seed;
   }
   if (typeof seed !== 'number') throw wrongType(argument, 'a number or a bigint', seed);
   if (!(Number.isSafeInteger(seed) && seed >= 0)) {
     throw wrongValue(argument, 'a whole number from 0 to 2^53 - 1, or a bigint below 2^64', seed);
   }
+  warnOfRepetition(seed);
   return seed + 0;
 }
 
@@ -153,7 +138,7 @@ export function followingSeed(seed, index) {
 
 // ---- editing and mixing
 
-const EDITING_KEYS = ['image', 'strength', 'mask', 'resample', 'noise', 'variationSeed', 'variationStrength'];
+const EDITING_KEYS = ['image', 'strength', 'mask', 'maskThreshold', 'resample', 'noise', 'variationSeed', 'variationStrength'];
 
 /** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
 const DEFAULT_STRENGTH = 0.5;
@@ -176,6 +161,7 @@ function checkPixelArray(argument, pixels, { width, height, channels }) {
 function checkPixels(argument, value, { width, height, channels }) {
   if (value === null) return null;
   checkObject(argument, value);
+  if (isBytes(value) || value.arrayBuffer) throw argumentError(RangeError, argument, `must be { width, height, pixels } of ${width} x ${height} pixels, not a file: decode it first`);
   if (value.width !== width || value.height !== height) {
     throw argumentError(RangeError, argument, `must be ${width} x ${height} pixels as the model's pictures are, not ${show(value.width)} x ${show(value.height)}`);
   }
@@ -186,14 +172,19 @@ function checkPixels(argument, value, { width, height, channels }) {
   return { width, height, channels, pixels: Uint8Array.from(value.pixels) };
 }
 
-/** @param {unknown} value @param {ModelInfo} info */
-function checkMask(value, { width, height }) {
+/** @param {unknown} value @param {unknown} threshold @param {ModelInfo} info */
+function checkMask(value, threshold, { width, height }) {
   const mask = checkPixels('mask', value, { width, height, channels: 1 });
-  if (!mask) return null;
+  const level = threshold === undefined ? 0 : checkWhole('maskThreshold', threshold, 1, 255);
+  if (!mask) {
+    if (level) throw argumentError(RangeError, 'maskThreshold', 'needs a mask');
+    return null;
+  }
+  if (level) mask.pixels.forEach((grey, at, pixels) => (pixels[at] = grey < level ? 0 : 255));
   const grey = mask.pixels.findIndex((level) => level !== 0 && level !== 255);
   if (grey < 0) return mask;
   const place = `row ${Math.floor(grey / width)}, column ${grey % width}`;
-  throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}`);
+  throw argumentError(RangeError, 'mask', `must hold 255 (make anew) and 0 (keep) alone; ${place} is ${mask.pixels[grey]}: maskThreshold makes one of the two of every level`);
 }
 
 /** An array in network space. @param {string} argument @param {any} value @param {ModelInfo} info @returns {Float32Array} */
@@ -254,9 +245,9 @@ function checkClass(label, classMix, labels) {
 
 /** @param {Given} options @param {ModelInfo} info */
 function checkEditing(options, info) {
-  const { image = null, mask = null, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
+  const { image = null, mask = null, maskThreshold, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
   const checkedImage = checkPixels('image', image, info);
-  const checkedMask = checkMask(mask, info);
+  const checkedMask = checkMask(mask, maskThreshold, info);
   const { strength = checkedImage && !checkedMask ? DEFAULT_STRENGTH : 1 } = options;
   return {
     image: checkedImage,
@@ -276,7 +267,7 @@ const SAMPLING_KEYS = [
   'signal', 'recipe', 'anyModel',
 ];
 /** Those that say nothing about the picture. */
-const CALL_KEYS = ['guidanceWeight', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
+const CALL_KEYS = ['guidanceWeight', 'maskThreshold', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
 const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
 const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
   'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', 'trace', 'recipe', 'anyModel',
@@ -441,7 +432,9 @@ export function checkGenerateManyOptions(given, info, labels) {
   const count = checkWhole('count', options.count ?? 1, 1, 2 ** 32);
   const { resolved, ...rest } = checkSampling(options, info, labels);
   const counted = resolved.variationStrength > 0 ? 'variationSeed' : 'seed';
-  if (BigInt(resolved[counted] ?? 0) + BigInt(count) - 1n > MAX_SEED) {
+  const last = BigInt(resolved[counted] ?? 0) + BigInt(count) - 1n;
+  warnOfRepetition(last);
+  if (last > MAX_SEED) {
     throw argumentError(RangeError, counted, `the last of ${count} seeds would be over ${MAX_SEED}`);
   }
   return { chosen, count, resolved, inputs, ...rest };

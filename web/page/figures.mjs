@@ -3,23 +3,24 @@
 const MEGABYTE = 1e6;
 const MEBIBYTE = 2 ** 20;
 
+const megabytes = (bytes) => `${Math.round(bytes / MEGABYTE)} MB`;
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
 
 /**
  * @param {object} measured
  * @param {import('../index.d.ts').ModelInfo} measured.info
- * @param {number} measured.workers
+ * @param {import('../index.d.ts').Placement} measured.placement
  * @param {number} measured.loadMilliseconds from the first byte asked for to a model that can draw
  * @param {{ pictures: number, steps: number, milliseconds: number } | null} measured.run the last one
  * @param {number} measured.draftSteps
  * @returns {Array<[term: string, value: string]>}
  */
-export function figures({ info, workers, loadMilliseconds, run, draftSteps }) {
+export function figures({ info, placement: { workers, wanted, workerBytes, memoryBudget }, loadMilliseconds, run, draftSteps }) {
   const rows = [
     ['Parameters', `${(info.parameterCount / 1e6).toFixed(2)} million`],
     ['Model file', `${(info.fileBytes / MEGABYTE).toFixed(2)} MB`],
     ['Memory of the network', `${(info.memoryBytes / MEBIBYTE).toFixed(1)} MiB in each worker`],
-    ['Workers', `up to ${workers}`],
+    ['Workers', workers === wanted ? `up to ${workers}` : `${workers} of ${wanted}: each takes ${megabytes(workerBytes)}, all may take ${megabytes(memoryBudget)}`],
     ['Download and start', seconds(loadMilliseconds)],
   ];
   if (run?.pictures) {

@@ -7,7 +7,7 @@ import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
 import { FineFields } from './fine_fields.mjs';
 import { announce, fail } from './messages.mjs';
-import { isOneFile, workerCount } from './models.mjs';
+import { isOneFile } from './models.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
@@ -221,6 +221,6 @@ export class Lab {
   showFigures() {
     if (!element('figures').open) return;
     const { model, studio, measured } = this.#app;
-    showFigures(element('figure-list'), figures({ info: model.info, workers: workerCount(), draftSteps: studio.draftSteps, ...measured }));
+    showFigures(element('figure-list'), figures({ info: model.info, placement: model.placement, draftSteps: studio.draftSteps, ...measured }));
   }
 }

@@ -4,10 +4,6 @@
 import { load, readManifest } from '../index.mjs';
 import { nextTask } from './elements.mjs';
 
-/** As the library does by itself; the page has to know the number. */
-const MOST_WORKERS = 4;
-export const workerCount = () => Math.max(1, Math.min(navigator.hardwareConcurrency ?? 1, MOST_WORKERS));
-
 /** Whether everything is in this one file (scripts/site/build_site.mjs): then there is nothing to fetch. */
 export const isOneFile = () => document.querySelector('script[data-asset]') !== null;
 
@@ -111,7 +107,7 @@ async function expected(url) {
  * @returns {Promise<import('../index.d.ts').Model>}
  */
 export async function loadModel(source, onProgress) {
-  const options = { workers: workerCount(), onProgress };
+  const options = { worker: true, onProgress };
   const wasm = await embedded('pocket-diffusion.wasm');
   if (wasm) options.wasm = wasm;
   if (typeof source !== 'string') return load(source, options);

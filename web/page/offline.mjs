@@ -1,6 +1,7 @@
 // The copy for visits without a network: the service worker's, of the page and of the models that were used.
 
 import { isOneFile } from './models.mjs';
+import { watchVersion } from './new_version.mjs';
 import { scriptURL } from './trusted.mjs';
 
 /** After the first pictures; everything else comes before. */
@@ -21,6 +22,9 @@ export function keepForLater(path) {
   begun = true;
   setTimeout(() => {
     // Refused for example where the page was not served over HTTPS: then the page works as before.
-    navigator.serviceWorker.register(scriptURL('service_worker.js')).then(() => keepModel(path), () => {});
+    navigator.serviceWorker.register(scriptURL('service_worker.js')).then((registration) => {
+      watchVersion(registration);
+      return keepModel(path);
+    }, () => {});
   }, WAIT_MILLISECONDS);
 }

@@ -6,7 +6,7 @@ import { element, nextTask } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
-import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs, workerCount } from './models.mjs';
+import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs } from './models.mjs';
 import { COUNTS, DEFAULT_COUNT } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
@@ -157,7 +157,7 @@ export class Session {
     const app = this.#app;
     const previous = app.model && { model: app.model, settings: app.settings, own: app.controls.own };
     Object.assign(app, { model, standIn, sample: null, path: typeof source === 'string' ? source : null });
-    app.studio.setModel(model, workerCount());
+    app.studio.setModel(model, model.placement.workers);
     previous?.model.close();
     this.#ownFile = typeof source === 'string' ? '' : source.name;
     this.#offerTabs();
@@ -199,11 +199,13 @@ export class Session {
   }
 
   #describe() {
-    const { name, parameterCount, fileBytes, license, author, description, width, height } = this.#app.model.info;
+    const { name, parameterCount, fileBytes, license, author, description, width, height, channels } = this.#app.model.info;
+    // Of files that do not say what their pictures are: grey ones are ink.
+    const { rendering = channels < 3 ? 'ink' : 'pixel' } = this.#app.model.info;
     const parts = [name, `${(parameterCount / 1e6).toFixed(1)} million parameters`, `${(fileBytes / MEGABYTE).toFixed(1)} MB`, license];
     element('model-line').textContent = `${parts.filter(Boolean).join(' · ')}. Nothing you do here leaves this page.`;
     element('model-about').textContent = [description, author].filter(Boolean).join('. ');
-    this.#page.dataset.rendering = this.#app.model.info.rendering ?? 'ink';
+    this.#page.dataset.rendering = rendering;
     this.#page.style.setProperty('--picture-ratio', String(width / height));
     element('open').disabled = element('generate').disabled = false;
   }

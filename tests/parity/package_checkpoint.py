@@ -1,0 +1,60 @@
+"""A checkpoint that denoising-diffusion-pytorch's own Trainer saves. Run in a process of its own:
+
+    python package_checkpoint.py FOLDER OUT [OBJECTIVE]
+
+FOLDER: where the package lies, any version (0.27 has no classes: its plain network is saved). The Trainer wants torchvision
+and a folder of pictures; what it would read with them is never used here, so an empty module stands in for the first.
+"""
+
+import inspect
+import sys
+import tempfile
+import types
+from pathlib import Path
+from unittest import mock
+
+import torch
+from PIL import Image
+
+UNET = {"dim": 16, "dim_mults": (1, 2), "channels": 3}
+SIDE, TIMESTEPS, CLASSES = 16, 50, 3
+
+
+class _EmptyModule(types.ModuleType):
+    """Has whatever is asked for."""
+
+    def __getattr__(self, name: str) -> mock.MagicMock:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return mock.MagicMock()
+
+
+def main(folder: str, out: str, objective: str = "pred_noise") -> None:
+    sys.path.insert(0, folder)
+    for name in ("torchvision", "pytorch_fid", "pytorch_fid.inception", "pytorch_fid.fid_score"):
+        sys.modules.setdefault(name, _EmptyModule(name))
+    import denoising_diffusion_pytorch as package
+
+    assert Path(package.__file__).is_relative_to(folder)
+    torch.manual_seed(0)
+    try:
+        from denoising_diffusion_pytorch import classifier_free_guidance as module
+
+        unet = module.Unet(num_classes=CLASSES, **UNET)
+    except ImportError:
+        from denoising_diffusion_pytorch import denoising_diffusion_pytorch as module
+
+        unet = module.Unet(**UNET)
+    diffusion = module.GaussianDiffusion(unet, image_size=SIDE, timesteps=TIMESTEPS, objective=objective, beta_schedule="linear")
+    with tempfile.TemporaryDirectory() as pictures:
+        for number in range(100):
+            Image.new("RGB", (SIDE, SIDE), (number, 0, 0)).save(f"{pictures}/{number}.png")
+        options = {"calculate_fid": False} if "calculate_fid" in inspect.signature(package.Trainer).parameters else {}
+        trainer = package.Trainer(diffusion, pictures, results_folder=pictures, **options)
+        trainer.step = 7
+        trainer.save(1)
+        Path(f"{pictures}/model-1.pt").replace(out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

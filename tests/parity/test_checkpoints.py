@@ -1,0 +1,500 @@
+"""Checkpoints as people have them: what wraps their names, what stands beside the weights, and what a file says of itself."""
+
+import argparse
+import collections
+import json
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from pocket_diffusion import export_command, reference, verify
+from pocket_diffusion.checkpoint import Description, Options, describe, read_checkpoint
+from pocket_diffusion.model_file import read_model
+
+ARGUMENTS = {"dim": 8, "num_classes": 3, "dim_mults": (1, 2), "channels": 3}
+SIZE = ["--image-size", "16", "--attn-heads", "4"]
+BARE = [*SIZE, "--objective", "pred_v", "--beta-schedule", "cosine", "--timesteps", "100"]
+TIMESTEPS = 60  # of diffusion()
+
+
+@pytest.fixture(scope="module")
+def unet() -> torch.nn.Module:
+    return reference.random_unet(ARGUMENTS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def other() -> torch.nn.Module:
+    """Another network of the same shapes."""
+    return reference.random_unet(ARGUMENTS, seed=2)
+
+
+def diffusion(network: torch.nn.Module, objective: str = "pred_noise", **options) -> torch.nn.Module:
+    return reference.load_reference().GaussianDiffusion(network, image_size=16, timesteps=TIMESTEPS, beta_schedule="linear", objective=objective, **options)
+
+
+def under(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+class Tool:
+    """Exports checkpoints in a folder of its own."""
+
+    def __init__(self, folder: Path, capsys) -> None:
+        self.folder, self.capsys, self.model = folder, capsys, folder / "model.gguf"
+
+    def save(self, content, name: str = "checkpoint.pt") -> Path:
+        path = self.folder / name
+        torch.save(content, path)
+        return path
+
+    def __call__(self, content, options=()) -> int:
+        path = content if isinstance(content, Path) else self.save(content)
+        self.capsys.readouterr()
+        return export_command.main([str(path), str(self.model), "--type", "f32", *options])
+
+    def takes(self, content, options, state=None) -> Description:
+        """What the exporter finds, with the weights of `state`; nothing is written."""
+        path = content if isinstance(content, Path) else self.save(content)
+        arguments = export_command.parse_arguments([str(path), str(self.model), *options])
+        checkpoint = read_checkpoint(path, arguments.weights, arguments.key)
+        if state is not None:
+            weights = checkpoint.weights
+            assert set(weights) == set(state) and all(torch.equal(weights[name], state[name]) for name in state)
+        return describe(checkpoint, Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__}))
+
+    def refuses(self, content, options, *words: str, code: int = 1) -> str:
+        """One line on standard error with these words, without codes for terminals; nothing is written."""
+        status = self(content, options)
+        error = self.capsys.readouterr().err
+        assert status == code and error.count("\n") == 1 and error.rstrip("\n").isprintable(), error
+        for word in words:
+            assert word in error, error
+        assert not self.model.exists()
+        return error
+
+
+@pytest.fixture
+def tool(tmp_path, capsys) -> Tool:
+    return Tool(tmp_path, capsys)
+
+
+# ---- names and where they stand --------------------------------------------------
+
+
+WRAPPED = [
+    ("model._orig_mod.", ""), ("model.module.", ""), ("model.module._orig_mod.", ""), ("_orig_mod.model.", "_orig_mod."),
+    ("module.model._orig_mod.", "module."), ("ema_model.model._orig_mod.", "ema_model."), ("online_model._orig_mod.model.module.", "online_model._orig_mod."),
+    ("net.diffusion.model._orig_mod.", "net.diffusion."), ("model.denoise_fn._orig_mod.", "model."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("of_network", "of_buffers"), WRAPPED)
+def test_schedule_beside_a_wrapped_network(tool, unet, of_network, of_buffers):
+    """The schedule is that of the buffers, wherever wrappers stand, and no option overrules it."""
+    state = diffusion(unet, "pred_v").state_dict()
+    content = {(of_network + name[len("model.") :] if name.startswith("model.") else of_buffers + name): tensor for name, tensor in state.items()}
+    file = tool.takes(content, SIZE, unet.state_dict())
+    assert file.timesteps == TIMESTEPS and file.beta_schedule == "linear"
+    assert file.objective == "pred_v"
+    tool.refuses(content, [*SIZE, "--beta-schedule", "cosine"], "--beta-schedule cosine", "linear")
+    tool.refuses(content, [*SIZE, "--timesteps", "100"], "--timesteps 100", "60")
+
+
+def test_modules_that_are_really_wrapped(tool, unet):
+    """DataParallel and torch.compile around the network, around GaussianDiffusion, around a part, and both."""
+    wrap, parallel = torch.compile, torch.nn.DataParallel
+    own = reference.random_unet(ARGUMENTS, seed=1)  # its parts are replaced
+    own.mid_attn, own.downs[0][0] = wrap(own.mid_attn), parallel(own.downs[0][0])
+    for module in (*(wrap(unet), parallel(wrap(unet)), wrap(parallel(unet)), own),):
+        tool.takes(module.state_dict(), BARE, unet.state_dict())
+    whole = diffusion(unet)
+    inner = diffusion(unet)
+    inner.model = wrap(parallel(unet))
+    for module in (wrap(whole), parallel(wrap(whole)), inner, wrap(inner)):
+        file = tool.takes({"model": module.state_dict()}, SIZE, unet.state_dict())
+        assert file.timesteps == TIMESTEPS and file.objective == "pred_noise"
+
+
+def test_lightning(tool, unet, other):
+    state = {**under("diffusion.", diffusion(unet, "pred_x0").state_dict()), **under("ema.ema_model.", diffusion(other, "pred_x0").state_dict())}
+    content = {
+        "epoch": 3, "global_step": 100, "pytorch-lightning_version": "2.4.0", "state_dict": state,
+        "callbacks": {"ModelCheckpoint{'monitor': None}": {"best_model_score": torch.tensor(1.0), "dirpath": "x"}},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"betas": (0.9, 0.999)}]}],
+        "lr_schedulers": [{"timesteps": 7}], "loops": {}, "hyper_parameters": {"lr": 1e-4, "image_size": 16, "attn_heads": 4},
+    }  # fmt: skip
+    file = tool.takes(content, [], other.state_dict())
+    assert file.objective == "pred_x0" and file.unet["attn_heads"] == 4
+    tool.takes(content, ["--weights", "online"], unet.state_dict())
+    tool.refuses(content, ["--image-size", "32"], "--image-size 32x32", "hyper_parameters.image_size", "16x16")
+
+
+def test_an_average_without_a_schedule_of_its_own(tool, unet, other):
+    """The only schedule of the file is that of both; two that differ are none."""
+    content = {"model": diffusion(unet).state_dict(), "ema": other.state_dict()}
+    file = tool.takes(content, SIZE, other.state_dict())
+    assert file.timesteps == TIMESTEPS
+    tool.refuses(content, [*SIZE, "--timesteps", "61"], "--timesteps 61", "60")
+    ours, theirs = torch.linspace(1e-4, 0.02, 50), torch.linspace(1e-4, 0.02, 40)
+    tool.refuses({"model": unet.state_dict(), "a": {"betas": ours}, "b": {"betas": theirs}}, BARE, "a and b", "differ")
+
+
+def test_tables_that_contradict_each_other(tool, unet):
+    state = diffusion(unet).state_dict()
+    state["alphas_cumprod"] = state["alphas_cumprod"] ** 2
+    tool.refuses(state, SIZE, "'alphas_cumprod'", "'betas'")
+
+
+def test_swa_and_averages_without_names(tool, unet, other):
+    averaged = torch.optim.swa_utils.AveragedModel(other)
+    tool.takes({"model": unet.state_dict(), "ema": averaged.state_dict()}, BARE, other.state_dict())
+    shadow = {"decay": 0.99, "shadow_params": list(other.parameters())}
+    tool.takes({"model": diffusion(unet).state_dict(), "ema": shadow}, SIZE, other.state_dict())
+
+
+def test_folders_of_accelerate(tool, unet, tmp_path):
+    folder = tmp_path / "checkpoint_3"
+    folder.mkdir()
+    tool.refuses(folder, [], "no config.json")
+    state = {name: tensor.contiguous() for name, tensor in diffusion(unet).state_dict().items()}
+    safetensors.torch.save_file(state, folder / "model.safetensors")
+    torch.save({"state": {}}, folder / "optimizer.bin")
+    file = tool.takes(folder, SIZE, unet.state_dict())
+    assert file.timesteps == TIMESTEPS
+    (folder / "model.safetensors").rename(folder / "weights.bin")  # by its content, not by its name
+    tool.takes(folder / "weights.bin", SIZE, unet.state_dict())
+    names = list(state)
+    for at, part in enumerate((names[:40], names[40:]), start=1):
+        safetensors.torch.save_file({name: state[name] for name in part}, folder / f"model-{at:05}-of-00002.safetensors")
+    index = {"weight_map": {name: f"model-{1 + (at >= 40):05}-of-00002.safetensors" for at, name in enumerate(names)}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    tool.takes(folder, SIZE, unet.state_dict())
+    index["weight_map"]["betas"] = "../checkpoint.pt"
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    tool.refuses(folder, SIZE, "../checkpoint.pt")
+
+
+# ---- several networks -----------------------------------------------------------------
+
+
+def test_two_networks_are_asked_for(tool, unet, other):
+    one, two = unet.state_dict(), other.state_dict()
+    pairs = [
+        ({"teacher": one, "student": two}, ("teacher", "student")),
+        ({**under("teacher.", one), **under("student.", two)}, ("teacher", "student")),
+        ({"teacher": {"model": diffusion(unet, "pred_v").state_dict()}, "student": {"model": diffusion(other, "pred_v").state_dict()}}, ("teacher", "student")),
+        ({"model": one, "semantic": two}, ("model", "semantic")),
+        ({"semantic": one, "cinema": two}, ("semantic", "cinema")),
+        ({"model": one, "model_premaster": two}, ("model", "model_premaster")),
+        ({"models": [one, two]}, ("models.0", "models.1")),
+        ({"model": one, "net": two}, ("model", "net")),
+    ]
+    for content, (first, second) in pairs:
+        options = SIZE if "betas" in str(content.keys()) or isinstance(content.get("teacher", {}).get("model"), dict) else BARE
+        tool.refuses(content, options, "--key", first, second)
+        tool.takes(content, [*options, "--key", first], one)
+        tool.takes(content, [*options, "--key", second], two)
+        tool.refuses(content, [*options, "--key", second[:-1]], f"--key {second[:-1]}", first, second)
+
+
+def test_the_same_network_twice_is_one(tool, unet):
+    state = unet.state_dict()
+    tool.takes({**under("unet.", state), **under("compiled._orig_mod.", state)}, BARE, state)
+
+
+@pytest.mark.parametrize("name", ["ema", "ema_model", "model_ema", "EMA", "ema_state_dict", "unet_ema", "averaged_model"])
+def test_averages_go_by_whole_parts(tool, unet, other, name):
+    content = {"model": unet.state_dict(), name: other.state_dict()}
+    tool.takes(content, BARE, other.state_dict())
+    tool.takes(content, [*BARE, "--weights", "online"], unet.state_dict())
+
+
+def test_averages_of_two_networks(tool, unet, other):
+    student = reference.random_unet(ARGUMENTS, seed=3).state_dict()
+    content = {"teacher": unet.state_dict(), "student": {"model": other.state_dict(), "ema": student}}
+    tool.refuses(content, BARE, "teacher", "student.ema")
+    tool.takes(content, [*BARE, "--key", "student"], student)
+    tool.takes(content, [*BARE, "--key", "student", "--weights", "online"], other.state_dict())
+    tool.refuses(content, [*BARE, "--key", "teacher", "--weights", "ema"], "no ema weights")
+
+
+def test_heads_are_asked_for_or_taken_from_the_file(tool):
+    """Eight heads of 16 have the shapes of four of 32."""
+    state = reference.random_unet({**ARGUMENTS, "attn_heads": 8, "attn_dim_head": 16}, seed=1).state_dict()
+    without = [option for option in BARE if option not in ("--attn-heads", "4")]
+    tool.refuses(state, without, "--attn-heads", "128", code=2)
+    assert tool.takes(state, [*without, "--attn-heads", "8"], state).unet["attn_dim_head"] == 16
+    said = {"model": state, "args": argparse.Namespace(attn_heads=8)}
+    assert tool.takes(said, without, state).unet["attn_dim_head"] == 16
+    assert tool.takes({"model": state, "config": {"model": {"attn_dim_head": 16}}}, without, state).unet["attn_heads"] == 8
+    tool.refuses(said, BARE, "--attn-heads 4", "args.attn_heads", "8")
+    record = {"unet": {**ARGUMENTS, "attn_heads": 8, "attn_dim_head": 16}, "model": state}
+    tool.refuses(record, BARE, "--attn-heads 4", "8")
+
+
+# ---- what the file says ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["pred_noise", "pred_x0", "pred_v"])
+@pytest.mark.parametrize("min_snr", [None, 5, 0.5])
+def test_objective_by_the_weights_of_the_loss(tool, unet, objective, min_snr):
+    """Read off, and what contradicts it is refused, whatever the precision of the buffers."""
+    options = {} if min_snr is None else {"min_snr_loss_weight": True, "min_snr_gamma": min_snr}
+    for dtype in (torch.float32, torch.bfloat16, torch.float16) if min_snr == 5 else (torch.float32,):
+        state = {name: tensor.to(dtype) for name, tensor in diffusion(unet, objective, **options).state_dict().items()}
+        content = {"step": 1, "model": state}
+        assert tool.takes(content, SIZE).objective == objective
+        for wrong in {"pred_noise", "pred_x0", "pred_v"} - {objective}:
+            tool.refuses(content, [*SIZE, "--objective", wrong], f"--objective {wrong}", objective, "loss_weight")
+
+
+def test_other_weights_of_the_loss_tell_nothing(tool, unet):
+    state = diffusion(unet).state_dict()
+    state["loss_weight"] = torch.linspace(1, 2, TIMESTEPS)
+    tool.refuses(state, SIZE, "--objective", code=2)
+    assert tool.takes(state, [*SIZE, "--objective", "pred_v"]).objective == "pred_v"
+    del state["loss_weight"]
+    tool.refuses(state, SIZE, "--objective", code=2)
+
+
+def test_settings_of_training_loops(tool, unet):
+    """Whatever a loop stored of the diffusion counts, and contradicts what contradicts it."""
+    settings = {"objective": "pred_x0", "beta_schedule": "cosine", "timesteps": 250, "image_size": 24, "attn_heads": 4}
+    state = unet.state_dict()
+    for content in (
+        {"model": state, "args": argparse.Namespace(**settings)},
+        {"state_dict": state, "hyper_parameters": settings},
+        {"model": state, "config": {"diffusion": types.SimpleNamespace(**settings)}},
+        {"net": state, **settings},
+        {"model": state, "config": {**settings, "prediction_type": "sample", "num_train_timesteps": np.int64(250)}},
+    ):
+        data = tool.takes(content, [])
+        assert (data.objective, data.beta_schedule, data.timesteps) == ("pred_x0", "cosine", 250)
+        assert data.image_width == 24
+        for option, value, said in (
+            ("objective", "pred_v", "pred_x0"),
+            ("beta-schedule", "linear", "cosine"),
+            ("timesteps", "100", "250"),
+            ("image-size", "16", "24x24"),
+        ):
+            tool.refuses(content, [f"--{option}", value], f"--{option} {value}", said)
+    twice = {"model": state, "args": settings, "config": {"timesteps": 300}}
+    tool.refuses(twice, [], "timesteps", "250", "300")
+    assert tool.takes(twice, ["--timesteps", "300"]).timesteps == 300
+
+
+def test_settings_against_buffers(tool, unet):
+    content = {"model": diffusion(unet).state_dict(), "args": argparse.Namespace(timesteps=1000)}
+    tool.refuses(content, SIZE, "timesteps", "60", "1000", "args.timesteps")
+    assert tool.takes(content, [*SIZE, "--timesteps", "60"]).timesteps == 60
+    tool.refuses(content, [*SIZE, "--timesteps", "1000"], "--timesteps 1000", "60")
+
+
+# ---- objects beside the weights ---------------------------------------------------------
+
+
+class Settings:
+    """An object of a class that only the training program knows."""
+
+    def __init__(self) -> None:
+        self.lr = 1e-4
+
+
+def test_harmless_objects(tool, unet):
+    content = {
+        "model": diffusion(unet).state_dict(),
+        "args": argparse.Namespace(lr=1e-4, out=pathlib.PurePosixPath("runs/a"), betas=(0.9, 0.99)),
+        "loss": np.float64(0.5), "best": np.float32(0.25), "step": np.int64(7), "done": np.bool_(True), "history": np.arange(4.0),
+        "names": np.array(["a", "b"]), "rng": np.random.RandomState(0).get_state(), "metrics": collections.defaultdict(list, fid=[1.0]),
+        "seen": {1, 2}, "space": types.SimpleNamespace(x=1), "path": Path("x"), "torch": torch.__version__, "empty": None,
+    }  # fmt: skip
+    for zipped in (True, False):  # of PyTorch 1.6 and later, and before
+        path = tool.folder / "checkpoint.pt"
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        tool.takes(path, SIZE, unet.state_dict())
+
+
+def test_numpy_1(tool, unet):
+    """NumPy 1 called its module numpy.core."""
+    path = tool.save({"model": diffusion(unet).state_dict(), "loss": np.float64(0.5)})
+    torch.save({"model": diffusion(unet).state_dict(), "loss": np.float64(0.5)}, path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    assert b"numpy._core.multiarray\n" in data
+    path.write_bytes(data.replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n"))
+    tool.takes(path, SIZE, unet.state_dict())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_foreign_objects_are_named_with_the_line_that_helps(tool, unet, zipped, monkeypatch):
+    """The line is run; what it saves can be exported."""
+    path = tool.folder / "check point.pt"
+    monkeypatch.setitem(sys.modules, "classifier_free_guidance", reference.load_reference())
+    content = {"model": diffusion(unet).state_dict(), "settings": Settings(), "list": [1, Settings()], "unet": unet}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    error = tool.refuses(path, SIZE, "Settings", "weights alone")
+    assert "classifier_free_guidance." in error or not zipped
+    command = shlex.split(error[error.index("python -c") :].strip())
+    assert command[:2] == ["python", "-c"] and len(command) == 3
+    exec(command[2], {})  # noqa: S102 -- what a user would run
+    tool.takes(path.with_name("check point.weights.pt"), [*SIZE, "--key", "model"], unet.state_dict())
+
+
+def test_files_of_other_kinds_in_a_line(tool):
+    for content in (b"", b"PK\3\4 no archive", b"<!DOCTYPE html>", b"version https://git-lfs.github.com/spec/v1\n", b"\x80\x04\x95garbage"):
+        path = tool.folder / "file.pt"
+        path.write_bytes(content)
+        assert "weights_only" not in tool.refuses(path, SIZE, "file.pt", "PyTorch file")
+
+
+# ---- the package itself --------------------------------------------------------------------
+
+
+def save_by_package(folder: Path, out: Path, *options: str) -> Path:
+    program = Path(__file__).with_name("package_checkpoint.py")
+    done = subprocess.run([sys.executable, "-W", "ignore", str(program), str(folder), str(out), *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> Path:
+    """What the Trainer of the tested version saves."""
+    installed = Path(reference.importlib.util.find_spec(reference.PACKAGE).submodule_search_locations[0]).parent
+    return save_by_package(installed, tmp_path_factory.mktemp("plain") / "model-10.pt")
+
+
+def test_plain_trainer_checkpoint(tool, plain):
+    content = torch.load(plain, weights_only=True)
+    average = {name.removeprefix("ema_model.model."): tensor for name, tensor in content["ema"].items() if name.startswith("ema_model.model.")}
+    file = tool.takes(plain, SIZE, average)
+    assert (file.objective, file.beta_schedule, file.timesteps) == (
+        "pred_noise",
+        "linear",
+        50,
+    )
+    tool.refuses(plain, [*SIZE, "--objective", "pred_v"], "--objective pred_v", "pred_noise")
+    tool.refuses(plain, [], "--image-size", "--attn-heads", code=2)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
+def test_lines_of_the_documents(tool, plain, repository, document, monkeypatch):
+    """The two lines that README and guide give, on a plain Trainer checkpoint."""
+    lines = [line for line in (repository / document).read_text(encoding="utf-8").splitlines() if " model-10.pt model.gguf" in line and "python" in line]
+    assert len(lines) == 2, lines
+    options = [shlex.split(line.split("#")[0].split(" model-10.pt model.gguf")[1]) for line in lines]
+    assert "--image-size" in options[0] and "--class-names" in options[0]
+    (tool.folder / "model-10.pt").write_bytes(plain.read_bytes())
+    monkeypatch.chdir(tool.folder)
+    assert export_command.main(["model-10.pt", "model.gguf", *options[0]]) == 0
+    assert verify.main(["model-10.pt", "model.gguf", "--quick", *options[1]]) == 0
+
+
+def test_versions_before_2_by_the_trainer_and_by_tensors(tool, plain):
+    content = torch.load(plain, weights_only=True)
+    for version in ("1.7.3", "1.11.1", "0.27"):
+        tool.refuses({**content, "version": version}, SIZE, "before 2.0.0", version)
+    for version in ("2.0.0", "2.10.1", None):
+        tool.takes({**content, "version": version}, SIZE)
+    tool.takes({"model": content["model"], "version": "1.0", "author": "me"}, SIZE)  # of somebody's own loop
+    grouped = {}
+    for name, tensor in content["model"].items():
+        if re.search(r"block\d\.norm\.g$", name):
+            grouped[name[:-1] + "weight"] = grouped[name[:-1] + "bias"] = tensor.reshape(-1)
+        else:
+            grouped[name] = tensor
+    tool.refuses({"model": grouped}, SIZE, "before 2.0.0", "block1.norm.bias")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("version", "runs"),
+    [("0.27.12", False), ("1.0.0", False), ("1.5.4", False), ("1.7.3", False), ("1.11.1", False), ("2.0.0", True), ("2.1.0", True), ("2.2.5", True)],
+)
+def test_versions_of_the_package(tool, tmp_path, version, runs):
+    """Checkpoints that the Trainer of each version saves: those before 2.0.0 are named; later ones are the same network."""
+    folder = tmp_path / "package"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), f"denoising-diffusion-pytorch=={version}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    path = save_by_package(folder, tmp_path / "model-1.pt", "pred_noise")
+    if not runs:
+        tool.refuses(path, SIZE, "before 2.0.0", *([] if version.startswith("0.") else [version]))
+        return
+    file = tool.takes(path, SIZE)
+    assert file.objective == "pred_noise"
+    program = (
+        "import importlib.util, json, sys, torch; sys.path.insert(0, sys.argv[1])\n"
+        "spec = importlib.util.spec_from_file_location('m', sys.argv[1] + '/denoising_diffusion_pytorch/classifier_free_guidance.py')\n"
+        "m = importlib.util.module_from_spec(spec); spec.loader.exec_module(m)\n"
+        "u = m.Unet(dim=16, dim_mults=(1, 2), channels=3, num_classes=3).eval()\n"
+        "e = torch.load(sys.argv[2], weights_only=True)['ema']\n"
+        "u.load_state_dict({k[16:]: v for k, v in e.items() if k.startswith('ema_model.model.')})\n"
+        "x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))\n"
+        "torch.save(u(x, torch.tensor([9]), torch.tensor([1]), cond_drop_prob=0.), sys.argv[3])\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder), str(path), str(tmp_path / "out.pt")], check=True)
+    x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    ours = reference.forward(reference.build_unet(file.unet, read_checkpoint(path).weights), x[0], 9, 1)
+    torch.testing.assert_close(ours, torch.load(tmp_path / "out.pt", weights_only=True)[0].detach(), rtol=0, atol=1e-6)
+
+
+# ---- what verify can and cannot see ------------------------------------------------------------
+
+
+def test_a_picture_where_nothing_tells(tool, unet):
+    """Of a bare state dict: what nobody can know is listed, and the reference draws a picture to look at."""
+    from PIL import Image
+
+    checkpoint = tool.save(unet.state_dict())
+    assert export_command.main([str(checkpoint), str(tool.model), *BARE, "--steps", "3"]) == 0
+    assert "unchecked" in tool.capsys.readouterr().out
+    picture = tool.folder / "seen.png"
+    assert verify.main([str(checkpoint), str(tool.model), "--quick", "--picture", str(picture)]) == 0
+    said = tool.capsys.readouterr().out
+    for word in ("objective pred_v", "beta-schedule cosine", "timesteps 100", "attn-heads 4", str(picture), "junk"):
+        assert word in said, said
+    file = read_model(tool.model)
+    generation = reference.Generation(0, 7, "ddim", 3, 0.0, guidance_scale=3.0)
+    subject = verify.Subject.read(tool.model)
+    drawn = reference.trajectory(subject.unet, file.alphas_cumprod, "pred_v", file.network_shape, generation)[-1]
+    assert np.array_equal(np.asarray(Image.open(picture)), reference.to_pixels(drawn, 1))
+    assert verify.main([str(checkpoint), str(tool.model), "--quick", "--json"]) == 0
+    result = json.loads(tool.capsys.readouterr().out)
+    assert "objective pred_v" in result["unsaid"] and Path(result["picture"]).is_file()
+
+
+def test_no_picture_where_the_checkpoint_tells_all(tool, unet):
+    record = {
+        "unet": dict(ARGUMENTS), "ema": unet.state_dict(), "classes": ["a", "b", "c"], "image": {"width": 16, "height": 16}, "pixel_unshuffle": 1,
+        "diffusion": {"image_size": 16, "timesteps": 50, "objective": "pred_x0", "beta_schedule": "linear"},
+    }  # fmt: skip
+    checkpoint = tool.save(record)
+    assert export_command.main([str(checkpoint), str(tool.model), "--steps", "3"]) == 0
+    assert "unchecked" not in tool.capsys.readouterr().out
+    assert verify.main([str(checkpoint), str(tool.model), "--quick"]) == 0
+    assert "Nothing in the checkpoint tells" not in tool.capsys.readouterr().out
+    assert not list(tool.folder.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"), [("digits", "pred_noise", "pred_v"), ("digits", "pred_noise", "pred_x0"), ("letters", "pred_v", "pred_noise")]
+)
+def test_trained_networks_show_a_wrong_objective(tool, repository, name, right, wrong):
+    """As a bare state dict, with nothing beside the weights that tells."""
+    file = read_model(repository / "weights" / f"{name}.gguf")
+    checkpoint = tool.save({"model": file.weights, "betas": torch.from_numpy(1 - file.alphas_cumprod / np.append(1.0, file.alphas_cumprod[:-1]))})
+    data = file.metadata
+    options = ["--image-size", f"{data['image.width']}x{data['image.height']}", "--pixel-unshuffle", str(data["image.pixel_unshuffle"])]
+    options += ["--attn-heads", str(file.unet["attn_heads"]), "--steps", "2", "--type", "f32"]
+    for objective, code in ((right, 0), (wrong, 1)):
+        assert export_command.main([str(checkpoint), str(tool.model), *options, "--objective", objective]) == 0
+        tool.capsys.readouterr()
+        assert verify.check_objective(verify.Subject.read(tool.model))[0].passed == (code == 0)

@@ -1,0 +1,43 @@
+// The copy that the service worker keeps is the version that was new when it was made. A newer one waits beside it until
+// no page shows the old one; here it is offered, and taken when the page starts.
+
+/** As service_worker.js has them. */
+const TAKE_OVER = 'take over';
+const OTHERS = 'others';
+
+/** Asks the version that waits to take over, which it does unless other windows show the page. @param {ServiceWorker} waiting */
+function ask(waiting) {
+  navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+  waiting.postMessage(TAKE_OVER);
+}
+
+/** To be called when the page starts. */
+export async function takeNewVersion() {
+  const registration = await navigator.serviceWorker?.getRegistration().catch(() => undefined);
+  if (registration?.waiting) ask(registration.waiting);
+}
+
+/** @param {ServiceWorkerRegistration} registration */
+function offer(registration) {
+  if (document.getElementById('new-version')) return;
+  const text = document.createElement('p');
+  text.textContent = 'There is a new version of this page.';
+  const button = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Use it' });
+  button.onclick = () => registration.waiting && ask(registration.waiting);
+  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+    if (data === OTHERS) text.textContent = 'There is a new version of this page. Close its other windows, then use it.';
+  });
+  const notice = Object.assign(document.createElement('div'), { id: 'new-version', className: 'notice' });
+  notice.setAttribute('role', 'status');
+  notice.append(text, button);
+  document.querySelector('main')?.before(notice);
+}
+
+/** Says when there is a newer version than the one on show. @param {ServiceWorkerRegistration} registration */
+export function watchVersion(registration) {
+  const look = () => {
+    if (registration.waiting && navigator.serviceWorker.controller) offer(registration);
+  };
+  look();
+  registration.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', look));
+}
