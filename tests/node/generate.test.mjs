@@ -25,7 +25,7 @@ test('the model describes itself', async () => {
     engine: version, name: 'Tiny test model', description: '', license: '', author: '', sourceUrl: '', schedule: 'cosine',
     width: 16, height: 16, channels: 1, pixelUnshuffle: 2, rendering: 'smooth',
     networkWidth: 8, networkHeight: 8, networkChannels: 4, networkOutChannels: 4,
-    timesteps: 100, hasNullClass: true, formatVersion: 1, parameterCount: 167500, fileBytes: tinyBytes.length, objective: 'pred_v',
+    timesteps: 100, hasNullClass: true, guidanceIsInput: false, guidanceScaleRange: [0, 100], formatVersion: 1, parameterCount: 167500, fileBytes: tinyBytes.length, objective: 'pred_v',
     recommended: { sampler: 'ddim', steps: 20, guidanceScale: 3, eta: 0, timeGrid: 'linear', guidanceInterval: [0, 99], rescale: 0, projection: false },
   });
   assert.equal(sha256, hash(tinyBytes));
