@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 class BuildWithModule(build_py):
     def run(self) -> None:
         built, packed = HERE.parent / "web" / MODULE, HERE / "pocket_diffusion" / MODULE
-        if not built.is_file() and not packed.is_file():
+        if not self.editable_mode and not built.is_file() and not packed.is_file():
             raise SystemExit(f"web/{MODULE} is not there: scripts/build.sh --wasm makes it")
         super().run()
         if not self.editable_mode:  # a checkout uses what the build leaves in web/

@@ -28,16 +28,16 @@ done
 # The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
 quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
-sources=(src/*.c src/kernels/*.c)
+sources=(src/*.c src/kernels/*.c src/network/*.c)
 cores=$(nproc)
 
 # Attributes of WebAssembly mean nothing to the native compiler.
-run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint --extra-arg=-Wno-unknown-attributes 2>&1 | sed '/ warnings\? generated/d'; }
+run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint --extra-arg=-Wno-unknown-attributes 2>&1 | sed -e '/ warnings\? generated/d' -e '/^\[[0-9]*\/[0-9]*\] Processing file/d'; }
 
 # Every checker for C, but for the one that asks for memcpy_s, of C11's optional Annex K.
 run_analyze() {
   printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" \
-    clang-19 --analyze -std=c11 -Isrc -Isrc/kernels -isystem build/lint/include --analyzer-output text \
+    clang-19 --analyze -std=c11 -Isrc -Isrc/kernels -Isrc/network -isystem build/lint/include --analyzer-output text \
     -Xclang -analyzer-werror -Xclang -analyzer-checker=core,deadcode,nullability,optin,security,unix,valist \
     -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 }

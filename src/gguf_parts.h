@@ -81,8 +81,8 @@ typedef struct pd_name_list {
 void pd_names_sort(const pd_name_list *list);
 /* The later row of a pair with the same name, or `count` if all names differ. */
 uint32_t pd_names_duplicate(const pd_name_list *list);
-/* Row of `name`, or `count`. */
-uint32_t pd_names_find(const pd_name_list *list, pd_bytes name);
+/* Row of the name `wanted`, or `count`. */
+uint32_t pd_names_find(const pd_name_list *list, pd_bytes wanted);
 
 static inline pd_name_list pd_gguf_value_names(const pd_gguf *gguf)
 {

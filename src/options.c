@@ -5,7 +5,7 @@
 #include "model.h"
 
 #define ROW(field, whole, range, minimum, maximum, status) \
-    {#field, offsetof(pd_options, field), whole, range, minimum, maximum, status}
+    {#field, minimum, maximum, offsetof(pd_options, field), range, status, whole}
 #define WHOLE(field, minimum, maximum) ROW(field, true, PD_RANGE_FIXED, minimum, maximum, PD_OPTION)
 #define CHOICE(field, count) WHOLE(field, 0.0, (double)(count) - 1.0)
 #define REAL(field, minimum, maximum) ROW(field, false, PD_RANGE_FIXED, minimum, maximum, PD_OPTION)

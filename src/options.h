@@ -14,12 +14,12 @@ typedef enum pd_option_range {
 } pd_option_range;
 
 typedef struct pd_option {
-    const char *name;  /* that of the field */
-    uint32_t offset;   /* in pd_options */
-    bool whole;        /* int32_t, otherwise float */
-    pd_option_range range;
+    const char *name;        /* that of the field */
     double minimum, maximum; /* with PD_RANGE_FIXED */
-    pd_status status;  /* of a value outside the range */
+    uint32_t offset;         /* in pd_options */
+    pd_option_range range;
+    pd_status status;        /* of a value outside the range */
+    bool whole;              /* int32_t, otherwise float */
 } pd_option;
 
 extern const pd_option pd_option_table[];

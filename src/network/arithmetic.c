@@ -93,7 +93,7 @@ static void run_reduce(const pd_execution *e, const pd_node *node)
 }
 
 #define BINARY(name_, run_)                                                                           \
-    {.name = name_, .inputs = {2, 2}, .in_place = true, .infer = infer_binary, .run = run_}
+    {.name = (name_), .inputs = {2, 2}, .in_place = true, .infer = infer_binary, .run = (run_)}
 
 const pd_operation pd_arithmetic_operations[] = {
     BINARY("add", run_add),

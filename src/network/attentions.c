@@ -130,7 +130,7 @@ static pd_status infer_block(pd_inference *c)
     if (pd_channels(input) > 16384) return PD_REFUSE_AS(c, PD_TOO_BIG, "%d channels", (int64_t)pd_channels(input));
     if ((uint64_t)pd_positions(input) * (uint64_t)c->node->integers[1] > PD_MAX_VALUE_ELEMENTS) /* keys of a head */
         return PD_REFUSE_AS(c, PD_TOO_BIG, "%d positions with heads of %d", (int64_t)pd_positions(input), (int64_t)c->node->integers[1]);
-    const uint64_t inner = (uint64_t)(c->node->integers[0] * c->node->integers[1]);
+    const uint64_t inner = (uint64_t)c->node->integers[0] * (uint64_t)c->node->integers[1];
     const uint64_t row = inner * (4 * (uint64_t)pd_channels(input) + 2 * (uint64_t)c->node->integers[1]);
     c->work = pd_work((uint64_t)pd_positions(input), row);
     return PD_OK;

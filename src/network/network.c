@@ -122,6 +122,7 @@ static pd_execution execution_of(const pd_network *network)
     return (pd_execution){.graph = &network->graph, .images = 1, .distinct = 1, .work = network->work, .scratch = network->scratch};
 }
 
+/* NOLINTBEGIN(readability-non-const-parameter): the phase writes the states, of which others only read */
 void pd_network_embed_class(const pd_network *network, int32_t label, float *state)
 {
     pd_execution e = execution_of(network);
@@ -151,6 +152,7 @@ void pd_network_embed_time(const pd_network *network, int32_t t, float *state)
     e.time_state = state;
     run_phase(&e, PD_PHASE_TIME);
 }
+/* NOLINTEND(readability-non-const-parameter) */
 
 /* The period of the inputs. */
 static int32_t count_distinct(int32_t images, const float *const *x)

@@ -206,10 +206,11 @@ static int32_t add_class(builder *b)
 /* "downs.2." + "1." and so on; indices are below 10. */
 static void begin(builder *b, char name[NAME_BYTES], const char *list, int32_t index, const char *rest)
 {
-    const size_t length = strlen(list);
-    memcpy(name, list, length);
-    name[length] = (char)('0' + index);
-    strcpy(name + length + 1, rest);
+    char *end = name;
+    while (*list) *end++ = *list++;
+    *end++ = (char)('0' + index);
+    while ((*end++ = *rest++)) continue;
+    assert(end - name <= NAME_BYTES);
     b->prefix = name;
 }
 
@@ -218,7 +219,7 @@ static void add_unet(builder *b)
 {
     const pd_config *config = b->config;
     const int32_t levels = config->level_count;
-    int32_t dims[PD_MAX_LEVELS + 1] = {config->init_dim}, skip_1[PD_MAX_LEVELS], skip_2[PD_MAX_LEVELS];
+    int32_t dims[PD_MAX_LEVELS + 1] = {config->init_dim}, skip_1[PD_MAX_LEVELS] = {0}, skip_2[PD_MAX_LEVELS] = {0};
     char name[NAME_BYTES];
     for (int32_t i = 0; i < levels; i++) dims[i + 1] = config->dim * config->dim_mults[i];
 

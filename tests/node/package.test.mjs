@@ -90,11 +90,11 @@ test('custom-elements.json says what the element does', () => {
   assert.deepEqual([...text.matchAll(/[\w-]+/g)].map(([name]) => name), [...SAMPLERS].sort());
 });
 
-test('minified and with gzip, the library and its worker are at most 22.5 kB, the element 10 kB more', async () => {
+test('minified and with gzip, the library and its worker are at most 23.5 kB, the element 10 kB more', async () => {
   const size = async (...exported) => (await bundle(exported)).reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
   const library = await size('./index.mjs');
   const all = await size('./element.mjs', './index.mjs');
   console.log(`library and worker ${library} bytes, with the element ${all}`);
-  assert.ok(library <= 22_500, `${library} bytes`);
+  assert.ok(library <= 23_500, `${library} bytes`);
   assert.ok(all - library <= 10_000, `${all - library} bytes`);
 });
