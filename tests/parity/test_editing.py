@@ -93,7 +93,9 @@ def is_noise(subject: Subject) -> bool:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_sdedit(engine: Engine, subject: Subject, image: np.ndarray, sampler: str):
-    for seed, (steps, strength, grid) in enumerate([(10, 0.45, "linear"), (8, 0.9, "trailing"), (20, 0.3, "karras")]):
+    # At t = 0, which the karras grid visits, diffusers' LCM returns x itself, as networks trained with a skip connection want it.
+    last = "trailing" if sampler == "lcm" else "karras"
+    for seed, (steps, strength, grid) in enumerate([(10, 0.45, "linear"), (8, 0.9, "trailing"), (20, 0.3, last)]):
         check(engine, subject, "SDEdit", sampler=sampler, image=image, strength=strength, steps=steps, timeGrid=grid, seed=seed)
 
 
