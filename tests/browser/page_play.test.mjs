@@ -203,8 +203,12 @@ for (const name of BROWSERS) {
         const button = '#fine .field-sampler .term';
         await page.waitForSelector(button);
         assert.equal(await page.$eval(button, (node) => node.getAttribute('aria-label')), 'What is Sampler?');
-        await page.focus(button);
-        await page.keyboard.press('Enter');
+        if (device === 'telephone') {
+          await page.click(button);
+        } else {
+          await page.focus(button);
+          await page.keyboard.press('Enter');
+        }
         await page.waitForSelector(`${button}[aria-expanded="true"]`);
         const note = await page.$eval(button, (node) => {
           const { left, right, top, bottom } = document.getElementById(node.getAttribute('aria-controls')).getBoundingClientRect();

@@ -16,6 +16,7 @@ MODELS = {
     "digits": "weights/digits.gguf",
     "tiny": "tests/golden/tiny.gguf",
     "tiny_colour": "tests/golden/tiny_colour.gguf",
+    "tiny_guided": "tests/golden/tiny_guided.gguf",
 }
 
 

@@ -46,10 +46,12 @@ export class Links {
 
   /** What was chosen for the first look at a model of the site. */
   #first() {
-    const { model, path, view } = this.#app;
+    const { model, path, standIn, view } = this.#app;
     const { seed, label: name } = (path !== null && firstOf(view.tab)) || {};
     const label = model.labels.indexOf(name);
-    return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }) };
+    // A model that stands in for another leaves the slider where it is.
+    const guidanceScale = standIn && document.getElementById('scale').valueAsNumber;
+    return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }), ...(standIn && { guidanceScale }) };
   }
 
   /** What an address asks for; what it leaves out is as the model recommends. */
