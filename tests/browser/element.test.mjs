@@ -10,7 +10,7 @@ import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { root } from '../node/helpers.mjs';
-import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { ENGINES, launch, openPage } from './browsers.mjs';
 import { STRICT_POLICY, serveStatic } from './static_server.mjs';
 
 const MODEL = '/weights/doodles.gguf';
@@ -99,7 +99,7 @@ async function downloaded(folder) {
   throw new Error('no file was saved');
 }
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`element in ${name}`, () => {
     let server;
     let session;

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import {
   downloaded, pickClass, pixelsOfGrid, setNumber, stateOf, textOf, waitForState,
 } from './page_tools.mjs';
@@ -77,7 +77,7 @@ async function expectedPixels({ count, ...options }) {
   return pictures;
 }
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`page in ${name}`, () => {
     let site;
     let session;

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import {
   change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, tabOnShow, textOf,
@@ -69,7 +69,7 @@ const decodeAnimation = async (page, bytes) => {
   return film;
 };
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`features of the page in ${name}`, () => {
     let site;
     let session;
@@ -355,7 +355,7 @@ for (const name of BROWSERS) {
 describe('the page in two browsers', () => {
   test('a link from one gives the same pixels in the other', async () => {
     const site = await serveSite();
-    const sessions = await Promise.all(BROWSERS.map(launch));
+    const sessions = await Promise.all(ENGINES.map(launch));
     try {
       const [{ page: from }, { page: to }] = await Promise.all(sessions.map(({ browser }) => openPage(browser, `${site.url}blank.html`)));
       await from.goto(`${site.url}#label=flower&s=4.5&seed=99&steps=12&sampler=dpmpp-2m-sde&count=6&grid=karras&rescale=0.5&threshold=0.995&projection=1&parallel=0.3&low=100`);

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { pixelHash } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, downloaded, dropFile, pixelsOf, showDepth, showTab, tabOnShow, textOf } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
@@ -44,7 +44,7 @@ async function enter(page, tab) {
   await settled(page, { timeout: 60_000 });
 }
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   for (const [device, viewport] of Object.entries(VIEWPORTS)) {
     describe(`the first screen in ${name} on a ${device}`, () => {
       let site;

@@ -12,7 +12,7 @@ import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
 import { buildOneFile } from '../../scripts/site/build_site.mjs';
 import { modelPath, pixelHash } from '../native_pictures.mjs';
-import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, dropFile, pixelsOfGrid, showDepth, showTab, textOf, waitForState } from './page_tools.mjs';
 import { serveCompressed, serveSite } from './server.mjs';
@@ -353,7 +353,7 @@ describe('quality of the page', () => {
   });
 });
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`the one file in ${name}`, () => {
     let folder;
     let session;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { startBadServer } from '../bad_server.mjs';
 import { modelPaths, nativeHashes, pixelHash } from '../native_pictures.mjs';
-import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { ENGINES, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
 const tiny = readFileSync(modelPaths.tiny);
@@ -51,7 +51,7 @@ const NETWORK = [
   ['stall-in-body', 'NETWORK', false, { stallTimeout: 1500 }],
 ];
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`trust in ${name}`, () => {
     let site;
     let bad;
