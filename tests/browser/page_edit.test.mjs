@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { encodePNG, load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { ENGINES, launch, openPage, settled } from './browsers.mjs';
+import { MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, showTab, textOf } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
@@ -63,7 +63,7 @@ async function stroke(page, points) {
   await page.mouse.up();
 }
 
-for (const name of ENGINES) {
+for (const name of MORE_ENGINES) {
   describe(`a drawing to start from, in ${name}`, () => {
     let site;
     let session;

@@ -78,7 +78,8 @@ for (const name of ENGINES) {
         const url = `${bad.url}/${behaviour}*${known ? 2 : 1}/${code}/tiny.gguf`;
         const asked = { ...options, ...(known && { sha256: SHA256, fileBytes: tiny.length }) };
         const outcomes = await page.evaluate(async (...values) => [await tryTo(...values), await tryTo(...values)], url, asked);
-        assert.deepEqual(outcomes, [code, golden]);
+        // WebKit for GTK takes what is not compressed as it is, although it is said to be.
+        assert.deepEqual(outcomes, [name === 'webkit' && behaviour === 'no-gzip' ? golden : code, golden]);
       });
     }
 
