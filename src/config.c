@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "solver.h"
+
 #include <string.h>
 
 #define PREFIX "pocket-diffusion."
@@ -228,10 +230,10 @@ static pd_status check_guidance(const pd_gguf *gguf, const pd_config *config, pd
 /* Needs the timesteps. */
 static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
-    static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
-                                                         "euler", "euler-ancestral", "heun",     "unipc", "lcm"};
+    const char *samplers[PD_SAMPLER_COUNT];
     static const char *const time_grids[PD_TIME_GRID_COUNT] = {"linear", "quadratic", "trailing", "karras"};
     int32_t sampler = 0, time_grid = PD_TIME_GRID_LINEAR;
+    for (int32_t i = 0; i < PD_SAMPLER_COUNT; i++) samplers[i] = pd_sampler_table[i].name;
     PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
     config->sampler = (pd_sampler)sampler;
     PD_TRY(read_int32(gguf, PREFIX "sampling.steps", 1, config->timesteps, &config->steps, error));

@@ -109,7 +109,7 @@ typedef struct pd_error {
 /* ---- models ---------------------------------------------------------------- */
 
 typedef enum pd_objective { PD_OBJECTIVE_NOISE = 0, PD_OBJECTIVE_X0 = 1, PD_OBJECTIVE_V = 2 } pd_objective;
-/* Formulas and papers: sampler.h. */
+/* Formulas and papers: solver.h. */
 typedef enum pd_sampler {
     PD_SAMPLER_DDIM = 0,
     PD_SAMPLER_DDPM = 1,

@@ -51,7 +51,7 @@ pd_status pd_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, size_t
     const size_t size = pd_run_saved_bytes(run);
     PD_TRY(pd_run_check_picture(run, picture, bytes, capacity, size, error));
     const run_picture *source = &run->pictures[picture];
-    saved_picture saved = {.fingerprint = source->fingerprint, .format = SAVED_FORMAT, .step = run->step,
+    saved_picture saved = {.fingerprint = source->fingerprint, .format = SAVED_FORMAT, .step = run->calls,
                            .has_cached = source->random.has_cached, .cached = source->random.cached,
                            .index = source->random.index};
     memcpy(saved.state, source->random.state, sizeof saved.state);
@@ -111,7 +111,7 @@ pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_erro
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     if (!bytes) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "bytes is NULL");
-    if (run->failed || run->step > 0)
+    if (run->failed || run->calls > 0)
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only a run that has not made a step can be restored");
     const size_t each = pd_run_saved_bytes(run), pictures = (size_t)run->picture_count;
     if (size != pictures * each)
@@ -126,6 +126,6 @@ pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_erro
                            (int64_t)saved_step(saved), (int64_t)step);
     }
     for (int32_t i = 0; i < run->picture_count; i++) restore_picture(run, &run->pictures[i], bytes + (size_t)i * each);
-    while (run->step < step) pd_run_count_call(run);
+    while (run->calls < step) pd_run_count_call(run);
     return PD_OK;
 }
