@@ -6,10 +6,7 @@
 
 /* ---- options ------------------------------------------------------------------ */
 
-static pd_status refuse(pd_error *error, const char *message)
-{
-    return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s", message);
-}
+static pd_status refuse(pd_error *error, const char *message) { return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s", message); }
 
 static pd_status check_size(pd_error *error, const char *name, const void *data, uint64_t size, uint64_t needed)
 {
@@ -28,7 +25,8 @@ static pd_status check_data(const pd_model_info *info, const pd_options *options
     PD_TRY(check_size(error, "noise", options->noise, options->noise_size, values));
     for (uint64_t i = 0; i < options->mask_size; i++)
         if (options->mask[i] != 0 && options->mask[i] != 255)
-            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mask: value %u is %d, neither 0 nor 255", i, (int64_t)options->mask[i]);
+            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mask: value %u is %d, neither 0 nor 255", i,
+                           (int64_t)options->mask[i]);
     for (uint64_t i = 0; i < options->noise_size; i++)
         if (!(options->noise[i] - options->noise[i] == 0.0f))
             return pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "noise: value %u is not finite", i);

@@ -75,7 +75,8 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     memcpy(model->guidance_scales, config->guidance_scales, sizeof model->guidance_scales);
     info->guidance_is_input = config->guidance_row_count > 0;
     info->guidance_scale_min = info->guidance_is_input ? config->guidance_scales[0] : 0.0f;
-    info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1] : PD_MAX_GUIDANCE_SCALE;
+    info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1]
+                                                       : PD_MAX_GUIDANCE_SCALE;
     info->file_bytes = gguf->size;
     info->memory_bytes = model->arena.size + model->network.memory_bytes + sizeof *model;
     info->parameter_count = 0;
@@ -90,7 +91,8 @@ static pd_status build_model(const pd_gguf *gguf, pd_model *model, pd_error *err
     PD_TRY(pd_config_read(gguf, &config, error));
     PD_TRY(pd_network_load(gguf, &config, &model->network, error));
     if ((config.class_count == 0 || !pd_network_has_null(&model->network)) && config.guidance_scale != 1.0f)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "a guidance scale of %g is recommended, but without a null class there is only 1",
+        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET,
+                       "a guidance scale of %g is recommended, but without a null class there is only 1",
                        (double)config.guidance_scale);
     pd_arena_measure(&measure);
     place_model(&measure, model, &config);
@@ -112,7 +114,8 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
     PD_TRY(pd_gguf_open(&gguf, bytes, size, error));
     pd_model *loaded = pd_allocate(sizeof *loaded);
     if (loaded) *loaded = (pd_model){0};
-    const pd_status status = loaded ? build_model(&gguf, loaded, error) : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
+    const pd_status status = loaded ? build_model(&gguf, loaded, error)
+                                    : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     pd_gguf_close(&gguf);
     if (status != PD_OK) {
         pd_model_free(loaded);
@@ -176,8 +179,10 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
     const bool has_null = !model->info.guidance_is_input && pd_network_has_null(&model->network);
     if (label == PD_LABEL_NULL ? !has_null : label < 0 || label >= model->info.class_count)
         return label == PD_LABEL_NULL
-                   ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d", (int64_t)model->info.class_count)
-                   : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label, (int64_t)model->info.class_count - 1);
+                   ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d",
+                             (int64_t)model->info.class_count)
+                   : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label,
+                             (int64_t)model->info.class_count - 1);
 
     const pd_network *network = &model->network;
     const float *const class_state = network->class_state;

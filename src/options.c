@@ -80,7 +80,10 @@ static pd_status check_range(const pd_option *option, const pd_model_info *info,
     const void *field = (const char *)options + option->offset;
     switch (option->range) {
     case PD_RANGE_FIXED: break;
-    case PD_RANGE_STEPS: minimum = 1.0; maximum = (double)info->timesteps; break;
+    case PD_RANGE_STEPS:
+        minimum = 1.0;
+        maximum = (double)info->timesteps;
+        break;
     case PD_RANGE_TIMESTEP: maximum = (double)info->timesteps - 1.0; break;
     case PD_RANGE_LABEL:
         if (*(const int32_t *)field == PD_LABEL_NULL) return PD_OK;
@@ -118,7 +121,8 @@ static pd_status check_needs(const pd_option *option, const pd_model_info *info,
     if (option->needs & PD_NEEDS_DDIM && options->sampler != PD_SAMPLER_DDIM)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: only with the sampler ddim", option->name);
     if (option->needs & PD_NEEDS_TWO_PREDICTIONS && info->guidance_is_input)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: not where the guidance scale is an input of the network", option->name);
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s: not where the guidance scale is an input of the network",
+                       option->name);
     return PD_OK;
 }
 
@@ -149,7 +153,8 @@ static pd_status check_null_class(const pd_model_info *info, const pd_options *o
 {
     if (info->has_null_class || info->guidance_is_input || options->negative_label != PD_LABEL_NULL) return PD_OK;
     if (options->guidance_scale != 1.0f)
-        return pd_fail(error, PD_SCALE, PD_NO_OFFSET, "guidance_scale is %g, but this network was made without a null class: only 1 is possible",
+        return pd_fail(error, PD_SCALE, PD_NO_OFFSET,
+                       "guidance_scale is %g, but this network was made without a null class: only 1 is possible",
                        (double)options->guidance_scale);
     if (options->cfg_plus_plus)
         return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "cfg_plus_plus: this network was made without a null class");
@@ -184,8 +189,8 @@ pd_status pd_options_check(const pd_model *model, const pd_options *options, pd_
     if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
     if (!options) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "options is NULL");
     if (options->struct_size != sizeof(pd_options))
-        return pd_fail(error, PD_ABI, PD_NO_OFFSET, "options take %u bytes, this library has %u",
-                       (uint64_t)options->struct_size, (uint64_t)sizeof(pd_options));
+        return pd_fail(error, PD_ABI, PD_NO_OFFSET, "options take %u bytes, this library has %u", (uint64_t)options->struct_size,
+                       (uint64_t)sizeof(pd_options));
     for (int32_t i = 0; i < pd_option_count; i++) PD_TRY(check_range(&pd_option_table[i], &model->info, options, error));
     PD_TRY(check_combination(options, error));
     PD_TRY(check_scale_of_input(&model->info, options, error));

@@ -13,10 +13,7 @@ int32_t pd_run_batch_size(const pd_run *run)
     return most > needed ? most : needed;
 }
 
-bool pd_run_has_running(const pd_run *run)
-{
-    return run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f;
-}
+bool pd_run_has_running(const pd_run *run) { return run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f; }
 
 void pd_run_free(pd_run *run)
 {
@@ -94,7 +91,9 @@ static bool advance(pd_run *run, int32_t index, const float *prediction, const f
     }
     if (run->solver.inversion && run->pass == 0)
         memcpy(picture->history, picture->x, run->value_count * sizeof *picture->history);
-    const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
+    const pd_solver_picture state = {.x = picture->x,
+                                     .x0 = picture->x0,
+                                     .history = picture->history,
                                      .null_prediction = run->guidance.renoise_with_null ? null : NULL};
     pd_solver_step(&run->solver, run->evaluation, run->value_count, &state, prediction, noise);
     if (!pd_all_finite(prediction, run->value_count) || !pd_all_finite(picture->x, run->value_count)) return false;
@@ -141,7 +140,8 @@ static void evaluate(pd_run *run, batch *all)
         missing.predictions[missing.images++] = all->predictions[i];
     }
     if (missing.images == 0) return;
-    pd_network_forward(&run->model->network, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
+    pd_network_forward(&run->model->network, missing.images, missing.x, run->time_condition, missing.conditions,
+                       missing.predictions);
     for (int32_t i = 0; i < missing.images; i++) {
         if (!is_worth_keeping(run, &missing, i)) continue;
         const pd_prediction_key key = key_of(&missing, i, t);

@@ -30,15 +30,15 @@ static pd_status check_pictures(const pd_model *model, const pd_options *options
     for (int32_t i = 0; i < count; i++) {
         if (options->mix) {
             if (pictures[i].label != PD_LABEL_NULL)
-                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: a picture of a mix has none", (int64_t)pictures[i].label);
+                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: a picture of a mix has none",
+                               (int64_t)pictures[i].label);
         } else if (model->info.class_count == 0) {
             if (pictures[i].label != PD_LABEL_NULL)
                 return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: the network has no classes", (int64_t)pictures[i].label);
         } else if (pictures[i].label < 0 || pictures[i].label >= model->info.class_count)
             return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)pictures[i].label,
                            (int64_t)model->info.class_count - 1);
-        if (pictures[i].reserved)
-            return pd_fail(error, PD_ARG, PD_NO_OFFSET, "picture %d: reserved is not 0", (int64_t)i);
+        if (pictures[i].reserved) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "picture %d: reserved is not 0", (int64_t)i);
     }
     return PD_OK;
 }
@@ -49,7 +49,7 @@ static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
     const uint64_t values = run->value_count, conditions = (uint64_t)run->model->network.class_count;
     const int32_t condition_sets = run->has_mix ? 1 : run->picture_count;
     run->pictures = PD_TAKE(arena, run_picture, run->picture_count);
-    run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets * (uint64_t)run->part_count * conditions);
+    run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets *(uint64_t)run->part_count *conditions);
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
         float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);
@@ -167,8 +167,8 @@ static void begin(pd_run *run, const pd_options *options, const pd_picture *pict
     }
 }
 
-pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
-                       pd_run **run, pd_error *error)
+pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count, pd_run **run,
+                       pd_error *error)
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     *run = NULL;
@@ -177,19 +177,25 @@ pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_pict
     PD_TRY(check_pictures(model, options, pictures, count, error));
 
     pd_run plan = {.model = model, .picture_count = count};
-    plan.solver = (pd_solver){.kind = (pd_sampler)options->sampler, .objective = model->info.objective,
+    plan.solver = (pd_solver){.kind = (pd_sampler)options->sampler,
+                              .objective = model->info.objective,
                               .schedule = {model->info.timesteps, model->info.alphas_cumprod},
-                              .steps = pd_edit_steps(options), .eta = (double)options->eta,
+                              .steps = pd_edit_steps(options),
+                              .eta = (double)options->eta,
                               .mean = (pd_ddpm_mean)options->ddpm_mean,
                               .variance = (pd_ddpm_variance)options->ddpm_variance,
-                              .threshold = (double)options->threshold, .inversion = options->inversion != 0};
-    plan.guidance = (pd_guidance_process){
-        .guidance = {.scale = model->info.guidance_is_input ? 1.0f : options->guidance_scale, .rescale = options->rescale,
-                     .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
-        .schedule = (pd_guidance_schedule)options->guidance_schedule,
-        .first_time = options->guidance_first, .last_time = options->guidance_last,
-        .momentum = options->momentum, .norm_threshold = options->norm_threshold,
-        .renoise_with_null = options->cfg_plus_plus == 1};
+                              .threshold = (double)options->threshold,
+                              .inversion = options->inversion != 0};
+    plan.guidance = (pd_guidance_process){.guidance = {.scale = model->info.guidance_is_input ? 1.0f : options->guidance_scale,
+                                                       .rescale = options->rescale,
+                                                       .keep_parallel = options->keep_parallel,
+                                                       .projection = options->projection == 1},
+                                          .schedule = (pd_guidance_schedule)options->guidance_schedule,
+                                          .first_time = options->guidance_first,
+                                          .last_time = options->guidance_last,
+                                          .momentum = options->momentum,
+                                          .norm_threshold = options->norm_threshold,
+                                          .renoise_with_null = options->cfg_plus_plus == 1};
     plan.resample = options->inversion ? options->inversion : options->resample;
     plan_mix(&plan, options);
     plan.negative_label = options->negative_label;

@@ -29,20 +29,14 @@ static conversion conversion_at(double alpha)
 }
 
 /* NaN stays NaN, for the caller to find. */
-static float clip(float value)
-{
-    return value < -1.0f ? -1.0f : value > 1.0f ? 1.0f : value;
-}
+static float clip(float value) { return value < -1.0f ? -1.0f : value > 1.0f ? 1.0f : value; }
 
 static float raw_x0(const conversion *c, pd_objective objective, float x, float prediction)
 {
     switch (objective) {
-    case PD_OBJECTIVE_X0:
-        return prediction;
-    case PD_OBJECTIVE_V:
-        return c->sqrt_alpha * x - c->sqrt_one_minus_alpha * prediction;
-    default:
-        return c->sqrt_recip * x - c->sqrt_recip_minus_1 * prediction;
+    case PD_OBJECTIVE_X0: return prediction;
+    case PD_OBJECTIVE_V: return c->sqrt_alpha * x - c->sqrt_one_minus_alpha * prediction;
+    default: return c->sqrt_recip * x - c->sqrt_recip_minus_1 * prediction;
     }
 }
 
@@ -92,20 +86,17 @@ static double magnitude_percentile(size_t count, const float *values, double per
     return share > 0.0 ? low + share * (magnitude_of_rank(count, values, rank + 1) - low) : low;
 }
 
-static void estimate_x0(const pd_solver *solver, const conversion *c, size_t count, const float *x,
-                        const float *prediction, float *x0)
+static void estimate_x0(const pd_solver *solver, const conversion *c, size_t count, const float *x, const float *prediction,
+                        float *x0)
 {
     if (solver->threshold == 0.0) {
-        for (size_t i = 0; i < count; i++)
-            x0[i] = clipped_x0(c, solver->objective, x[i], prediction[i]);
+        for (size_t i = 0; i < count; i++) x0[i] = clipped_x0(c, solver->objective, x[i], prediction[i]);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        x0[i] = raw_x0(c, solver->objective, x[i], prediction[i]);
+    for (size_t i = 0; i < count; i++) x0[i] = raw_x0(c, solver->objective, x[i], prediction[i]);
     const double percentile = magnitude_percentile(count, x0, solver->threshold);
     const float limit = percentile > 1.0 ? (float)percentile : 1.0f;
-    for (size_t i = 0; i < count; i++)
-        x0[i] = x0[i] < -limit ? -1.0f : x0[i] > limit ? 1.0f : x0[i] / limit;
+    for (size_t i = 0; i < count; i++) x0[i] = x0[i] < -limit ? -1.0f : x0[i] > limit ? 1.0f : x0[i] / limit;
 }
 
 /* ---- evaluations ----------------------------------------------------------------- */
@@ -134,7 +125,8 @@ int32_t pd_solver_evaluations_in_step(const pd_solver *solver, int32_t evaluatio
 
 bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation)
 {
-    return evaluation % pd_solver_evaluations_in_step(solver, evaluation) == pd_solver_evaluations_in_step(solver, evaluation) - 1;
+    return evaluation % pd_solver_evaluations_in_step(solver, evaluation) ==
+           pd_solver_evaluations_in_step(solver, evaluation) - 1;
 }
 
 int32_t pd_solver_history(const pd_solver *solver) { return solver->inversion ? 1 : traits_of(solver)->history; }
@@ -150,7 +142,7 @@ struct pd_solver_evaluation {
     const pd_solver *solver;
     int32_t step, evaluation;
     double alpha_t, alpha_next; /* abar at t, and at the time of the next evaluation */
-    conversion conversion;      /* at t */
+    conversion conversion; /* at t */
     size_t count;
     const pd_solver_picture *picture;
     const float *prediction, *noise;
@@ -175,9 +167,8 @@ static void ddim_step(const evaluation *at)
     const float towards_x0 = pd_sqrtf(next);
     for (size_t i = 0; i < at->count; i++) {
         const float eps_x0 = null ? clipped_x0(&c, at->solver->objective, x[i], null[i]) : x0[i];
-        const float eps = at->solver->objective == PD_OBJECTIVE_NOISE
-                              ? from[i]
-                              : (c.sqrt_recip * x[i] - eps_x0) / c.sqrt_recip_minus_1;
+        const float eps = at->solver->objective == PD_OBJECTIVE_NOISE ? from[i]
+                                                                      : (c.sqrt_recip * x[i] - eps_x0) / c.sqrt_recip_minus_1;
         x[i] = x0[i] * towards_x0 + towards_noise * eps + sigma * at->noise[i];
     }
 }
@@ -186,12 +177,9 @@ static void ddim_step(const evaluation *at)
 static float raw_eps(const conversion *c, pd_objective objective, float x, float prediction)
 {
     switch (objective) {
-    case PD_OBJECTIVE_X0:
-        return (c->sqrt_recip * x - prediction) / c->sqrt_recip_minus_1;
-    case PD_OBJECTIVE_V:
-        return c->sqrt_alpha * prediction + c->sqrt_one_minus_alpha * x;
-    default:
-        return prediction;
+    case PD_OBJECTIVE_X0: return (c->sqrt_recip * x - prediction) / c->sqrt_recip_minus_1;
+    case PD_OBJECTIVE_V: return c->sqrt_alpha * prediction + c->sqrt_one_minus_alpha * x;
+    default: return prediction;
     }
 }
 
@@ -226,8 +214,7 @@ static void ddpm_step(const evaluation *at)
     const float from_x = (float)((1.0 - alpha_next) * pd_sqrt(alpha) / (1.0 - alpha_t));
     const float from_eps = (float)(beta / pd_sqrt(1.0 - alpha_t)), scale = (float)(1.0 / pd_sqrt(alpha));
     double variance = solver->variance == PD_DDPM_VARIANCE_BETA ? beta : beta * (1.0 - alpha_next) / (1.0 - alpha_t);
-    if (variance < 1e-20)
-        variance = 1e-20;
+    if (variance < 1e-20) variance = 1e-20;
     /* By way of the logarithm, as the reference stores it. */
     const float deviation = (float)pd_exp((double)(0.5f * (float)pd_log(variance)));
     for (size_t i = 0; i < at->count; i++) {
@@ -285,8 +272,7 @@ static void euler_step(const evaluation *at)
     const float from_x = (float)ratio, from_x0 = (float)(next.alpha - here.alpha * ratio);
     float *x = at->picture->x;
     const float *x0 = at->picture->x0;
-    for (size_t i = 0; i < at->count; i++)
-        x[i] = from_x * x[i] + from_x0 * x0[i];
+    for (size_t i = 0; i < at->count; i++) x[i] = from_x * x[i] + from_x0 * x0[i];
 }
 
 static void euler_ancestral_step(const evaluation *at)
@@ -298,8 +284,7 @@ static void euler_ancestral_step(const evaluation *at)
     const float deviation = (float)(next.sigma * pd_sqrt(1.0 - ratio));
     float *x = at->picture->x;
     const float *x0 = at->picture->x0, *noise = at->noise;
-    for (size_t i = 0; i < at->count; i++)
-        x[i] = from_x * x[i] + from_x0 * x0[i] + deviation * noise[i];
+    for (size_t i = 0; i < at->count; i++) x[i] = from_x * x[i] + from_x0 * x0[i] + deviation * noise[i];
 }
 
 /* The slope is the mean of those at the two ends of the step. history: x and x_0
@@ -362,10 +347,7 @@ static void lcm_step(const evaluation *at)
 }
 
 /* Order of the predictor of a step, and of the corrector after it. */
-static int32_t unipc_order(const pd_solver *solver, int32_t step)
-{
-    return step == 0 || step == solver->steps - 1 ? 1 : 2;
-}
+static int32_t unipc_order(const pd_solver *solver, int32_t step) { return step == 0 || step == solver->steps - 1 ? 1 : 2; }
 
 /* Replaces x, the prediction of the step before, by what follows from x_0 there
  * as well. history: the x_0 one and two steps before, and x one step before. */
@@ -419,7 +401,8 @@ const pd_sampler_traits pd_sampler_table[PD_SAMPLER_COUNT] = {
     [PD_SAMPLER_DDIM] = {"ddim", ddim_step, .evaluations = 1, .draws_noise = true},
     [PD_SAMPLER_DDPM] = {"ddpm", ddpm_step, .evaluations = 1, .draws_noise = true, .last_step_of_its_own = true},
     [PD_SAMPLER_DPMPP_2M] = {"dpmpp-2m", dpmpp_2m_step, .evaluations = 1, .history = 1, .multistep = true},
-    [PD_SAMPLER_DPMPP_2M_SDE] = {"dpmpp-2m-sde", dpmpp_2m_step, .evaluations = 1, .history = 1, .draws_noise = true, .multistep = true},
+    [PD_SAMPLER_DPMPP_2M_SDE] = {"dpmpp-2m-sde", dpmpp_2m_step, .evaluations = 1, .history = 1, .draws_noise = true,
+                                 .multistep = true},
     [PD_SAMPLER_EULER] = {"euler", euler_step, .evaluations = 1},
     [PD_SAMPLER_EULER_ANCESTRAL] = {"euler-ancestral", euler_ancestral_step, .evaluations = 1, .draws_noise = true},
     [PD_SAMPLER_HEUN] = {"heun", heun_step, .evaluations = 2, .history = 2},
@@ -440,10 +423,16 @@ void pd_solver_step(const pd_solver *solver, int32_t evaluation_index, size_t co
         return;
     }
     const pd_sampler_traits *traits = traits_of(solver);
-    const evaluation at = {.solver = solver, .step = evaluation_index / traits->evaluations, .evaluation = evaluation_index,
-                           .alpha_t = alpha_t, .alpha_next = pd_schedule_alpha_cumprod(&solver->schedule, next),
-                           .conversion = conversion_at(alpha_t), .count = count, .picture = picture,
-                           .prediction = prediction, .noise = noise};
+    const evaluation at = {.solver = solver,
+                           .step = evaluation_index / traits->evaluations,
+                           .evaluation = evaluation_index,
+                           .alpha_t = alpha_t,
+                           .alpha_next = pd_schedule_alpha_cumprod(&solver->schedule, next),
+                           .conversion = conversion_at(alpha_t),
+                           .count = count,
+                           .picture = picture,
+                           .prediction = prediction,
+                           .noise = noise};
     estimate_x0(solver, &at.conversion, count, picture->x, prediction, picture->x0);
     if (next < 0 && !traits->last_step_of_its_own) copy(count, picture->x0, picture->x);
     else traits->step(&at);

@@ -12,6 +12,8 @@
 #include "solver.h"
 #include "status.h"
 
+#include <string.h>
+
 #define PD_EXPORT(name) __attribute__((export_name(#name), used))
 
 static pd_error last_error;
@@ -50,17 +52,47 @@ PD_EXPORT(pd_wasm_model_free) void pd_wasm_model_free(pd_model *model) { pd_mode
 
 /* The fields of pd_model_info, which have keys 0 and up. */
 typedef enum field_type { INT32, UINT64, FLOAT, BOOL, TEXT } field_type;
-static const struct { const char *name; uint32_t offset; field_type type; } model_fields[] = {
+static const struct {
+    const char *name;
+    uint32_t offset;
+    field_type type;
+} model_fields[] = {
 #define FIELD(name, type) {#name, offsetof(pd_model_info, name), type}
-    FIELD(name, TEXT), FIELD(description, TEXT), FIELD(license, TEXT), FIELD(author, TEXT), FIELD(source_url, TEXT),
-    FIELD(schedule_name, TEXT), FIELD(width, INT32), FIELD(height, INT32), FIELD(channels, INT32), FIELD(pixel_unshuffle, INT32),
-    FIELD(rendering, INT32), FIELD(network_width, INT32), FIELD(network_height, INT32), FIELD(network_channels, INT32),
-    FIELD(network_out_channels, INT32), FIELD(class_count, INT32), FIELD(timesteps, INT32), FIELD(objective, INT32),
-    FIELD(has_null_class, BOOL), FIELD(guidance_is_input, BOOL), FIELD(guidance_scale_min, FLOAT), FIELD(guidance_scale_max, FLOAT),
-    FIELD(format_version, INT32), FIELD(multiplications, UINT64), FIELD(parameter_count, UINT64), FIELD(file_bytes, UINT64),
-    FIELD(memory_bytes, UINT64), FIELD(recommended_sampler, INT32), FIELD(recommended_steps, INT32),
-    FIELD(recommended_guidance_scale, FLOAT), FIELD(recommended_eta, FLOAT), FIELD(recommended_time_grid, INT32),
-    FIELD(recommended_guidance_first, INT32), FIELD(recommended_guidance_last, INT32), FIELD(recommended_rescale, FLOAT),
+    FIELD(name, TEXT),
+    FIELD(description, TEXT),
+    FIELD(license, TEXT),
+    FIELD(author, TEXT),
+    FIELD(source_url, TEXT),
+    FIELD(schedule_name, TEXT),
+    FIELD(width, INT32),
+    FIELD(height, INT32),
+    FIELD(channels, INT32),
+    FIELD(pixel_unshuffle, INT32),
+    FIELD(rendering, INT32),
+    FIELD(network_width, INT32),
+    FIELD(network_height, INT32),
+    FIELD(network_channels, INT32),
+    FIELD(network_out_channels, INT32),
+    FIELD(class_count, INT32),
+    FIELD(timesteps, INT32),
+    FIELD(objective, INT32),
+    FIELD(has_null_class, BOOL),
+    FIELD(guidance_is_input, BOOL),
+    FIELD(guidance_scale_min, FLOAT),
+    FIELD(guidance_scale_max, FLOAT),
+    FIELD(format_version, INT32),
+    FIELD(multiplications, UINT64),
+    FIELD(parameter_count, UINT64),
+    FIELD(file_bytes, UINT64),
+    FIELD(memory_bytes, UINT64),
+    FIELD(recommended_sampler, INT32),
+    FIELD(recommended_steps, INT32),
+    FIELD(recommended_guidance_scale, FLOAT),
+    FIELD(recommended_eta, FLOAT),
+    FIELD(recommended_time_grid, INT32),
+    FIELD(recommended_guidance_first, INT32),
+    FIELD(recommended_guidance_last, INT32),
+    FIELD(recommended_rescale, FLOAT),
     FIELD(recommended_projection, INT32),
 #undef FIELD
 };
@@ -91,8 +123,10 @@ PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *mode
 /* 0 for a field that is a number, and for an unknown key. */
 PD_EXPORT(pd_wasm_model_text) const char *pd_wasm_model_text(const pd_model *model, int32_t key)
 {
-    const char *info = (const char *)pd_model_get_info(model);
-    return is_field(key) && model_fields[key].type == TEXT ? *(const char *const *)(const void *)(info + model_fields[key].offset) : NULL;
+    const char *text = NULL;
+    if (is_field(key) && model_fields[key].type == TEXT)
+        memcpy((void *)&text, (const char *)pd_model_get_info(model) + model_fields[key].offset, sizeof text);
+    return text;
 }
 /* Address of T float64 values. */
 PD_EXPORT(pd_wasm_model_alphas_cumprod) const double *pd_wasm_model_alphas_cumprod(const pd_model *model)
@@ -129,8 +163,8 @@ PD_EXPORT(pd_wasm_graph_number) double pd_wasm_graph_number(const pd_model *mode
     }
 }
 /* label: PD_LABEL_NULL (2147483647) for the null class. */
-PD_EXPORT(pd_wasm_model_predict) int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_t label,
-                                                               float *prediction)
+PD_EXPORT(pd_wasm_model_predict)
+int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction)
 {
     return (int32_t)pd_model_predict(model, x, t, label, prediction, &last_error);
 }
@@ -153,7 +187,10 @@ PD_EXPORT(pd_wasm_options_name) const char *pd_wasm_options_name(int32_t key)
 PD_EXPORT(pd_wasm_options_limit) double pd_wasm_options_limit(int32_t key, int32_t limit)
 {
     const pd_option *option = &pd_option_table[key];
-    return limit == 0 ? (double)option->whole : limit == 1 ? (double)option->range : limit == 2 ? option->minimum : option->maximum;
+    return limit == 0   ? (double)option->whole
+           : limit == 1 ? (double)option->range
+           : limit == 2 ? option->minimum
+                        : option->maximum;
 }
 /* The samplers by pd_sampler: name, 0 beyond the last. */
 PD_EXPORT(pd_wasm_sampler_name) const char *pd_wasm_sampler_name(int32_t sampler)
@@ -177,8 +214,8 @@ PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, 
 /* Data of a run, which must stay until pd_wasm_run_start has copied it. Keys: 0
  * mix (records of 8 bytes: int32 label, float32 weight), 1 image (bytes), 2 mask
  * (bytes), 3 noise (float32). `size`: records, bytes or numbers. */
-PD_EXPORT(pd_wasm_options_set_data) int32_t pd_wasm_options_set_data(pd_options *options, int32_t key, const void *data,
-                                                                     uint32_t size)
+PD_EXPORT(pd_wasm_options_set_data)
+int32_t pd_wasm_options_set_data(pd_options *options, int32_t key, const void *data, uint32_t size)
 {
     switch (key) {
     case 0:
@@ -203,8 +240,8 @@ PD_EXPORT(pd_wasm_options_set_data) int32_t pd_wasm_options_set_data(pd_options 
 
 /* pictures: `count` records of 24 bytes: int32 label, uint32 0, uint64 seed,
  * uint64 variation_seed. */
-PD_EXPORT(pd_wasm_run_start) pd_run *pd_wasm_run_start(pd_model *model, const pd_options *options,
-                                                       const pd_picture *pictures, int32_t count)
+PD_EXPORT(pd_wasm_run_start)
+pd_run *pd_wasm_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count)
 {
     pd_run *run = NULL;
     return pd_run_start(model, options, pictures, count, &run, &last_error) == PD_OK ? run : NULL;
@@ -213,10 +250,7 @@ PD_EXPORT(pd_wasm_run_step) int32_t pd_wasm_run_step(pd_run *run) { return (int3
 /* Network calls in all. */
 PD_EXPORT(pd_wasm_run_steps_total) int32_t pd_wasm_run_steps_total(const pd_run *run) { return pd_run_steps_total(run); }
 PD_EXPORT(pd_wasm_run_steps_done) int32_t pd_wasm_run_steps_done(const pd_run *run) { return pd_run_steps_done(run); }
-PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run)
-{
-    return pd_run_next_timestep(run);
-}
+PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run) { return pd_run_next_timestep(run); }
 /* capacity in floats */
 PD_EXPORT(pd_wasm_run_state) int32_t pd_wasm_run_state(const pd_run *run, int32_t picture, float *state, uint32_t capacity)
 {
@@ -227,29 +261,33 @@ PD_EXPORT(pd_wasm_run_keep_predictions) int32_t pd_wasm_run_keep_predictions(pd_
     return (int32_t)pd_run_keep_predictions(run, &last_error);
 }
 /* plane: a pd_plane */
-PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane) { return pd_run_has_plane(run, plane); }
-PD_EXPORT(pd_wasm_run_plane) int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values,
-                                                     uint32_t capacity)
+PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane)
+{
+    return pd_run_has_plane(run, plane);
+}
+PD_EXPORT(pd_wasm_run_plane)
+int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, uint32_t capacity)
 {
     return (int32_t)pd_run_plane(run, picture, plane, values, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_model_to_pixels) int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels,
-                                                                   uint32_t capacity)
+PD_EXPORT(pd_wasm_model_to_pixels)
+int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_model_to_pixels(model, x, pixels, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels,
-                                                           uint32_t capacity)
+PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_run_preview(run, picture, pixels, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels,
-                                                         uint32_t capacity)
+PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_run_finish(run, picture, pixels, capacity, &last_error);
 }
 /* Of one picture. */
-PD_EXPORT(pd_wasm_run_saved_bytes) uint32_t pd_wasm_run_saved_bytes(const pd_run *run) { return (uint32_t)pd_run_saved_bytes(run); }
+PD_EXPORT(pd_wasm_run_saved_bytes) uint32_t pd_wasm_run_saved_bytes(const pd_run *run)
+{
+    return (uint32_t)pd_run_saved_bytes(run);
+}
 PD_EXPORT(pd_wasm_run_save) int32_t pd_wasm_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, uint32_t capacity)
 {
     return (int32_t)pd_run_save(run, picture, bytes, capacity, &last_error);
@@ -261,22 +299,19 @@ PD_EXPORT(pd_wasm_run_restore) int32_t pd_wasm_run_restore(pd_run *run, const ui
 PD_EXPORT(pd_wasm_run_free) void pd_wasm_run_free(pd_run *run) { pd_run_free(run); }
 
 /* `recipe`: `length` bytes of UTF-8 for the file to carry; none if that is 0. */
-static pd_png_text recipe_text(const char *recipe, uint32_t length)
-{
-    return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length};
-}
+static pd_png_text recipe_text(const char *recipe, uint32_t length) { return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length}; }
 /* 0 for a picture that is refused. */
-PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe,
-                                                        uint32_t length)
+PD_EXPORT(pd_wasm_png_bound)
+uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe, uint32_t length)
 {
     const pd_png_text text = recipe_text(recipe, length);
     const size_t bound = pd_png_bound(width, height, channels);
     return (uint32_t)(bound && length ? bound + pd_png_text_bytes(&text) : bound);
 }
 /* Bytes written, 0 on failure. */
-PD_EXPORT(pd_wasm_png_encode) uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height,
-                                                          int32_t channels, const char *recipe, uint32_t length, uint8_t *png,
-                                                          uint32_t capacity)
+PD_EXPORT(pd_wasm_png_encode)
+uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, const char *recipe,
+                            uint32_t length, uint8_t *png, uint32_t capacity)
 {
     const pd_png_text text = recipe_text(recipe, length);
     size_t written = 0;
