@@ -110,6 +110,7 @@ groups=(compilers)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
+{ ! wanted browser && ! wanted hosts; } || step "MkDocs" docs_packages
 ! wanted package || step "bundlers" package_tools
 if wanted hosts && [ $hosts = few ]; then step "a few hosts" few_hosts; fi
 if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi

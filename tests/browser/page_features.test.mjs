@@ -197,7 +197,7 @@ for (const name of BROWSERS) {
       await change(page, () => setNumber(page, '#option-eta', 0.5));
       await change(page, () => page.select('#option-away', 'dog'));
       assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ ...FIRST, timeGrid: 'trailing', eta: 0.5, negativeLabel: 'dog' }));
-      assert.match(await page.evaluate(() => location.hash), /&grid=trailing&eta=0.5&away=dog&model=/);
+      assert.match(await page.evaluate(() => location.hash), /&away=dog&grid=trailing&eta=0.5&model=/);
       await change(page, () => page.select('#sampler', 'heun'));
       assert.equal(await page.$eval('#option-eta', (input) => input.disabled), true);
       assert.deepEqual((await pixelsOfGrid(page))[0], await pixelsByNode({ ...FIRST, sampler: 'heun', timeGrid: 'trailing', negativeLabel: 'dog' }));
