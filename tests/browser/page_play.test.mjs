@@ -71,6 +71,7 @@ for (const name of ENGINES) {
         assert.deepEqual(fields, ['word-text', 'scale']);
         const [needed, available] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
         assert.ok(needed <= available, `${needed} pixels`);
+        assert.equal(await page.$eval('.sheet', (sheet) => sheet.offsetHeight - sheet.clientHeight), 0, 'no scroll bar under the word');
       });
 
       test('sets the word in several styles, each line from one seed', async () => {
@@ -175,6 +176,7 @@ for (const name of ENGINES) {
         const results = await boxOf(page, '#edit-grid');
         const gap = device === 'desktop' ? results[0] - sheet[0] - sheet[2] : results[1] - sheet[1] - sheet[3];
         assert.ok(gap > 0 && gap < 60, `${gap} pixels`);
+        assert.ok(results[1] + results[3] <= 844, 'one sees the results follow the pen');
         await page.select('#draw-model', 'digits');
         await page.waitForFunction(() => document.querySelectorAll('#class-list .class').length === 10);
         await settled(page);
