@@ -249,8 +249,8 @@ for (const name of ENGINES) {
         await ended(node);
         const looks = () => {
           const { width, height } = node.getBoundingClientRect();
-          const canvas = node.shadowRoot.querySelector('canvas');
-          return [width > 100 && width === height, getComputedStyle(canvas).borderTopWidth, getComputedStyle(canvas.parentNode).display];
+          const picture = node.shadowRoot.querySelector('[part="picture"]');
+          return [width > 100 && width === height, getComputedStyle(picture).borderTopWidth, getComputedStyle(picture.parentNode).display];
         };
         const seen = [looks()];
         for (const [place, label] of [[frame.contentDocument.body, 'dog'], [document.body, 'cat']]) {
