@@ -206,6 +206,8 @@ export class ModelHost {
     if (this.#closed) throw closedError();
   }
 
+  release() {}
+
   /** The linear memory goes with its instance; runs under way end at their next step. */
   close() {
     this.#closed = true;
