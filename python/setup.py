@@ -1,6 +1,7 @@
 """Puts what is built elsewhere into the package: the WebAssembly module, which scripts/build.sh --wasm leaves in web/, and the
 script of the widget, which scripts/site/build_element.mjs leaves in dist/."""
 
+import base64
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,11 @@ class BuildWithModule(build_py):
             # Without the script, pocket_diffusion.notebook alone does not work, and says so.
             script = HERE.parent / "dist" / "inline.mjs"
             if script.is_file():
-                shutil.copyfile(script, target.with_name("inline.mjs"))
+                # The module that the script holds is in the package already: pocket_diffusion.widget_script puts it in again.
+                text, module = script.read_text(encoding="utf-8"), base64.b64encode(target.read_bytes()).decode("ascii")
+                if text.count(module) != 1:
+                    raise SystemExit("dist/inline.mjs holds another module than web/: node scripts/site/build_element.mjs makes it anew")
+                target.with_name("inline.mjs").write_text(text.replace(module, ""), encoding="utf-8")
 
 
 setup(cmdclass={"build_py": BuildWithModule})

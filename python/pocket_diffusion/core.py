@@ -27,7 +27,7 @@ _MIX: Final = struct.Struct("<if")  # pd_class_weight
 _DATA: Final = {"mix": 0, "image": 1, "mask": 2, "noise": 3}  # keys of pd_wasm_options_set_data
 
 
-def _module_path() -> Path:
+def module_path() -> Path:
     """Beside this file in an installed package; in a checkout where the build leaves it."""
     here = Path(__file__).resolve()
     candidates = (here.with_name(MODULE), here.parents[2] / "web" / MODULE)
@@ -46,7 +46,7 @@ def _compiled() -> tuple[wasmtime.Engine, wasmtime.Module]:
     except wasmtime.WasmtimeError:  # no folder for it
         configuration = wasmtime.Config()
     engine = wasmtime.Engine(configuration)
-    return engine, wasmtime.Module.from_file(engine, str(_module_path()))
+    return engine, wasmtime.Module.from_file(engine, str(module_path()))
 
 
 class Core:

@@ -17,12 +17,9 @@ from typing import Any
 import anywidget
 import traitlets
 
+from .widget_script import widget_script
+
 __all__ = ["Widget"]
-
-HERE = Path(__file__).resolve().parent
-
-#: The library and the element in one script, in the installed package or in a checkout.
-_PLACES = (HERE / "inline.mjs", HERE.parents[1] / "dist" / "inline.mjs")
 
 _RENDER = """
 const ATTRIBUTES = {
@@ -66,20 +63,13 @@ _STYLE = """
 """
 
 
-def _script() -> str:
-    for place in _PLACES:
-        if place.is_file():
-            return place.read_text(encoding="utf-8")
-    raise FileNotFoundError("inline.mjs is not there: in a checkout, `node scripts/site/build_element.mjs` makes it")
-
-
 class Widget(anywidget.AnyWidget):
     """A model with its settings, as `<pocket-diffusion>` has them; None is as the model recommends.
 
     The controls write `guidance_scale` and `seed`. A seed is a whole number below 2^53 here.
     """
 
-    _esm = _script() + _RENDER
+    _esm = widget_script() + _RENDER
     _css = _STYLE
 
     file = traitlets.Bytes(help="The model file").tag(sync=True)

@@ -44,17 +44,30 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 _HOLDERS = _words(
     "model models net network networks unet diffusion diffusion_model denoiser denoise_fn denoise_model generator backbone "
     "state_dict model_state_dict model_state net_state_dict network_state_dict unet_state_dict weights params parameters "
-    "checkpoint pytorch_model diffusion_pytorch_model shadow_params"
+    "checkpoint pytorch_model diffusion_pytorch_model shadow_params "
+    "trainer training train_state trainer_state training_state resume_state state"
 )
-_AVERAGES = _words("ema averaged average avg swa shadow shadow_params averaged_model average_model swa_model ema_state")
+# Parts that say, innermost, that it is the network in training, beside which its average stands.
+_ONLINE = _words("online online_model online_network online_state_dict")
+_AVERAGES = _words("ema emas averaged average avg swa polyak shadow")
+_BESIDE_AVERAGES = frozenset(word for part in _HOLDERS for word in part.split("_")) | {"g", "netg", "decay", "ckpt"}
+_DECAY = re.compile(r"0\.9\d+")
+_PART = re.compile(r"(?:[^.]*_)?0\.9\d+(?=\.|$)|[^.]+")  # the dot of a decay is none between parts
 
 
 def _is_average(part: str) -> bool:
-    """Whether a part, as a whole, names a moving average: `ema`, `ema_model`, `model_ema`, `ema_state_dict`."""
-    part = part.lower()
-    first, _, rest = part.partition("_")
-    before, _, last = part.rpartition("_")
-    return part in _AVERAGES or (first in ("ema", "swa") and rest in _HOLDERS) or (last in ("ema", "swa") and before in _HOLDERS)
+    """Whether a part, as a whole, names a moving average: `ema`, `ema_model`, `model_ema_state_dict`, `ema_0.9999`. Each of its
+    words counts: `semantic` is none, nor is `ema_teacher`.
+    """
+    words = re.split("[_-]", part.lower())
+    return _DECAY.fullmatch(part) is not None or (
+        any(word in _AVERAGES for word in words)
+        and all(word in _AVERAGES or word in _BESIDE_AVERAGES or word.isdigit() or _DECAY.fullmatch(word) for word in words)
+    )
+
+
+def _split(name: str) -> Parts:
+    return tuple(_PART.findall(name))
 
 
 def _without_wrappers(parts: Iterable[str]) -> Parts:
@@ -80,11 +93,11 @@ class Place:
 
     @property
     def kind(self) -> str:
-        """`ema`: a moving average. `copy`: the network that an average keeps beside itself. `plain`: neither. The innermost
+        """`ema`: a moving average. `copy`: the network in training, beside its average. `plain`: neither. The innermost
         part that tells decides.
         """
         for part in reversed(self.parts):
-            if part == "online_model":
+            if part.lower() in _ONLINE:
                 return "copy"
             if _is_average(part):
                 return "ema"
@@ -92,9 +105,9 @@ class Place:
 
     @property
     def identity(self) -> Parts:
-        """What tells it from other networks: the parts that are none of wrappers, holders and averages."""
+        """What tells it from other networks: the parts that are none of wrappers, holders, averages and what they average."""
         told = _without_wrappers(self.parts)
-        return tuple(part for part in told if part != "online_model" and part.lower() not in _HOLDERS and not _is_average(part))
+        return tuple(part for part in told if part.lower() not in _HOLDERS | _ONLINE and not _is_average(part))
 
     def goes_by(self, wanted: Parts) -> bool:
         """Whether `wanted` are parts of its place, in a row; or, after what wrappers add is left out."""
@@ -105,7 +118,7 @@ class Place:
 def _children(node: Any) -> Iterator[tuple[Parts, Any]]:
     """Names, in parts, and values of what is in a mapping or a list."""
     if isinstance(node, Mapping):
-        yield from ((tuple(key.split(".")), value) for key, value in node.items() if isinstance(key, str))
+        yield from ((_split(key), value) for key, value in node.items() if isinstance(key, str))
     elif isinstance(node, (list, tuple)):
         yield from (((str(index),), value) for index, value in enumerate(node) if isinstance(value, (Mapping, list, tuple)))
 
@@ -198,7 +211,7 @@ def choose(places: Sequence[Place], wanted: str, network: str | None) -> Place:
     """
     considered = list(places)
     if network is not None:
-        parts = () if network == _dotted(()) else tuple(part for part in re.split(r"[./]", network) if part)
+        parts = () if network == _dotted(()) else _split(network.replace("/", "."))
         exact = [place for place in places if place.parts == parts]
         considered = exact or [place for place in places if parts and place.goes_by(parts)]
         if not considered:

@@ -54,6 +54,7 @@ export async function launch(browser) {
     extraPrefsFirefox: {
       'browser.download.dir': downloads,
       'browser.download.folderList': 2,
+      'browser.download.alwaysOpenPanel': false, // the panel would take the keyboard away from the page
       'browser.helperApps.neverAsk.saveToDisk': 'image/png',
     },
   });

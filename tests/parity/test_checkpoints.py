@@ -210,11 +210,36 @@ def test_the_same_network_twice_is_one(tool, unet):
     tool.takes({**under("unet.", state), **under("compiled._orig_mod.", state)}, BARE, state)
 
 
-@pytest.mark.parametrize("name", ["ema", "ema_model", "model_ema", "EMA", "ema_state_dict", "unet_ema", "averaged_model"])
+@pytest.mark.parametrize(
+    "name",
+    ["ema", "ema_model", "model_ema", "EMA", "ema_state_dict", "unet_ema", "averaged_model", "model_ema_state_dict", "params_ema", "ema_0.9999", "ema-weights"],
+)
 def test_averages_go_by_whole_parts(tool, unet, other, name):
     content = {"model": unet.state_dict(), name: other.state_dict()}
     tool.takes(content, BARE, other.state_dict())
     tool.takes(content, [*BARE, "--weights", "online"], unet.state_dict())
+
+
+def test_an_average_and_what_a_trainer_goes_on_with(tool, unet, other):
+    """The average at one place, the network in training elsewhere: one training. A teacher is another."""
+    online, average = unet.state_dict(), other.state_dict()
+    for content in (
+        {"ema": average, "trainer": {"online": online, "seconds": 3}},
+        {"ema": average, "training_state": {"model": online}},
+        {"averaged": {"network": average}, "resume": {"step": 3}, "state": {"online_model": online}},
+        {**under("trainer.online.", online), **under("ema.module.", average)},
+    ):
+        tool.takes(content, BARE, average)
+        tool.takes(content, [*BARE, "--weights", "online"], online)
+    tool.refuses({"ema": average, "teacher": online}, BARE, "--key ema", "--key teacher")
+    tool.refuses({"ema": average, "trainer": {"teacher": online}}, BARE, "--key ema", "--key trainer.teacher")
+
+
+def test_averages_of_two_decays(tool, unet, other):
+    content = {"ema": {"0.999": unet.state_dict(), "0.9999": other.state_dict()}}
+    tool.refuses(content, BARE, "--key ema.0.999", "--key ema.0.9999")
+    tool.takes(content, [*BARE, "--key", "ema.0.999"], unet.state_dict())
+    tool.takes(content, [*BARE, "--key", "0.9999"], other.state_dict())
 
 
 def test_averages_of_two_networks(tool, unet, other):

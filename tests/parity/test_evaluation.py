@@ -154,7 +154,7 @@ def test_wrong_usage(model: Path, capsys: pytest.CaptureFixture, options: list[s
 def test_refused(workplace: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     common = [str(model), "--data", str(workplace / "data"), "--cache", str(workplace), "--drawn", str(tmp_path), "--output", str(tmp_path), "--classifier-pictures", "2000"]
     for options, word in (
-        (["--through", "pytorch", "--sampler", "unipc"], "unipc"), (["--steps", "101"], "steps"), (["--scale", "101"], "guidanceScale"),
+        (["--through", "pytorch", "--sampler", "unipc"], "unipc"), (["--steps", "101"], "steps"), (["--scale", "101"], "guidance_scale"),
     ):  # fmt: skip
         assert evaluate.main([*common, *options]) == 1
         assert word in capsys.readouterr().err

@@ -102,7 +102,7 @@ def make_model(each: Network, path: Path, *options: str) -> Path:
             str(checkpoint), str(path), "--type", "f32",
             "--image-size", f"{each.width}x{each.height}", "--pixel-unshuffle", str(each.pixel_unshuffle),
             "--objective", each.objective, "--beta-schedule", each.schedule, "--timesteps", str(each.timesteps),
-            *(() if "--attn-heads" in each.options else ("--attn-heads", "4")), *each.options, *options,
+            *(() if {"--attn-heads", "--attn-dim-head"} & {*each.options} else ("--attn-heads", "4")), *each.options, *options,
         ]
     )  # fmt: skip
     assert code == 0

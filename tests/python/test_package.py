@@ -1,5 +1,6 @@
 """The built wheel in an empty virtual environment, with neither PyTorch nor Node.js in reach."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 SCRIPT = """
 import hashlib, importlib.util, json, shutil, sys
 import pocket_diffusion as pd
+from pocket_diffusion.widget_script import widget_script
 with pd.load(sys.argv[1]) as model:
     picture = model.generate("cat", seed=7, guidance_scale=3, sampler="ddim", steps=20)
 print(json.dumps({
@@ -18,12 +20,15 @@ print(json.dumps({
     "torch": importlib.util.find_spec("torch") is not None,
     "node": shutil.which("node"),
     "from": pd.__file__,
+    "widget": hashlib.sha256(widget_script().encode()).hexdigest(),
 }))
 """
 
 
 @pytest.mark.slow
 def test_the_wheel_draws_by_itself(repository: Path, tmp_path: Path) -> None:
+    script = "await (await import('./scripts/site/build_element.mjs')).buildInline()"
+    subprocess.run(["node", "--input-type=module", "--eval", script], cwd=repository, check=True, capture_output=True)
     build = [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", "wheel", "--no-deps", "-w", str(tmp_path), str(repository / "python")]
     subprocess.run(build, check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -38,6 +43,7 @@ def test_the_wheel_draws_by_itself(repository: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
     answer = json.loads(done.stdout)
     assert not answer["torch"] and answer["node"] is None and answer["from"].startswith(str(home))
+    assert answer["widget"] == hashlib.sha256((repository / "dist/inline.mjs").read_bytes()).hexdigest()
     assert answer["hash"] == _hash_under_node(repository)
     refused = subprocess.run([python, "-m", "pocket_diffusion", "export", "a", "b"], check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert refused.returncode == 1 and "pocket-diffusion[export]" in refused.stderr
