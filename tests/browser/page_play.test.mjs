@@ -185,7 +185,7 @@ for (const name of BROWSERS) {
       });
 
       test('the way into the Lab and back keeps what is on show', async () => {
-        await enter(page, 'doodles');
+        await enter(page, 'characters');
         await showDepth(page, 'lab');
         await page.waitForSelector('#steps:enabled');
         await settled(page, { timeout: 60_000 });

@@ -19,6 +19,7 @@ import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, TIME_GRIDS } from '../l
  * @property {(settings: Settings) => boolean} [applies] whether it has an effect beside the others; elsewhere it is left
  *   at its neutral value
  * @property {string} [needs] what it needs in order to apply
+ * @property {boolean} [guides] it is about guidance from two predictions: nothing for a network that takes the scale
  */
 
 const share = () => [0, 1];
@@ -43,45 +44,51 @@ export const OPTIONS = [
     name: 'ddpmVariance', key: 'variance', title: 'DDPM variance', kind: 'choice', choices: DDPM_VARIANCES,
     initial: () => 'posterior', applies: isDDPM, needs: 'DDPM',
   },
-  { name: 'negativeLabel', key: 'away', title: 'Guide away from', kind: 'class', initial: () => null },
+  { name: 'negativeLabel', key: 'away', title: 'Guide away from', kind: 'class', initial: () => null, guides: true },
   {
     name: 'guidanceSchedule', key: 'schedule', title: 'Guidance schedule', kind: 'choice', choices: GUIDANCE_SCHEDULES,
-    initial: () => 'constant', applies: ({ guidanceScale }) => guidanceScale >= 1, needs: 'a scale of 1 or more',
+    initial: () => 'constant', applies: ({ guidanceScale }) => guidanceScale >= 1, needs: 'a scale of 1 or more', guides: true,
   },
   {
     name: 'guidanceLow', key: 'low', title: 'Guide from timestep', kind: 'whole', range: timestep, step: 1,
-    initial: ({ info }) => info.recommended.guidanceInterval[0],
+    initial: ({ info }) => info.recommended.guidanceInterval[0], guides: true,
   },
   {
     name: 'guidanceHigh', key: 'high', title: 'Guide up to timestep', kind: 'whole', range: timestep, step: 1,
-    initial: ({ info }) => info.recommended.guidanceInterval[1],
+    initial: ({ info }) => info.recommended.guidanceInterval[1], guides: true,
   },
-  { name: 'rescale', key: 'rescale', title: 'Rescaled guidance', kind: 'number', range: share, step: 0.05, initial: () => 0 },
+  {
+    name: 'rescale', key: 'rescale', title: 'Rescaled guidance', kind: 'number', range: share, step: 0.05, initial: () => 0, guides: true,
+  },
   {
     name: 'dynamicThreshold', key: 'threshold', title: 'Dynamic thresholding', kind: 'number', range: share, step: 0.005,
     initial: () => 0,
   },
   {
     name: 'momentum', key: 'momentum', title: 'Momentum (APG)', kind: 'number', range: () => [-1, 1], step: 0.05, initial: () => 0,
+    guides: true,
   },
   {
     name: 'normThreshold', key: 'norm', title: 'Norm threshold (APG)', kind: 'number', range: () => [0, 1e6], step: 0.5,
-    initial: () => 0,
+    initial: () => 0, guides: true,
   },
-  { name: 'projection', key: 'projection', title: 'Projection (APG)', kind: 'flag', initial: () => false },
+  { name: 'projection', key: 'projection', title: 'Projection (APG)', kind: 'flag', initial: () => false, guides: true },
   {
     name: 'keepParallel', key: 'parallel', title: 'Parallel part kept', kind: 'number', range: share, step: 0.05,
-    initial: () => 0, applies: ({ projection }) => projection, needs: 'projection',
+    initial: () => 0, applies: ({ projection }) => projection, needs: 'projection', guides: true,
   },
   {
     name: 'cfgPlusPlus', key: 'cfgpp', title: 'CFG++', kind: 'flag', initial: () => false,
     applies: ({ sampler, momentum, normThreshold }) => sampler === 'ddim' && momentum === 0 && normThreshold === 0,
-    needs: 'DDIM, no momentum, no norm threshold',
+    needs: 'DDIM, no momentum, no norm threshold', guides: true,
   },
 ];
 
 /** What an option that does not apply is left at: the library's own default. */
 const NEUTRAL = { eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior', guidanceSchedule: 'constant', keepParallel: 0, cfgPlusPlus: false };
+
+/** Whether the model has the option at all. @param {Option} option @param {Model} model */
+export const isOf = ({ guides = false }, { info }) => !(guides && info.guidanceIsInput);
 
 export const applies = (option, settings) => option.applies?.(settings) ?? true;
 
@@ -106,6 +113,7 @@ const parseNumber = (text) => (/^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text.
  * @returns {any} undefined if this model or this option has no such value
  */
 export function parseOption(option, text, model) {
+  if (!isOf(option, model)) return undefined;
   switch (option.kind) {
     case 'choice': return option.choices.includes(text) ? text : undefined;
     case 'flag': return { 0: false, 1: true }[text];
