@@ -552,7 +552,7 @@ function stepsOf({ steps, strength }) {
 async function reportLine(pictures, where) {
   const { guidanceScale, sampler, seed } = pictures[0].options;
   const names = [...new Set(pictures.map((picture) => picture.options.labelName))].join(', ');
-  const what = `${names}: ${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
+  const what = `${names && `${names}: `}${pictures.length} picture${pictures.length === 1 ? '' : 's'}`;
   await writeOut(`${printable(`${where}: ${what}, seed ${seed}, guidance scale ${guidanceScale}, ${stepsOf(pictures[0].options)} of ${sampler}`)}\n`);
 }
 

@@ -68,7 +68,7 @@ export class PocketDiffusionElement extends HTMLElement {
   stop(): void;
   /** generate() with another seed, drawn at random into the attribute. */
   reroll(): Promise<ReadonlyArray<Picture>>;
-  /** Offers the pictures as one PNG file to save. Rejects with an InvalidStateError if there are none. */
+  /** Offers the pictures as one PNG file to save, enlarged to about 512 pixels as ModelInfo.rendering says. Rejects with an InvalidStateError if there are none. */
   save(): Promise<void>;
 
   addEventListener<K extends keyof PocketDiffusionEventMap>(

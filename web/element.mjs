@@ -18,6 +18,9 @@ const NEAR = '300px';
 
 /** Seeds that are drawn at random: six digits are short enough to read out. */
 const RANDOM_SEEDS = 1_000_000;
+/** Saved pictures have about these many pixels on their longer side, sheets of them a few thousand. */
+const SAVED_SIDE = 512;
+const SAVED_SHEET_SIDE = 4096;
 
 const LAYOUT_ATTRIBUTES = ['count', 'width', 'height'];
 const STRINGS = ['src', 'label', 'sampler', 'poster'];
@@ -71,6 +74,8 @@ export class PocketDiffusionElement extends Base {
   #randomSeed = null;
   /** @type {ReadonlyArray<Picture>} */
   #pictures = Object.freeze([]);
+  /** @type {import('./index.d.ts').RenderingName} of the pictures */
+  #rendering = 'smooth';
 
   constructor() {
     super();
@@ -296,12 +301,16 @@ export class PocketDiffusionElement extends Base {
     saveFile(`${name}-${options.seed}.png`, await this.#encode(), 'image/png');
   }
 
-  /** One PNG of all pictures, laid out as they are shown. */
+  /** One PNG of all pictures, enlarged and laid out as they are shown. */
   async #encode() {
     const pictures = this.#pictures;
-    if (pictures.length === 1) return pictures[0].toPNG();
+    const { enlarge, factorFor } = await import('./library/rendering.mjs');
+    if (pictures.length === 1) return pictures[0].toPNG({ scale: factorFor(pictures[0], SAVED_SIDE) });
     const [{ encodePNG }, { makeSheet }] = await Promise.all([import('./index.mjs'), import('./library/sheet.mjs')]);
-    return encodePNG(makeSheet(pictures, readLayout(this.#get).columns));
+    const { columns, rows } = readLayout(this.#get);
+    const scale = factorFor(pictures[0], Math.min(SAVED_SIDE, Math.floor(SAVED_SHEET_SIDE / Math.max(columns, rows))));
+    const images = pictures.map((picture) => /** @type {Picture} */ (enlarge(picture, this.#rendering, scale)));
+    return encodePNG(makeSheet(images, columns));
   }
 
   /** Runs of the slider wait for the one under way: otherwise none would ever be finished while it moves. @param {number} scale */
@@ -415,6 +424,7 @@ export class PocketDiffusionElement extends Base {
     const options = readOptions(this.#get, model.labels);
     options.seed ??= this.#randomSeed ??= randomSeed();
     this.#state = 'generating';
+    this.#view.renderAs((this.#rendering = model.info.rendering));
     this.#view.drawing(0, { quiet: gentle });
     /** @type {Picture[]} */
     const pictures = [];

@@ -87,7 +87,7 @@ class ModelInfo:
 class Picture:
     """One finished picture. `pixels`: uint8 [height, width, channels]; `recipe`: how it was made (docs/recipe.md)."""
 
-    pixels: Bytes
+    pixels: Bytes = field(repr=False)
     label: str
     seed: int
     recipe: Mapping[str, Any] = field(repr=False)
@@ -241,6 +241,10 @@ class Model:
     # ---- arguments
 
     def _label(self, label: object, name: str = "label") -> int:
+        if not self.labels:
+            if label is not None:
+                raise ValueError(f"{name}: this model has no classes")
+            return NULL_LABEL
         if isinstance(label, str):
             if label not in self.labels:
                 raise ValueError(f"{name}: no class {label!r}{_nearest(label, self.labels)}")
@@ -427,7 +431,7 @@ class Model:
         variation = None if given["variation_seed"] is None else _whole("variation_seed", given["variation_seed"], 0, MAX_SEED)
         run = self._core.start_run(handle, numbers, data, [(number, drawn_seed, variation or 0)])
         pixels = self._finish(run, watch)
-        name = self.labels[number] if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
+        name = (self.labels[number] if self.labels else "") if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
         options = self._resolved(numbers, number, name, drawn_seed, mix, source, part, noise_planes, variation)
         recipe = {"format": 1, "version": self.info.engine, "model": {"name": self.info.name[:256], "sha256": self.info.sha256}, "options": options}
         return Picture(pixels, name, drawn_seed, recipe, self._core.encode_png)
@@ -466,7 +470,7 @@ class Model:
 
         negative = int(numbers["negative_label"])
         return {
-            "label": None if mix is not None else label,
+            "label": None if label == NULL_LABEL else label,
             "labelName": name[:256],
             "guidanceScale": _plain(numbers["guidance_scale"]),
             "guidanceInterval": [int(numbers["guidance_first"]), int(numbers["guidance_last"])],

@@ -70,7 +70,8 @@ async function searchClasses(page) {
 async function openWall(page) {
   await enter(page, 'characters');
   await page.$eval('#class-wall', (button) => button.click());
-  await page.waitForFunction(() => [...document.querySelectorAll('#wall canvas')].filter(({ width }) => width > 1).length > 70, { timeout: 120_000 });
+  await page.waitForFunction(() => [...document.querySelectorAll('#wall canvas')]
+    .every((canvas) => canvas.width > 1 || canvas.getBoundingClientRect().top > innerHeight), { timeout: 120_000 });
 }
 
 async function dragSlider(page) {

@@ -6,7 +6,7 @@ import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import axe from 'axe-core';
-import { load } from 'pocket-diffusion';
+import { load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { root } from '../node/helpers.mjs';
@@ -67,6 +67,7 @@ const pages = {
   '/wrong.html': pageOf(elementOf('label="&lt;img src=x onerror=alert(1)&gt;"')),
   '/fallback.html': pageOf(`<pocket-diffusion src="${MODEL}" label="cat" count="3" controls><em>needs scripts</em></pocket-diffusion>`),
   '/poster.html': pageOf(elementOf(`${cat} loading="click" poster="/web/favicon.svg"`)),
+  '/pixel.html': pageOf(elementOf(cat), elementOf('label="aardvark" seed="1" steps="2"', '/weights/characters.gguf')),
   '/blank.html': pageOf(),
 };
 
@@ -389,7 +390,24 @@ for (const name of BROWSERS) {
         await page.keyboard.press('Enter'); // save
         const { name: file, bytes } = await downloaded(session.downloads);
         assert.equal(file, `cat-${seed}.png`);
-        assert.deepEqual(Array.from(decodePNG(bytes).pixels), pixels);
+        assert.equal(decodePNG(bytes).width, 512);
+        const again = await model.generate({ recipe: readRecipe(bytes) });
+        assert.deepEqual(Array.from(again.pixels), pixels);
+        assert.deepEqual(new Uint8Array(bytes), await again.toPNG({ scale: 16 }));
+      });
+    });
+
+    test('pictures are shown as what they are: ink with white paper, pixel art in whole blocks', async () => {
+      await visit('/pixel.html', async (page) => {
+        const looks = [];
+        for (const index of [0, 1]) {
+          await waitFor(page, 'done', index);
+          looks.push(await page.evaluate((place) => {
+            const { imageRendering, filter } = getComputedStyle(inside('canvas', place));
+            return [imageRendering, filter !== 'none'];
+          }, index));
+        }
+        assert.deepEqual(looks, [['auto', true], ['pixelated', false]]);
       });
     });
 
@@ -400,12 +418,13 @@ for (const name of BROWSERS) {
         const { name: file, bytes } = await downloaded(session.downloads);
         assert.equal(file, 'house-1.png');
         const sheet = decodePNG(bytes);
-        assert.deepEqual([sheet.width, sheet.height], [66, 66]); // two by two, two pixels between
-        const houses = await page.evaluate(() => pixelsOf(1));
-        houses.forEach((pixels, index) => {
-          const [left, top] = [(index % 2) * 34, Math.floor(index / 2) * 34];
-          const rows = Array.from({ length: 32 }, (_, y) => Array.from(sheet.pixels.subarray((top + y) * 66 + left, (top + y) * 66 + left + 32)));
-          assert.deepEqual(rows.flat(), pixels);
+        assert.deepEqual([sheet.width, sheet.height], [1026, 1026]); // two by two, two pixels between
+        const houses = [];
+        for await (const picture of model.generateMany({ label: 'house', seed: 1, count: 4, steps: 6, sampler: 'ddpm' })) houses.push(decodePNG(await picture.toPNG({ scale: 16 })));
+        houses.forEach(({ pixels }, index) => {
+          const [left, top] = [(index % 2) * 514, Math.floor(index / 2) * 514];
+          const rows = Array.from({ length: 512 }, (_, y) => sheet.pixels.subarray((top + y) * 1026 + left, (top + y) * 1026 + left + 512));
+          assert.deepEqual(Buffer.concat(rows), Buffer.from(pixels));
         });
       });
     });

@@ -133,8 +133,18 @@ for (const name of BROWSERS) {
       const file = await downloaded(session.downloads, 'cat-s3-seed7.png');
       const picture = decodePNG(file);
       assert.equal(picture.width, 256);
-      assert.deepEqual(await pixelsByNode(readRecipe(file)), grid[0]);
-      assert.deepEqual(shrink(picture, 8), grid[0]);
+      const byNode = await doodles.generate({ recipe: readRecipe(file) });
+      assert.deepEqual(Array.from(byNode.pixels), grid[0]);
+      assert.deepEqual(picture, decodePNG(await byNode.toPNG({ scale: 8 })));
+
+      // Up to 4096 pixels, and without the paper.
+      assert.equal(await page.$$eval('#size option', (options) => options.at(-1).textContent), '4096 × 4096');
+      await page.click('#transparent');
+      await page.click('#save');
+      const cut = decodePNG(await downloaded(session.downloads, 'cat-s3-seed7.png'));
+      assert.deepEqual(cut, decodePNG(await byNode.toPNG({ scale: 8, transparent: true })));
+      assert.equal(cut.channels, 2);
+      await page.click('#transparent');
 
       await page.select('#size', '1');
       await page.click('#save-sheet');
@@ -154,10 +164,10 @@ for (const name of BROWSERS) {
       assert.equal(film.animated, true);
       assert.equal(film.repetitionCount, 'Infinity');
       assert.equal(film.frames.length, 10);
-      const shrunk = film.frames.map(({ width, pixels }) => shrink({ width, height: width, channels: 1, pixels }, 8));
-      assert.deepEqual(shrunk.at(-1), grid[0]);
+      assert.deepEqual(Array.from(film.frames.at(-1).pixels), Array.from(picture.pixels));
+      const [{ width, pixels }] = film.frames;
       const strip = await pixelsOf(page, '#film-state canvas');
-      assert.deepEqual(shrunk[0], strip[0]);
+      assert.deepEqual(shrink({ width, height: width, channels: 1, pixels }, 8), strip[0]);
       assert.ok(film.frames.at(-1).duration > film.frames[0].duration, 'rests on the picture');
     });
 

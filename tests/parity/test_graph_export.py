@@ -1,10 +1,13 @@
 """Any PyTorch network as a list of operations: against PyTorch, in the ways in which people write networks."""
 
+import subprocess
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import gguf
 import numpy as np
+import pocket_diffusion
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +21,7 @@ from pocket_diffusion.graph.read import read_graph
 from pocket_diffusion.graph.trace import call
 from torch import nn
 
+ROOT = Path(__file__).resolve().parents[2]
 PROCESS = Process.table("linear", timesteps=1000)
 FAST = {"time_table", "class_as_channels", "windows", "linear_attention", "score_style"}  # those that PyTorch traces in a second
 UNFUSED = {"softmax", "matmul", "batch_norm"}
@@ -269,6 +273,16 @@ def test_parameters_that_are_changed_on_the_way():
 # ---- classes and times ---------------------------------------------------------------------------
 
 
+class Labelless(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 3, 3, padding=1)
+        scattered(self)
+
+    def forward(self, x, t, y):  # noqa: ARG002
+        return self.out(F.silu(self.conv(x) + sines(t, 8)[:, :, None, None]))
+
+
 class Labelled(nn.Module):
     def __init__(self, rows: int = 4, mode: str = "add") -> None:
         super().__init__()
@@ -359,6 +373,22 @@ def test_no_null_no_guidance(tmp_path):
     assert not path.exists()
     export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS)
     assert read_graph(path)[1]["sampling.guidance_scale"] == 1
+
+
+def test_network_without_classes_draws_the_same_everywhere(tmp_path):
+    path = tmp_path / "model.gguf"
+    export(Labelless(), path, shape=(3, 8, 8), classes=[], process=PROCESS)
+    model = pocket_diffusion.load(path)
+    picture = model.generate(seed=4)
+    picture.save(tmp_path / "python.png")
+    command = ["node", "web/cli.mjs", "generate", "--model", path, "--seed", "4", "--output", tmp_path / "node.png"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert "1 picture, seed 4, guidance scale 1" in printed
+    assert (tmp_path / "python.png").read_bytes() == (tmp_path / "node.png").read_bytes()
+    assert model.labels == () and picture.label == "" and picture.recipe["options"]["label"] is None
+    for options, error in (({"label": 0}, "no classes"), ({"class_mix": {"a": 1}}, "no classes"), ({"guidance_scale": 3}, "without a null class")):
+        with pytest.raises((ValueError, pocket_diffusion.PocketDiffusionError), match=error):
+            model.generate(seed=4, **options)
 
 
 def test_engine_that_differs_leaves_the_old_file(tmp_path, monkeypatch):

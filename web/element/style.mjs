@@ -36,16 +36,26 @@ button, input, output { font: inherit; color: inherit; }
   gap: var(--gap);
   block-size: 100%;
 }
-canvas, .poster {
-  display: block;
+.grid > div, .poster {
   inline-size: 100%;
   block-size: 100%;
-  object-fit: contain;
   border: 1px solid var(--line);
   border-radius: var(--radius);
+  overflow: hidden;
   background: var(--tile);
+}
+canvas, .poster {
+  display: block;
+  object-fit: contain;
+}
+canvas {
+  inline-size: 100%;
+  block-size: 100%;
   image-rendering: var(--pocket-diffusion-rendering, auto);
 }
+[data-rendering="pixel"] canvas { image-rendering: var(--pocket-diffusion-rendering, pixelated); }
+/* White paper and even strokes, as rendering.mjs has it. */
+[data-rendering="ink"] canvas { filter: brightness(1.315) contrast(1.27); }
 .poster { position: absolute; inset: 0; }
 
 .start, .note, .error {

@@ -114,7 +114,7 @@ export class View {
     this.#geometry?.replaceSync(this.#proportions);
     while (this.#grid.childElementCount > count) this.#grid.lastElementChild?.remove();
     while (this.#grid.childElementCount < count) {
-      this.#grid.append(make('canvas', { part: 'picture', width: 1, height: 1, 'aria-hidden': 'true' }));
+      this.#grid.append(make('div', { part: 'picture' }, make('canvas', { part: 'canvas', width: 1, height: 1, 'aria-hidden': 'true' })));
     }
   }
 
@@ -179,7 +179,12 @@ export class View {
 
   /** @param {number} index @returns {HTMLCanvasElement} */
   #canvasAt(index) {
-    return /** @type {HTMLCanvasElement} */ (this.#grid.children[index]);
+    return /** @type {HTMLCanvasElement} */ (this.#grid.children[index].firstElementChild);
+  }
+
+  /** As what pictures are enlarged; their bytes stay. @param {import('../index.d.ts').RenderingName} rendering */
+  renderAs(rendering) {
+    this.#grid.dataset.rendering = rendering;
   }
 
   /** @param {number} index @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image */
@@ -195,7 +200,7 @@ export class View {
 
   /** @param {number} index @param {string} text instead of the picture */
   describe(index, text) {
-    const canvas = this.#grid.children[index];
+    const canvas = this.#canvasAt(index);
     canvas.removeAttribute('aria-hidden');
     canvas.setAttribute('role', 'img');
     canvas.setAttribute('aria-label', text);

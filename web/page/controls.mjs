@@ -13,8 +13,9 @@ const FEW_STEPS = 4;
 function says(scale, recommended, wish) {
   if (scale === 0) return 'At 0 the static alone decides.';
   if (scale < 1) return 'Below 1 the static still has its way.';
-  if (scale <= recommended) return `From 1 on ${wish} stands there.`;
-  return `Above ${recommended} it is insisted on: clearer, more alike.`;
+  if (scale === 1) return 'At 1 the network alone: varied, with slips.';
+  if (scale <= recommended) return `Above 1 it leans towards ${wish}.`;
+  return `Above ${recommended} it insists: clearer, more alike.`;
 }
 
 export class Controls {
@@ -65,6 +66,7 @@ export class Controls {
   describe(inPlay, wish) {
     this.#inPlay = inPlay;
     this.#wish = wish;
+    setText(element('wish'), wish);
     this.#showScale();
   }
 

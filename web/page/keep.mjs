@@ -9,7 +9,12 @@ const LINE_HEIGHT = 256;
 
 /** @param {import('../page.mjs').App} app */
 export function makeKeep(app) {
-  const factor = () => Number(element('size').value) || Math.max(1, Math.round(LINE_HEIGHT / app.model.info.height));
+  /** @returns {import('./saving.mjs').Size} */
+  const size = () => ({
+    factor: Number(element('size').value) || Math.max(1, Math.round(LINE_HEIGHT / app.model.info.height)),
+    rendering: app.model.info.rendering,
+    transparent: !app.view.inPlay && app.model.info.rendering === 'ink' && element('transparent').checked,
+  });
 
   /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number> } | null} make */
   async function save(make) {
@@ -47,13 +52,13 @@ export function makeKeep(app) {
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     savePicture: (picture = app.pictures.picture, ...parts) => save(({ pictureFile }) => picture &&
-      { making: pictureFile(picture, factor()), parts: nameOf(`seed${picture.options.seed}`, ...parts) }),
+      { making: pictureFile(picture, size()), parts: nameOf(`seed${picture.options.seed}`, ...parts) }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
-      { making: sheetFile(app.pictures.all, factor()), parts: nameOf(`seed${app.settings.seed}`, 'sheet') }),
+      { making: sheetFile(app.pictures.all, size()), parts: nameOf(`seed${app.settings.seed}`, 'sheet') }),
     saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
-      { making: filmFile(app.pictures.frames, app.pictures.picture, factor()), parts: nameOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
+      { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: nameOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
     saveWord: () => save(({ linesFile }) => app.lettering.finished &&
-      { making: linesFile(app.lettering.finished.lines, factor()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
+      { making: linesFile(app.lettering.finished.lines, size()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
     /** @param {import('./paint.mjs').Image} image @param {string} name */
     saveImage: (image, name) => save(({ imageFile }) => ({ making: imageFile(image), parts: [name] })),
   };

@@ -76,11 +76,12 @@ export class Lab {
     blank(this.#big);
     this.#options = new OptionFields(model, controls);
     this.#fine = new FineFields(model, controls);
-    const { width, height } = model.info;
+    const { width, height, rendering } = model.info;
     const sizes = sizeFactors(model.info);
     element('size').replaceChildren(...sizes.map((factor) =>
       Object.assign(document.createElement('option'), { value: String(factor), textContent: `${width * factor} × ${height * factor}` })));
     element('size').value = String(sizes[1] ?? 1);
+    element('transparent-line').hidden = rendering !== 'ink';
     element('embed').hidden = path === null || isOneFile();
   }
 

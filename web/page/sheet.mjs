@@ -1,4 +1,4 @@
-// Pictures put together: enlarged, in rows, on sheets. Knows no DOM.
+// Pictures put together, in rows, on sheets. Knows no DOM.
 
 /** @typedef {import('./paint.mjs').Image} Image */
 
@@ -6,25 +6,6 @@
 const MAX_SHEET_SIDE = 8192;
 
 const PAPER = 255;
-
-/**
- * Every pixel becomes a square of `factor` pixels: nothing is invented.
- * @param {Image} image @param {number} factor whole, 1 or more @returns {Image}
- */
-export function enlarge({ width, height, channels, pixels }, factor) {
-  const wide = width * factor;
-  const enlarged = new Uint8Array(wide * height * factor * channels);
-  const stride = wide * channels;
-  for (let y = 0; y < height; y++) {
-    const row = enlarged.subarray(y * factor * stride, (y * factor + 1) * stride);
-    for (let x = 0; x < wide; x++) {
-      const source = (y * width + Math.floor(x / factor)) * channels;
-      for (let channel = 0; channel < channels; channel++) row[x * channels + channel] = pixels[source + channel];
-    }
-    for (let copy = 1; copy < factor; copy++) enlarged.set(row, (y * factor + copy) * stride);
-  }
-  return { width: wide, height: height * factor, channels, pixels: enlarged };
-}
 
 /** The largest factor up to `factor` with which a sheet of these many pictures stays a usable file. */
 export function usableFactor(factor, { width, height }, columns, rows) {
