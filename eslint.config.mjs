@@ -12,7 +12,7 @@ import globals from 'globals';
 const MARKUP = ['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'createContextualFragment', 'setHTMLUnsafe', 'parseHTMLUnsafe', 'srcdoc'];
 
 export default [
-  { ignores: ['build/', 'dist/', '**/node_modules/', '.venv/', 'scripts/benchmark/'] },
+  { ignores: ['**/build/', 'dist/', '**/node_modules/', '.venv/', 'scripts/benchmark/'] },
   js.configs.recommended,
   noUnsanitized.configs.recommended,
   {
@@ -67,7 +67,7 @@ export default [
     },
   },
   {
-    files: ['web/cli.mjs'],
+    files: ['web/cli.mjs', 'web/cli/*.mjs'],
     rules: { 'no-console': 'off' }, // it is where it writes to
   },
   {

@@ -3,6 +3,7 @@
 #
 #   scripts/lint.sh [CHECK...]    default: all
 #
+#   format       the C core has the form of .clang-format; scripts/format.sh gives it
 #   clang-tidy   the C core                         .clang-tidy says which checks and why
 #   analyze      the C core, by clang's analyser, with its optional checkers
 #   ruff         Python in python/, scripts/ and tests/      ruff.toml
@@ -18,18 +19,20 @@ source scripts/checks/junit.sh
 checks=()
 for argument in "$@"; do
   case $argument in
-    clang-tidy | analyze | ruff | mypy | eslint | types) checks+=("$argument") ;;
+    format | clang-tidy | analyze | ruff | mypy | eslint | types) checks+=("$argument") ;;
     -h | --help) sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "lint.sh: unknown check $argument (see --help)" >&2; exit 2 ;;
   esac
 done
-[ "${#checks[@]}" -gt 0 ] || checks=(clang-tidy analyze ruff mypy eslint types)
+[ "${#checks[@]}" -gt 0 ] || checks=(format clang-tidy analyze ruff mypy eslint types)
 
 # The compiler's command lines, which clang-tidy reads; and a copy of stb_image_write.h.
 quietly configure-lint cmake -S . -B build/lint -G Ninja -DCMAKE_C_COMPILER=clang-19 -DCMAKE_BUILD_TYPE=Debug \
   -DCMAKE_EXPORT_COMPILE_COMMANDS=ON
 sources=(src/*.c src/kernels/*.c src/network/*.c)
 cores=$(nproc)
+
+run_format() { find src -name '*.[ch]' -exec clang-format-19 --dry-run --Werror {} +; }
 
 # Attributes of WebAssembly mean nothing to the native compiler.
 run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint --extra-arg=-Wno-unknown-attributes 2>&1 | sed -e '/ warnings\? generated/d' -e '/^\[[0-9]*\/[0-9]*\] Processing file/d'; }

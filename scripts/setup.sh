@@ -2,7 +2,7 @@
 # Installs what the other scripts need. start.sh, build.sh and test.sh source
 # this file; run by itself it prepares the parts that are named:
 #
-#   scripts/setup.sh [compilers] [npm] [browsers] [python] [benchmark] [lighthouse] [package] [hosts]
+#   scripts/setup.sh [compilers] [npm] [lint] [browsers] [python] [benchmark] [lighthouse] [package] [hosts] [docs]
 #                                                                        default: compilers npm
 #
 # Everything is done only where something is missing, so a second run is quick.
@@ -95,6 +95,7 @@ missing_packages() {
     lint)
       has clang-19 || echo clang-19
       has clang-tidy-19 || echo clang-tidy-19
+      has clang-format-19 || echo clang-format-19
       has llvm-cov-19 || echo llvm-19
       ! has dpkg-query || has_package libclang-rt-19-dev || echo libclang-rt-19-dev
       ;;
@@ -220,6 +221,9 @@ venv_packages() {
   stamp "python-$name" "$key"
 }
 
+# What makes the documentation a site.
+docs_packages() { venv_packages build/docs docs/requirements.txt; }
+
 # What a run of everything takes of the hosts: tests/hosts/selection.mjs.
 few_hosts() {
   server_packages nginx
@@ -339,7 +343,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
   lock
   for part in "$@"; do
     case $part in
-      compilers | browsers) packages "$part" ;;
+      compilers | browsers | lint) packages "$part" ;;
       npm) npm_packages ;;
       python) python_packages python/requirements.txt python/requirements-training.txt ;;
       benchmark)
@@ -349,7 +353,8 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
       lighthouse) own_packages scripts/site/lighthouse lighthouse ;;
       package) package_tools ;;
       hosts) host_tools ;;
-      *) fail "unknown part $part; known: compilers npm browsers python benchmark lighthouse package hosts" ;;
+      docs) docs_packages ;;
+      *) fail "unknown part $part; known: compilers npm lint browsers python benchmark lighthouse package hosts docs" ;;
     esac
   done
   say "ready: $*"

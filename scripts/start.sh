@@ -31,8 +31,9 @@ check_node
 lock
 say "1/5 packages of the system"
 packages compilers
-say "2/5 packages from npm"
+say "2/5 packages from npm, and what makes the documentation a site"
 npm_packages
+(docs_packages) || say "the site will be without its documentation"
 say "3/5 building the C core, native and WebAssembly"
 build_native native gcc Release && build_wasm || fail "the build failed"
 say "4/5 drawing dist/doodles.png: ten classes, eight pictures each"

@@ -110,6 +110,7 @@ groups=(compilers)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
 step "packages from npm" npm_packages
+{ ! wanted browser && ! wanted hosts; } || step "MkDocs" docs_packages
 ! wanted package || step "bundlers" package_tools
 if wanted hosts && [ $hosts = few ]; then step "a few hosts" few_hosts; fi
 if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi
@@ -136,7 +137,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_retu
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize
 ! wanted node || stage node node_tests node node
 # One browser at a time: two cores.
-! wanted browser || stage browser node_tests browser browser --test-concurrency=1
+! wanted browser || POCKET_DIFFUSION_HOSTS=$hosts stage browser node_tests browser browser --test-concurrency=1
 ! wanted package || stage package node_tests package package --test-concurrency=1
 ! wanted hosts || POCKET_DIFFUSION_HOSTS=$hosts stage hosts node_tests hosts hosts --test-concurrency=1
 ! wanted parity || stage parity parity_tests

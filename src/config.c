@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "solver.h"
+
 #include <string.h>
 
 #define PREFIX "pocket-diffusion."
@@ -11,18 +13,47 @@ enum { UNET = 1, GRAPH = 2, BOTH = UNET | GRAPH };
 static const struct {
     const char *name;
     int32_t formats;
-} known_keys[] = {
-    {"format_version", BOTH}, {"unet.dim", UNET}, {"unet.init_dim", UNET}, {"unet.out_dim", UNET}, {"unet.dim_mults", UNET},
-    {"unet.channels", UNET}, {"unet.num_classes", UNET}, {"unet.cond_drop_prob", UNET}, {"unet.learned_sinusoidal_cond", UNET},
-    {"unet.random_fourier_features", UNET}, {"unet.learned_sinusoidal_dim", UNET}, {"unet.attn_dim_head", UNET},
-    {"unet.attn_heads", UNET}, {"graph.version", GRAPH}, {"graph.operations", GRAPH}, {"graph.counts", GRAPH},
-    {"graph.inputs", GRAPH}, {"graph.tensors", GRAPH}, {"graph.integers", GRAPH}, {"graph.reals", GRAPH}, {"image.width", BOTH},
-    {"image.height", BOTH}, {"image.channels", BOTH}, {"image.pixel_unshuffle", BOTH}, {"image.value_range", BOTH}, {"image.rendering", BOTH},
-    {"class_names", BOTH}, {"diffusion.timesteps", BOTH}, {"diffusion.beta_schedule", BOTH}, {"diffusion.alphas_cumprod", BOTH},
-    {"diffusion.objective", BOTH}, {"diffusion.times", GRAPH}, {"sampling.sampler", BOTH}, {"sampling.steps", BOTH},
-    {"sampling.guidance_scale", BOTH}, {"sampling.eta", BOTH}, {"sampling.time_grid", BOTH}, {"sampling.guidance_interval", BOTH},
-    {"sampling.rescale", BOTH}, {"sampling.projection", BOTH},
-    {"guidance.scales", UNET}};
+} known_keys[] = {{"format_version", BOTH},
+                  {"unet.dim", UNET},
+                  {"unet.init_dim", UNET},
+                  {"unet.out_dim", UNET},
+                  {"unet.dim_mults", UNET},
+                  {"unet.channels", UNET},
+                  {"unet.num_classes", UNET},
+                  {"unet.cond_drop_prob", UNET},
+                  {"unet.learned_sinusoidal_cond", UNET},
+                  {"unet.random_fourier_features", UNET},
+                  {"unet.learned_sinusoidal_dim", UNET},
+                  {"unet.attn_dim_head", UNET},
+                  {"unet.attn_heads", UNET},
+                  {"graph.version", GRAPH},
+                  {"graph.operations", GRAPH},
+                  {"graph.counts", GRAPH},
+                  {"graph.inputs", GRAPH},
+                  {"graph.tensors", GRAPH},
+                  {"graph.integers", GRAPH},
+                  {"graph.reals", GRAPH},
+                  {"image.width", BOTH},
+                  {"image.height", BOTH},
+                  {"image.channels", BOTH},
+                  {"image.pixel_unshuffle", BOTH},
+                  {"image.value_range", BOTH},
+                  {"image.rendering", BOTH},
+                  {"class_names", BOTH},
+                  {"diffusion.timesteps", BOTH},
+                  {"diffusion.beta_schedule", BOTH},
+                  {"diffusion.alphas_cumprod", BOTH},
+                  {"diffusion.objective", BOTH},
+                  {"diffusion.times", GRAPH},
+                  {"sampling.sampler", BOTH},
+                  {"sampling.steps", BOTH},
+                  {"sampling.guidance_scale", BOTH},
+                  {"sampling.eta", BOTH},
+                  {"sampling.time_grid", BOTH},
+                  {"sampling.guidance_interval", BOTH},
+                  {"sampling.rescale", BOTH},
+                  {"sampling.projection", BOTH},
+                  {"guidance.scales", UNET}};
 
 /* A key of ours that this reader does not know could change what the file
  * means, so it is refused. */
@@ -50,8 +81,7 @@ static pd_status read_int32(const pd_gguf *gguf, const char *key, int64_t minimu
     return status;
 }
 
-static pd_status read_float(const pd_gguf *gguf, const char *key, double minimum, double maximum, float *value,
-                            pd_error *error)
+static pd_status read_float(const pd_gguf *gguf, const char *key, double minimum, double maximum, float *value, pd_error *error)
 {
     double wide = 0;
     const pd_status status = pd_gguf_get_real(gguf, key, minimum, maximum, &wide, error);
@@ -60,8 +90,8 @@ static pd_status read_float(const pd_gguf *gguf, const char *key, double minimum
 }
 
 /* Position of the string value of `key` among `count` choices. */
-static pd_status read_choice(const pd_gguf *gguf, const char *key, const char *const *choices, int32_t count,
-                             int32_t *choice, pd_error *error)
+static pd_status read_choice(const pd_gguf *gguf, const char *key, const char *const *choices, int32_t count, int32_t *choice,
+                             pd_error *error)
 {
     pd_bytes text;
     const pd_status status = pd_gguf_get_string(gguf, key, &text, error);
@@ -147,9 +177,8 @@ static pd_status read_image(const pd_gguf *gguf, pd_config *config, pd_error *er
     if (config->format_version == 2) config->channels = config->image_channels * r * r;
     if ((int64_t)config->image_channels * r * r != config->channels)
         return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "unet.channels")->offset,
-                       PREFIX "unet.channels is %d, but %d image channels unshuffled by %d make %d",
-                       (int64_t)config->channels, (int64_t)config->image_channels, (int64_t)r,
-                       (int64_t)config->image_channels * r * r);
+                       PREFIX "unet.channels is %d, but %d image channels unshuffled by %d make %d", (int64_t)config->channels,
+                       (int64_t)config->image_channels, (int64_t)r, (int64_t)config->image_channels * r * r);
     if (config->width % divisor)
         return pd_fail(error, PD_CONFIG, pd_gguf_find(gguf, PREFIX "image.width")->offset,
                        PREFIX "image.width is %d, not a multiple of %d", (int64_t)config->width, (int64_t)divisor);
@@ -228,15 +257,14 @@ static pd_status check_guidance(const pd_gguf *gguf, const pd_config *config, pd
 /* Needs the timesteps. */
 static pd_status read_recommendations(const pd_gguf *gguf, pd_config *config, pd_error *error)
 {
-    static const char *const samplers[PD_SAMPLER_COUNT] = {"ddim",  "ddpm",            "dpmpp-2m", "dpmpp-2m-sde",
-                                                         "euler", "euler-ancestral", "heun",     "unipc", "lcm"};
+    const char *samplers[PD_SAMPLER_COUNT];
     static const char *const time_grids[PD_TIME_GRID_COUNT] = {"linear", "quadratic", "trailing", "karras"};
     int32_t sampler = 0, time_grid = PD_TIME_GRID_LINEAR;
+    for (int32_t i = 0; i < PD_SAMPLER_COUNT; i++) samplers[i] = pd_sampler_table[i].name;
     PD_TRY(read_choice(gguf, PREFIX "sampling.sampler", samplers, PD_SAMPLER_COUNT, &sampler, error));
     config->sampler = (pd_sampler)sampler;
     PD_TRY(read_int32(gguf, PREFIX "sampling.steps", 1, config->timesteps, &config->steps, error));
-    PD_TRY(read_float(gguf, PREFIX "sampling.guidance_scale", 0, (double)PD_MAX_GUIDANCE_SCALE, &config->guidance_scale,
-                      error));
+    PD_TRY(read_float(gguf, PREFIX "sampling.guidance_scale", 0, (double)PD_MAX_GUIDANCE_SCALE, &config->guidance_scale, error));
     PD_TRY(read_float(gguf, PREFIX "sampling.eta", 0, 1, &config->eta, error));
     if (pd_gguf_find(gguf, PREFIX "sampling.time_grid"))
         PD_TRY(read_choice(gguf, PREFIX "sampling.time_grid", time_grids, PD_TIME_GRID_COUNT, &time_grid, error));
@@ -277,7 +305,8 @@ static pd_status read_classes_and_times(const pd_gguf *gguf, pd_config *config, 
     for (uint64_t t = 0; t < config->times->count; t++) {
         const double time = pd_gguf_array_real(config->times, t);
         if (!(time >= -1e6 && time <= 1e6))
-            return pd_fail(error, PD_CONFIG, config->times->offset + 4 * t, PREFIX "diffusion.times[%u] is %g, not within -1e6 and 1e6", t, time);
+            return pd_fail(error, PD_CONFIG, config->times->offset + 4 * t,
+                           PREFIX "diffusion.times[%u] is %g, not within -1e6 and 1e6", t, time);
     }
     return PD_OK;
 }

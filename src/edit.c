@@ -1,14 +1,12 @@
 #include "edit.h"
 
 #include "elementary.h"
+#include "solver.h"
 #include "status.h"
 
 /* ---- options ------------------------------------------------------------------ */
 
-static pd_status refuse(pd_error *error, const char *message)
-{
-    return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s", message);
-}
+static pd_status refuse(pd_error *error, const char *message) { return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "%s", message); }
 
 static pd_status check_size(pd_error *error, const char *name, const void *data, uint64_t size, uint64_t needed)
 {
@@ -27,38 +25,12 @@ static pd_status check_data(const pd_model_info *info, const pd_options *options
     PD_TRY(check_size(error, "noise", options->noise, options->noise_size, values));
     for (uint64_t i = 0; i < options->mask_size; i++)
         if (options->mask[i] != 0 && options->mask[i] != 255)
-            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mask: value %u is %d, neither 0 nor 255", i, (int64_t)options->mask[i]);
+            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mask: value %u is %d, neither 0 nor 255", i,
+                           (int64_t)options->mask[i]);
     for (uint64_t i = 0; i < options->noise_size; i++)
         if (!(options->noise[i] - options->noise[i] == 0.0f))
             return pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "noise: value %u is not finite", i);
     return PD_OK;
-}
-
-static pd_status check_mix(const pd_model_info *info, const pd_options *options, pd_error *error)
-{
-    const int32_t count = options->mix_size;
-    if (!options->mix && count == 0) return PD_OK;
-    if (!options->mix) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "mix is NULL, but not its size");
-    if (count < 2 || count > PD_MAX_MIX)
-        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mix has %d classes, not 2 to %d", (int64_t)count, (int64_t)PD_MAX_MIX);
-    double sum = 0.0;
-    for (int32_t i = 0; i < count; i++) {
-        const int32_t label = options->mix[i].label;
-        const float weight = options->mix[i].weight;
-        if (label < 0 || label >= info->class_count)
-            return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "mix: label %d is not within 0 and %d", (int64_t)label,
-                           (int64_t)info->class_count - 1);
-        if (!(weight >= 0.0f && weight <= PD_MAX_MIX_WEIGHT))
-            return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "mix: weight %g is not within 0 and %g", (double)weight,
-                           (double)PD_MAX_MIX_WEIGHT);
-        sum += (double)weight;
-    }
-    return sum > 0.0 ? PD_OK : refuse(error, "mix: all weights are 0");
-}
-
-static bool keeps_history(int32_t sampler)
-{
-    return sampler == PD_SAMPLER_DPMPP_2M || sampler == PD_SAMPLER_DPMPP_2M_SDE || sampler == PD_SAMPLER_UNIPC;
 }
 
 static pd_status check_inversion(const pd_options *options, pd_error *error)
@@ -78,12 +50,12 @@ static pd_status check_inversion(const pd_options *options, pd_error *error)
 pd_status pd_edit_check(const pd_model_info *info, const pd_options *options, pd_error *error)
 {
     PD_TRY(check_data(info, options, error));
-    PD_TRY(check_mix(info, options, error));
     if (options->strength != 1.0f && !options->image) return refuse(error, "strength: needs an image");
     if (options->mask && !options->image) return refuse(error, "mask: needs an image");
     if (options->resample > 1 && !options->mask) return refuse(error, "resample: needs a mask");
-    if (options->resample > 1 && keeps_history(options->sampler))
-        return refuse(error, "resample: not with the samplers dpmpp-2m, dpmpp-2m-sde and unipc, which continue from earlier steps");
+    if (options->resample > 1 && pd_sampler_table[options->sampler].multistep)
+        return pd_fail(error, PD_OPTION, PD_NO_OFFSET, "resample: not with the sampler %s, which continues from earlier steps",
+                       pd_sampler_table[options->sampler].name);
     return check_inversion(options, error);
 }
 

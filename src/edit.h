@@ -1,13 +1,13 @@
 /* Pictures as the start of a run: SDEdit, inpainting, mixtures of noises. Works on
- * planes of network space, one picture at a time; knows neither networks nor
- * solvers. */
+ * planes of network space, one picture at a time; knows no networks,
+ * and of solvers the table of samplers. */
 #ifndef PD_EDIT_H
 #define PD_EDIT_H
 
 #include "pocket_diffusion.h"
 
-/* PD_OK, or what is wrong with image, mask, noise, mix and the options that go
- * with them. The sampler has been checked before. */
+/* PD_OK, or what is wrong with image, mask, noise and the options that go with
+ * them. The sampler has been checked before. */
 pd_status pd_edit_check(const pd_model_info *info, const pd_options *options, pd_error *error);
 /* How many of the options' steps are made: strength * steps, rounded, halves up. */
 int32_t pd_edit_steps(const pd_options *options);

@@ -38,21 +38,14 @@ static uint64_t to_bits(double value)
 }
 
 /* 2^n for a normal result: -1022 <= n <= 1023. */
-static double power_of_two(int32_t n)
-{
-    return from_bits((uint64_t)(n + 1023) << 52);
-}
+static double power_of_two(int32_t n) { return from_bits((uint64_t)(n + 1023) << 52); }
 
 /* Nearest integer, halves away from zero; |x| < 2^31. */
-static int32_t nearest(double x)
-{
-    return (int32_t)(x < 0.0 ? x - 0.5 : x + 0.5);
-}
+static int32_t nearest(double x) { return (int32_t)(x < 0.0 ? x - 0.5 : x + 0.5); }
 
 double pd_exp(double x)
 {
-    if (x != x)
-        return x;
+    if (x != x) return x;
     if (x > 709.782712893384) /* ln of the largest double */
         return from_bits(0x7ff0000000000000u);
     if (x < -745.1332191019412) /* ln of half the smallest double */
@@ -152,15 +145,9 @@ static double sin_quadrant(double x, int32_t advance)
     return quadrant & 2u ? -value : value;
 }
 
-double pd_sin(double x)
-{
-    return sin_quadrant(x, 0);
-}
+double pd_sin(double x) { return sin_quadrant(x, 0); }
 
-double pd_cos(double x)
-{
-    return sin_quadrant(x, 1);
-}
+double pd_cos(double x) { return sin_quadrant(x, 1); }
 
 /* Abramowitz and Stegun 7.1.6: erf x = 2/sqrt(pi) e^(-x^2) sum of
  * 2^k x^(2k+1) / (1 3 5 ... (2k+1)). All terms have one sign, so that nothing
@@ -168,30 +155,20 @@ double pd_cos(double x)
  * about 130 terms. */
 double pd_erf(double x)
 {
-    if (x != x)
-        return x;
-    if (x >= 6.0)
-        return 1.0;
-    if (x <= -6.0)
-        return -1.0;
+    if (x != x) return x;
+    if (x >= 6.0) return 1.0;
+    if (x <= -6.0) return -1.0;
     const double twice_square = 2.0 * x * x;
     double term = x, sum = x;
     for (int k = 1;; k++) {
         term = term * twice_square / (2 * k + 1);
         const double next = sum + term;
-        if (next == sum)
-            break;
+        if (next == sum) break;
         sum = next;
     }
     return TWO_OVER_SQRT_PI * pd_exp(-x * x) * sum;
 }
 
-double pd_sqrt(double x)
-{
-    return __builtin_sqrt(x);
-}
+double pd_sqrt(double x) { return __builtin_sqrt(x); }
 
-float pd_sqrtf(float x)
-{
-    return __builtin_sqrtf(x);
-}
+float pd_sqrtf(float x) { return __builtin_sqrtf(x); }

@@ -42,8 +42,8 @@ static uint64_t left(const reader *r) { return r->size - r->position; }
 static pd_status need(const reader *r, uint64_t bytes, const char *what)
 {
     if (bytes <= left(r)) return PD_OK;
-    return pd_fail(r->error, PD_SHORT, r->position, "%s takes %u bytes, but only %u are left: the file is cut short",
-                   what, bytes, left(r));
+    return pd_fail(r->error, PD_SHORT, r->position, "%s takes %u bytes, but only %u are left: the file is cut short", what, bytes,
+                   left(r));
 }
 
 static pd_status read_u32(reader *r, const char *what, uint32_t *value)
@@ -69,8 +69,8 @@ static pd_status check_text(const reader *r, pd_bytes text, pd_status status, co
         uint32_t code_point = 0;
         const uint32_t count = pd_utf8_decode(text.data + i, text.length - i, &code_point);
         if (count == 0 || code_point == 0)
-            return pd_fail(r->error, status, (uint64_t)((const uint8_t *)text.data - r->bytes) + i, "%s %q %s", what,
-                           &text, count ? "contains NUL" : "is not valid UTF-8");
+            return pd_fail(r->error, status, (uint64_t)((const uint8_t *)text.data - r->bytes) + i, "%s %q %s", what, &text,
+                           count ? "contains NUL" : "is not valid UTF-8");
         i += count;
     }
     return PD_OK;
@@ -82,11 +82,11 @@ static pd_status read_string(reader *r, const char *what, uint64_t shortest, uin
     uint64_t length;
     PD_TRY(read_u64(r, what, &length));
     if (length < shortest || length > longest)
-        return pd_fail(r->error, PD_STRING, start, "%s has a length of %u bytes, allowed are %u to %u", what, length,
-                       shortest, longest);
+        return pd_fail(r->error, PD_STRING, start, "%s has a length of %u bytes, allowed are %u to %u", what, length, shortest,
+                       longest);
     if (length > left(r))
-        return pd_fail(r->error, PD_STRING, start, "%s has a length of %u bytes, but only %u are left in the file",
-                       what, length, left(r));
+        return pd_fail(r->error, PD_STRING, start, "%s has a length of %u bytes, but only %u are left in the file", what, length,
+                       left(r));
     *string = (pd_bytes){(const char *)here(r), length};
     r->position += length;
     return check_text(r, *string, PD_STRING, what);
@@ -127,14 +127,14 @@ static const char *guess_format(const uint8_t *bytes, uint64_t size)
     return NULL;
 }
 
-static pd_status check_count(const reader *r, const char *field, uint64_t offset, uint64_t count, uint64_t most,
-                             uint64_t room, uint64_t smallest)
+static pd_status check_count(const reader *r, const char *field, uint64_t offset, uint64_t count, uint64_t most, uint64_t room,
+                             uint64_t smallest)
 {
     if (count == 0 || count > most)
         return pd_fail(r->error, PD_COUNT, offset, "%s is %u, allowed are 1 to %u", field, count, most);
     if (count > room / smallest)
-        return pd_fail(r->error, PD_COUNT, offset, "%s is %u, which takes at least %u bytes, but only %u are left",
-                       field, count, count * smallest, room);
+        return pd_fail(r->error, PD_COUNT, offset, "%s is %u, which takes at least %u bytes, but only %u are left", field, count,
+                       count * smallest, room);
     return PD_OK;
 }
 
@@ -160,8 +160,8 @@ static pd_status read_header(reader *r, uint64_t *tensor_count, uint64_t *value_
     *value_count = pd_load_u64(r->bytes + 16);
     r->position = HEADER_BYTES;
     PD_TRY(check_count(r, "number of tensors", 8, *tensor_count, MOST_TENSORS, left(r), SMALLEST_TENSOR));
-    return check_count(r, "number of metadata entries", 16, *value_count, MOST_VALUES,
-                       left(r) - *tensor_count * SMALLEST_TENSOR, SMALLEST_VALUE);
+    return check_count(r, "number of metadata entries", 16, *value_count, MOST_VALUES, left(r) - *tensor_count * SMALLEST_TENSOR,
+                       SMALLEST_VALUE);
 }
 
 /* ---- metadata ---------------------------------------------------------------------- */
@@ -188,8 +188,8 @@ static pd_status read_elements(reader *r, const pd_gguf_value *value)
     if (value->element == PD_GGUF_BOOL) {
         for (uint64_t i = 0; i < value->count; i++)
             if (value->data[i] > 1)
-                return pd_fail(r->error, PD_VALUE, r->position + i, "key %q: a bool is %u, allowed are 0 and 1",
-                               &value->key, (uint64_t)value->data[i]);
+                return pd_fail(r->error, PD_VALUE, r->position + i, "key %q: a bool is %u, allowed are 0 and 1", &value->key,
+                               (uint64_t)value->data[i]);
     }
     r->position += value->count * pd_gguf_value_types[value->element].bytes;
     return PD_OK;
@@ -204,8 +204,7 @@ static pd_status read_value(reader *r, pd_gguf_value *value)
     if (value->type == PD_GGUF_ARRAY) {
         PD_TRY(read_type(r, &value->key, "array element type", &value->element));
         if (value->element == PD_GGUF_ARRAY)
-            return pd_fail(r->error, PD_TYPE, r->position - 4, "key %q: arrays of arrays are not supported",
-                           &value->key);
+            return pd_fail(r->error, PD_TYPE, r->position - 4, "key %q: arrays of arrays are not supported", &value->key);
         PD_TRY(read_u64(r, "array length", &value->count));
         /* a string takes at least its 8-byte length */
         const uint64_t smallest = value->element == PD_GGUF_STRING ? 8 : pd_gguf_value_types[value->element].bytes;
@@ -242,9 +241,8 @@ static pd_status find_alignment(const reader *r, const pd_gguf *gguf, uint64_t *
                        pd_gguf_value_types[value->type].name);
     *alignment = pd_load_u32(value->data);
     if (*alignment < SMALLEST_ALIGNMENT || *alignment > LARGEST_ALIGNMENT || (*alignment & (*alignment - 1)))
-        return pd_fail(r->error, PD_ALIGN, value->offset,
-                       "general.alignment is %u, it must be a power of two from %u to %u", *alignment,
-                       (uint64_t)SMALLEST_ALIGNMENT, (uint64_t)LARGEST_ALIGNMENT);
+        return pd_fail(r->error, PD_ALIGN, value->offset, "general.alignment is %u, it must be a power of two from %u to %u",
+                       *alignment, (uint64_t)SMALLEST_ALIGNMENT, (uint64_t)LARGEST_ALIGNMENT);
     return PD_OK;
 }
 
@@ -255,8 +253,8 @@ static pd_status read_name(reader *r, pd_bytes *name)
     uint64_t length;
     PD_TRY(read_u64(r, "tensor name", &length));
     if (length == 0 || length > LONGEST_NAME)
-        return pd_fail(r->error, PD_NAME, r->position - 8, "a tensor name has a length of %u bytes, allowed are 1 to %u",
-                       length, (uint64_t)LONGEST_NAME);
+        return pd_fail(r->error, PD_NAME, r->position - 8, "a tensor name has a length of %u bytes, allowed are 1 to %u", length,
+                       (uint64_t)LONGEST_NAME);
     PD_TRY(need(r, length, "tensor name"));
     *name = (pd_bytes){(const char *)here(r), length};
     r->position += length;
@@ -268,8 +266,8 @@ static pd_status read_shape(reader *r, pd_gguf_tensor *tensor, uint64_t *element
     uint32_t dimensions;
     PD_TRY(read_u32(r, "number of dimensions", &dimensions));
     if (dimensions == 0 || dimensions > MOST_DIMENSIONS)
-        return pd_fail(r->error, PD_DIMS, r->position - 4, "tensor %q has %u dimensions, allowed are 1 to %u",
-                       &tensor->name, (uint64_t)dimensions, (uint64_t)MOST_DIMENSIONS);
+        return pd_fail(r->error, PD_DIMS, r->position - 4, "tensor %q has %u dimensions, allowed are 1 to %u", &tensor->name,
+                       (uint64_t)dimensions, (uint64_t)MOST_DIMENSIONS);
     tensor->dimensions = (int32_t)dimensions;
     *elements = 1;
     for (uint32_t i = 0; i < MOST_DIMENSIONS; i++) {
@@ -277,12 +275,11 @@ static pd_status read_shape(reader *r, pd_gguf_tensor *tensor, uint64_t *element
         if (i >= dimensions) continue;
         PD_TRY(read_u64(r, "dimension", &tensor->shape[i]));
         if (tensor->shape[i] == 0)
-            return pd_fail(r->error, PD_DIMS, r->position - 8, "tensor %q: dimension %u is 0", &tensor->name,
-                           (uint64_t)i);
+            return pd_fail(r->error, PD_DIMS, r->position - 8, "tensor %q: dimension %u is 0", &tensor->name, (uint64_t)i);
         if (!pd_checked_multiply(*elements, tensor->shape[i], elements) || *elements > INT64_MAX)
             return pd_fail(r->error, PD_DIMS, r->position - 8,
-                           "tensor %q: the number of elements does not fit in 63 bits, dimension %u is %u",
-                           &tensor->name, (uint64_t)i, tensor->shape[i]);
+                           "tensor %q: the number of elements does not fit in 63 bits, dimension %u is %u", &tensor->name,
+                           (uint64_t)i, tensor->shape[i]);
     }
     return PD_OK;
 }
@@ -318,8 +315,8 @@ static pd_status read_tensor(reader *r, uint64_t alignment, pd_gguf_tensor *tens
     PD_TRY(read_u64(r, "tensor offset", &tensor->data_offset));
     const uint64_t offset = tensor->data_offset, expected = *end;
     if (offset != expected)
-        return pd_fail(r->error, PD_OFFSET, r->position - 8, "tensor %q: its data offset is %u, expected %u (%s)",
-                       &tensor->name, offset, expected,
+        return pd_fail(r->error, PD_OFFSET, r->position - 8, "tensor %q: its data offset is %u, expected %u (%s)", &tensor->name,
+                       offset, expected,
                        offset % alignment  ? "not aligned"
                        : offset < expected ? "overlaps the tensor before it, or is out of order"
                                            : "leaves a gap, or is out of order");
@@ -361,11 +358,10 @@ static pd_status place_data(const reader *r, uint64_t alignment, uint64_t data_b
                        PD_MAX_MEMORY_BYTES);
     if (start > r->size || data_bytes > r->size - start)
         return pd_fail(r->error, PD_SHORT, r->size,
-                       "tensor data reaches from byte %u to byte %u, but the file ends at byte %u: it is cut short",
-                       start, start + data_bytes, r->size);
+                       "tensor data reaches from byte %u to byte %u, but the file ends at byte %u: it is cut short", start,
+                       start + data_bytes, r->size);
     if (data_bytes < r->size - start)
-        return pd_fail(r->error, PD_TRAILING, start + data_bytes, "%u bytes after the last tensor",
-                       r->size - start - data_bytes);
+        return pd_fail(r->error, PD_TRAILING, start + data_bytes, "%u bytes after the last tensor", r->size - start - data_bytes);
     PD_TRY(check_padding(r, r->position, start));
     for (uint64_t i = 0; i < gguf->tensor_count; i++) {
         pd_gguf_tensor *tensor = &gguf->tensors[i];
@@ -403,8 +399,13 @@ pd_status pd_gguf_open(pd_gguf *gguf, const void *bytes, size_t size, pd_error *
     if (!values) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for %u bytes of tables", table_bytes);
     memset(values, 0, (size_t)table_bytes);
     pd_gguf_tensor *tensors = (pd_gguf_tensor *)(values + (size_t)value_count);
-    *gguf = (pd_gguf){.bytes = bytes, .size = size, .value_count = value_count, .tensor_count = tensor_count,
-                      .values = values, .tensors = tensors, .index = tensors + (size_t)tensor_count};
+    *gguf = (pd_gguf){.bytes = bytes,
+                      .size = size,
+                      .value_count = value_count,
+                      .tensor_count = tensor_count,
+                      .values = values,
+                      .tensors = tensors,
+                      .index = tensors + (size_t)tensor_count};
     const pd_status status = read_tables(&r, gguf);
     if (status != PD_OK) pd_gguf_close(gguf);
     return status;

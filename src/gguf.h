@@ -7,8 +7,18 @@
 #include "status.h"
 
 typedef enum pd_gguf_value_type {
-    PD_GGUF_UINT8 = 0, PD_GGUF_INT8, PD_GGUF_UINT16, PD_GGUF_INT16, PD_GGUF_UINT32, PD_GGUF_INT32,
-    PD_GGUF_FLOAT32, PD_GGUF_BOOL, PD_GGUF_STRING, PD_GGUF_ARRAY, PD_GGUF_UINT64, PD_GGUF_INT64,
+    PD_GGUF_UINT8 = 0,
+    PD_GGUF_INT8,
+    PD_GGUF_UINT16,
+    PD_GGUF_INT16,
+    PD_GGUF_UINT32,
+    PD_GGUF_INT32,
+    PD_GGUF_FLOAT32,
+    PD_GGUF_BOOL,
+    PD_GGUF_STRING,
+    PD_GGUF_ARRAY,
+    PD_GGUF_UINT64,
+    PD_GGUF_INT64,
     PD_GGUF_FLOAT64
 } pd_gguf_value_type;
 
@@ -70,12 +80,11 @@ const pd_gguf_tensor *pd_gguf_find_tensor_named(const pd_gguf *gguf, pd_bytes na
  * _array demands an array of that element type and returns it. */
 pd_status pd_gguf_get_integer(const pd_gguf *gguf, const char *key, int64_t minimum, int64_t maximum, int64_t *value,
                               pd_error *error);
-pd_status pd_gguf_get_real(const pd_gguf *gguf, const char *key, double minimum, double maximum, double *value,
-                           pd_error *error);
+pd_status pd_gguf_get_real(const pd_gguf *gguf, const char *key, double minimum, double maximum, double *value, pd_error *error);
 pd_status pd_gguf_get_bool(const pd_gguf *gguf, const char *key, bool *value, pd_error *error);
 pd_status pd_gguf_get_string(const pd_gguf *gguf, const char *key, pd_bytes *value, pd_error *error);
-pd_status pd_gguf_get_array(const pd_gguf *gguf, const char *key, pd_gguf_value_type element,
-                            const pd_gguf_value **value, pd_error *error);
+pd_status pd_gguf_get_array(const pd_gguf *gguf, const char *key, pd_gguf_value_type element, const pd_gguf_value **value,
+                            pd_error *error);
 /* Element i of an array whose element type was checked; uint64 values over
  * INT64_MAX come out as INT64_MAX. */
 int64_t pd_gguf_array_integer(const pd_gguf_value *array, uint64_t i);

@@ -29,8 +29,7 @@ static void sift_down(const pd_name_list *list, uint32_t root, uint32_t count)
     uint32_t *order = list->order;
     const uint32_t row = order[root];
     for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && compare_names(name_of(list, order[child]), name_of(list, order[child + 1])) < 0)
-            child++;
+        if (child + 1 < count && compare_names(name_of(list, order[child]), name_of(list, order[child + 1])) < 0) child++;
         if (compare_names(name_of(list, row), name_of(list, order[child])) >= 0) break;
         order[root] = order[child];
     }
@@ -110,8 +109,8 @@ static pd_status require(const pd_gguf *gguf, const char *key, const pd_gguf_val
 static pd_status wrong_type(const pd_gguf_value *value, const char *expected, pd_error *error)
 {
     const bool array = value->type == PD_GGUF_ARRAY;
-    return pd_fail(error, PD_CONFIG, value->offset, "key %q has type %s%s, expected %s", &value->key,
-                   array ? "array of " : "", pd_gguf_value_types[value->element].name, expected);
+    return pd_fail(error, PD_CONFIG, value->offset, "key %q has type %s%s, expected %s", &value->key, array ? "array of " : "",
+                   pd_gguf_value_types[value->element].name, expected);
 }
 
 pd_status pd_gguf_get_integer(const pd_gguf *gguf, const char *key, int64_t minimum, int64_t maximum, int64_t *value,
@@ -121,26 +120,23 @@ pd_status pd_gguf_get_integer(const pd_gguf *gguf, const char *key, int64_t mini
     PD_TRY(require(gguf, key, &found, error));
     if (!is_integer(found->type)) return wrong_type(found, "an integer", error);
     if (found->type == PD_GGUF_UINT64 && pd_load_u64(found->data) > INT64_MAX)
-        return pd_fail(error, PD_CONFIG, found->offset, "%s is %u, allowed are %d to %d", key, pd_load_u64(found->data),
-                       minimum, maximum);
+        return pd_fail(error, PD_CONFIG, found->offset, "%s is %u, allowed are %d to %d", key, pd_load_u64(found->data), minimum,
+                       maximum);
     const int64_t number = pd_gguf_array_integer(found, 0);
     if (number < minimum || number > maximum)
-        return pd_fail(error, PD_CONFIG, found->offset, "%s is %d, allowed are %d to %d", key, number, minimum,
-                       maximum);
+        return pd_fail(error, PD_CONFIG, found->offset, "%s is %d, allowed are %d to %d", key, number, minimum, maximum);
     *value = number;
     return PD_OK;
 }
 
-pd_status pd_gguf_get_real(const pd_gguf *gguf, const char *key, double minimum, double maximum, double *value,
-                           pd_error *error)
+pd_status pd_gguf_get_real(const pd_gguf *gguf, const char *key, double minimum, double maximum, double *value, pd_error *error)
 {
     const pd_gguf_value *found;
     PD_TRY(require(gguf, key, &found, error));
     if (!is_real(found->type)) return wrong_type(found, "float32 or float64", error);
     const double number = pd_gguf_array_real(found, 0);
     if (!(number - number == 0 && number >= minimum && number <= maximum))
-        return pd_fail(error, PD_CONFIG, found->offset, "%s is %g, allowed are %g to %g", key, number, minimum,
-                       maximum);
+        return pd_fail(error, PD_CONFIG, found->offset, "%s is %g, allowed are %g to %g", key, number, minimum, maximum);
     *value = number;
     return PD_OK;
 }
@@ -163,8 +159,8 @@ pd_status pd_gguf_get_string(const pd_gguf *gguf, const char *key, pd_bytes *val
     return PD_OK;
 }
 
-pd_status pd_gguf_get_array(const pd_gguf *gguf, const char *key, pd_gguf_value_type element,
-                            const pd_gguf_value **value, pd_error *error)
+pd_status pd_gguf_get_array(const pd_gguf *gguf, const char *key, pd_gguf_value_type element, const pd_gguf_value **value,
+                            pd_error *error)
 {
     const pd_gguf_value *found;
     PD_TRY(require(gguf, key, &found, error));

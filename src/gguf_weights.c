@@ -43,8 +43,8 @@ static void dequantize_q8_0(const uint8_t *restrict data, size_t blocks, float *
  * level 16 + i high. Without a minimum, levels are signed: 0 stands for the lowest.
  * scale * level is exact (11 + 5 bits), so only the sum with the minimum rounds.
  * Inlined with constants, so that neither condition is left. */
-static inline void dequantize_nibbles(const uint8_t *restrict data, size_t blocks, float *restrict values,
-                                      bool has_minimum, bool has_fifth_bits)
+static inline void dequantize_nibbles(const uint8_t *restrict data, size_t blocks, float *restrict values, bool has_minimum,
+                                      bool has_fifth_bits)
 {
     const size_t fifth_bits_at = has_minimum ? 4 : 2, nibbles_at = fifth_bits_at + (has_fifth_bits ? 4 : 0);
     const int32_t lowest = has_minimum ? 0 : has_fifth_bits ? -16 : -8;
@@ -97,8 +97,7 @@ static const pd_gguf_tensor_format formats[] = {
     {PD_GGUF_TENSOR_Q8_0, "Q8_0", BLOCK_VALUES, 34, 2, 1, {SCALE}, dequantize_q8_0},
 };
 
-const char pd_gguf_tensor_formats_supported[] =
-    "0 (F32), 1 (F16), 2 (Q4_0), 3 (Q4_1), 6 (Q5_0), 7 (Q5_1) and 8 (Q8_0)";
+const char pd_gguf_tensor_formats_supported[] = "0 (F32), 1 (F16), 2 (Q4_0), 3 (Q4_1), 6 (Q5_0), 7 (Q5_1) and 8 (Q8_0)";
 
 const pd_gguf_tensor_format *pd_gguf_tensor_format_of(uint32_t type)
 {

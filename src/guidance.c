@@ -7,10 +7,7 @@ bool pd_guidance_needs_conditional(const pd_guidance *guidance)
     return guidance->scale != 0.0f || guidance->projection || guidance->rescale != 0.0f;
 }
 
-bool pd_guidance_needs_null(const pd_guidance *guidance)
-{
-    return guidance->scale != 1.0f;
-}
+bool pd_guidance_needs_null(const pd_guidance *guidance) { return guidance->scale != 1.0f; }
 
 /* Unit vector of the conditional prediction, as 1 / max(||cond||, 1e-12), and
  * the length of the update along it. */
@@ -21,24 +18,19 @@ typedef struct projection {
 static projection project(size_t count, const float *conditional, const float *null)
 {
     double squares = 0.0, along = 0.0;
-    for (size_t i = 0; i < count; i++)
-        squares += (double)conditional[i] * (double)conditional[i];
+    for (size_t i = 0; i < count; i++) squares += (double)conditional[i] * (double)conditional[i];
     double norm = pd_sqrt(squares);
-    if (norm < 1e-12)
-        norm = 1e-12;
-    for (size_t i = 0; i < count; i++)
-        along += (double)(conditional[i] - null[i]) * ((double)conditional[i] / norm);
+    if (norm < 1e-12) norm = 1e-12;
+    for (size_t i = 0; i < count; i++) along += (double)(conditional[i] - null[i]) * ((double)conditional[i] / norm);
     return (projection){norm, along};
 }
 
 /* With the divisor count - 1. 0 where it is not defined. */
 static float standard_deviation(size_t count, const float *values)
 {
-    if (count < 2)
-        return 0.0f;
+    if (count < 2) return 0.0f;
     double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < count; i++)
-        sum += (double)values[i];
+    for (size_t i = 0; i < count; i++) sum += (double)values[i];
     const double mean = sum / (double)count;
     for (size_t i = 0; i < count; i++) {
         const double difference = (double)values[i] - mean;
@@ -49,12 +41,10 @@ static float standard_deviation(size_t count, const float *values)
 
 static void copy(size_t count, const float *from, float *to)
 {
-    for (size_t i = 0; i < count; i++)
-        to[i] = from[i];
+    for (size_t i = 0; i < count; i++) to[i] = from[i];
 }
 
-void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *conditional, const float *null,
-                       float *guided)
+void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *conditional, const float *null, float *guided)
 {
     if (!pd_guidance_needs_null(guidance)) {
         copy(count, conditional, guided);
@@ -77,18 +67,15 @@ void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *c
             guided[i] = conditional[i] + (orthogonal + (float)parallel * guidance->keep_parallel) * weight;
         }
     } else {
-        for (size_t i = 0; i < count; i++)
-            guided[i] = conditional[i] + (conditional[i] - null[i]) * weight;
+        for (size_t i = 0; i < count; i++) guided[i] = conditional[i] + (conditional[i] - null[i]) * weight;
     }
-    if (guidance->rescale == 0.0f)
-        return;
+    if (guidance->rescale == 0.0f) return;
     const float guided_deviation = standard_deviation(count, guided);
     if (guided_deviation == 0.0f) /* nothing to pull back; the quotient would not be finite */
         return;
     const float ratio = deviation / guided_deviation;
     const float phi = guidance->rescale, rest = (float)(1.0 - (double)guidance->rescale);
-    for (size_t i = 0; i < count; i++)
-        guided[i] = (guided[i] * ratio) * phi + guided[i] * rest;
+    for (size_t i = 0; i < count; i++) guided[i] = (guided[i] * ratio) * phi + guided[i] * rest;
 }
 
 bool pd_guidance_process_is_guided(const pd_guidance_process *process, int32_t t)
@@ -130,8 +117,7 @@ bool pd_guidance_process_needs_null(const pd_guidance_process *process, const pd
 void pd_guidance_shape_update(const pd_guidance_process *process, size_t count, const float *conditional, float *null,
                               float *running)
 {
-    if (!shapes_update(process))
-        return;
+    if (!shapes_update(process)) return;
     double squares = 0.0;
     for (size_t i = 0; i < count; i++) {
         running[i] = (conditional[i] - null[i]) + process->momentum * running[i];
@@ -139,6 +125,5 @@ void pd_guidance_shape_update(const pd_guidance_process *process, size_t count, 
     }
     const double norm = pd_sqrt(squares), most = (double)process->norm_threshold;
     const float factor = most > 0.0 && norm > most ? (float)(most / norm) : 1.0f;
-    for (size_t i = 0; i < count; i++)
-        null[i] = conditional[i] - running[i] * factor;
+    for (size_t i = 0; i < count; i++) null[i] = conditional[i] - running[i] * factor;
 }

@@ -24,8 +24,7 @@ bool pd_guidance_needs_null(const pd_guidance *guidance);
  * be NULL. Same arithmetic, in the same order, as forward_with_cond_scale of
  * the reference; at scale 1 guided = conditional exactly (whatever the
  * rescale), at scale 0 without projection and rescale guided = null exactly. */
-void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *conditional, const float *null,
-                       float *guided);
+void pd_guidance_apply(const pd_guidance *guidance, size_t count, const float *conditional, const float *null, float *guided);
 
 /* Guidance over a whole run: what changes from one network call to the next. */
 typedef struct pd_guidance_process {

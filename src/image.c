@@ -24,14 +24,12 @@ static size_t index_of(const layout *l, int32_t row, int32_t column, int32_t cha
     return (size_t)index * plane + (size_t)(row / r) * plane_width + (size_t)(column / r);
 }
 
-void pd_image_to_pixels(const float *x, int32_t width, int32_t height, int32_t channels, int32_t pixel_unshuffle,
-                        uint8_t *pixels)
+void pd_image_to_pixels(const float *x, int32_t width, int32_t height, int32_t channels, int32_t pixel_unshuffle, uint8_t *pixels)
 {
     const layout l = {width, height, channels, pixel_unshuffle};
     for (int32_t row = 0; row < height; row++)
         for (int32_t column = 0; column < width; column++)
-            for (int32_t channel = 0; channel < channels; channel++)
-                *pixels++ = to_8_bits(x[index_of(&l, row, column, channel)]);
+            for (int32_t channel = 0; channel < channels; channel++) *pixels++ = to_8_bits(x[index_of(&l, row, column, channel)]);
 }
 
 void pd_image_from_pixels(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, int32_t pixel_unshuffle,
@@ -50,6 +48,5 @@ void pd_image_mask_to_keep(const uint8_t *mask, int32_t width, int32_t height, i
     const layout l = {width, height, channels, pixel_unshuffle};
     for (int32_t row = 0; row < height; row++)
         for (int32_t column = 0; column < width; column++, mask++)
-            for (int32_t channel = 0; channel < channels; channel++)
-                keep[index_of(&l, row, column, channel)] = *mask == 0;
+            for (int32_t channel = 0; channel < channels; channel++) keep[index_of(&l, row, column, channel)] = *mask == 0;
 }

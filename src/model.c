@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "image.h"
 
 /* ---- place -------------------------------------------------------------------- */
 
@@ -74,7 +75,8 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     memcpy(model->guidance_scales, config->guidance_scales, sizeof model->guidance_scales);
     info->guidance_is_input = config->guidance_row_count > 0;
     info->guidance_scale_min = info->guidance_is_input ? config->guidance_scales[0] : 0.0f;
-    info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1] : PD_MAX_GUIDANCE_SCALE;
+    info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1]
+                                                       : PD_MAX_GUIDANCE_SCALE;
     info->file_bytes = gguf->size;
     info->memory_bytes = model->arena.size + model->network.memory_bytes + sizeof *model;
     info->parameter_count = 0;
@@ -89,7 +91,8 @@ static pd_status build_model(const pd_gguf *gguf, pd_model *model, pd_error *err
     PD_TRY(pd_config_read(gguf, &config, error));
     PD_TRY(pd_network_load(gguf, &config, &model->network, error));
     if ((config.class_count == 0 || !pd_network_has_null(&model->network)) && config.guidance_scale != 1.0f)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "a guidance scale of %g is recommended, but without a null class there is only 1",
+        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET,
+                       "a guidance scale of %g is recommended, but without a null class there is only 1",
                        (double)config.guidance_scale);
     pd_arena_measure(&measure);
     place_model(&measure, model, &config);
@@ -111,7 +114,8 @@ pd_status pd_model_load(const void *bytes, size_t size, pd_model **model, pd_err
     PD_TRY(pd_gguf_open(&gguf, bytes, size, error));
     pd_model *loaded = pd_allocate(sizeof *loaded);
     if (loaded) *loaded = (pd_model){0};
-    const pd_status status = loaded ? build_model(&gguf, loaded, error) : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
+    const pd_status status = loaded ? build_model(&gguf, loaded, error)
+                                    : pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a model");
     pd_gguf_close(&gguf);
     if (status != PD_OK) {
         pd_model_free(loaded);
@@ -135,4 +139,73 @@ const pd_model_info *pd_model_get_info(const pd_model *model) { return model ? &
 const char *pd_model_class_name(const pd_model *model, int32_t label)
 {
     return model && label >= 0 && label < model->info.class_count ? model->class_names[label] : NULL;
+}
+
+/* ---- one evaluation ------------------------------------------------------------- */
+
+void pd_model_embed_mix(const pd_model *model, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition)
+{
+    const int32_t rows = model->guidance_row_count;
+    const float *scales = model->guidance_scales;
+    pd_class_weight all[2 * PD_MAX_MIX];
+    int32_t low = 0, used = 0;
+    if (rows == 0) {
+        if (count == 1) pd_network_embed_class(&model->network, mix->label, condition);
+        else pd_network_embed_mix(&model->network, mix, count, condition);
+        return;
+    }
+    while (low + 2 < rows && scales[low + 1] <= guidance_scale) low++;
+    const float share = (guidance_scale - scales[low]) / (scales[low + 1] - scales[low]);
+    assert(share >= 0.0f && share <= 1.0f);
+    for (int32_t i = 0; i < count; i++) {
+        all[used++] = (pd_class_weight){mix[i].label * rows + low, mix[i].weight * (1.0f - share)};
+        all[used++] = (pd_class_weight){mix[i].label * rows + low + 1, mix[i].weight * share};
+    }
+    pd_network_embed_mix(&model->network, all, used, condition);
+}
+
+void pd_model_embed_class(const pd_model *model, int32_t label, float guidance_scale, float *condition)
+{
+    pd_model_embed_mix(model, &(pd_class_weight){label, 1.0f}, 1, guidance_scale, condition);
+}
+
+pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error)
+{
+    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
+    if (!x || !prediction) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or prediction is NULL");
+    if (t < 0 || t >= model->info.timesteps)
+        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
+                       (int64_t)model->info.timesteps - 1);
+    const bool has_null = !model->info.guidance_is_input && pd_network_has_null(&model->network);
+    if (label == PD_LABEL_NULL ? !has_null : label < 0 || label >= model->info.class_count)
+        return label == PD_LABEL_NULL
+                   ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d",
+                             (int64_t)model->info.class_count)
+                   : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label,
+                             (int64_t)model->info.class_count - 1);
+
+    const pd_network *network = &model->network;
+    const float *const class_state = network->class_state;
+    pd_network_embed_time(network, t, network->time_state);
+    pd_model_embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
+    pd_network_forward(network, 1, &x, network->time_state, &class_state, &prediction);
+    return PD_OK;
+}
+
+size_t pd_model_pixel_bytes(const pd_model *model)
+{
+    const pd_model_info *info = &model->info;
+    return (size_t)info->width * (size_t)info->height * (size_t)info->channels;
+}
+
+pd_status pd_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, size_t capacity, pd_error *error)
+{
+    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
+    if (!x || !pixels) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or pixels is NULL");
+    const pd_model_info *info = &model->info;
+    if (capacity < pd_model_pixel_bytes(model))
+        return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "the buffer holds %u, needed are %u", (uint64_t)capacity,
+                       (uint64_t)pd_model_pixel_bytes(model));
+    pd_image_to_pixels(x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
+    return PD_OK;
 }

@@ -18,4 +18,12 @@ struct pd_model {
     pd_arena arena;       /* of all but the network */
 };
 
+/* Of a mixture of classes, or one class alone, at a guidance scale. Where that is an input of the network, a class is a
+ * mixture itself: of the rows for the two scales next to it. */
+void pd_model_embed_mix(const pd_model *model, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition);
+void pd_model_embed_class(const pd_model *model, int32_t label, float guidance_scale, float *condition);
+
+/* Bytes of a finished picture. */
+size_t pd_model_pixel_bytes(const pd_model *model);
+
 #endif

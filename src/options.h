@@ -13,12 +13,21 @@ typedef enum pd_option_range {
     PD_RANGE_LABEL      /* 0 to the number of classes - 1, and PD_LABEL_NULL */
 } pd_option_range;
 
+/* What it needs where it is not at its neutral value; bits. */
+typedef enum pd_option_needs {
+    PD_NEEDS_NOTHING = 0,
+    PD_NEEDS_DDIM = 1,
+    PD_NEEDS_DDPM = 2,
+    PD_NEEDS_TWO_PREDICTIONS = 4 /* guidance made from two predictions, not by the network */
+} pd_option_needs;
+
 typedef struct pd_option {
     const char *name;        /* that of the field */
     double minimum, maximum; /* with PD_RANGE_FIXED */
     uint32_t offset;         /* in pd_options */
     pd_option_range range;
     pd_status status;        /* of a value outside the range */
+    uint8_t needs;           /* pd_option_needs */
     bool whole;              /* int32_t, otherwise float */
 } pd_option;
 

@@ -31,8 +31,7 @@ static void *bump_allocate(size_t size)
 static void *bump_reallocate(const void *old, size_t old_size, size_t size)
 {
     void *piece = bump_allocate(size);
-    if (old)
-        memcpy(piece, old, old_size);
+    if (old) memcpy(piece, old, old_size);
     return piece;
 }
 
@@ -107,8 +106,7 @@ static uint64_t arena_bytes(uint64_t filtered)
 
 size_t pd_png_bound(int32_t width, int32_t height, int32_t channels)
 {
-    if (!size_usable(width, height, channels))
-        return 0;
+    if (!size_usable(width, height, channels)) return 0;
     const uint64_t filtered = filtered_bytes(width, height, channels);
     return arena_bytes(filtered) <= PD_MAX_MEMORY_BYTES ? (size_t)png_bytes(filtered) : 0;
 }
@@ -122,8 +120,7 @@ static bool keyword_usable(const char *keyword)
     for (; keyword[length]; length++) {
         const char c = keyword[length];
         const bool double_space = c == ' ' && (length == 0 || keyword[length - 1] == ' ');
-        if (length == MAX_KEYWORD || c < ' ' || c > '~' || double_space)
-            return false;
+        if (length == MAX_KEYWORD || c < ' ' || c > '~' || double_space) return false;
     }
     return length > 0 && keyword[length - 1] != ' ';
 }
@@ -133,8 +130,7 @@ static bool text_usable(const char *text, size_t length)
     uint32_t code_point = 0;
     for (size_t i = 0; i < length;) {
         const uint32_t count = pd_utf8_decode(text + i, length - i, &code_point);
-        if (count == 0 || code_point == 0)
-            return false;
+        if (count == 0 || code_point == 0) return false;
         i += count;
     }
     return true;
@@ -150,8 +146,7 @@ static pd_status check_text(const pd_png_text *text, pd_error *error)
     if (text->length > PD_MAX_PNG_TEXT_BYTES)
         return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "png text: %u bytes, at most %u are accepted", (uint64_t)text->length,
                        (uint64_t)PD_MAX_PNG_TEXT_BYTES);
-    if (!text_usable(text->text, text->length))
-        return pd_fail(error, PD_STRING, PD_NO_OFFSET, "png text: not UTF-8 without NUL");
+    if (!text_usable(text->text, text->length)) return pd_fail(error, PD_STRING, PD_NO_OFFSET, "png text: not UTF-8 without NUL");
     return PD_OK;
 }
 
@@ -160,8 +155,7 @@ static pd_status check_text(const pd_png_text *text, pd_error *error)
 
 size_t pd_png_text_bytes(const pd_png_text *text)
 {
-    if (!text || check_text(text, NULL) != PD_OK)
-        return 0;
+    if (!text || check_text(text, NULL) != PD_OK) return 0;
     return 12u + strlen(text->keyword) + TEXT_FIELDS + text->length;
 }
 
@@ -185,14 +179,14 @@ static void write_text_chunk(uint8_t *chunk, size_t size, const pd_png_text *tex
 
 /* ---- files --------------------------------------------------------------------- */
 
-pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
-                        size_t capacity, size_t *written, pd_error *error)
+pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png, size_t capacity,
+                        size_t *written, pd_error *error)
 {
     return pd_png_encode_with_text(pixels, width, height, channels, NULL, png, capacity, written, error);
 }
 
-pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels,
-                                  const pd_png_text *text, uint8_t *png, size_t capacity, size_t *written, pd_error *error)
+pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, const pd_png_text *text,
+                                  uint8_t *png, size_t capacity, size_t *written, pd_error *error)
 {
     if (!pixels || !png || !written)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "png: %s is NULL", !pixels ? "pixels" : !png ? "png" : "written");
@@ -205,8 +199,7 @@ pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t 
         return pd_fail(error, PD_TOO_BIG, PD_NO_OFFSET, "png: %d x %d pixels of %d channels need %u bytes of memory",
                        (int64_t)width, (int64_t)height, (int64_t)channels, needed);
     bump_arena arena = {pd_allocate(needed), (size_t)needed, 0};
-    if (!arena.block)
-        return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "png: no %u bytes of memory", needed);
+    if (!arena.block) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "png: no %u bytes of memory", needed);
 
     assert(stbi_write_png_compression_level == COMPRESSION_LEVEL); /* arena_bytes counts on it */
     current_arena = &arena;
@@ -217,12 +210,10 @@ pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t 
     pd_status status = PD_OK;
     const size_t text_bytes = pd_png_text_bytes(text), total = (size_t)length + text_bytes;
     if (total > capacity) {
-        status = pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "png: %u bytes do not fit into %u", (uint64_t)total,
-                         (uint64_t)capacity);
+        status = pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "png: %u bytes do not fit into %u", (uint64_t)total, (uint64_t)capacity);
     } else {
         memcpy(png, file, BEFORE_TEXT);
-        if (text)
-            write_text_chunk(png + BEFORE_TEXT, text_bytes, text);
+        if (text) write_text_chunk(png + BEFORE_TEXT, text_bytes, text);
         memcpy(png + BEFORE_TEXT + text_bytes, file + BEFORE_TEXT, (size_t)length - BEFORE_TEXT);
         *written = total;
     }

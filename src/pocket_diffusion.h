@@ -32,41 +32,41 @@ extern "C" {
 /* ---- errors ------------------------------------------------------------- */
 
 /* Number, name, meaning. A number is never used again for something else. */
-#define PD_STATUS_TABLE(X)                                                                   \
-    X(0, OK, "no error")                                                                     \
-    X(1, SHORT, "the file ends too early")                                                   \
-    X(2, MAGIC, "not a GGUF file")                                                           \
-    X(3, VERSION, "unsupported GGUF version")                                                \
-    X(4, COUNT, "impossible number of tensors or metadata entries")                          \
-    X(5, TOO_BIG, "larger than this build accepts")                                          \
-    X(6, TRAILING, "bytes after the last tensor")                                            \
-    X(7, STRING, "malformed string")                                                         \
-    X(8, DUPLICATE, "the same key twice")                                                    \
-    X(9, TYPE, "unknown or unsupported type")                                                \
-    X(10, ARRAY, "malformed array")                                                          \
-    X(11, VALUE, "value outside its type")                                                   \
-    X(12, CONFIG, "the metadata does not describe a usable model")                           \
-    X(13, ALIGN, "unusable alignment")                                                       \
-    X(14, NAME, "malformed tensor name")                                                     \
-    X(15, DIMS, "unusable tensor dimensions")                                                \
-    X(16, OVERFLOW, "a size does not fit in 64 bits")                                        \
-    X(17, OFFSET, "tensor data is misplaced")                                                \
-    X(18, TENSOR, "a tensor is missing, unexpected or of another shape")                     \
-    X(19, NONFINITE, "NaN or infinity")                                                      \
-    X(20, PADDING, "padding that is not zero")                                               \
-    X(21, ARG, "invalid argument")                                                           \
-    X(22, ABI, "structure of another size: header and library differ")                       \
-    X(23, LABEL, "no such class")                                                            \
-    X(24, STEPS, "number of steps out of range")                                             \
-    X(25, SCALE, "guidance scale out of range")                                              \
-    X(26, SAMPLER, "unknown sampler")                                                        \
-    X(27, BUFFER, "buffer too small, or picture size unusable")                              \
-    X(28, CLOSED, "used after it was closed")                                                \
-    X(29, BUSY, "already in use")                                                            \
-    X(30, MEMORY, "out of memory")                                                           \
-    X(31, ABORTED, "stopped by the caller")                                                  \
-    X(32, OPTION, "option out of range")                                                     \
-    X(33, STATE, "not possible in this state of the run")                                    \
+#define PD_STATUS_TABLE(X) \
+    X(0, OK, "no error") \
+    X(1, SHORT, "the file ends too early") \
+    X(2, MAGIC, "not a GGUF file") \
+    X(3, VERSION, "unsupported GGUF version") \
+    X(4, COUNT, "impossible number of tensors or metadata entries") \
+    X(5, TOO_BIG, "larger than this build accepts") \
+    X(6, TRAILING, "bytes after the last tensor") \
+    X(7, STRING, "malformed string") \
+    X(8, DUPLICATE, "the same key twice") \
+    X(9, TYPE, "unknown or unsupported type") \
+    X(10, ARRAY, "malformed array") \
+    X(11, VALUE, "value outside its type") \
+    X(12, CONFIG, "the metadata does not describe a usable model") \
+    X(13, ALIGN, "unusable alignment") \
+    X(14, NAME, "malformed tensor name") \
+    X(15, DIMS, "unusable tensor dimensions") \
+    X(16, OVERFLOW, "a size does not fit in 64 bits") \
+    X(17, OFFSET, "tensor data is misplaced") \
+    X(18, TENSOR, "a tensor is missing, unexpected or of another shape") \
+    X(19, NONFINITE, "NaN or infinity") \
+    X(20, PADDING, "padding that is not zero") \
+    X(21, ARG, "invalid argument") \
+    X(22, ABI, "structure of another size: header and library differ") \
+    X(23, LABEL, "no such class") \
+    X(24, STEPS, "number of steps out of range") \
+    X(25, SCALE, "guidance scale out of range") \
+    X(26, SAMPLER, "unknown sampler") \
+    X(27, BUFFER, "buffer too small, or picture size unusable") \
+    X(28, CLOSED, "used after it was closed") \
+    X(29, BUSY, "already in use") \
+    X(30, MEMORY, "out of memory") \
+    X(31, ABORTED, "stopped by the caller") \
+    X(32, OPTION, "option out of range") \
+    X(33, STATE, "not possible in this state of the run") \
     X(34, SAVED, "not a saved picture that continues this run")
 
 typedef enum pd_status {
@@ -109,7 +109,7 @@ typedef struct pd_error {
 /* ---- models ---------------------------------------------------------------- */
 
 typedef enum pd_objective { PD_OBJECTIVE_NOISE = 0, PD_OBJECTIVE_X0 = 1, PD_OBJECTIVE_V = 2 } pd_objective;
-/* Formulas and papers: sampler.h. */
+/* Formulas and papers: solver.h. */
 typedef enum pd_sampler {
     PD_SAMPLER_DDIM = 0,
     PD_SAMPLER_DDPM = 1,
@@ -134,7 +134,11 @@ typedef enum pd_time_grid {
 
 /* What the mean of a DDPM step is made from. */
 typedef enum pd_ddpm_mean { PD_DDPM_MEAN_X0 = 0, PD_DDPM_MEAN_NOISE = 1, PD_DDPM_MEAN_COUNT } pd_ddpm_mean;
-typedef enum pd_ddpm_variance { PD_DDPM_VARIANCE_POSTERIOR = 0, PD_DDPM_VARIANCE_BETA = 1, PD_DDPM_VARIANCE_COUNT } pd_ddpm_variance;
+typedef enum pd_ddpm_variance {
+    PD_DDPM_VARIANCE_POSTERIOR = 0,
+    PD_DDPM_VARIANCE_BETA = 1,
+    PD_DDPM_VARIANCE_COUNT
+} pd_ddpm_variance;
 
 /* How the guidance weight w = s - 1 changes from the first to the last network
  * call; its mean over them is w for each. */
@@ -219,8 +223,7 @@ const char *pd_model_class_name(const pd_model *model, int32_t label);
  * network_width floats; `prediction`: as many with network_out_channels.
  * `t`: 0 <= t < timesteps. A network that takes the guidance scale gets the
  * recommended one. */
-pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction,
-                           pd_error *error);
+pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error);
 
 /* Network space to 8-bit pixels, interleaved rows: undoes the pixel unshuffle and
  * maps -1 .. 1 to 0 .. 255, rounded. `x`: network_channels * network_height *
@@ -244,32 +247,33 @@ typedef struct pd_options {
     int32_t time_grid;     /* a pd_time_grid */
     int32_t ddpm_mean;     /* a pd_ddpm_mean; other than 0 with PD_SAMPLER_DDPM alone */
     int32_t ddpm_variance; /* a pd_ddpm_variance; other than 0 with PD_SAMPLER_DDPM alone */
-    float threshold;       /* percentile of dynamic thresholding in [0, 1] (Saharia et al. 2022, section 2.3); 0: x_0 is clipped to [-1, 1] */
-    float momentum;        /* of the guidance update, in [-1, 1] (Sadat et al. 2024, APG); 0: none */
-    float norm_threshold;  /* longest guidance update in [0, PD_MAX_NORM_THRESHOLD] (APG); 0: any */
+    float
+        threshold; /* percentile of dynamic thresholding in [0, 1] (Saharia et al. 2022, section 2.3); 0: x_0 is clipped to [-1, 1] */
+    float momentum; /* of the guidance update, in [-1, 1] (Sadat et al. 2024, APG); 0: none */
+    float norm_threshold; /* longest guidance update in [0, PD_MAX_NORM_THRESHOLD] (APG); 0: any */
     int32_t cfg_plus_plus; /* 0 or 1: CFG++ (Chung et al. 2024), which renoises with the null prediction;
                             * with PD_SAMPLER_DDIM alone, and neither with momentum nor with norm_threshold */
     int32_t guidance_first; /* guided are the network calls at guidance_first <= t <= guidance_last, both in 0 .. T - 1 */
-    int32_t guidance_last;  /* (Kynkaanniemi et al. 2024); elsewhere the conditional prediction is used alone */
+    int32_t guidance_last; /* (Kynkaanniemi et al. 2024); elsewhere the conditional prediction is used alone */
     int32_t guidance_schedule; /* a pd_guidance_schedule; other than 0 needs a guidance scale of 1 or more */
     int32_t negative_label; /* class to guide away from, or PD_LABEL_NULL: the null class */
-    int32_t mix_mode;         /* a pd_mix_mode */
-    float strength;           /* SDEdit (Meng et al. 2022), in [0, 1]: the last round(strength * steps) steps of the grid are
+    int32_t mix_mode; /* a pd_mix_mode */
+    float strength; /* SDEdit (Meng et al. 2022), in [0, 1]: the last round(strength * steps) steps of the grid are
                                * made, from the image with the noise of the first of them; 0 returns the image. Other
                                * than 1 needs an image */
-    int32_t resample;         /* RePaint (Lugmayr et al. 2022): every step but the last is made this often, 1 .. PD_MAX_RESAMPLE;
+    int32_t resample; /* RePaint (Lugmayr et al. 2022): every step but the last is made this often, 1 .. PD_MAX_RESAMPLE;
                                * other than 1 needs a mask, and a sampler without memory of earlier steps */
     float variation_strength; /* in [0, 1]: x_T is this far on the arc from the noise of seed to that of variation_seed */
-    int32_t inversion;        /* DDIM inversion, see pd_run_start: iterations of each step, 1 .. PD_MAX_INVERSION; 0: none */
+    int32_t inversion; /* DDIM inversion, see pd_run_start: iterations of each step, 1 .. PD_MAX_INVERSION; 0: none */
     /* Data, copied by pd_run_start, the same for all pictures of a run; NULL and 0: none. */
     const pd_class_weight *mix; /* 2 .. PD_MAX_MIX classes in the place of the pictures' labels, which are PD_LABEL_NULL
                                  * then; the weights are divided by their sum */
     int32_t mix_size;
-    const uint8_t *image;     /* 8-bit pixels, interleaved rows: width * height * channels */
+    const uint8_t *image; /* 8-bit pixels, interleaved rows: width * height * channels */
     size_t image_size;
-    const uint8_t *mask;      /* rows of width * height: 255 make anew, 0 keep. Needs an image; kept pixels come back exactly */
+    const uint8_t *mask; /* rows of width * height: 255 make anew, 0 keep. Needs an image; kept pixels come back exactly */
     size_t mask_size;
-    const float *noise;       /* x_T in network space, instead of that of seed */
+    const float *noise; /* x_T in network space, instead of that of seed */
     size_t noise_size;
 } pd_options;
 
@@ -313,8 +317,8 @@ typedef struct pd_run pd_run;
  * al. 2023). Needs an image, PD_SAMPLER_DDIM and eta 0; goes with
  * guidance, time_grid and mix, but with no other kind of editing, CFG++ or
  * threshold. Labels have their meaning, seeds none. */
-pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
-                       pd_run **run, pd_error *error);
+pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count, pd_run **run,
+                       pd_error *error);
 /* One batched network call and what follows from it: a step of the reverse
  * process, with PD_SAMPLER_HEUN one half of a step. PD_STATE when
  * every step has been made. PD_NONFINITE if the network produced NaN or
@@ -333,9 +337,9 @@ pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t 
 
 /* What the last network call has left beside x_t, in network space. */
 typedef enum pd_plane {
-    PD_PLANE_X0 = 0,          /* the estimate of the picture that the solver used */
+    PD_PLANE_X0 = 0, /* the estimate of the picture that the solver used */
     PD_PLANE_CONDITIONAL = 1, /* the network's output for the class of the picture */
-    PD_PLANE_NULL = 2,        /* its output for the null class, or for options.negative_label */
+    PD_PLANE_NULL = 2, /* its output for the null class, or for options.negative_label */
     PD_PLANE_COUNT
 } pd_plane;
 
@@ -376,8 +380,8 @@ void pd_run_free(pd_run *run); /* NULL is allowed; may be called at any time */
 size_t pd_png_bound(int32_t width, int32_t height, int32_t channels);
 /* PNG of 8-bit interleaved rows. channels: 1 grey, 2 grey+alpha, 3 RGB, 4 RGBA;
  * sides 1 .. 8192. *written receives the length. */
-pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png,
-                        size_t capacity, size_t *written, pd_error *error);
+pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t *png, size_t capacity,
+                        size_t *written, pd_error *error);
 
 #define PD_MAX_PNG_TEXT_BYTES (1u << 20)
 /* Keyword of the text that says how a picture was made (docs/recipe.md). */
@@ -386,8 +390,8 @@ pd_status pd_png_encode(const uint8_t *pixels, int32_t width, int32_t height, in
 /* Text that travels in a PNG file, in an iTXt chunk between header and pixels. */
 typedef struct pd_png_text {
     const char *keyword; /* NUL-terminated, 1 .. 79 printable ASCII characters; spaces alone and inside only */
-    const char *text;    /* UTF-8 without NUL, `length` bytes */
-    size_t length;       /* 0 .. PD_MAX_PNG_TEXT_BYTES */
+    const char *text; /* UTF-8 without NUL, `length` bytes */
+    size_t length; /* 0 .. PD_MAX_PNG_TEXT_BYTES */
 } pd_png_text;
 
 /* Bytes that a text adds to a file; 0 for NULL and for a text that
@@ -395,14 +399,14 @@ typedef struct pd_png_text {
 size_t pd_png_text_bytes(const pd_png_text *text);
 /* As pd_png_encode, which is the same with a `text` of NULL. Needs
  * pd_png_bound + pd_png_text_bytes bytes at most. */
-pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels,
-                                  const pd_png_text *text, uint8_t *png, size_t capacity, size_t *written, pd_error *error);
+pd_status pd_png_encode_with_text(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, const pd_png_text *text,
+                                  uint8_t *png, size_t capacity, size_t *written, pd_error *error);
 
 /* ---- memory ------------------------------------------------------------------------- */
 
 typedef struct pd_allocator {
     void *(*allocate)(void *context, size_t size); /* NULL when there is none; 16-byte aligned */
-    void (*release)(void *context, void *block);   /* block may be NULL */
+    void (*release)(void *context, void *block); /* block may be NULL */
     void *context;
 } pd_allocator;
 

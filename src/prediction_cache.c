@@ -10,8 +10,8 @@ void pd_prediction_cache_place(pd_arena *arena, pd_prediction_cache *cache, uint
     cache->value_count = (size_t)value_count;
     cache->capacity = fitting < PD_MAX_PREDICTIONS ? (int32_t)fitting : PD_MAX_PREDICTIONS;
     cache->keys = PD_TAKE(arena, pd_prediction_key, cache->capacity);
-    cache->inputs = PD_TAKE(arena, float, (uint64_t)cache->capacity * value_count);
-    cache->predictions = PD_TAKE(arena, float, (uint64_t)cache->capacity * value_count);
+    cache->inputs = PD_TAKE(arena, float, (uint64_t)cache->capacity *value_count);
+    cache->predictions = PD_TAKE(arena, float, (uint64_t)cache->capacity *value_count);
 }
 
 const float *pd_prediction_cache_find(const pd_prediction_cache *cache, pd_prediction_key key)
@@ -26,14 +26,12 @@ const float *pd_prediction_cache_find(const pd_prediction_cache *cache, pd_predi
 
 void pd_prediction_cache_keep(pd_prediction_cache *cache, pd_prediction_key key, const float *prediction)
 {
-    if (cache->capacity == 0)
-        return;
+    if (cache->capacity == 0) return;
     const size_t place = (size_t)cache->next * cache->value_count, bytes = sizeof(float) * cache->value_count;
     memcpy(cache->inputs + place, key.x, bytes);
     memcpy(cache->predictions + place, prediction, bytes);
     key.x = cache->inputs + place;
     cache->keys[cache->next] = key;
     cache->next = (cache->next + 1) % cache->capacity;
-    if (cache->used < cache->capacity)
-        cache->used++;
+    if (cache->used < cache->capacity) cache->used++;
 }

@@ -28,10 +28,8 @@ static uint32_t twist(uint32_t x, uint32_t y)
 static void next_state(uint32_t *state)
 {
     int i = 0;
-    for (; i < PD_RANDOM_WORDS - SHIFT_WORDS; i++)
-        state[i] = state[i + SHIFT_WORDS] ^ twist(state[i], state[i + 1]);
-    for (; i < PD_RANDOM_WORDS - 1; i++)
-        state[i] = state[i + SHIFT_WORDS - PD_RANDOM_WORDS] ^ twist(state[i], state[i + 1]);
+    for (; i < PD_RANDOM_WORDS - SHIFT_WORDS; i++) state[i] = state[i + SHIFT_WORDS] ^ twist(state[i], state[i + 1]);
+    for (; i < PD_RANDOM_WORDS - 1; i++) state[i] = state[i + SHIFT_WORDS - PD_RANDOM_WORDS] ^ twist(state[i], state[i + 1]);
     state[i] = state[SHIFT_WORDS - 1] ^ twist(state[i], state[0]);
 }
 
@@ -51,10 +49,7 @@ uint32_t pd_random_bits(pd_random *random)
 
 /* Uniform in [0, 1): 24 bits of one word as float, 53 bits of two (the first is
  * the high one) as double. All of these numbers are exact. */
-static float uniform_float(pd_random *random)
-{
-    return (float)(pd_random_bits(random) & 0xffffffu) * 0x1p-24f;
-}
+static float uniform_float(pd_random *random) { return (float)(pd_random_bits(random) & 0xffffffu) * 0x1p-24f; }
 
 static double uniform_double(pd_random *random)
 {
@@ -98,20 +93,16 @@ static double normal_pair(pd_random *random)
 void pd_random_normal(pd_random *random, size_t count, float *values)
 {
     if (count < 16) {
-        for (size_t i = 0; i < count; i++)
-            values[i] = (float)normal_pair(random);
+        for (size_t i = 0; i < count; i++) values[i] = (float)normal_pair(random);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        values[i] = uniform_float(random);
-    for (size_t i = 0; i + 16 <= count; i += 16)
-        box_muller_16(values + i);
+    for (size_t i = 0; i < count; i++) values[i] = uniform_float(random);
+    for (size_t i = 0; i + 16 <= count; i += 16) box_muller_16(values + i);
     /* What is left over is too short for a group: the last 16 numbers are drawn
      * anew, some of them for the second time. */
     if (count % 16 != 0) {
         float *last = values + (count - 16);
-        for (int i = 0; i < 16; i++)
-            last[i] = uniform_float(random);
+        for (int i = 0; i < 16; i++) last[i] = uniform_float(random);
         box_muller_16(last);
     }
 }

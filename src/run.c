@@ -3,265 +3,22 @@
 #include <string.h>
 
 #include "edit.h"
-#include "hash.h"
 #include "image.h"
 #include "prediction_cache.h"
 #include "run.h"
 
-/* ---- start -------------------------------------------------------------------- */
-
-static pd_status check_can_be_sampled(const pd_model *model, pd_error *error)
-{
-    const pd_model_info *info = &model->info;
-    if (info->network_out_channels != info->network_channels)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET,
-                       "the network predicts %d channels from %d: it can be evaluated, but not sampled",
-                       (int64_t)info->network_out_channels, (int64_t)info->network_channels);
-    if (info->channels != 1 && info->channels != 3 && info->channels != 4)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "pictures of %d channels cannot be shown: 1, 3 or 4 can",
-                       (int64_t)info->channels);
-    return PD_OK;
-}
-
-static pd_status check_pictures(const pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
-                                pd_error *error)
-{
-    if (!pictures) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "pictures is NULL");
-    if (count < 1 || count > PD_MAX_PICTURES)
-        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "%d pictures in one run, not 1 to %d", (int64_t)count,
-                       (int64_t)PD_MAX_PICTURES);
-    for (int32_t i = 0; i < count; i++) {
-        if (options->mix) {
-            if (pictures[i].label != PD_LABEL_NULL)
-                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: a picture of a mix has none", (int64_t)pictures[i].label);
-        } else if (model->info.class_count == 0) {
-            if (pictures[i].label != PD_LABEL_NULL)
-                return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d: the network has no classes", (int64_t)pictures[i].label);
-        } else if (pictures[i].label < 0 || pictures[i].label >= model->info.class_count)
-            return pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)pictures[i].label,
-                           (int64_t)model->info.class_count - 1);
-        if (pictures[i].reserved)
-            return pd_fail(error, PD_ARG, PD_NO_OFFSET, "picture %d: reserved is not 0", (int64_t)i);
-    }
-    return PD_OK;
-}
-
-/* Predictions in one network call of a picture. */
-static int32_t batch_size(const pd_run *run)
+int32_t pd_run_batch_size(const pd_run *run)
 {
     const int32_t most = run->model->network.max_images, needed = run->part_count + 1;
     return most > needed ? most : needed;
 }
 
-bool pd_run_has_running(const pd_run *run)
-{
-    return run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f;
-}
-
-/* Runs twice, to measure and to place. */
-static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
-{
-    const uint64_t values = run->value_count, conditions = (uint64_t)run->model->network.class_count;
-    const int32_t condition_sets = run->has_mix ? 1 : run->picture_count;
-    run->pictures = PD_TAKE(arena, run_picture, run->picture_count);
-    run->class_conditions = PD_TAKE(arena, float, (uint64_t)condition_sets * (uint64_t)run->part_count * conditions);
-    for (int32_t i = 0; i < run->picture_count; i++) {
-        float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
-        float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);
-        float *running = PD_TAKE(arena, float, pd_run_has_running(run) ? values : 0);
-        if (!run->pictures) continue;
-        run->pictures[i].x = x;
-        run->pictures[i].x0 = x0;
-        run->pictures[i].history = history;
-        run->pictures[i].running = running;
-    }
-    run->times = PD_TAKE(arena, int32_t, options->steps + 1);
-    run->null_condition = PD_TAKE(arena, float, conditions);
-    run->time_condition = PD_TAKE(arena, float, run->model->network.time_count);
-    run->predictions = PD_TAKE(arena, float, (uint64_t)batch_size(run) * values);
-    run->noise = PD_TAKE(arena, float, values);
-    float *image = PD_TAKE(arena, float, options->image ? values : 0);
-    uint8_t *keep = PD_TAKE(arena, uint8_t, options->mask ? values : 0);
-    run->image = options->image ? image : NULL;
-    run->keep = options->mask ? keep : NULL;
-}
-
-/* The weights divided by their sum. */
-static void normalise_mix(const pd_options *options, pd_class_weight *mix)
-{
-    double sum = 0.0;
-    for (int32_t i = 0; i < options->mix_size; i++) sum += (double)options->mix[i].weight;
-    for (int32_t i = 0; i < options->mix_size; i++)
-        mix[i] = (pd_class_weight){options->mix[i].label, (float)((double)options->mix[i].weight / sum)};
-}
-
-static void plan_mix(pd_run *run, const pd_options *options)
-{
-    run->has_mix = options->mix != NULL;
-    run->part_count = 1;
-    run->part_weights[0] = 1.0f;
-    if (!run->has_mix || options->mix_mode == PD_MIX_EMBEDDING) return;
-    pd_class_weight mix[PD_MAX_MIX];
-    normalise_mix(options, mix);
-    run->part_count = 0;
-    for (int32_t i = 0; i < options->mix_size; i++)
-        if (mix[i].weight != 0.0f) run->part_weights[run->part_count++] = mix[i].weight;
-}
-
-/* Of a mixture of classes, or one class alone, at a guidance scale. Where that is an input of the network, a class is a
- * mixture itself: of the rows for the two scales next to it. */
-static void embed(const pd_model *model, const pd_class_weight *mix, int32_t count, float guidance_scale, float *condition)
-{
-    const int32_t rows = model->guidance_row_count;
-    const float *scales = model->guidance_scales;
-    pd_class_weight all[2 * PD_MAX_MIX];
-    int32_t low = 0, used = 0;
-    if (rows == 0) {
-        if (count == 1) pd_network_embed_class(&model->network, mix->label, condition);
-        else pd_network_embed_mix(&model->network, mix, count, condition);
-        return;
-    }
-    while (low + 2 < rows && scales[low + 1] <= guidance_scale) low++;
-    const float share = (guidance_scale - scales[low]) / (scales[low + 1] - scales[low]);
-    assert(share >= 0.0f && share <= 1.0f);
-    for (int32_t i = 0; i < count; i++) {
-        all[used++] = (pd_class_weight){mix[i].label * rows + low, mix[i].weight * (1.0f - share)};
-        all[used++] = (pd_class_weight){mix[i].label * rows + low + 1, mix[i].weight * share};
-    }
-    pd_network_embed_mix(&model->network, all, used, condition);
-}
-
-static void embed_class(const pd_model *model, int32_t label, float guidance_scale, float *condition)
-{
-    embed(model, &(pd_class_weight){label, 1.0f}, 1, guidance_scale, condition);
-}
-
-static void embed_classes(pd_run *run, const pd_options *options, const pd_picture *pictures)
-{
-    const pd_model *model = run->model;
-    const size_t conditions = model->network.class_count;
-    const float scale = options->guidance_scale;
-    float *condition = run->class_conditions;
-    pd_class_weight mix[PD_MAX_MIX];
-    normalise_mix(options, mix);
-    for (int32_t i = 0; i < run->picture_count; i++) {
-        run->pictures[i].conditions = run->class_conditions + (run->has_mix ? 0 : (size_t)i * conditions);
-        if (!run->has_mix) embed_class(model, pictures[i].label, scale, run->class_conditions + (size_t)i * conditions);
-    }
-    if (run->has_mix && options->mix_mode == PD_MIX_EMBEDDING)
-        embed(model, mix, options->mix_size, scale, condition);
-    for (int32_t i = 0; run->has_mix && options->mix_mode == PD_MIX_PREDICTION && i < options->mix_size; i++) {
-        if (mix[i].weight == 0.0f) continue;
-        embed_class(model, mix[i].label, scale, condition);
-        condition += conditions;
-    }
-}
-
-/* x of a picture before the first step. */
-static void begin_picture(pd_run *run, const pd_options *options, const pd_picture *request, run_picture *picture)
-{
-    const size_t count = run->value_count;
-    pd_random_seed(&picture->random, request->seed);
-    pd_random_normal(&picture->random, count, picture->x);
-    picture->label = request->label;
-    if (options->noise) memcpy(picture->x, options->noise, count * sizeof *picture->x);
-    if (options->variation_strength != 0.0f) {
-        pd_random other;
-        pd_random_seed(&other, request->variation_seed);
-        pd_random_normal(&other, count, run->noise);
-        pd_edit_interpolate(count, picture->x, run->noise, (double)options->variation_strength, picture->x);
-    }
-    if (run->image && (run->solver.inversion || run->solver.steps == 0)) {
-        memcpy(picture->x, run->image, count * sizeof *picture->x);
-    } else if (run->image && !(run->keep && run->solver.steps == options->steps)) {
-        const double abar = pd_schedule_alpha_cumprod(&run->solver.schedule, run->solver.times[0]);
-        pd_edit_diffuse(abar, count, run->image, picture->x, picture->x);
-    }
-}
-
-static uint64_t fingerprint_of(const pd_model *model, const pd_options *options)
-{
-    /* The numbers, which have no padding between them. */
-    const size_t first = offsetof(pd_options, sampler), end = offsetof(pd_options, inversion) + sizeof options->inversion;
-    uint64_t hash = pd_hash(model->fingerprint, (const uint8_t *)options + first, end - first);
-    hash = pd_hash(hash, options->mix, (size_t)options->mix_size * sizeof *options->mix);
-    hash = pd_hash(hash, options->image, options->image_size);
-    hash = pd_hash(hash, options->mask, options->mask_size);
-    return pd_hash(hash, options->noise, options->noise_size * sizeof *options->noise);
-}
-
-static void begin(pd_run *run, const pd_options *options, const pd_picture *pictures)
-{
-    const pd_network *network = &run->model->network;
-    const pd_model_info *info = &run->model->info;
-    pd_schedule_times(&run->solver.schedule, (pd_time_grid)options->time_grid, options->steps, run->times);
-    run->solver.times = run->times + (options->steps - run->solver.steps);
-    if (run->image)
-        pd_image_from_pixels(options->image, info->width, info->height, info->channels, info->pixel_unshuffle, run->image);
-    if (run->keep)
-        pd_image_mask_to_keep(options->mask, info->width, info->height, info->channels, info->pixel_unshuffle, run->keep);
-    if (!info->guidance_is_input && (options->negative_label != PD_LABEL_NULL || pd_network_has_null(network)))
-        pd_network_embed_class(network, options->negative_label, run->null_condition);
-    embed_classes(run, options, pictures);
-    const uint64_t fingerprint = fingerprint_of(run->model, options);
-    for (int32_t i = 0; i < run->picture_count; i++) {
-        begin_picture(run, options, &pictures[i], &run->pictures[i]);
-        run->pictures[i].fingerprint = pd_hash(fingerprint, &pictures[i], sizeof pictures[i]);
-    }
-}
-
-pd_status pd_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count,
-                       pd_run **run, pd_error *error)
-{
-    if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
-    *run = NULL;
-    PD_TRY(pd_options_check(model, options, error));
-    PD_TRY(check_can_be_sampled(model, error));
-    PD_TRY(check_pictures(model, options, pictures, count, error));
-
-    pd_run plan = {.model = model, .picture_count = count};
-    plan.solver = (pd_solver){.kind = (pd_sampler)options->sampler, .objective = model->info.objective,
-                              .schedule = {model->info.timesteps, model->info.alphas_cumprod},
-                              .steps = pd_edit_steps(options), .eta = (double)options->eta,
-                              .mean = (pd_ddpm_mean)options->ddpm_mean,
-                              .variance = (pd_ddpm_variance)options->ddpm_variance,
-                              .threshold = (double)options->threshold, .inversion = options->inversion != 0};
-    plan.guidance = (pd_guidance_process){
-        .guidance = {.scale = model->info.guidance_is_input ? 1.0f : options->guidance_scale, .rescale = options->rescale,
-                     .keep_parallel = options->keep_parallel, .projection = options->projection == 1},
-        .schedule = (pd_guidance_schedule)options->guidance_schedule,
-        .first_time = options->guidance_first, .last_time = options->guidance_last,
-        .momentum = options->momentum, .norm_threshold = options->norm_threshold,
-        .renoise_with_null = options->cfg_plus_plus == 1};
-    plan.resample = options->inversion ? options->inversion : options->resample;
-    plan_mix(&plan, options);
-    plan.negative_label = options->negative_label;
-    plan.scale_has_entered = model->info.guidance_is_input;
-    plan.value_count = (size_t)model->info.network_channels * (size_t)model->info.network_height *
-                       (size_t)model->info.network_width;
-
-    pd_arena measure;
-    pd_arena_measure(&measure);
-    place_run(&measure, &plan, options);
-    pd_run *started = pd_allocate(sizeof *started);
-    if (!started) return pd_fail(error, PD_MEMORY, PD_NO_OFFSET, "no memory for a run");
-    const pd_status status = pd_arena_create(&plan.arena, measure.used, error);
-    if (status != PD_OK) {
-        pd_release(started);
-        return status;
-    }
-    place_run(&plan.arena, &plan, options);
-    assert(!plan.arena.overflow);
-    *started = plan;
-    begin(started, options, pictures);
-    *run = started;
-    return PD_OK;
-}
+bool pd_run_has_running(const pd_run *run) { return run->guidance.momentum != 0.0f || run->guidance.norm_threshold != 0.0f; }
 
 void pd_run_free(pd_run *run)
 {
     if (!run) return;
-    if (run->kept) pd_arena_destroy(&run->kept_arena);
+    if (run->kept_predictions) pd_arena_destroy(&run->predictions_arena);
     pd_arena_destroy(&run->arena);
     pd_release(run);
 }
@@ -285,7 +42,7 @@ typedef struct call_plan {
 static call_plan plan_call(const pd_run *run)
 {
     const int32_t t = pd_solver_time(&run->solver, run->evaluation);
-    call_plan plan = {.guidance = pd_guidance_at(&run->guidance, run->step, pd_run_steps_total(run), t)};
+    call_plan plan = {.guidance = pd_guidance_at(&run->guidance, run->calls, pd_run_steps_total(run), t)};
     plan.conditional = pd_guidance_process_needs_conditional(&run->guidance, &plan.guidance);
     plan.null = pd_guidance_process_needs_null(&run->guidance, &plan.guidance, t);
     if (plan.null && run->guidance.renoise_with_null) plan.conditional = true; /* the guided one overwrites it, not null */
@@ -306,7 +63,7 @@ static void edit_picture(pd_run *run, run_picture *picture)
 {
     const pd_solver *solver = &run->solver;
     const size_t count = run->value_count;
-    if (!run->keep || !pd_solver_completes_step(solver, run->evaluation)) return;
+    if (!run->is_known || !pd_solver_completes_step(solver, run->evaluation)) return;
     const int32_t next = pd_solver_time(solver, run->evaluation + 1);
     const double abar_next = pd_schedule_alpha_cumprod(&solver->schedule, next);
     const float *known = run->image;
@@ -315,8 +72,8 @@ static void edit_picture(pd_run *run, run_picture *picture)
         pd_edit_diffuse(abar_next, count, run->image, run->noise, run->noise);
         known = run->noise;
     }
-    pd_edit_restore(count, run->keep, known, picture->x);
-    pd_edit_restore(count, run->keep, run->image, picture->x0);
+    pd_edit_restore(count, run->is_known, known, picture->x);
+    pd_edit_restore(count, run->is_known, run->image, picture->x0);
     if (!goes_back(run)) return;
     const int32_t first = run->evaluation + 1 - pd_solver_evaluations_in_step(solver, run->evaluation);
     const double abar = pd_schedule_alpha_cumprod(&solver->schedule, pd_solver_time(solver, first));
@@ -334,7 +91,9 @@ static bool advance(pd_run *run, int32_t index, const float *prediction, const f
     }
     if (run->solver.inversion && run->pass == 0)
         memcpy(picture->history, picture->x, run->value_count * sizeof *picture->history);
-    const pd_solver_picture state = {.x = picture->x, .x0 = picture->x0, .history = picture->history,
+    const pd_solver_picture state = {.x = picture->x,
+                                     .x0 = picture->x0,
+                                     .history = picture->history,
                                      .null_prediction = run->guidance.renoise_with_null ? null : NULL};
     pd_solver_step(&run->solver, run->evaluation, run->value_count, &state, prediction, noise);
     if (!pd_all_finite(prediction, run->value_count) || !pd_all_finite(picture->x, run->value_count)) return false;
@@ -381,7 +140,8 @@ static void evaluate(pd_run *run, batch *all)
         missing.predictions[missing.images++] = all->predictions[i];
     }
     if (missing.images == 0) return;
-    pd_network_forward(&run->model->network, missing.images, missing.x, run->time_condition, missing.conditions, missing.predictions);
+    pd_network_forward(&run->model->network, missing.images, missing.x, run->time_condition, missing.conditions,
+                       missing.predictions);
     for (int32_t i = 0; i < missing.images; i++) {
         if (!is_worth_keeping(run, &missing, i)) continue;
         const pd_prediction_key key = key_of(&missing, i, t);
@@ -427,7 +187,7 @@ static void sum_parts(const pd_run *run, int32_t count, float *prediction)
 
 static float *kept_prediction(const pd_run *run, int32_t kind, int32_t picture)
 {
-    return run->kept + ((size_t)kind * (size_t)run->picture_count + (size_t)picture) * run->value_count;
+    return run->kept_predictions + ((size_t)kind * (size_t)run->picture_count + (size_t)picture) * run->value_count;
 }
 
 /* What the network made for one picture, before guidance changes it. */
@@ -435,7 +195,7 @@ static void keep_predictions(pd_run *run, int32_t picture, const float *conditio
 {
     const float *const made[2] = {conditional, null};
     for (int32_t kind = 0; kind < 2; kind++) {
-        run->kept_is_there[kind] = made[kind] != NULL;
+        run->has_kept[kind] = made[kind] != NULL;
         for (size_t i = 0; made[kind] && i < run->value_count; i++) kept_prediction(run, kind, picture)[i] = made[kind][i];
     }
 }
@@ -449,7 +209,7 @@ static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int
         float *guided = run->predictions + (size_t)i * run->value_count; /* the conditional one at first, if there is one */
         float *null = plan->null ? run->predictions + (size_t)((calls - 1) * count + i) * run->value_count : NULL;
         if (plan->conditional) sum_parts(run, count, guided);
-        if (run->kept) keep_predictions(run, first + i, plan->conditional ? guided : NULL, null);
+        if (run->kept_predictions) keep_predictions(run, first + i, plan->conditional ? guided : NULL, null);
         if (plan->null && plan->conditional)
             pd_guidance_shape_update(&run->guidance, run->value_count, guided, null, run->pictures[first + i].running);
         pd_guidance_apply(&plan->guidance, run->value_count, plan->conditional ? guided : NULL, null, guided);
@@ -461,7 +221,7 @@ static bool advance_group(pd_run *run, const call_plan *plan, int32_t first, int
 void pd_run_count_call(pd_run *run)
 {
     if (pd_guidance_process_is_guided(&run->guidance, pd_run_next_timestep(run))) run->scale_has_entered = true;
-    run->step++;
+    run->calls++;
     if (goes_back(run)) {
         run->evaluation -= pd_solver_evaluations_in_step(&run->solver, run->evaluation) - 1;
         run->pass++;
@@ -476,27 +236,27 @@ pd_status pd_run_step(pd_run *run, pd_error *error)
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     if (run->failed) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "this run has failed before");
     const int32_t total = pd_run_steps_total(run);
-    if (run->step == total) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "all %d steps have been made", (int64_t)total);
+    if (run->calls == total) return pd_fail(error, PD_STATE, PD_NO_OFFSET, "all %d steps have been made", (int64_t)total);
 
     const call_plan plan = plan_call(run);
     const int32_t t = pd_solver_time(&run->solver, run->evaluation);
     const int32_t calls = (plan.conditional ? run->part_count : 0) + (plan.null ? 1 : 0);
     assert(calls > 0);
-    const int32_t group = batch_size(run) / calls;
+    const int32_t group = pd_run_batch_size(run) / calls;
     pd_network_embed_time(&run->model->network, t, run->time_condition);
     for (int32_t first = 0; first < run->picture_count; first += group) {
         const int32_t left = run->picture_count - first, count = left < group ? left : group;
         if (!advance_group(run, &plan, first, count)) {
             run->failed = true;
             return pd_fail(error, PD_NONFINITE, PD_NO_OFFSET, "the network produced NaN or infinity at step %d, t = %d",
-                           (int64_t)run->step + 1, (int64_t)t);
+                           (int64_t)run->calls + 1, (int64_t)t);
         }
     }
     pd_run_count_call(run);
     return PD_OK;
 }
 
-int32_t pd_run_steps_done(const pd_run *run) { return run ? run->step : 0; }
+int32_t pd_run_steps_done(const pd_run *run) { return run ? run->calls : 0; }
 int32_t pd_run_steps_total(const pd_run *run)
 {
     if (!run || run->solver.steps == 0) return 0;
@@ -522,11 +282,6 @@ pd_status pd_run_check_picture(const pd_run *run, int32_t picture, const void *b
     return PD_OK;
 }
 
-static size_t pixel_bytes(const pd_model_info *info)
-{
-    return (size_t)info->width * (size_t)info->height * (size_t)info->channels;
-}
-
 pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t capacity, pd_error *error)
 {
     PD_TRY(pd_run_check_picture(run, picture, state, capacity, run ? run->value_count : 0, error));
@@ -537,22 +292,22 @@ pd_status pd_run_state(const pd_run *run, int32_t picture, float *state, size_t 
 pd_status pd_run_keep_predictions(pd_run *run, pd_error *error)
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
-    if (run->kept) return PD_OK;
+    if (run->kept_predictions) return PD_OK;
     const uint64_t values = 2 * (uint64_t)run->picture_count * run->value_count;
     pd_arena measure;
     pd_arena_measure(&measure);
     PD_TAKE(&measure, float, values);
-    PD_TRY(pd_arena_create(&run->kept_arena, measure.used, error));
-    run->kept = PD_TAKE(&run->kept_arena, float, values);
-    assert(run->kept);
+    PD_TRY(pd_arena_create(&run->predictions_arena, measure.used, error));
+    run->kept_predictions = PD_TAKE(&run->predictions_arena, float, values);
+    assert(run->kept_predictions);
     return PD_OK;
 }
 
 bool pd_run_has_plane(const pd_run *run, int32_t plane)
 {
-    if (!run || run->failed || run->step == 0) return false;
+    if (!run || run->failed || run->calls == 0) return false;
     if (plane == PD_PLANE_X0) return true;
-    return (plane == PD_PLANE_CONDITIONAL || plane == PD_PLANE_NULL) && run->kept_is_there[plane - PD_PLANE_CONDITIONAL];
+    return (plane == PD_PLANE_CONDITIONAL || plane == PD_PLANE_NULL) && run->has_kept[plane - PD_PLANE_CONDITIONAL];
 }
 
 pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, size_t capacity, pd_error *error)
@@ -569,56 +324,21 @@ pd_status pd_run_plane(const pd_run *run, int32_t picture, int32_t plane, float 
 
 pd_status pd_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
-    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
+    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pd_model_pixel_bytes(run->model) : 0, error));
     const pd_model_info *info = &run->model->info;
     const run_picture *source = &run->pictures[picture];
-    pd_image_to_pixels(run->step ? source->x0 : source->x, info->width, info->height, info->channels, info->pixel_unshuffle,
+    pd_image_to_pixels(run->calls ? source->x0 : source->x, info->width, info->height, info->channels, info->pixel_unshuffle,
                        pixels);
     return PD_OK;
 }
 
 pd_status pd_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, size_t capacity, pd_error *error)
 {
-    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pixel_bytes(&run->model->info) : 0, error));
-    if (run->step < pd_run_steps_total(run))
-        return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only %d of %d steps have been made", (int64_t)run->step,
+    PD_TRY(pd_run_check_picture(run, picture, pixels, capacity, run ? pd_model_pixel_bytes(run->model) : 0, error));
+    if (run->calls < pd_run_steps_total(run))
+        return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only %d of %d steps have been made", (int64_t)run->calls,
                        (int64_t)pd_run_steps_total(run));
     const pd_model_info *info = &run->model->info;
     pd_image_to_pixels(run->pictures[picture].x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
-    return PD_OK;
-}
-
-pd_status pd_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, size_t capacity, pd_error *error)
-{
-    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
-    if (!x || !pixels) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or pixels is NULL");
-    const pd_model_info *info = &model->info;
-    if (capacity < pixel_bytes(info))
-        return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "the buffer holds %u, needed are %u", (uint64_t)capacity,
-                       (uint64_t)pixel_bytes(info));
-    pd_image_to_pixels(x, info->width, info->height, info->channels, info->pixel_unshuffle, pixels);
-    return PD_OK;
-}
-
-/* ---- one evaluation ------------------------------------------------------------- */
-
-pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error)
-{
-    if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
-    if (!x || !prediction) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or prediction is NULL");
-    if (t < 0 || t >= model->info.timesteps)
-        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
-                       (int64_t)model->info.timesteps - 1);
-    const bool has_null = !model->info.guidance_is_input && pd_network_has_null(&model->network);
-    if (label == PD_LABEL_NULL ? !has_null : label < 0 || label >= model->info.class_count)
-        return label == PD_LABEL_NULL
-                   ? pd_fail(error, PD_LABEL, PD_NO_OFFSET, "the network has no class that stands for none, of %d", (int64_t)model->info.class_count)
-                   : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label, (int64_t)model->info.class_count - 1);
-
-    const pd_network *network = &model->network;
-    const float *const class_state = network->class_state;
-    pd_network_embed_time(network, t, network->time_state);
-    embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
-    pd_network_forward(network, 1, &x, network->time_state, &class_state, &prediction);
     return PD_OK;
 }

@@ -1,4 +1,4 @@
-/* What a run is made of. Private to run.c and run_saving.c. */
+/* What a run is made of. Private to run_start.c, run.c and run_saving.c. */
 #ifndef PD_RUN_H
 #define PD_RUN_H
 
@@ -6,7 +6,7 @@
 #include "memory.h"
 #include "model.h"
 #include "random.h"
-#include "sampler.h"
+#include "solver.h"
 
 typedef struct run_picture {
     float *x, *x0;            /* network space */
@@ -23,7 +23,7 @@ struct pd_run {
     pd_arena arena;
     pd_solver solver;
     pd_guidance_process guidance;
-    int32_t step; /* network calls made; with most solvers one a step */
+    int32_t calls; /* of the network, made; with most solvers one a step */
     int32_t evaluation, pass; /* of the solver, and which time it is made: RePaint goes back */
     int32_t resample; /* how often a step is made, of an inversion too */
     int32_t part_count; /* predictions that make up the conditional one */
@@ -40,12 +40,15 @@ struct pd_run {
     float *null_condition, *time_condition;
     float *predictions; /* [batch_size][value_count] */
     float *image;       /* [value_count] in network space, or NULL */
-    uint8_t *keep;      /* [value_count], or NULL: nothing is kept */
+    uint8_t *is_known;  /* [value_count]: 1 where a mask keeps the image, or NULL */
     float *noise;       /* [value_count] */
-    pd_arena kept_arena;
-    float *kept; /* [2][picture_count][value_count]: predictions of the last call, if they are to be kept */
-    bool kept_is_there[2];
+    pd_arena predictions_arena;
+    float *kept_predictions; /* [2][picture_count][value_count] of the last call: conditional and null, if they are to be kept */
+    bool has_kept[2];
 };
+
+/* Predictions that one group of pictures has room for. */
+int32_t pd_run_batch_size(const pd_run *run);
 
 /* Whether pictures keep a running guidance update from step to step. */
 bool pd_run_has_running(const pd_run *run);

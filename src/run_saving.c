@@ -28,7 +28,8 @@ static int32_t planes_of(const pd_run *run, const run_picture *picture, float *p
     int32_t count = 0;
     planes[count++] = picture->x;
     planes[count++] = picture->x0;
-    for (int32_t i = 0; i < pd_solver_history(&run->solver); i++) planes[count++] = picture->history + (size_t)i * run->value_count;
+    for (int32_t i = 0; i < pd_solver_history(&run->solver); i++)
+        planes[count++] = picture->history + (size_t)i * run->value_count;
     if (pd_run_has_running(run)) planes[count++] = picture->running;
     assert(count <= MOST_PLANES);
     return count;
@@ -51,8 +52,11 @@ pd_status pd_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, size_t
     const size_t size = pd_run_saved_bytes(run);
     PD_TRY(pd_run_check_picture(run, picture, bytes, capacity, size, error));
     const run_picture *source = &run->pictures[picture];
-    saved_picture saved = {.fingerprint = source->fingerprint, .format = SAVED_FORMAT, .step = run->step,
-                           .has_cached = source->random.has_cached, .cached = source->random.cached,
+    saved_picture saved = {.fingerprint = source->fingerprint,
+                           .format = SAVED_FORMAT,
+                           .step = run->calls,
+                           .has_cached = source->random.has_cached,
+                           .cached = source->random.cached,
                            .index = source->random.index};
     memcpy(saved.state, source->random.state, sizeof saved.state);
     memcpy(bytes, &saved, sizeof saved);
@@ -73,8 +77,8 @@ static pd_status check_saved(pd_run *run, int32_t index, const uint8_t *bytes, s
     if (saved.checksum != checksum_of(bytes, size) || saved.format != SAVED_FORMAT)
         return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: not a saved picture, or damaged", (int64_t)index);
     if (saved.fingerprint != run->pictures[index].fingerprint)
-        return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: saved from another model, with other options or as another picture",
-                       (int64_t)index);
+        return pd_fail(error, PD_SAVED, PD_NO_OFFSET,
+                       "picture %d: saved from another model, with other options or as another picture", (int64_t)index);
     if (saved.step < 0 || saved.step > pd_run_steps_total(run))
         return pd_fail(error, PD_SAVED, PD_NO_OFFSET, "picture %d: %d steps made of %d", (int64_t)index, (int64_t)saved.step,
                        (int64_t)pd_run_steps_total(run));
@@ -111,7 +115,7 @@ pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_erro
 {
     if (!run) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "run is NULL");
     if (!bytes) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "bytes is NULL");
-    if (run->failed || run->step > 0)
+    if (run->failed || run->calls > 0)
         return pd_fail(error, PD_STATE, PD_NO_OFFSET, "only a run that has not made a step can be restored");
     const size_t each = pd_run_saved_bytes(run), pictures = (size_t)run->picture_count;
     if (size != pictures * each)
@@ -126,6 +130,6 @@ pd_status pd_run_restore(pd_run *run, const uint8_t *bytes, size_t size, pd_erro
                            (int64_t)saved_step(saved), (int64_t)step);
     }
     for (int32_t i = 0; i < run->picture_count; i++) restore_picture(run, &run->pictures[i], bytes + (size_t)i * each);
-    while (run->step < step) pd_run_count_call(run);
+    while (run->calls < step) pd_run_count_call(run);
     return PD_OK;
 }

@@ -20,8 +20,7 @@ void pd_schedule_time_grid(int32_t timesteps, int32_t steps, int32_t *times)
     const float step = (float)timesteps / (float)steps;
     const int32_t halfway = (steps + 1) / 2;
     for (int32_t i = 0; i <= steps; i++) {
-        const float time = i < halfway ? (float)(-1.0 + (double)step * i)
-                                       : (float)((timesteps - 1) - (double)step * (steps - i));
+        const float time = i < halfway ? (float)(-1.0 + (double)step * i) : (float)((timesteps - 1) - (double)step * (steps - i));
         times[steps - i] = (int32_t)time; /* towards zero */
     }
 }
@@ -46,13 +45,10 @@ static double time_of_log_noise_ratio(const pd_schedule *schedule, double value)
     int32_t low = 0, high = schedule->timesteps - 1;
     while (high - low > 1) {
         const int32_t middle = low + (high - low) / 2;
-        if (log_noise_ratio(schedule, middle) <= value)
-            low = middle;
-        else
-            high = middle;
+        if (log_noise_ratio(schedule, middle) <= value) low = middle;
+        else high = middle;
     }
-    if (low == high)
-        return low;
+    if (low == high) return low;
     const double from = log_noise_ratio(schedule, low), to = log_noise_ratio(schedule, high);
     const double share = (value - from) / (to - from);
     return low + (share < 0.0 ? 0.0 : share > 1.0 ? 1.0 : share);
@@ -87,8 +83,7 @@ void pd_schedule_times(const pd_schedule *schedule, pd_time_grid grid, int32_t s
         }
         int32_t t = (int32_t)round_half_even(time) - (grid == PD_TIME_GRID_TRAILING ? 1 : 0);
         const int32_t highest = i > 0 ? times[i - 1] - 1 : last, lowest = steps - 1 - i;
-        if (t > highest || i == 0)
-            t = highest;
+        if (t > highest || i == 0) t = highest;
         times[i] = t < lowest ? lowest : t;
     }
     times[steps] = -1;

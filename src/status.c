@@ -7,7 +7,8 @@
 const char *pd_status_name(pd_status status)
 {
     switch ((int)status) {
-#define PD_STATUS_CASE(number, name, text) case number: return #name;
+#define PD_STATUS_CASE(number, name, text) \
+    case number: return #name;
         PD_STATUS_TABLE(PD_STATUS_CASE)
 #undef PD_STATUS_CASE
     default: return "UNKNOWN";
@@ -17,7 +18,8 @@ const char *pd_status_name(pd_status status)
 const char *pd_status_text(pd_status status)
 {
     switch ((int)status) {
-#define PD_STATUS_CASE(number, name, text) case number: return text;
+#define PD_STATUS_CASE(number, name, text) \
+    case number: return text;
         PD_STATUS_TABLE(PD_STATUS_CASE)
 #undef PD_STATUS_CASE
     default: return "unknown error";
@@ -157,9 +159,8 @@ static void put_real(error_line *line, double value)
  * no marks that change the direction of the text after them. */
 static bool is_printable(uint32_t code_point)
 {
-    return code_point >= 0x20 && !(code_point >= 0x7f && code_point <= 0x9f) &&
-           !(code_point >= 0x200e && code_point <= 0x200f) && !(code_point >= 0x2028 && code_point <= 0x202e) &&
-           !(code_point >= 0x2066 && code_point <= 0x2069);
+    return code_point >= 0x20 && !(code_point >= 0x7f && code_point <= 0x9f) && !(code_point >= 0x200e && code_point <= 0x200f) &&
+           !(code_point >= 0x2028 && code_point <= 0x202e) && !(code_point >= 0x2066 && code_point <= 0x2069);
 }
 
 static void put_quoted(error_line *line, const pd_bytes *bytes)

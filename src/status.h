@@ -18,9 +18,9 @@ void pd_set_error(pd_error *error, pd_status status, uint64_t offset, const char
 #define pd_fail(error, status, ...) (pd_set_error((error), (status), __VA_ARGS__), (pd_status)(status))
 
 /* Returns from the calling function unless `call` is PD_OK. */
-#define PD_TRY(call)                                   \
-    do {                                               \
-        const pd_status pd_try_status = (call);        \
+#define PD_TRY(call) \
+    do { \
+        const pd_status pd_try_status = (call); \
         if (pd_try_status != PD_OK) return pd_try_status; \
     } while (0)
 

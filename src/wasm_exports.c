@@ -9,7 +9,10 @@
 #include "memory.h"
 #include "model.h"
 #include "options.h"
+#include "solver.h"
 #include "status.h"
+
+#include <string.h>
 
 #define PD_EXPORT(name) __attribute__((export_name(#name), used))
 
@@ -47,59 +50,83 @@ PD_EXPORT(pd_wasm_model_load) pd_model *pd_wasm_model_load(const void *bytes, ui
 }
 PD_EXPORT(pd_wasm_model_free) void pd_wasm_model_free(pd_model *model) { pd_model_free(model); }
 
-/* Numbers of pd_model_info by key; NaN for an unknown key. */
+/* The fields of pd_model_info, which have keys 0 and up. */
+typedef enum field_type { INT32, UINT64, FLOAT, BOOL, TEXT } field_type;
+static const struct {
+    const char *name;
+    uint32_t offset;
+    field_type type;
+} model_fields[] = {
+#define FIELD(name, type) {#name, offsetof(pd_model_info, name), type}
+    FIELD(name, TEXT),
+    FIELD(description, TEXT),
+    FIELD(license, TEXT),
+    FIELD(author, TEXT),
+    FIELD(source_url, TEXT),
+    FIELD(schedule_name, TEXT),
+    FIELD(width, INT32),
+    FIELD(height, INT32),
+    FIELD(channels, INT32),
+    FIELD(pixel_unshuffle, INT32),
+    FIELD(rendering, INT32),
+    FIELD(network_width, INT32),
+    FIELD(network_height, INT32),
+    FIELD(network_channels, INT32),
+    FIELD(network_out_channels, INT32),
+    FIELD(class_count, INT32),
+    FIELD(timesteps, INT32),
+    FIELD(objective, INT32),
+    FIELD(has_null_class, BOOL),
+    FIELD(guidance_is_input, BOOL),
+    FIELD(guidance_scale_min, FLOAT),
+    FIELD(guidance_scale_max, FLOAT),
+    FIELD(format_version, INT32),
+    FIELD(multiplications, UINT64),
+    FIELD(parameter_count, UINT64),
+    FIELD(file_bytes, UINT64),
+    FIELD(memory_bytes, UINT64),
+    FIELD(recommended_sampler, INT32),
+    FIELD(recommended_steps, INT32),
+    FIELD(recommended_guidance_scale, FLOAT),
+    FIELD(recommended_eta, FLOAT),
+    FIELD(recommended_time_grid, INT32),
+    FIELD(recommended_guidance_first, INT32),
+    FIELD(recommended_guidance_last, INT32),
+    FIELD(recommended_rescale, FLOAT),
+    FIELD(recommended_projection, INT32),
+#undef FIELD
+};
+_Static_assert(sizeof(pd_sampler) == 4 && sizeof(pd_time_grid) == 4 && sizeof(pd_objective) == 4 && sizeof(pd_rendering) == 4,
+               "enumerations are read as INT32");
+
+static bool is_field(int32_t key) { return key >= 0 && key < (int32_t)(sizeof model_fields / sizeof *model_fields); }
+
+/* The name of a field, 0 for a key beyond the last. */
+PD_EXPORT(pd_wasm_model_field_name) const char *pd_wasm_model_field_name(int32_t key)
+{
+    return is_field(key) ? model_fields[key].name : NULL;
+}
+/* NaN for a field that is a text, and for an unknown key. */
 PD_EXPORT(pd_wasm_model_number) double pd_wasm_model_number(const pd_model *model, int32_t key)
 {
-    const pd_model_info *info = pd_model_get_info(model);
-    switch (key) {
-    case 0: return info->width;
-    case 1: return info->height;
-    case 2: return info->channels;
-    case 3: return info->pixel_unshuffle;
-    case 4: return info->network_width;
-    case 5: return info->network_height;
-    case 6: return info->network_channels;
-    case 7: return info->network_out_channels;
-    case 8: return info->class_count;
-    case 9: return info->timesteps;
-    case 10: return info->objective;
-    case 11: return info->recommended_sampler;
-    case 12: return info->recommended_steps;
-    case 13: return (double)info->recommended_guidance_scale;
-    case 14: return (double)info->recommended_eta;
-    case 15: return (double)info->parameter_count;
-    case 16: return (double)info->file_bytes;
-    case 17: return (double)info->memory_bytes;
-    case 18: return info->recommended_time_grid;
-    case 19: return info->recommended_guidance_first;
-    case 20: return info->recommended_guidance_last;
-    case 21: return info->has_null_class;
-    case 22: return info->format_version;
-    case 23: return (double)info->multiplications;
-    case 24: return info->guidance_is_input;
-    case 25: return (double)info->guidance_scale_min;
-    case 26: return (double)info->guidance_scale_max;
-    case 27: return info->rendering;
-    case 28: return (double)info->recommended_rescale;
-    case 29: return info->recommended_projection;
+    const char *info = (const char *)pd_model_get_info(model);
+    if (!is_field(key)) return (double)__builtin_nanf("");
+    const void *field = info + model_fields[key].offset;
+    switch (model_fields[key].type) {
+    case INT32: return *(const int32_t *)field;
+    case UINT64: return (double)*(const uint64_t *)field;
+    case FLOAT: return (double)*(const float *)field;
+    case BOOL: return *(const bool *)field;
     default: return (double)__builtin_nanf("");
     }
 }
-
-/* Texts of pd_model_info by key: 0 name, 1 description, 2 license, 3 author,
- * 4 source URL, 5 schedule name; 0 for an unknown key. */
+/* 0 for a field that is a number, and for an unknown key. */
 PD_EXPORT(pd_wasm_model_text) const char *pd_wasm_model_text(const pd_model *model, int32_t key)
 {
-    const pd_model_info *info = pd_model_get_info(model);
-    switch (key) {
-    case 0: return info->name;
-    case 1: return info->description;
-    case 2: return info->license;
-    case 3: return info->author;
-    case 4: return info->source_url;
-    case 5: return info->schedule_name;
-    default: return NULL;
-    }
+    const char *text = NULL;
+    if (is_field(key) && model_fields[key].type == TEXT)
+        memcpy((void *)&text, (const char *)pd_model_get_info(model) + model_fields[key].offset, sizeof text);
+    return text;
 }
 /* Address of T float64 values. */
 PD_EXPORT(pd_wasm_model_alphas_cumprod) const double *pd_wasm_model_alphas_cumprod(const pd_model *model)
@@ -136,8 +163,8 @@ PD_EXPORT(pd_wasm_graph_number) double pd_wasm_graph_number(const pd_model *mode
     }
 }
 /* label: PD_LABEL_NULL (2147483647) for the null class. */
-PD_EXPORT(pd_wasm_model_predict) int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_t label,
-                                                               float *prediction)
+PD_EXPORT(pd_wasm_model_predict)
+int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction)
 {
     return (int32_t)pd_model_predict(model, x, t, label, prediction, &last_error);
 }
@@ -156,6 +183,26 @@ PD_EXPORT(pd_wasm_options_name) const char *pd_wasm_options_name(int32_t key)
 {
     return key >= 0 && key < pd_option_count ? pd_option_table[key].name : NULL;
 }
+/* What the table says of it: 0 whether it is whole, 1 a pd_option_range, 2 minimum, 3 maximum. */
+PD_EXPORT(pd_wasm_options_limit) double pd_wasm_options_limit(int32_t key, int32_t limit)
+{
+    const pd_option *option = &pd_option_table[key];
+    return limit == 0   ? (double)option->whole
+           : limit == 1 ? (double)option->range
+           : limit == 2 ? option->minimum
+                        : option->maximum;
+}
+/* The samplers by pd_sampler: name, 0 beyond the last. */
+PD_EXPORT(pd_wasm_sampler_name) const char *pd_wasm_sampler_name(int32_t sampler)
+{
+    return sampler >= 0 && sampler < PD_SAMPLER_COUNT ? pd_sampler_table[sampler].name : NULL;
+}
+/* 0 evaluations in a step, 1 draws noise, 2 multistep. */
+PD_EXPORT(pd_wasm_sampler_trait) int32_t pd_wasm_sampler_trait(int32_t sampler, int32_t trait)
+{
+    const pd_sampler_traits *traits = &pd_sampler_table[sampler];
+    return trait == 0 ? traits->evaluations : trait == 1 ? traits->draws_noise : traits->multistep;
+}
 /* Only the type is checked here, the range by pd_wasm_run_start. */
 PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, int32_t key, double value)
 {
@@ -167,8 +214,8 @@ PD_EXPORT(pd_wasm_options_set) int32_t pd_wasm_options_set(pd_options *options, 
 /* Data of a run, which must stay until pd_wasm_run_start has copied it. Keys: 0
  * mix (records of 8 bytes: int32 label, float32 weight), 1 image (bytes), 2 mask
  * (bytes), 3 noise (float32). `size`: records, bytes or numbers. */
-PD_EXPORT(pd_wasm_options_set_data) int32_t pd_wasm_options_set_data(pd_options *options, int32_t key, const void *data,
-                                                                     uint32_t size)
+PD_EXPORT(pd_wasm_options_set_data)
+int32_t pd_wasm_options_set_data(pd_options *options, int32_t key, const void *data, uint32_t size)
 {
     switch (key) {
     case 0:
@@ -193,8 +240,8 @@ PD_EXPORT(pd_wasm_options_set_data) int32_t pd_wasm_options_set_data(pd_options 
 
 /* pictures: `count` records of 24 bytes: int32 label, uint32 0, uint64 seed,
  * uint64 variation_seed. */
-PD_EXPORT(pd_wasm_run_start) pd_run *pd_wasm_run_start(pd_model *model, const pd_options *options,
-                                                       const pd_picture *pictures, int32_t count)
+PD_EXPORT(pd_wasm_run_start)
+pd_run *pd_wasm_run_start(pd_model *model, const pd_options *options, const pd_picture *pictures, int32_t count)
 {
     pd_run *run = NULL;
     return pd_run_start(model, options, pictures, count, &run, &last_error) == PD_OK ? run : NULL;
@@ -203,10 +250,7 @@ PD_EXPORT(pd_wasm_run_step) int32_t pd_wasm_run_step(pd_run *run) { return (int3
 /* Network calls in all. */
 PD_EXPORT(pd_wasm_run_steps_total) int32_t pd_wasm_run_steps_total(const pd_run *run) { return pd_run_steps_total(run); }
 PD_EXPORT(pd_wasm_run_steps_done) int32_t pd_wasm_run_steps_done(const pd_run *run) { return pd_run_steps_done(run); }
-PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run)
-{
-    return pd_run_next_timestep(run);
-}
+PD_EXPORT(pd_wasm_run_next_timestep) int32_t pd_wasm_run_next_timestep(const pd_run *run) { return pd_run_next_timestep(run); }
 /* capacity in floats */
 PD_EXPORT(pd_wasm_run_state) int32_t pd_wasm_run_state(const pd_run *run, int32_t picture, float *state, uint32_t capacity)
 {
@@ -217,29 +261,33 @@ PD_EXPORT(pd_wasm_run_keep_predictions) int32_t pd_wasm_run_keep_predictions(pd_
     return (int32_t)pd_run_keep_predictions(run, &last_error);
 }
 /* plane: a pd_plane */
-PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane) { return pd_run_has_plane(run, plane); }
-PD_EXPORT(pd_wasm_run_plane) int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values,
-                                                     uint32_t capacity)
+PD_EXPORT(pd_wasm_run_has_plane) int32_t pd_wasm_run_has_plane(const pd_run *run, int32_t plane)
+{
+    return pd_run_has_plane(run, plane);
+}
+PD_EXPORT(pd_wasm_run_plane)
+int32_t pd_wasm_run_plane(const pd_run *run, int32_t picture, int32_t plane, float *values, uint32_t capacity)
 {
     return (int32_t)pd_run_plane(run, picture, plane, values, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_model_to_pixels) int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels,
-                                                                   uint32_t capacity)
+PD_EXPORT(pd_wasm_model_to_pixels)
+int32_t pd_wasm_model_to_pixels(const pd_model *model, const float *x, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_model_to_pixels(model, x, pixels, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels,
-                                                           uint32_t capacity)
+PD_EXPORT(pd_wasm_run_preview) int32_t pd_wasm_run_preview(const pd_run *run, int32_t picture, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_run_preview(run, picture, pixels, capacity, &last_error);
 }
-PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels,
-                                                         uint32_t capacity)
+PD_EXPORT(pd_wasm_run_finish) int32_t pd_wasm_run_finish(const pd_run *run, int32_t picture, uint8_t *pixels, uint32_t capacity)
 {
     return (int32_t)pd_run_finish(run, picture, pixels, capacity, &last_error);
 }
 /* Of one picture. */
-PD_EXPORT(pd_wasm_run_saved_bytes) uint32_t pd_wasm_run_saved_bytes(const pd_run *run) { return (uint32_t)pd_run_saved_bytes(run); }
+PD_EXPORT(pd_wasm_run_saved_bytes) uint32_t pd_wasm_run_saved_bytes(const pd_run *run)
+{
+    return (uint32_t)pd_run_saved_bytes(run);
+}
 PD_EXPORT(pd_wasm_run_save) int32_t pd_wasm_run_save(const pd_run *run, int32_t picture, uint8_t *bytes, uint32_t capacity)
 {
     return (int32_t)pd_run_save(run, picture, bytes, capacity, &last_error);
@@ -251,22 +299,19 @@ PD_EXPORT(pd_wasm_run_restore) int32_t pd_wasm_run_restore(pd_run *run, const ui
 PD_EXPORT(pd_wasm_run_free) void pd_wasm_run_free(pd_run *run) { pd_run_free(run); }
 
 /* `recipe`: `length` bytes of UTF-8 for the file to carry; none if that is 0. */
-static pd_png_text recipe_text(const char *recipe, uint32_t length)
-{
-    return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length};
-}
+static pd_png_text recipe_text(const char *recipe, uint32_t length) { return (pd_png_text){PD_RECIPE_KEYWORD, recipe, length}; }
 /* 0 for a picture that is refused. */
-PD_EXPORT(pd_wasm_png_bound) uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe,
-                                                        uint32_t length)
+PD_EXPORT(pd_wasm_png_bound)
+uint32_t pd_wasm_png_bound(int32_t width, int32_t height, int32_t channels, const char *recipe, uint32_t length)
 {
     const pd_png_text text = recipe_text(recipe, length);
     const size_t bound = pd_png_bound(width, height, channels);
     return (uint32_t)(bound && length ? bound + pd_png_text_bytes(&text) : bound);
 }
 /* Bytes written, 0 on failure. */
-PD_EXPORT(pd_wasm_png_encode) uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height,
-                                                          int32_t channels, const char *recipe, uint32_t length, uint8_t *png,
-                                                          uint32_t capacity)
+PD_EXPORT(pd_wasm_png_encode)
+uint32_t pd_wasm_png_encode(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, const char *recipe,
+                            uint32_t length, uint8_t *png, uint32_t capacity)
 {
     const pd_png_text text = recipe_text(recipe, length);
     size_t written = 0;

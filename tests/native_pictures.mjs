@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { OPTIONS, fieldOf } from '../web/library/options.mjs';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const program = (build) => path(`../build/${build}/tests/native_pictures`);
@@ -37,20 +38,12 @@ export function optionsOf({ model: _model, image, mask, mixLabel, mixWeight, lab
   };
 }
 
-const index = (...names) => (value) => names.indexOf(value);
 /** An option of generate() as fields of pd_options. */
 const FIELDS = {
-  label: 'label', seed: 'seed', steps: 'steps', eta: 'eta', guidanceScale: 'guidance_scale', rescale: 'rescale',
-  keepParallel: 'keep_parallel', momentum: 'momentum', normThreshold: 'norm_threshold', dynamicThreshold: 'threshold',
-  negativeLabel: 'negative_label', projection: ['projection', Number], cfgPlusPlus: ['cfg_plus_plus', Number],
-  sampler: ['sampler', index('ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm')],
-  timeGrid: ['time_grid', index('linear', 'quadratic', 'trailing', 'karras')],
-  ddpmMean: ['ddpm_mean', index('x0', 'noise')],
-  ddpmVariance: ['ddpm_variance', index('posterior', 'beta')],
-  guidanceSchedule: ['guidance_schedule', index('constant', 'linear', 'cosine')],
-  mixMode: ['mix_mode', index('embedding', 'prediction')], mixLabel: 'mix_label', mixWeight: 'mix_weight',
-  strength: 'strength', resample: 'resample', image: ['image', Number], mask: ['mask', Number],
-  variationSeed: 'variation_seed', variationStrength: 'variation_strength',
+  label: 'label', seed: 'seed', mixLabel: 'mix_label', mixWeight: 'mix_weight', image: ['image', Number], mask: ['mask', Number],
+  variationSeed: 'variation_seed',
+  ...Object.fromEntries(Object.entries(OPTIONS).filter(([name]) => fieldOf(name)).map(([name, { choices }]) =>
+    [name, [fieldOf(name), choices ? (value) => choices.indexOf(value) : Number]])),
 };
 
 function lineOf({ model: _model, guidanceInterval, ...options }) {

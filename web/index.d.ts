@@ -458,6 +458,11 @@ export interface Model {
   invert(options: InvertOptions): Promise<Inversion>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
+  /**
+   * Ends the workers that have nothing to do, the last one, too, and frees their memory. The file's bytes are kept: the next
+   * call starts a worker again. Without workers nothing happens.
+   */
+  release(): void;
   /** Frees the memory; pending calls reject with code CLOSED. May be called twice. */
   close(): void;
 }

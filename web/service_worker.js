@@ -66,12 +66,19 @@ async function keepModel(path) {
   if (!await cache.match(addressOf(path))) await fetchAndKeep(path);
 }
 
+async function hasOthers(asking) {
+  const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+  return windows.some(({ id, url }) => id !== asking.id && url.startsWith(scope));
+}
+
 /** A page asks this version, which waits, to take over. Other windows would get files of two versions: then it goes on waiting. */
 async function takeOver(asking) {
-  const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  const others = windows.some(({ id, url }) => id !== asking.id && url.startsWith(scope));
-  if (others) asking.postMessage('others');
-  else await self.skipWaiting();
+  // What was closed or left just now is among them for a moment.
+  for (let looks = 0; looks < 4; looks++) {
+    if (!await hasOthers(asking)) return self.skipWaiting();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  asking.postMessage('others');
 }
 
 self.addEventListener('message', (event) => {

@@ -6,6 +6,7 @@ state of the instance is unknown: every later call fails.
 """
 
 import functools
+import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,9 +65,8 @@ class Core:
         self._exports: Mapping[str, Any] = exports
         self.dead = False
         self.call("_initialize")
-        self._options: dict[str, int] = {}
-        while name := self.text(self.call("pd_wasm_options_name", len(self._options))):
-            self._options[name] = len(self._options)
+        self._options = self._keys("pd_wasm_options_name")
+        self._fields = self._keys("pd_wasm_model_field_name")
 
     # ---- calls
 
@@ -151,6 +151,13 @@ class Core:
     def read_bytes(self, count: int, write: Callable[[int], Any]) -> Bytes:
         return np.frombuffer(self._read_written(count, write), dtype=np.uint8).copy()
 
+    def _keys(self, name: str) -> dict[str, int]:
+        """What an export names, from key 0 on."""
+        keys: dict[str, int] = {}
+        while text := self.text(self.call(name, len(keys))):
+            keys[text] = len(keys)
+        return keys
+
     # ---- models and runs
 
     @property
@@ -160,6 +167,14 @@ class Core:
     def load_model(self, data: bytes) -> int:
         """Handle of the model in a GGUF file's bytes."""
         return int(self.with_bytes(data, lambda address: self.address("pd_wasm_model_load", address, len(data))))
+
+    def model_fields(self, model: int) -> dict[str, Any]:
+        """What pd_model_info says, by the names of its fields: numbers as floats, and texts."""
+        found: dict[str, Any] = {}
+        for name, key in self._fields.items():
+            number = float(self.call("pd_wasm_model_number", model, key))
+            found[name] = self.text(self.call("pd_wasm_model_text", model, key)) if math.isnan(number) else number
+        return found
 
     def start_run(
         self, model: int, numbers: Mapping[str, float], data: Mapping[str, bytes | None], pictures: Sequence[tuple[int, int, int]]

@@ -20,7 +20,8 @@ from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.loading import holds_weights
-from pocket_diffusion.model_file import RENDERINGS, SAMPLERS, TIME_GRIDS, Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from pocket_diffusion.model_file import Encoded, General, Recommendation, StoredTensor, encode_all, write_model
+from pocket_diffusion.options import RENDERINGS, SAMPLERS, TIME_GRIDS
 from pocket_diffusion.quantisation import TYPES, needs_inputs
 
 

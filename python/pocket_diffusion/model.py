@@ -6,12 +6,14 @@
     picture.save("cat.png")
 """
 
+import dataclasses
 import difflib
 import hashlib
 import inspect
 import json
 import math
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,30 +25,11 @@ import numpy.typing as npt
 
 from pocket_diffusion.core import NULL_LABEL, Bytes, Core, Floats
 from pocket_diffusion.errors import PocketDiffusionError
+from pocket_diffusion.options import OPTIONS, RENDERINGS, Option
 
 OBJECTIVES: Final = ("pred_noise", "pred_x0", "pred_v")
-CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "sampler": ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"),
-    "time_grid": ("linear", "quadratic", "trailing", "karras"),
-    "ddpm_mean": ("x0", "noise"),
-    "ddpm_variance": ("posterior", "beta"),
-    "guidance_schedule": ("constant", "linear", "cosine"),
-    "mix_mode": ("embedding", "prediction"),
-}
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {name: option.choices for name, option in OPTIONS.items() if option.choices}
 MAX_SEED: Final = 2**64 - 1
-
-# Keys of pd_wasm_model_number and pd_wasm_model_text.
-_NUMBERS: Final = {
-    "width": 0, "height": 1, "channels": 2, "pixel_unshuffle": 3, "network_width": 4, "network_height": 5, "network_channels": 6,
-    "network_out_channels": 7, "class_count": 8, "timesteps": 9, "objective": 10, "parameter_count": 15, "file_bytes": 16,
-    "rendering": 27,
-}  # fmt: skip
-_RECOMMENDED: Final = {
-    "sampler": 11, "steps": 12, "guidance_scale": 13, "eta": 14, "time_grid": 18, "guidance_first": 19, "guidance_last": 20, "rescale": 28,
-    "projection": 29,
-}  # fmt: skip
-RENDERINGS: Final = ("smooth", "ink", "pixel")
-_TEXTS: Final = ("name", "description", "license", "author", "source_url", "schedule")
 
 OnStep = Callable[[int, int], None]
 
@@ -176,6 +159,33 @@ def _plain(value: float) -> float | int:
     return int(value) if float(value).is_integer() else float(value)
 
 
+def _seed(value: int) -> int | str:
+    return value if value < 2**53 else str(value)
+
+
+def _described(pixels: Bytes | None) -> Any:
+    """A picture as recipes have it."""
+    if pixels is None:
+        return None
+    return {"width": pixels.shape[1], "height": pixels.shape[0], "channels": pixels.shape[2], "pixels": _hash(pixels)}
+
+
+def _recorded(numbers: Mapping[str, float], others: Mapping[str, Any]) -> dict[str, Any]:
+    """ResolvedOptions of web/index.d.ts, as recipes hold them, in the same order. `others`: the values that are no number."""
+
+    def recorded(name: str, option: Option) -> Any:
+        if option.kind == "other":
+            return others[name]
+        value = numbers[option.field or name]
+        if option.kind == "class":
+            return None if value == NULL_LABEL else int(value)
+        if option.kind == "flag":
+            return bool(value)
+        return option.choices[int(value)] if option.choices else _plain(value)
+
+    return {re.sub("_(.)", lambda found: found[1].upper(), name): recorded(name, option) for name, option in OPTIONS.items()}
+
+
 class Model:
     """A loaded model. One thread at a time may use it. `with` or close() gives its memory back."""
 
@@ -184,8 +194,8 @@ class Model:
         self._core = Core()
         self._handle = self._core.load_model(data)
         self.info = self._describe(hashlib.sha256(data).hexdigest())
-        count = self._number(_NUMBERS["class_count"])
-        names = (self._core.text(self._core.call("pd_wasm_model_class_name", self._handle, label)) for label in range(int(count)))
+        count = int(self._core.model_fields(self._handle)["class_count"])
+        names = (self._core.text(self._core.call("pd_wasm_model_class_name", self._handle, label)) for label in range(count))
         self.labels: tuple[str, ...] = tuple(names)
 
     def __enter__(self) -> "Model":
@@ -209,34 +219,30 @@ class Model:
             raise PocketDiffusionError("CLOSED", "the model was closed")
         return self._handle
 
-    def _number(self, key: int) -> float:
-        return float(self._core.call("pd_wasm_model_number", self._handle, key))
-
     def _describe(self, sha256: str) -> ModelInfo:
-        texts = {name: self._core.text(self._core.call("pd_wasm_model_text", self._handle, key)) for key, name in enumerate(_TEXTS)}
-        numbers = {name: int(self._number(key)) for name, key in _NUMBERS.items()}
-        given = {name: self._number(key) for name, key in _RECOMMENDED.items()}
+        given = self._core.model_fields(self._handle)
         abar = self._core.call("pd_wasm_model_alphas_cumprod", self._handle) & 0xFFFFFFFF
-        recommended = {
-            "sampler": CHOICES["sampler"][int(given["sampler"])],
-            "steps": int(given["steps"]),
-            "guidance_scale": _shortest(given["guidance_scale"]),
-            "eta": _shortest(given["eta"]),
-            "time_grid": CHOICES["time_grid"][int(given["time_grid"])],
-            "guidance_interval": (int(given["guidance_first"]), int(given["guidance_last"])),
-            "rescale": _shortest(given["rescale"]),
-            "projection": bool(given["projection"]),
+        own: dict[str, Any] = {
+            "engine": self._core.version,
+            "schedule": given["schedule_name"],
+            "objective": OBJECTIVES[int(given["objective"])],
+            "rendering": RENDERINGS[int(given["rendering"])],
+            "alphas_cumprod": np.frombuffer(self._core.read(abar, 8 * int(given["timesteps"])), dtype="<f8").astype(np.float64),
+            "recommended": {
+                "sampler": CHOICES["sampler"][int(given["recommended_sampler"])],
+                "steps": int(given["recommended_steps"]),
+                "guidance_scale": _shortest(given["recommended_guidance_scale"]),
+                "eta": _shortest(given["recommended_eta"]),
+                "time_grid": CHOICES["time_grid"][int(given["recommended_time_grid"])],
+                "guidance_interval": (int(given["recommended_guidance_first"]), int(given["recommended_guidance_last"])),
+                "rescale": _shortest(given["recommended_rescale"]),
+                "projection": bool(given["recommended_projection"]),
+            },
+            "sha256": sha256,
         }
-        del numbers["class_count"]
-        return ModelInfo(
-            engine=self._core.version,
-            **texts,  # type: ignore[arg-type]
-            **{**numbers, "objective": OBJECTIVES[numbers["objective"]], "rendering": RENDERINGS[numbers["rendering"]]},  # type: ignore[arg-type]
-            alphas_cumprod=np.frombuffer(self._core.read(abar, 8 * numbers["timesteps"]), dtype="<f8").astype(np.float64),
-            recommended=recommended,
-            memory_bytes=int(self._number(17)),
-            sha256=sha256,
-        )
+        others = (each.name for each in dataclasses.fields(ModelInfo) if each.name not in own)
+        own.update({name: value if isinstance(value := given[name], str) else int(value) for name in list(others)})
+        return ModelInfo(**own)
 
     # ---- arguments
 
@@ -284,6 +290,21 @@ class Model:
         if not isinstance(class_mix, Mapping):
             raise TypeError(f"class_mix must map classes to weights, as {{'cat': 0.7, 'dog': 0.3}}, not {class_mix!r}")
         return [(self._label(label, "class_mix"), _number("class_mix", weight, 0, 1e6)) for label, weight in class_mix.items()]
+
+    def _value(self, name: str, option: Option, value: Any) -> float:
+        """The number for the core."""
+        if option.kind == "class":
+            return NULL_LABEL if value is None else self._label(value, name)
+        if value is None and name in self.info.recommended:
+            value = self.info.recommended[name]
+        if option.kind == "choice":
+            return _choice(name, value)
+        if option.kind == "flag":
+            return _truth(name, value)
+        low, high = option.range
+        if option.kind == "whole":
+            return _whole(name, value, int(low), self.info.timesteps if name == "steps" else int(high))
+        return _number(name, value, low, high)
 
     # ---- drawing
 
@@ -383,10 +404,7 @@ class Model:
         handle = self._open()
         drawn_seed = secrets.randbits(32) if given["seed"] is None else _whole("seed", given["seed"], 0, MAX_SEED)
 
-        def chosen(name: str) -> Any:
-            return self.info.recommended[name] if given[name] is None else given[name]
-
-        interval = chosen("guidance_interval")
+        interval = self.info.recommended["guidance_interval"] if given["guidance_interval"] is None else given["guidance_interval"]
         if not (isinstance(interval, Sequence) and len(interval) == 2):
             raise TypeError(f"guidance_interval must be two timesteps (first, last), not {interval!r}")
         last = self.info.timesteps - 1
@@ -396,32 +414,15 @@ class Model:
         if mix is not None and label is not None:
             raise TypeError("label cannot be given together with class_mix")
         number = NULL_LABEL if mix is not None else self._label(label)
-        edited = 0.5 if source is not None and part is None else 1.0
         noise_planes = None if given["noise"] is None else self._planes("noise", given["noise"])
-        numbers: dict[str, float] = {
-            "sampler": _choice("sampler", chosen("sampler")),
-            "steps": _whole("steps", chosen("steps"), 1, self.info.timesteps),
-            "guidance_scale": _number("guidance_scale", chosen("guidance_scale"), 0, 100),
-            "eta": _number("eta", chosen("eta"), 0, 1),
-            "rescale": _number("rescale", chosen("rescale"), 0, 1),
-            "keep_parallel": _number("keep_parallel", given["keep_parallel"], 0, 1),
-            "projection": _truth("projection", chosen("projection")),
-            "time_grid": _choice("time_grid", chosen("time_grid")),
-            "ddpm_mean": _choice("ddpm_mean", given["ddpm_mean"]),
-            "ddpm_variance": _choice("ddpm_variance", given["ddpm_variance"]),
-            "threshold": _number("dynamic_threshold", given["dynamic_threshold"], 0, 1),
-            "momentum": _number("momentum", given["momentum"], -1, 1),
-            "norm_threshold": _number("norm_threshold", given["norm_threshold"], 0, 1e6),
-            "cfg_plus_plus": _truth("cfg_plus_plus", given["cfg_plus_plus"]),
-            "guidance_first": _whole("guidance_interval", interval[0], 0, last),
-            "guidance_last": _whole("guidance_interval", interval[1], 0, last),
-            "guidance_schedule": _choice("guidance_schedule", given["guidance_schedule"]),
-            "negative_label": NULL_LABEL if given["negative_label"] is None else self._label(given["negative_label"], "negative_label"),
-            "mix_mode": _choice("mix_mode", given["mix_mode"]),
-            "strength": _number("strength", edited if given["strength"] is None else given["strength"], 0, 1),
-            "resample": _whole("resample", given["resample"], 1, 100),
-            "variation_strength": _number("variation_strength", given["variation_strength"], 0, 1),
+        edited = 0.5 if source is not None and part is None else 1.0
+        numbers = {
+            option.field or name: self._value(name, option, edited if name == "strength" and given[name] is None else given[name])
+            for name, option in OPTIONS.items()
+            if option.kind != "other"
         }
+        numbers["guidance_first"] = _whole("guidance_interval", interval[0], 0, last)
+        numbers["guidance_last"] = _whole("guidance_interval", interval[1], 0, last)
         data = {
             "mix": None if mix is None else Core.pack_mix(mix),
             "image": None if source is None else source.tobytes(),
@@ -432,7 +433,16 @@ class Model:
         run = self._core.start_run(handle, numbers, data, [(number, drawn_seed, variation or 0)])
         pixels = self._finish(run, watch)
         name = (self.labels[number] if self.labels else "") if mix is None else "+".join(f"{self.labels[each]}:{_plain(weight)}" for each, weight in mix)
-        options = self._resolved(numbers, number, name, drawn_seed, mix, source, part, noise_planes, variation)
+        others = {
+            "guidance_interval": [int(numbers["guidance_first"]), int(numbers["guidance_last"])],
+            "seed": _seed(drawn_seed),
+            "class_mix": None if mix is None else [{"label": part_label, "weight": _plain(weight)} for part_label, weight in mix],
+            "image": _described(source),
+            "mask": _described(part),
+            "noise": None if noise_planes is None else _hash(noise_planes),
+            "variation_seed": None if variation is None else _seed(variation),
+        }
+        options = {"label": None if number == NULL_LABEL else number, "labelName": name[:256], **_recorded(numbers, others)}
         recipe = {"format": 1, "version": self.info.engine, "model": {"name": self.info.name[:256], "sha256": self.info.sha256}, "options": options}
         return Picture(pixels, name, drawn_seed, recipe, self._core.encode_png)
 
@@ -450,56 +460,6 @@ class Model:
         finally:
             if not core.dead:
                 core.call("pd_wasm_run_free", run)
-
-    def _resolved(
-        self, numbers: Mapping[str, float], label: int, name: str, seed: int, mix: list[tuple[int, float]] | None,
-        image: Bytes | None, mask: Bytes | None, noise: Floats | None, variation: int | None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """ResolvedOptions of web/index.d.ts, as recipes hold them, in the same order."""
-
-        def name_of(option: str) -> str:
-            return CHOICES[option][int(numbers[option])]
-
-        def picture(pixels: Bytes | None) -> Any:
-            if pixels is None:
-                return None
-            return {"width": pixels.shape[1], "height": pixels.shape[0], "channels": pixels.shape[2], "pixels": _hash(pixels)}
-
-        def of_seed(value: int) -> int | str:
-            return value if value < 2**53 else str(value)
-
-        negative = int(numbers["negative_label"])
-        return {
-            "label": None if label == NULL_LABEL else label,
-            "labelName": name[:256],
-            "guidanceScale": _plain(numbers["guidance_scale"]),
-            "guidanceInterval": [int(numbers["guidance_first"]), int(numbers["guidance_last"])],
-            "guidanceSchedule": name_of("guidance_schedule"),
-            "negativeLabel": None if negative == NULL_LABEL else negative,
-            "cfgPlusPlus": bool(numbers["cfg_plus_plus"]),
-            "projection": bool(numbers["projection"]),
-            "keepParallel": _plain(numbers["keep_parallel"]),
-            "momentum": _plain(numbers["momentum"]),
-            "normThreshold": _plain(numbers["norm_threshold"]),
-            "rescale": _plain(numbers["rescale"]),
-            "dynamicThreshold": _plain(numbers["threshold"]),
-            "steps": int(numbers["steps"]),
-            "sampler": name_of("sampler"),
-            "timeGrid": name_of("time_grid"),
-            "eta": _plain(numbers["eta"]),
-            "ddpmMean": name_of("ddpm_mean"),
-            "ddpmVariance": name_of("ddpm_variance"),
-            "seed": of_seed(seed),
-            "classMix": None if mix is None else [{"label": each, "weight": _plain(weight)} for each, weight in mix],
-            "mixMode": name_of("mix_mode"),
-            "image": picture(image),
-            "strength": _plain(numbers["strength"]),
-            "mask": picture(mask),
-            "resample": int(numbers["resample"]),
-            "noise": None if noise is None else _hash(noise),
-            "variationSeed": None if variation is None else of_seed(variation),
-            "variationStrength": _plain(numbers["variation_strength"]),
-        }
 
 
 # The options of generate(), with their defaults.

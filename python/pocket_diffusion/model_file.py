@@ -97,11 +97,6 @@ class General:
     source_url: str = ""
 
 
-RENDERINGS = ("smooth", "ink", "pixel")
-SAMPLERS = ("ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm")
-TIME_GRIDS = ("linear", "quadratic", "trailing", "karras")
-
-
 @dataclass(frozen=True)
 class Recommendation:
     """How a model is best sampled, and its pictures are best enlarged."""

@@ -5,8 +5,11 @@ import { measure } from './rounds.mjs';
 
 const NULL_LABEL = 0x7fffffff; // PD_LABEL_NULL
 const GUIDANCE_SCALE = 3;
-// Keys of pd_wasm_model_number.
-const NUMBERS = { height: 5, width: 4, channels: 6, classes: 8, timesteps: 9, objective: 10, parameters: 15, memory: 17 };
+/** What a contestant tells of the model, by the fields of pd_model_info. */
+const NUMBERS = {
+  network_height: 'height', network_width: 'width', network_channels: 'channels', class_count: 'classes', timesteps: 'timesteps', objective: 'objective',
+  parameter_count: 'parameters',
+};
 
 /** One instance of the module. @param {WebAssembly.Module} module */
 export async function instantiate(module) {
@@ -42,7 +45,7 @@ export class Core {
     this.#model = exports.pd_wasm_model_load(file, bytes.length);
     exports.pd_wasm_release(file);
     if (this.#model === 0) this.#fail();
-    for (const [name, key] of Object.entries(NUMBERS)) this[name] = exports.pd_wasm_model_number(this.#model, key);
+    for (const [field, name] of Object.entries(NUMBERS)) this[name] = this.#number(field);
     this.size = this.channels * this.height * this.width;
     const abar = exports.pd_wasm_model_alphas_cumprod(this.#model) >>> 0;
     this.alphasCumprod = new Float64Array(exports.memory.buffer, abar, this.timesteps).slice();
@@ -50,8 +53,7 @@ export class Core {
 
   /** Bytes that the model holds, and all of linear memory, which never shrinks. */
   get memoryBytes() {
-    const model = this.#exports.pd_wasm_model_number(this.#model, NUMBERS.memory);
-    return { model, linearMemory: this.#exports.memory.buffer.byteLength };
+    return { model: this.#number('memory_bytes'), linearMemory: this.#exports.memory.buffer.byteLength };
   }
 
   /** NUL-terminated; '' at address 0. */
@@ -59,6 +61,14 @@ export class Core {
     if (!address) return '';
     const bytes = new Uint8Array(this.#exports.memory.buffer);
     return new TextDecoder().decode(bytes.subarray(address, bytes.indexOf(0, address)));
+  }
+
+  /** A field of pd_model_info. */
+  #number(wanted) {
+    for (let key = 0, name; (name = this.#text(this.#exports.pd_wasm_model_field_name(key))); key++) {
+      if (name === wanted) return this.#exports.pd_wasm_model_number(this.#model, key);
+    }
+    throw new Error(`pd_model_info has no ${wanted}`);
   }
 
   #fail() {

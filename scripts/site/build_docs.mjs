@@ -1,77 +1,97 @@
-// The documentation as pages of the site: README.md, docs/ and the cards of the models, from Markdown. Links between them
-// lead on; what lies only in the repository (sources, tests) is named without a link.
+// The documentation as pages of the site, by Material for MkDocs: README.md, docs/, the cards of the models and what else is
+// written for people. In the repository links lead from file to file, as code hosts show them; here they lead from page to
+// page, and what lies only in the repository (sources, tests) is named without a link.
 
-import { readFile, readdir } from 'node:fs/promises';
-import { join, posix } from 'node:path';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Marked } from 'marked';
+import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const FRONT = 'README.md';
+const MKDOCS = join(root, 'build/docs/bin/mkdocs');
+const SETTINGS = ['scripts/site/mkdocs.yml', 'scripts/site/docs_theme/main.html', 'scripts/site/build_docs.mjs', 'docs/requirements.txt'];
+const PAGES = join(root, 'build/docs-pages');
+const BUILT = join(root, 'build/docs-site');
+/** Source maps, lists of addresses for search engines, which would need the site's own, and stemming of other languages. */
+const NOT_WANTED = /\.(?:map|xml|xml\.gz)$|[\\/](?:lunr[\\/].*|404\.html)$/;
 
-const slugOf = (text) => text.toLowerCase().replace(/<[^>]*>/g, '').replace(/[^\p{Letter}\p{Number} _-]/gu, '').trim().replaceAll(' ', '-');
-const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
-
-/** Path in the repository -> path in the site. */
+/** Path in the repository -> name of the page. */
 async function places() {
   const markdown = async (folder) => (await readdir(join(root, folder))).filter((name) => name.endsWith('.md'));
   return new Map([
-    [FRONT, 'docs/index.html'],
-    ...(await markdown('docs')).map((name) => [`docs/${name}`, `docs/${name.replace('.md', '.html')}`]),
-    ...(await markdown('weights')).map((name) => [`weights/${name}`, `docs/model-${name.replace('.md', '.html')}`]),
+    ['README.md', 'index.md'], ['CHANGELOG.md', 'changelog.md'], ['CONTRIBUTING.md', 'contributing.md'], ['python/README.md', 'python.md'],
+    ...(await markdown('docs')).map((name) => [`docs/${name}`, name]),
+    ...(await markdown('weights')).map((name) => [`weights/${name}`, `model-${name}`]),
   ]);
 }
 
-/** @param {string} source path of the Markdown file @param {Map<string, string>} pages @param {Set<string>} images receives those that it shows */
-function rendererOf(source, pages, images) {
-  const resolve = (path) => posix.normalize(posix.join(posix.dirname(source), path));
-  return {
-    heading: (text, level) => `<h${level} id="${slugOf(text)}">${text}</h${level}>\n`,
-    link(href, _title, text) {
-      if (/^(?:https?:|#)/.test(href)) return `<a href="${escape(href)}">${text}</a>`;
-      const [path, anchor] = href.split('#');
-      const target = pages.get(resolve(path));
-      return target ? `<a href="${posix.relative('docs', target)}${anchor ? `#${anchor}` : ''}">${text}</a>` : text;
-    },
-    image(href, _title, text) {
-      const path = resolve(href);
-      images.add(path);
-      return `<img src="${posix.relative('docs', path)}" alt="${escape(text)}" loading="lazy">`;
-    },
-    table: (header, body) => `<div class="table" tabindex="0" role="region" aria-label="Table"><table><thead>${header}</thead><tbody>${body}</tbody></table></div>\n`,
+/**
+ * A file as a page: its links lead to pages and pictures of the site.
+ * @param {string} source path of the file @param {string} text @param {Map<string, string>} pages @param {Set<string>} images receives those that it shows
+ */
+function toPage(source, text, pages, images) {
+  const link = (whole, mark, title, href) => {
+    if (/^(?:https?:|mailto:|#)/.test(href)) return whole;
+    const [path, anchor] = href.split('#');
+    const target = posix.normalize(posix.join(posix.dirname(source), path));
+    if (mark === '!') {
+      images.add(target);
+      return `![${title}](images/${posix.basename(target)})`;
+    }
+    const page = pages.get(target);
+    return page ? `[${title}](${page}${anchor ? `#${anchor}` : ''})` : title;
   };
+  const parts = text.split(/^(```[^]*?^```)$/m); // what stands in blocks of code is no link
+  return parts.map((part, index) => (index % 2 ? part : part.replace(/(!?)\[((?:[^\]\\`]|`[^`]*`)*)\]\(([^)\s]+)\)/g, link))).join('');
 }
 
-const pageOf = (title, body) => `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${escape(title)} – Pocket Diffusion</title>
-<link rel="icon" href="../favicon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="../docs.css">
-</head>
-<body>
-<nav aria-label="Site"><a href="../">Back to the pictures</a> <a href="./index.html">Documentation</a></nav>
-<main>
-${body}</main>
-</body>
-</html>
-`;
+async function filesOf(folder) {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return paths.sort();
+}
 
-/** @returns {Promise<Map<string, string | Buffer>>} path in the site -> contents */
-export async function buildDocs() {
-  const pages = await places();
-  const images = new Set();
-  const files = new Map();
-  for (const [source, target] of pages) {
-    const text = await readFile(join(root, source), 'utf8');
-    const marked = new Marked({ renderer: rendererOf(source, pages, images) });
-    const [, title = source] = text.match(/^# (.+)/m) ?? [];
-    files.set(target, pageOf(title, marked.parse(text)));
+/** Unless the pages are there already, made from the same files. @param {Map<string, string | null>} pages name -> text, or null for a picture @param {string} hash */
+async function runMkdocs(pages, hash) {
+  const stamp = `${BUILT}.stamp`;
+  if (existsSync(stamp) && await readFile(stamp, 'utf8') === hash) return;
+  await Promise.all([rm(PAGES, { recursive: true, force: true }), rm(stamp, { force: true })]);
+  for (const [name, contents] of pages) {
+    await mkdir(dirname(join(PAGES, name)), { recursive: true });
+    if (contents === null) await copyFile(join(root, 'docs', name), join(PAGES, name));
+    else await writeFile(join(PAGES, name), contents);
   }
-  for (const path of images) if (path.startsWith('docs/')) files.set(path, await readFile(join(root, path)));
+  try {
+    await promisify(execFile)(MKDOCS, ['build', '--strict', '-f', join(root, 'scripts/site/mkdocs.yml'), '-d', BUILT], { env: { ...process.env, NO_MKDOCS_2_WARNING: '1' } });
+  } catch (error) {
+    throw new Error(`the documentation has faults:\n${error.stdout}${error.stderr}`, { cause: error });
+  }
+  await writeFile(stamp, hash);
+}
+
+/** @returns {Promise<Map<string, Buffer>>} path in the site -> contents; empty where MkDocs is not installed */
+export async function buildDocs() {
+  if (!existsSync(MKDOCS)) {
+    console.error('without the documentation: scripts/setup.sh docs installs what makes it a site');
+    return new Map();
+  }
+  const places_ = await places();
+  const images = new Set();
+  const pages = new Map();
+  const hash = createHash('sha256');
+  for (const [source, name] of places_) pages.set(name, toPage(source, await readFile(join(root, source), 'utf8'), places_, images));
+  for (const path of images) {
+    pages.set(posix.relative('docs', path), null);
+    hash.update(await readFile(join(root, path)));
+  }
+  for (const path of SETTINGS) hash.update(await readFile(join(root, path)));
+  await runMkdocs(pages, hash.update(JSON.stringify([...pages])).digest('hex'));
+  const files = new Map();
+  for (const path of await filesOf(BUILT)) {
+    if (!NOT_WANTED.test(path)) files.set(`docs/${posix.relative(BUILT, path)}`, await readFile(path));
+  }
   return files;
 }

@@ -14,6 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
+import { Page, setValue, valueOf } from './html.mjs';
 import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,9 +29,11 @@ const BUNDLES = { 'worker.js': 'worker.js', 'style.css': 'style.css', 'more.css'
 const FOR_OTHERS = { 'index.js': 'index.mjs', 'pocket-diffusion.js': 'element.mjs' };
 const SERVICE_WORKER = 'service_worker.js';
 
-const REFERENCE = /\b(?:src|href)="([^"#:]+)"/g;
+/** What a page names of files beside it. @param {Page} page */
+const referencesOf = (page) => page.all(['link', 'img', 'script', 'a'])
+  .map((element) => valueOf(element, 'src') ?? valueOf(element, 'href'))
+  .filter((address) => address && !/[#:]/.test(address));
 
-const matches = (text, pattern) => Array.from(text.matchAll(pattern), ([, path]) => path);
 const sha256 = (data, encoding) => createHash('sha256').update(data).digest(encoding);
 
 // ---- modules
@@ -110,14 +113,16 @@ async function fillServiceWorker(files) {
  * @returns {Promise<string[]>} the files, relative to it
  */
 export async function buildSite(folder = join(root, 'dist/site')) {
-  const html = (await readFile(join(web, 'index.html'), 'utf8')).replace(/^ +/gm, '').replace('src="page.mjs"', `src="${PAGE}"`);
+  const html = await Page.read(join(web, 'index.html'));
+  setValue(html.one('script', { src: 'page.mjs' }), 'src', PAGE);
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
-  const assets = [...matches(html, REFERENCE).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
+  const assets = [...referencesOf(html).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
   const page = await splitPage();
   const parts = page.first.filter((path) => path !== PAGE).map((path) => `  <link rel="modulepreload" href="${path}">\n`);
-  const files = new Map([['index.html', html.replace('</head>', `${PRELOAD}${parts.join('')}</head>`)], ...page.files]);
+  html.append('head', PRELOAD + parts.join(''));
+  const files = new Map([['index.html', String(html)], ...page.files]);
   for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
@@ -126,7 +131,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   files.set(SERVICE_WORKER, serviceWorker);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
-  files.set('docs.css', await bundle('docs.css', {}));
+  files.set('pocket-diffusion.css', await readFile(join(web, 'element.css')));
   for (const [path, data] of await buildDocs()) files.set(path, data);
 
   await makeEmpty(folder);
@@ -150,7 +155,7 @@ const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
  * @returns {Promise<number>} its length in bytes
  */
 export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
-  let html = await readFile(join(web, 'index.html'), 'utf8');
+  const html = await Page.read(join(web, 'index.html'));
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
@@ -159,27 +164,26 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
     `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
-  const replace = (pattern, text) => {
-    if (!pattern.test(html)) throw new Error(`index.html has nothing like ${pattern}`);
-    html = html.replace(pattern, () => text);
-  };
-  replace(/(?<=<meta http-equiv="Content-Security-Policy" content=")[^"]*/, policy);
-  replace(/ *<link rel="(apple-touch-icon|manifest)"[^>]*>\n/g, '');
-  replace(/ *<p class="ways">.*<\/p>\n/, ''); // they lie beside the site
-  replace(/ *<link rel="stylesheet"[^>]*>\n/, `  <style>${style}</style>\n`);
-  replace(/ *<script type="module"[^>]*><\/script>\n/, '');
-  replace(/(?<=(href|src)=")favicon\.svg(?=")/g, icon);
-  for (const name of ['strip.png', 'tabs.png']) {
-    replace(new RegExp(`(?<=src=")${name}(?=")`, 'g'), `data:image/png;base64,${(await readFile(join(web, name))).toString('base64')}`);
+  setValue(html.one('meta', { 'http-equiv': 'Content-Security-Policy' }), 'content', policy);
+  html.remove(html.one('p', { class: 'ways' })); // they lie beside the site
+  html.remove(html.one('script', { src: 'page.mjs' }));
+  for (const rel of ['apple-touch-icon', 'manifest', 'stylesheet']) html.all(['link'], { rel }).forEach((link) => html.remove(link));
+  html.append('head', `<style>${style}</style>\n`);
+  setValue(html.one('link', { rel: 'icon' }), 'href', icon);
+  for (const image of html.all(['img'])) {
+    const address = valueOf(image, 'src');
+    if (address === 'favicon.svg') setValue(image, 'src', icon);
+    else if (address) setValue(image, 'src', `data:image/png;base64,${(await readFile(join(web, address))).toString('base64')}`);
   }
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const assets = new Map([['pocket-diffusion.wasm', join(web, 'pocket-diffusion.wasm')], ...models.map(({ file }) => [`weights/${file}`, join(weights, file)])]);
   let blocks = '';
   for (const [asset, source] of assets) blocks += dataBlock(asset, await readFile(source));
-  replace(/<\/body>/, `${blocks}<script>${script}</script>\n</body>`);
+  html.append('body', `${blocks}<script>${script}</script>\n`);
+  const text = String(html);
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, html);
-  return Buffer.byteLength(html);
+  await writeFile(path, text);
+  return Buffer.byteLength(text);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {

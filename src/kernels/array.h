@@ -28,9 +28,31 @@ typedef struct pd_array {
 
 /* Functions of one number, by the numbers of docs/graph.md. */
 typedef enum pd_function_kind {
-    PD_IDENTITY = 0, PD_RELU, PD_LEAKY_RELU, PD_SILU, PD_GELU, PD_GELU_TANH, PD_QUICK_GELU, PD_SIGMOID, PD_TANH, PD_MISH,
-    PD_SOFTPLUS, PD_ELU, PD_EXP, PD_LOG, PD_SQRT, PD_SIN, PD_COS, PD_ABS, PD_SQUARE, PD_RECIPROCAL, PD_FLOOR, PD_ERF,
-    PD_POWER, PD_HARD_SWISH, PD_FUNCTION_COUNT
+    PD_IDENTITY = 0,
+    PD_RELU,
+    PD_LEAKY_RELU,
+    PD_SILU,
+    PD_GELU,
+    PD_GELU_TANH,
+    PD_QUICK_GELU,
+    PD_SIGMOID,
+    PD_TANH,
+    PD_MISH,
+    PD_SOFTPLUS,
+    PD_ELU,
+    PD_EXP,
+    PD_LOG,
+    PD_SQRT,
+    PD_SIN,
+    PD_COS,
+    PD_ABS,
+    PD_SQUARE,
+    PD_RECIPROCAL,
+    PD_FLOOR,
+    PD_ERF,
+    PD_POWER,
+    PD_HARD_SWISH,
+    PD_FUNCTION_COUNT
 } pd_function_kind;
 
 typedef struct pd_function {
@@ -38,10 +60,7 @@ typedef struct pd_function {
     float parameter; /* of those that have one */
 } pd_function;
 
-static inline bool pd_function_has_parameter(int32_t kind)
-{
-    return kind == PD_LEAKY_RELU || kind == PD_ELU || kind == PD_POWER;
-}
+static inline bool pd_function_has_parameter(int32_t kind) { return kind == PD_LEAKY_RELU || kind == PD_ELU || kind == PD_POWER; }
 
 /* out = f(in) + residual; residual may be NULL; out may be in or residual. */
 void pd_apply(pd_function function, const pd_array *in, const pd_array *residual, const pd_array *out);
@@ -83,7 +102,13 @@ void pd_reshape(const pd_array *in, const pd_array *out);
 void pd_clear_padding(const pd_array *out);
 
 /* How the rows and columns beyond the edge of a map are made. */
-typedef enum pd_padding_kind { PD_PAD_ZEROS, PD_PAD_REFLECT, PD_PAD_REPLICATE, PD_PAD_CIRCULAR, PD_PADDING_KINDS } pd_padding_kind;
+typedef enum pd_padding_kind {
+    PD_PAD_ZEROS,
+    PD_PAD_REFLECT,
+    PD_PAD_REPLICATE,
+    PD_PAD_CIRCULAR,
+    PD_PADDING_KINDS
+} pd_padding_kind;
 /* The map doubled `factor` times (1 or 2), with `top` rows and `left` columns before it and as many behind as fit. */
 void pd_pad(const pd_array *in, int32_t factor, int32_t top, int32_t left, pd_padding_kind kind, const pd_array *out);
 void pd_bilinear(const pd_array *in, bool align_corners, const pd_array *out);
@@ -101,8 +126,7 @@ void pd_max_pool(const pd_array *in, const pd_window *window, const pd_array *ou
 void pd_conv_plain(const pd_array *in, const float *weights, const float *bias, const pd_window *window, int32_t groups,
                    const pd_array *out);
 /* The same with as many groups as channels; weights: [kernel][kernel][channels rounded up to 4]. */
-void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bias, const pd_window *window,
-                       const pd_array *out);
+void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bias, const pd_window *window, const pd_array *out);
 
 /* out = factor a b, of two matrices by the floats from row to row and from column
  * to column. out: [rows][columns], its padding too. scratch: pd_matmul_scratch floats. */

@@ -12,10 +12,7 @@
  * stays in the cache, and scratch does not grow with the square of the pixels. */
 #define QUERY_BLOCK 16
 
-static float inverse_sqrt(int32_t head_size)
-{
-    return PD_LANE(pd_div(pd_splat(1.0f), pd_root(pd_splat((float)head_size))), 0);
-}
+static float inverse_sqrt(int32_t head_size) { return PD_LANE(pd_div(pd_splat(1.0f), pd_root(pd_splat((float)head_size))), 0); }
 
 /* First pixel of an image, from channel `channel` on. */
 static float *channels_of(const pd_view *view, int32_t image, int32_t channel)
@@ -35,8 +32,7 @@ static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
 static PD_NOINLINE float exponentials(float *x, int32_t count)
 {
     const pd_vector_table *const table = pd_table(pd_softmax_table);
-    for (int32_t i = count; i % 8 != 0; i++)
-        x[i] = x[0];
+    for (int32_t i = count; i % 8 != 0; i++) x[i] = x[0];
     pd_f32x4 even = pd_load(x), odd = pd_load(x + 4);
     for (int32_t i = 8; i < count; i += 8) {
         even = pd_max(even, pd_load(x + i));
@@ -63,8 +59,7 @@ static PD_NOINLINE float exponentials(float *x, int32_t count)
 
 PD_INLINE void scale_vector(float *x, int32_t count, float factor)
 {
-    for (int32_t i = 0; i < count; i += 4)
-        pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
+    for (int32_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
 }
 
 /* ---- packing ------------------------------------------------------------------ */
@@ -78,8 +73,7 @@ static void pack_keys(const float *k, size_t k_stride, size_t keys, size_t padde
     const size_t depth = round_up_4(size);
     for (size_t first = 0; first < padded; first += PD_PANEL)
         for (size_t d = 0; d < depth; d++)
-            for (size_t i = first; i < first + PD_PANEL; i++)
-                *panels++ = i < keys && d < size ? k[i * k_stride + d] : 0.0f;
+            for (size_t i = first; i < first + PD_PANEL; i++) *panels++ = i < keys && d < size ? k[i * k_stride + d] : 0.0f;
 }
 
 /* Rows of `size` floats as the B of a product with them: panels of 4 columns. */
@@ -95,8 +89,7 @@ static void pack_values(const float *v, size_t v_stride, size_t rows, size_t siz
 
 static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t length, size_t pitch)
 {
-    return (pd_windows){
-        .data = data, .width = rows, .height = 1, .step = pitch, .layout = {.taps = 1, .run = length}};
+    return (pd_windows){.data = data, .width = rows, .height = 1, .step = pitch, .layout = {.taps = 1, .run = length}};
 }
 
 /* ---- full attention ------------------------------------------------------------ */
@@ -141,8 +134,7 @@ void pd_attend(const pd_head *head, float *scratch)
                    &(pd_product_target){.out = scores, .out_stride = pitch});
         add_mask(head, first, rows, scores, pitch);
         float sums[QUERY_BLOCK];
-        for (int32_t i = 0; i < rows; i++)
-            sums[i] = exponentials(scores + (size_t)i * pitch, head->keys);
+        for (int32_t i = 0; i < rows; i++) sums[i] = exponentials(scores + (size_t)i * pitch, head->keys);
         const pd_windows score_rows = contiguous_rows(scores, rows, head->keys, pitch);
         float *out = head->out + (size_t)first * head->out_stride, *to = direct ? out : results;
         const size_t to_stride = direct ? head->out_stride : value_row;
@@ -171,10 +163,19 @@ void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd
     for (int32_t image = 0; image < qkv->images; image++)
         for (int32_t head = 0; head < heads; head++) {
             const float *q = channels_of(qkv, image, head * head_stride);
-            const pd_head task = {.q = q, .k = q + part, .v = q + 2 * part, .q_stride = stride, .k_stride = stride,
-                                  .v_stride = stride, .queries = pixels, .keys = pixels, .size = head_stride,
-                                  .value_size = head_stride, .factor = inverse_sqrt(head_size),
-                                  .out = channels_of(out, image, head * head_stride), .out_stride = (size_t)out->stride};
+            const pd_head task = {.q = q,
+                                  .k = q + part,
+                                  .v = q + 2 * part,
+                                  .q_stride = stride,
+                                  .k_stride = stride,
+                                  .v_stride = stride,
+                                  .queries = pixels,
+                                  .keys = pixels,
+                                  .size = head_stride,
+                                  .value_size = head_stride,
+                                  .factor = inverse_sqrt(head_size),
+                                  .out = channels_of(out, image, head * head_stride),
+                                  .out_stride = (size_t)out->stride};
             pd_attend(&task, scratch);
         }
 }
@@ -243,7 +244,8 @@ void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
             const pd_f32x4 value = value_size - e >= PD_PANEL ? pd_load(v) : pd_load_first(v, (int32_t)(value_size - e), 0.0f);
             float *panel = context + e * row;
             for (size_t d = 0; d < size; d++)
-                pd_store(panel + d * PD_PANEL, pd_multiply_add(pd_load(panel + d * PD_PANEL), pd_load_splat(keys + i * row + d), value));
+                pd_store(panel + d * PD_PANEL,
+                         pd_multiply_add(pd_load(panel + d * PD_PANEL), pd_load_splat(keys + i * row + d), value));
         }
     for (size_t e = 0; e < value_row; e += PD_PANEL)
         for (size_t d = 0; d < size; d++) {
@@ -263,7 +265,8 @@ void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
         pd_product(&query_rows, rows, context, PD_PANEL * row, (int32_t)value_row,
                    &(pd_product_target){.out = results, .out_stride = value_row});
         for (int32_t i = 0; i < rows; i++)
-            memcpy(head->out + (size_t)(first + i) * head->out_stride, results + (size_t)i * value_row, value_size * sizeof(float));
+            memcpy(head->out + (size_t)(first + i) * head->out_stride, results + (size_t)i * value_row,
+                   value_size * sizeof(float));
     }
 }
 

@@ -38,8 +38,7 @@ static double position_time(int64_t rows)
 static bool winograd_pays(const pd_conv_shape *s)
 {
     const int64_t pieces = pd_conv_winograd_pieces(s);
-    if (s->kernel < 3 || pieces == 0)
-        return false;
+    if (s->kernel < 3 || pieces == 0) return false;
     return pieces == 1 || pieces * pieces * 36 * s->in_channels * s->out_channels <= MOST_PIECES_WEIGHTS;
 }
 
@@ -65,18 +64,17 @@ static double winograd_time(const pd_conv *conv, int32_t m, int32_t n)
 static pd_conv_form choose_form(const pd_conv *conv)
 {
     const pd_conv_shape *s = &conv->shape;
-    if (!winograd_pays(s))
-        return PD_CONV_DIRECT;
+    if (!winograd_pays(s)) return PD_CONV_DIRECT;
     const double times[PD_CONV_FORMS] = {
-        [PD_CONV_DIRECT] = s->kernel * s->kernel * position_time((int64_t)conv->out_height * conv->out_width * planned_images(conv)),
+        [PD_CONV_DIRECT] = s->kernel * s->kernel *
+                           position_time((int64_t)conv->out_height * conv->out_width * planned_images(conv)),
         [PD_CONV_WINOGRAD_2] = winograd_time(conv, 2, 2),
         [PD_CONV_WINOGRAD_2X4] = winograd_time(conv, 2, 4),
         [PD_CONV_WINOGRAD_4] = winograd_time(conv, 4, 4),
     };
     pd_conv_form best = PD_CONV_DIRECT;
     for (int form = 1; form < PD_CONV_FORMS; form++)
-        if (times[form] < times[best])
-            best = (pd_conv_form)form;
+        if (times[form] < times[best]) best = (pd_conv_form)form;
     return best;
 }
 
@@ -100,10 +98,8 @@ void pd_conv_plan_form(pd_conv *conv, const pd_conv_shape *shape, pd_conv_form f
     assert(form == PD_CONV_DIRECT || pd_conv_winograd_pieces(shape));
     measure(conv, shape);
     conv->form = form;
-    if (form == PD_CONV_DIRECT)
-        pd_conv_direct_plan(conv);
-    else
-        pd_conv_winograd_plan(conv);
+    if (form == PD_CONV_DIRECT) pd_conv_direct_plan(conv);
+    else pd_conv_winograd_plan(conv);
 }
 
 void pd_conv_plan(pd_conv *conv, const pd_conv_shape *shape)
@@ -114,12 +110,9 @@ void pd_conv_plan(pd_conv *conv, const pd_conv_shape *shape)
 
 void pd_conv_pack(const pd_conv *conv, const float *weights, float *packed)
 {
-    if (pd_reference_in_use)
-        pd_reference_conv_pack(conv, weights, packed);
-    else if (conv->form == PD_CONV_DIRECT)
-        pd_conv_direct_pack(conv, weights, packed);
-    else
-        pd_conv_winograd_pack(conv, weights, packed);
+    if (pd_reference_in_use) pd_reference_conv_pack(conv, weights, packed);
+    else if (conv->form == PD_CONV_DIRECT) pd_conv_direct_pack(conv, weights, packed);
+    else pd_conv_winograd_pack(conv, weights, packed);
 }
 
 void pd_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out, float *scratch)
@@ -128,10 +121,7 @@ void pd_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual
     assert(in->height == conv->shape.in_height && in->width == conv->shape.in_width);
     assert(out->height == conv->out_height && out->width == conv->out_width);
     assert(in->images == out->images && in->images <= conv->shape.images);
-    if (pd_reference_in_use)
-        pd_reference_conv_run(conv, in, residual, out);
-    else if (conv->form == PD_CONV_DIRECT)
-        pd_conv_direct_run(conv, in, residual, out, scratch);
-    else
-        pd_conv_winograd_run(conv, in, residual, out, scratch);
+    if (pd_reference_in_use) pd_reference_conv_run(conv, in, residual, out);
+    else if (conv->form == PD_CONV_DIRECT) pd_conv_direct_run(conv, in, residual, out, scratch);
+    else pd_conv_winograd_run(conv, in, residual, out, scratch);
 }

@@ -30,10 +30,8 @@ static block_size choose_block(const pd_conv *conv)
     block_size block = {.images = 1, .rows = conv->out_height};
     block.pitch = ((size_t)(conv->out_width - 1) * (size_t)s->step + (size_t)s->kernel) * (size_t)s->in_channels;
     const size_t fitting = BLOCK_FLOATS / (strip_height(s, block.rows) * block.pitch);
-    if (fitting > 1)
-        block.images = fitting < (size_t)s->images ? (int32_t)fitting : s->images;
-    while (block.rows > 1 && strip_height(s, block.rows) * block.pitch > BLOCK_FLOATS)
-        block.rows = (block.rows + 1) / 2;
+    if (fitting > 1) block.images = fitting < (size_t)s->images ? (int32_t)fitting : s->images;
+    while (block.rows > 1 && strip_height(s, block.rows) * block.pitch > BLOCK_FLOATS) block.rows = (block.rows + 1) / 2;
     block.image_pitch = strip_height(s, block.rows) * block.pitch;
     return block;
 }
@@ -64,14 +62,13 @@ static void copy_row(const pd_conv_shape *s, const pd_view *in, int32_t image, i
         memset(to, 0, width * pixel_bytes);
         return;
     }
-    const float *row = in->data + ((size_t)image * (size_t)s->in_height + (size_t)(y / scale)) * (size_t)s->in_width *
-                                      (size_t)in->stride;
+    const float *row = in->data +
+                       ((size_t)image * (size_t)s->in_height + (size_t)(y / scale)) * (size_t)s->in_width * (size_t)in->stride;
     const size_t left = (size_t)s->padding < width ? (size_t)s->padding : width;
     const size_t inside = (size_t)s->in_width * (size_t)scale;
     const size_t end = left + inside < width ? left + inside : width;
     memset(to, 0, left * pixel_bytes);
-    if (scale == 1 && (size_t)in->stride == channels)
-        memcpy(to + left * channels, row, (end - left) * pixel_bytes);
+    if (scale == 1 && (size_t)in->stride == channels) memcpy(to + left * channels, row, (end - left) * pixel_bytes);
     else
         for (size_t x = left; x < end; x++)
             memcpy(to + x * channels, row + (x - left) / (size_t)scale * (size_t)in->stride, pixel_bytes);
@@ -99,8 +96,7 @@ static void run_one_pixel_kernel(const pd_conv *conv, const pd_view *in, const p
     const int32_t width = dense ? in->images * in->height * in->width : conv->out_width;
     const int32_t rows = dense ? 1 : in->images * conv->out_height;
     int32_t most = BLOCK_FLOATS / s->in_channels;
-    if (most < PD_MOST_ROWS)
-        most = PD_MOST_ROWS;
+    if (most < PD_MOST_ROWS) most = PD_MOST_ROWS;
     for (int32_t row = 0; row < rows; row++)
         for (int32_t x = 0; x < width; x += most) {
             const int32_t count = width - x < most ? width - x : most;
@@ -119,8 +115,7 @@ static void run_one_pixel_kernel(const pd_conv *conv, const pd_view *in, const p
         }
 }
 
-void pd_conv_direct_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
-                        float *scratch)
+void pd_conv_direct_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out, float *scratch)
 {
     const pd_conv_shape *s = &conv->shape;
     if (!needs_copy(s)) {
@@ -148,8 +143,7 @@ void pd_conv_direct_run(const pd_conv *conv, const pd_view *in, const pd_view *r
                 .layout = {.taps = s->kernel, .run = s->kernel * s->in_channels, .pitch = block.pitch},
             };
             const pd_product_target target = target_at(
-                conv, residual, out,
-                ((size_t)image * (size_t)conv->out_height + (size_t)row) * (size_t)conv->out_width);
+                conv, residual, out, ((size_t)image * (size_t)conv->out_height + (size_t)row) * (size_t)conv->out_width);
             pd_product(&windows, images * rows * conv->out_width, conv->packed,
                        PD_PANEL * (size_t)(s->kernel * s->kernel * s->in_channels), s->out_channels, &target);
         }

@@ -14,10 +14,9 @@
  * exp(r) is 1 + r + r^2 times a polynomial of least relative error, evaluated
  * by Estrin's scheme: fewer operations that wait for each other. */
 static const pd_vector_table pd_exp_table[] = {
-    PD_EVERY_LANE(-87.0f),          PD_EVERY_LANE(0x1.8p23f),       PD_EVERY_LANE(1.44269504f),
-    PD_EVERY_LANE(0.693359375f),    PD_EVERY_LANE(-2.12194440e-4f), PD_EVERY_LANE(0x1.fffffcp-2f),
-    PD_EVERY_LANE(0x1.555490p-3f),  PD_EVERY_LANE(0x1.5558f4p-5f),  PD_EVERY_LANE(0x1.123a6cp-7f),
-    PD_EVERY_LANE(0x1.6a2352p-10f), PD_EVERY_LANE(1.0f),
+    PD_EVERY_LANE(-87.0f),          PD_EVERY_LANE(0x1.8p23f),       PD_EVERY_LANE(1.44269504f),    PD_EVERY_LANE(0.693359375f),
+    PD_EVERY_LANE(-2.12194440e-4f), PD_EVERY_LANE(0x1.fffffcp-2f),  PD_EVERY_LANE(0x1.555490p-3f), PD_EVERY_LANE(0x1.5558f4p-5f),
+    PD_EVERY_LANE(0x1.123a6cp-7f),  PD_EVERY_LANE(0x1.6a2352p-10f), PD_EVERY_LANE(1.0f),
 };
 
 /* `table`: pd_table(pd_exp_table), taken outside the loop. */
@@ -27,8 +26,7 @@ PD_INLINE pd_f32x4 pd_exp_lanes(const pd_vector_table *table, pd_f32x4 x)
     x = pd_max(x, pd_entry(table, 0));
     const pd_f32x4 shifted = pd_multiply_add(round, x, pd_entry(table, 2));
     const pd_f32x4 n = pd_sub(shifted, round);
-    const pd_f32x4 r =
-        pd_multiply_subtract(pd_multiply_subtract(x, n, pd_entry(table, 3)), n, pd_entry(table, 4));
+    const pd_f32x4 r = pd_multiply_subtract(pd_multiply_subtract(x, n, pd_entry(table, 3)), n, pd_entry(table, 4));
     const pd_f32x4 r2 = pd_mul(r, r);
     const pd_f32x4 c01 = pd_multiply_add(pd_entry(table, 5), pd_entry(table, 6), r);
     const pd_f32x4 c23 = pd_multiply_add(pd_entry(table, 7), pd_entry(table, 8), r);
@@ -63,10 +61,9 @@ static const pd_vector_table pd_softmax_table[] = {
 /* `table`: pd_table(pd_softmax_table), taken outside the loop. */
 PD_INLINE void pd_softmax_lanes(const pd_vector_table *table, int vectors, pd_f32x4 *x, const pd_f32x4 *highest)
 {
-#define PD_EACH_VECTOR(statement)         \
-    PD_UNROLL                             \
-    for (int v = 0; v < vectors; v++)     \
-        statement
+#define PD_EACH_VECTOR(statement) \
+    PD_UNROLL \
+    for (int v = 0; v < vectors; v++) statement
     pd_f32x4 shifted[2], r2[2], low[2], high[2];
     PD_EACH_VECTOR(x[v] = pd_mul(pd_sub(x[v], highest[v]), pd_entry(table, 0)));
     PD_EACH_VECTOR(x[v] = pd_max(x[v], pd_entry(table, 2)));

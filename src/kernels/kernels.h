@@ -32,32 +32,32 @@ typedef struct pd_view {
 typedef enum pd_conv_form {
     PD_CONV_DIRECT,     /* any kernel size and step; 1x1 and fully connected layers too */
     /* 3x3, and larger kernels as the sum of such; with a step of n, kernels of up to 3n x 3n. in_channels a multiple of 4. */
-    PD_CONV_WINOGRAD_2,   /* F(2x2, 3x3), Lavin and Gray 2016 */
+    PD_CONV_WINOGRAD_2, /* F(2x2, 3x3), Lavin and Gray 2016 */
     PD_CONV_WINOGRAD_2X4, /* F(2x4, 3x3) */
-    PD_CONV_WINOGRAD_4,   /* F(4x4, 3x3) */
+    PD_CONV_WINOGRAD_4, /* F(4x4, 3x3) */
     PD_CONV_FORMS
 } pd_conv_form;
 
 /* Shape of a layer: cross-correlation with zero padding, as torch.nn.Conv2d. */
 typedef struct pd_conv_shape {
-    int32_t in_channels;  /* any number in the direct form */
+    int32_t in_channels; /* any number in the direct form */
     int32_t out_channels; /* multiple of 4 */
     int32_t in_height, in_width; /* of the view that is read */
-    int32_t kernel;       /* side: 1, 3, 4, 7, ... */
-    int32_t step;         /* stride in pixels */
-    int32_t padding;      /* zeros on each side */
-    bool upsample;        /* double the input by nearest neighbour first (3x3 only); the doubled map is never stored */
-    int32_t images;       /* the most images in one call */
+    int32_t kernel; /* side: 1, 3, 4, 7, ... */
+    int32_t step; /* stride in pixels */
+    int32_t padding; /* zeros on each side */
+    bool upsample; /* double the input by nearest neighbour first (3x3 only); the doubled map is never stored */
+    int32_t images; /* the most images in one call */
 } pd_conv_shape;
 
 typedef struct pd_conv {
     pd_conv_shape shape;
     pd_conv_form form;
     int32_t out_height, out_width;
-    uint64_t packed_count;  /* floats of packed weights */
+    uint64_t packed_count; /* floats of packed weights */
     uint64_t scratch_count; /* floats of scratch that pd_conv_run needs */
-    const float *packed;    /* 64-byte aligned; set by the caller after pd_conv_pack */
-    const float *bias;      /* out_channels floats, 16-byte aligned, or NULL for none; set by the caller */
+    const float *packed; /* 64-byte aligned; set by the caller after pd_conv_pack */
+    const float *bias; /* out_channels floats, 16-byte aligned, or NULL for none; set by the caller */
 } pd_conv;
 
 /* Fills in everything but packed and bias; chooses the form by shape from
@@ -70,8 +70,7 @@ void pd_conv_plan_form(pd_conv *conv, const pd_conv_shape *shape, pd_conv_form f
 void pd_conv_pack(const pd_conv *conv, const float *weights, float *packed);
 /* out = conv(in) + bias + residual. `residual` may be NULL; it may be `out`.
  * in->images = out->images <= shape.images. out must not overlap in. */
-void pd_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
-                 float *scratch);
+void pd_conv_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out, float *scratch);
 
 /* ---- everything between convolutions --------------------------------------- */
 
@@ -98,19 +97,18 @@ void pd_silu(size_t count, const float *in, float *out); /* x * sigmoid(x); any 
 typedef struct pd_linear_attention {
     int32_t height, width, channels;
     int32_t heads, head_size; /* head_size: multiple of 8 */
-    bool folded;              /* the way the products are associated, chosen by the plan */
+    bool folded; /* the way the products are associated, chosen by the plan */
     uint64_t scratch_count;
-    pd_conv to_qkv, to_out;   /* weights and bias as of any pd_conv, set by the caller */
+    pd_conv to_qkv, to_out; /* weights and bias as of any pd_conv, set by the caller */
     const float *norm_gain, *out_gain; /* of the norms, as of pd_rms_norm; set by the caller */
 } pd_linear_attention;
 
 /* Fills in everything but weights, bias and gains. A plan that is made while
  * the reference is in force has scratch enough for that too. */
-void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels,
-                              int32_t heads, int32_t head_size);
+void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels, int32_t heads,
+                              int32_t head_size);
 /* out must not overlap in. */
-void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,
-                             float *scratch);
+void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view *in, const pd_view *out, float *scratch);
 
 /* Scaled dot-product attention (Vaswani et al. 2017), softmax over pixels. qkv:
  * 3 * heads * head_stride channels, q then k then v, each head by head;

@@ -24,7 +24,6 @@ void pd_to_planar(const pd_view *view, int32_t planar_channels, float *planar)
         const float *from = view->data + (size_t)image * pixels * stride;
         float *to = planar + (size_t)image * pixels * (size_t)planar_channels;
         for (int32_t c = 0; c < planar_channels; c++)
-            for (size_t i = 0; i < pixels; i++)
-                to[(size_t)c * pixels + i] = from[i * stride + (size_t)c];
+            for (size_t i = 0; i < pixels; i++) to[(size_t)c * pixels + i] = from[i * stride + (size_t)c];
     }
 }

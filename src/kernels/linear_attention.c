@@ -60,7 +60,7 @@ static workspace lay_out(const pd_linear_attention *a, float *scratch)
         QUERY_BLOCK * n.channels,
     };
     workspace w = {0};
-    float **const pieces[] = {&w.x,      &w.keys,    &w.values,   &w.sums,     &w.context,
+    float **const pieces[] = {&w.x,       &w.keys,   &w.values,  &w.sums,     &w.context,
                               &w.product, &w.folded, &w.queries, &w.attended, &w.projected};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         *pieces[i] = scratch ? scratch + w.count : NULL;
@@ -69,8 +69,8 @@ static workspace lay_out(const pd_linear_attention *a, float *scratch)
     return w;
 }
 
-void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels,
-                              int32_t heads, int32_t head_size)
+void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, int32_t width, int32_t channels, int32_t heads,
+                              int32_t head_size)
 {
     assert(head_size % 8 == 0 && channels % PD_PANEL == 0);
     const int32_t inner = heads * head_size;
@@ -102,8 +102,8 @@ void pd_linear_attention_plan(pd_linear_attention *attention, int32_t height, in
 
 /* out[i] = rows[i] B + bias: `count` rows of `depth` floats, `pitch` floats apart.
  * The panels of B are panel_depth rows deep, of which it may be some. */
-static void multiply(const float *rows, size_t count, size_t depth, size_t pitch, const float *panels,
-                     size_t panel_depth, size_t columns, const float *bias, float *out, size_t out_pitch)
+static void multiply(const float *rows, size_t count, size_t depth, size_t pitch, const float *panels, size_t panel_depth,
+                     size_t columns, const float *bias, float *out, size_t out_pitch)
 {
     const pd_windows windows = {
         .data = rows,
@@ -150,24 +150,21 @@ typedef struct vectors_at {
 
 /* out[d][e] = sum over the pixels of keys[i][d] * v[i][e], divided by divisors[d],
  * for two d and 4 * panels e. */
-PD_INLINE void context_tile(int panels, const float *keys, size_t key_pitch, const float *v, size_t v_pitch,
-                            size_t pixels, const float *divisors, vectors_at out)
+PD_INLINE void context_tile(int panels, const float *keys, size_t key_pitch, const float *v, size_t v_pitch, size_t pixels,
+                            const float *divisors, vectors_at out)
 {
     pd_f32x4 sum[2][PD_TILE_PANELS];
     PD_UNROLL
-    for (int p = 0; p < panels; p++)
-        sum[0][p] = sum[1][p] = pd_zero();
+    for (int p = 0; p < panels; p++) sum[0][p] = sum[1][p] = pd_zero();
     for (size_t i = 0; i < pixels; i++) {
         pd_f32x4 value[PD_TILE_PANELS];
         PD_UNROLL
-        for (int p = 0; p < panels; p++)
-            value[p] = pd_load(v + PD_PANEL * p);
+        for (int p = 0; p < panels; p++) value[p] = pd_load(v + PD_PANEL * p);
         PD_UNROLL
         for (int d = 0; d < 2; d++) {
             const pd_f32x4 key = pd_load_splat(keys + d);
             PD_UNROLL
-            for (int p = 0; p < panels; p++)
-                sum[d][p] = pd_multiply_add(sum[d][p], key, value[p]);
+            for (int p = 0; p < panels; p++) sum[d][p] = pd_multiply_add(sum[d][p], key, value[p]);
         }
         keys += key_pitch;
         v += v_pitch;
@@ -184,14 +181,16 @@ PD_INLINE void context_tile(int panels, const float *keys, size_t key_pitch, con
 typedef void context_tile_function(const float *keys, size_t key_pitch, const float *v, size_t v_pitch, size_t pixels,
                                    const float *divisors, vectors_at out);
 
-#define CONTEXT_TILE(panels)                                                                                       \
-    static PD_NOINLINE void context_tile_##panels(const float *keys, size_t key_pitch, const float *v,             \
-                                                  size_t v_pitch, size_t pixels, const float *divisors,            \
-                                                  vectors_at out)                                                  \
-    {                                                                                                              \
-        context_tile(panels, keys, key_pitch, v, v_pitch, pixels, divisors, out);                                  \
+#define CONTEXT_TILE(panels) \
+    static PD_NOINLINE void context_tile_##panels(const float *keys, size_t key_pitch, const float *v, size_t v_pitch, \
+                                                  size_t pixels, const float *divisors, vectors_at out) \
+    { \
+        context_tile(panels, keys, key_pitch, v, v_pitch, pixels, divisors, out); \
     }
-CONTEXT_TILE(1) CONTEXT_TILE(2) CONTEXT_TILE(3) CONTEXT_TILE(4)
+CONTEXT_TILE(1)
+CONTEXT_TILE(2)
+CONTEXT_TILE(3)
+CONTEXT_TILE(4)
 
 /* out = keys^T v / divisors, `columns` of v. */
 static void multiply_transposed(const float *keys, size_t head_size, const float *v, size_t columns, size_t pixels,
@@ -211,7 +210,10 @@ static void multiply_transposed(const float *keys, size_t head_size, const float
 }
 
 /* Panels of columns first .. of to_qkv. */
-static const float *panels_from(const pd_linear_attention *a, size_t first) { return a->to_qkv.packed + first * (size_t)a->channels; }
+static const float *panels_from(const pd_linear_attention *a, size_t first)
+{
+    return a->to_qkv.packed + first * (size_t)a->channels;
+}
 
 /* Keys or values of one head: `first` of the columns of to_qkv on. */
 static void project(const pd_linear_attention *a, const float *x, size_t first, float *out)
@@ -226,23 +228,20 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
     const size_t first = head * n.head_size, first_value = 2 * n.inner + first;
     const pd_f32x4 root = pd_root(pd_splat((float)n.head_size));
     project(a, w->x, n.inner + first, w->keys);
-    for (size_t d = 0; d < n.head_size; d += 8)
-        key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);
+    for (size_t d = 0; d < n.head_size; d += 8) key_exponentials(w->keys + d, n.pixels, n.head_size, w->sums + d);
     /* The factor head_size^-1/2 of the queries is applied here. */
-    for (size_t d = 0; d < n.head_size; d += 4)
-        pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
+    for (size_t d = 0; d < n.head_size; d += 4) pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
     if (!a->folded) {
         project(a, w->x, first_value, w->values);
         multiply_transposed(w->keys, n.head_size, w->values, n.head_size, n.pixels, w->sums,
                             (vectors_at){w->context + first * n.head_size, PD_PANEL, n.head_size * PD_PANEL});
         return;
     }
-    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums,
-                        (vectors_at){w->values, n.channels, PD_PANEL});
+    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums, (vectors_at){w->values, n.channels, PD_PANEL});
     multiply(w->values, n.head_size, n.channels, n.channels, panels_from(a, first_value), n.channels, n.head_size, NULL,
              w->context, n.head_size);
-    multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + first * PD_PANEL, n.inner, n.channels,
-             NULL, w->product, n.channels);
+    multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + first * PD_PANEL, n.inner, n.channels, NULL,
+             w->product, n.channels);
     for (size_t d = 0; d < n.head_size; d++)
         for (size_t c = 0; c < n.channels; c += PD_PANEL)
             pd_store(w->folded + c * n.inner + (first + d) * PD_PANEL, pd_load(w->product + d * n.channels + c));
@@ -286,8 +285,7 @@ static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, con
 {
     for (size_t head = 0; head < heads; head++, x += count) {
         const pd_f32x4 factor = pd_div(pd_splat(1.0f), pd_sum_across(pd_load(sums + 4 * head)));
-        for (size_t i = 0; i < count; i += 4)
-            pd_store(x + i, pd_mul(pd_load(x + i), factor));
+        for (size_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), factor));
     }
 }
 
@@ -301,13 +299,12 @@ static void query_block(const pd_linear_attention *a, const float *x, size_t cou
     softmax_exponentials(w->queries, heads, n.head_size, w->sums);
     softmax_divide(w->queries, heads, n.head_size, w->sums);
     if (a->folded) {
-        multiply(w->queries, count, n.inner, n.inner, w->folded, n.inner, n.channels, a->to_out.bias, w->projected,
-                 n.channels);
+        multiply(w->queries, count, n.inner, n.inner, w->folded, n.inner, n.channels, a->to_out.bias, w->projected, n.channels);
         return;
     }
     for (size_t first = 0; first < n.inner; first += n.head_size)
-        multiply(w->queries + first, count, n.head_size, n.inner, w->context + first * n.head_size, n.head_size,
-                 n.head_size, NULL, w->attended + first, n.inner);
+        multiply(w->queries + first, count, n.head_size, n.inner, w->context + first * n.head_size, n.head_size, n.head_size,
+                 NULL, w->attended + first, n.inner);
     multiply(w->attended, count, n.inner, n.inner, a->to_out.packed, n.inner, n.channels, a->to_out.bias, w->projected,
              n.channels);
 }
@@ -336,8 +333,7 @@ void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view
         const pd_view from = pixels_of(in, image * n.pixels, n.pixels);
         const pd_view normed = {w.x, 1, 1, (int32_t)n.pixels, channels, channels};
         pd_rms_norm(&from, attention->norm_gain, NULL, NULL, false, NULL, &normed);
-        for (size_t head = 0; head < (size_t)attention->heads; head++)
-            head_context(attention, head, &w);
+        for (size_t head = 0; head < (size_t)attention->heads; head++) head_context(attention, head, &w);
         for (size_t first = 0; first < n.pixels; first += QUERY_BLOCK) {
             const size_t count = n.pixels - first < QUERY_BLOCK ? n.pixels - first : QUERY_BLOCK;
             query_block(attention, w.x + first * n.channels, count, &w);

@@ -41,20 +41,18 @@ PD_INLINE pd_f32x4 channel_vector(bool modulate, bool silu, const pd_vector_tabl
                                   const float *gain, const float *scale, const float *shift)
 {
     pd_f32x4 y = pd_mul(pd_mul(pd_load(x), factor), pd_load(gain));
-    if (modulate)
-        y = pd_multiply_add(pd_load(shift), y, pd_load(scale));
+    if (modulate) y = pd_multiply_add(pd_load(shift), y, pd_load(scale));
     return silu ? pd_silu_lanes(table, y) : y;
 }
 
 /* Each flag is a constant where this is called, so that the loop over the
  * channels has no branches. */
-PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, size_t pixels, norm_rows rows,
-                         const float *gain, const float *scale, const float *shift)
+PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, size_t pixels, norm_rows rows, const float *gain,
+                         const float *scale, const float *shift)
 {
     const pd_vector_table *const table = pd_table(pd_exp_table);
     float inverse[4 * NORM_BLOCK];
-    for (size_t i = 0; i < pixels; i++)
-        pd_store(inverse + 4 * i, inverse_norm(rows.x + i * rows.x_stride, channels));
+    for (size_t i = 0; i < pixels; i++) pd_store(inverse + 4 * i, inverse_norm(rows.x + i * rows.x_stride, channels));
     for (size_t i = 0; i < pixels; i++) {
         const float *x = rows.x + i * rows.x_stride;
         const float *residual = add ? rows.residual + i * rows.residual_stride : NULL;
@@ -79,8 +77,7 @@ PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, s
                 sc += 8;
                 sh += 8;
             }
-            if (add)
-                residual += 8;
+            if (add) residual += 8;
         }
         if (left) {
             const pd_f32x4 y = channel_vector(modulate, silu, table, x, factor, g, sc, sh);
@@ -89,11 +86,11 @@ PD_INLINE void normalise(bool modulate, bool silu, bool add, int32_t channels, s
     }
 }
 
-#define NORMALISE(name, modulate, silu, add)                                                                      \
-    static PD_NOINLINE void name(int32_t channels, size_t pixels, norm_rows rows, const float *gain,              \
-                                 const float *scale, const float *shift)                                          \
-    {                                                                                                             \
-        normalise(modulate, silu, add, channels, pixels, rows, gain, scale, shift);                               \
+#define NORMALISE(name, modulate, silu, add) \
+    static PD_NOINLINE void name(int32_t channels, size_t pixels, norm_rows rows, const float *gain, const float *scale, \
+                                 const float *shift) \
+    { \
+        normalise(modulate, silu, add, channels, pixels, rows, gain, scale, shift); \
     }
 NORMALISE(normalise_0, false, false, false)
 NORMALISE(normalise_1, false, false, true)
@@ -107,8 +104,8 @@ NORMALISE(normalise_7, true, true, true)
 void pd_rms_norm(const pd_view *in, const float *gain, const float *const *scale, const float *const *shift, bool silu,
                  const pd_view *residual, const pd_view *out)
 {
-    typedef void normalise_function(int32_t channels, size_t pixels, norm_rows rows, const float *gain,
-                                    const float *scale, const float *shift);
+    typedef void normalise_function(int32_t channels, size_t pixels, norm_rows rows, const float *gain, const float *scale,
+                                    const float *shift);
     static normalise_function *const functions[] = {normalise_0, normalise_1, normalise_2, normalise_3,
                                                     normalise_4, normalise_5, normalise_6, normalise_7};
     assert(in->channels % 4 == 0 && in->channels == out->channels);
@@ -120,15 +117,13 @@ void pd_rms_norm(const pd_view *in, const float *gain, const float *const *scale
     normalise_function *const function = functions[(scale ? 4 : 0) + (silu ? 2 : 0) + (residual ? 1 : 0)];
     const size_t pixels = (size_t)in->height * (size_t)in->width;
     norm_rows rows = {.x_stride = (size_t)in->stride, .y_stride = (size_t)out->stride};
-    if (residual)
-        rows.residual_stride = (size_t)residual->stride;
+    if (residual) rows.residual_stride = (size_t)residual->stride;
     for (size_t image = 0; image < (size_t)in->images; image++)
         for (size_t i = 0; i < pixels; i += NORM_BLOCK) {
             const size_t first = image * pixels + i, count = pixels - i < NORM_BLOCK ? pixels - i : NORM_BLOCK;
             rows.x = in->data + first * rows.x_stride;
             rows.y = out->data + first * rows.y_stride;
-            if (residual)
-                rows.residual = residual->data + first * rows.residual_stride;
+            if (residual) rows.residual = residual->data + first * rows.residual_stride;
             function(in->channels, count, rows, gain, scale ? scale[image] : NULL, scale ? shift[image] : NULL);
         }
 }
@@ -141,9 +136,7 @@ void pd_silu(size_t count, const float *in, float *out)
     }
     const pd_vector_table *const table = pd_table(pd_exp_table);
     size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        pd_store(out + i, pd_silu_lanes(table, pd_load(in + i)));
+    for (; i + 4 <= count; i += 4) pd_store(out + i, pd_silu_lanes(table, pd_load(in + i)));
     const int32_t rest = (int32_t)(count - i);
-    if (rest)
-        pd_store_first(out + i, rest, pd_silu_lanes(table, pd_load_first(in + i, rest, 0.0f)));
+    if (rest) pd_store_first(out + i, rest, pd_silu_lanes(table, pd_load_first(in + i, rest, 0.0f)));
 }

@@ -113,22 +113,43 @@ PD_INLINE pd_f32x4 of_four(pd_function_kind kind, float parameter, const pd_vect
 
 typedef void four_function(float parameter, const float *in, float *out, size_t count);
 
-#define FOUR(kind)                                                                           \
+#define FOUR(kind) \
     static PD_NOINLINE void four_##kind(float parameter, const float *in, float *out, size_t count) \
-    {                                                                                        \
-        const pd_vector_table *const table = pd_table(pd_exp_table);                         \
-        for (size_t i = 0; i < count; i += 4)                                                \
-            pd_store(out + i, of_four(kind, parameter, table, pd_load(in + i)));             \
+    { \
+        const pd_vector_table *const table = pd_table(pd_exp_table); \
+        for (size_t i = 0; i < count; i += 4) pd_store(out + i, of_four(kind, parameter, table, pd_load(in + i))); \
     }
-FOUR(PD_RELU) FOUR(PD_LEAKY_RELU) FOUR(PD_SILU) FOUR(PD_GELU) FOUR(PD_GELU_TANH) FOUR(PD_QUICK_GELU) FOUR(PD_SIGMOID)
-FOUR(PD_EXP) FOUR(PD_SQRT) FOUR(PD_ABS) FOUR(PD_SQUARE) FOUR(PD_RECIPROCAL) FOUR(PD_HARD_SWISH) FOUR(PD_IDENTITY)
+FOUR(PD_RELU)
+FOUR(PD_LEAKY_RELU)
+FOUR(PD_SILU)
+FOUR(PD_GELU)
+FOUR(PD_GELU_TANH)
+FOUR(PD_QUICK_GELU)
+FOUR(PD_SIGMOID)
+FOUR(PD_EXP)
+FOUR(PD_SQRT)
+FOUR(PD_ABS)
+FOUR(PD_SQUARE)
+FOUR(PD_RECIPROCAL)
+FOUR(PD_HARD_SWISH)
+FOUR(PD_IDENTITY)
 
 /* NULL: has no vector form. */
 static four_function *const four_functions[PD_FUNCTION_COUNT] = {
-    [PD_IDENTITY] = four_PD_IDENTITY, [PD_RELU] = four_PD_RELU, [PD_LEAKY_RELU] = four_PD_LEAKY_RELU, [PD_SILU] = four_PD_SILU,
-    [PD_GELU] = four_PD_GELU, [PD_GELU_TANH] = four_PD_GELU_TANH, [PD_QUICK_GELU] = four_PD_QUICK_GELU,
-    [PD_SIGMOID] = four_PD_SIGMOID, [PD_EXP] = four_PD_EXP, [PD_SQRT] = four_PD_SQRT, [PD_ABS] = four_PD_ABS,
-    [PD_SQUARE] = four_PD_SQUARE, [PD_RECIPROCAL] = four_PD_RECIPROCAL, [PD_HARD_SWISH] = four_PD_HARD_SWISH,
+    [PD_IDENTITY] = four_PD_IDENTITY,
+    [PD_RELU] = four_PD_RELU,
+    [PD_LEAKY_RELU] = four_PD_LEAKY_RELU,
+    [PD_SILU] = four_PD_SILU,
+    [PD_GELU] = four_PD_GELU,
+    [PD_GELU_TANH] = four_PD_GELU_TANH,
+    [PD_QUICK_GELU] = four_PD_QUICK_GELU,
+    [PD_SIGMOID] = four_PD_SIGMOID,
+    [PD_EXP] = four_PD_EXP,
+    [PD_SQRT] = four_PD_SQRT,
+    [PD_ABS] = four_PD_ABS,
+    [PD_SQUARE] = four_PD_SQUARE,
+    [PD_RECIPROCAL] = four_PD_RECIPROCAL,
+    [PD_HARD_SWISH] = four_PD_HARD_SWISH,
 };
 
 static void apply_row(pd_function function, const float *in, const float *residual, float *out, size_t count)
@@ -155,7 +176,8 @@ void pd_apply(pd_function function, const pd_array *in, const pd_array *residual
         }
         return;
     }
-    const bool dense = in->stride == (int32_t)stored && out->stride == in->stride && (!residual || residual->stride == in->stride);
+    const bool dense = in->stride == (int32_t)stored && out->stride == in->stride &&
+                       (!residual || residual->stride == in->stride);
     if (dense) apply_row(function, in->data, residual ? residual->data : NULL, out->data, positions * stored);
     for (size_t i = 0; i < positions && !dense; i++)
         apply_row(function, in->data + i * (size_t)in->stride, residual ? residual->data + i * (size_t)residual->stride : NULL,
@@ -215,20 +237,21 @@ static void move(walk *w, const pd_axes *axes, const int64_t *steps, const float
     }
 }
 
-#define EACH_CHANNEL(expression)                                             \
-    if (a_step == 1 && b_step == 1)                                          \
-        for (size_t i = 0; i < count; i++) {                                 \
-            const float x = a[i], y = b[i];                                  \
-            out[i] = expression;                                             \
-        }                                                                    \
-    else                                                                     \
-        for (size_t i = 0; i < count; i++) {                                 \
+#define EACH_CHANNEL(expression) \
+    if (a_step == 1 && b_step == 1) \
+        for (size_t i = 0; i < count; i++) { \
+            const float x = a[i], y = b[i]; \
+            out[i] = expression; \
+        } \
+    else \
+        for (size_t i = 0; i < count; i++) { \
             const float x = a[(int64_t)i * a_step], y = b[(int64_t)i * b_step]; \
-            out[i] = expression;                                             \
-        }                                                                    \
+            out[i] = expression; \
+        } \
     break
 
-static void binary_row(pd_binary_kind kind, const float *a, int64_t a_step, const float *b, int64_t b_step, float *out, size_t count)
+static void binary_row(pd_binary_kind kind, const float *a, int64_t a_step, const float *b, int64_t b_step, float *out,
+                       size_t count)
 {
     switch (kind) {
     case PD_ADD: EACH_CHANNEL(x + y);
@@ -250,7 +273,8 @@ void pd_binary(pd_binary_kind kind, const pd_array *a, const pd_array *b, const 
     pd_array_steps(a, &out->axes, steps);
     pd_array_steps(b, &out->axes, steps + PD_MAX_RANK);
     for (size_t i = 0; i < positions; i++) {
-        binary_row(kind, address[0], steps[last], address[1], steps[PD_MAX_RANK + last], out->data + i * (size_t)out->stride, channels);
+        binary_row(kind, address[0], steps[last], address[1], steps[PD_MAX_RANK + last], out->data + i * (size_t)out->stride,
+                   channels);
         move(&w, &out->axes, steps, address, 2);
     }
     pd_clear_padding(out);

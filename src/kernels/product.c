@@ -35,16 +35,14 @@ PD_INLINE void store_tile(int rows, int panels, pd_f32x4 sum[][PD_TILE_PANELS], 
         for (int p = 0; p < panels; p++) {
             const pd_f32x4 columns = pd_load(bias + PD_PANEL * p);
             PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                sum[r][p] = pd_add(sum[r][p], columns);
+            for (int r = 0; r < rows; r++) sum[r][p] = pd_add(sum[r][p], columns);
         }
     }
     PD_UNROLL
     for (int r = 0; r < rows; r++) {
         PD_UNROLL
         for (int p = 0; p < panels; p++) {
-            if (addend)
-                sum[r][p] = pd_add(sum[r][p], pd_load(addend + (size_t)r * target->addend_stride + PD_PANEL * p));
+            if (addend) sum[r][p] = pd_add(sum[r][p], pd_load(addend + (size_t)r * target->addend_stride + PD_PANEL * p));
             pd_store(out + (size_t)r * target->out_stride + PD_PANEL * p, sum[r][p]);
         }
     }
@@ -54,15 +52,13 @@ PD_INLINE void next_windows(int rows, const pd_windows *a, cursor *at, const flo
 {
     if (at->x + rows < a->width) {
         PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            windows[r] = at->window + (size_t)r * a->step;
+        for (int r = 0; r < rows; r++) windows[r] = at->window + (size_t)r * a->step;
         at->window += (size_t)rows * a->step;
         at->x += rows;
         return;
     }
     PD_UNROLL
-    for (int r = 0; r < rows; r++)
-        windows[r] = next_window(a, at);
+    for (int r = 0; r < rows; r++) windows[r] = next_window(a, at);
 }
 
 /* B, and where in it a product begins. */
@@ -74,8 +70,8 @@ typedef struct panel_group {
 
 /* `tiles` tiles of `rows` rows of A, beginning at row `row`, times some panels.
  * The walk goes on from `at`. */
-PD_INLINE void tiles_product(int rows, int panels, const pd_windows *a, cursor *at, int32_t tiles,
-                             const panel_group *group, const pd_product_target *target, size_t row)
+PD_INLINE void tiles_product(int rows, int panels, const pd_windows *a, cursor *at, int32_t tiles, const panel_group *group,
+                             const pd_product_target *target, size_t row)
 {
     const size_t column = (size_t)group->column;
     const float *bias = target->bias ? target->bias + column : NULL;
@@ -89,22 +85,25 @@ PD_INLINE void tiles_product(int rows, int panels, const pd_windows *a, cursor *
         pd_tile_product(rows, panels, windows, &a->layout, group->first, group->step, sum);
         store_tile(rows, panels, sum, target, bias, addend, out);
         out += (size_t)rows * target->out_stride;
-        if (addend)
-            addend += addend_step;
+        if (addend) addend += addend_step;
     }
 }
 
 typedef void tiles_function(const pd_windows *a, cursor *at, int32_t tiles, const panel_group *group,
                             const pd_product_target *target, size_t row);
 
-#define TILES(rows, panels)                                                                                      \
-    static PD_NOINLINE void tiles_##rows##_##panels(const pd_windows *a, cursor *at, int32_t tiles,              \
-                                                    const panel_group *group, const pd_product_target *target,   \
-                                                    size_t row)                                                  \
-    {                                                                                                            \
-        tiles_product(rows, panels, a, at, tiles, group, target, row);                                           \
+#define TILES(rows, panels) \
+    static PD_NOINLINE void tiles_##rows##_##panels(const pd_windows *a, cursor *at, int32_t tiles, const panel_group *group, \
+                                                    const pd_product_target *target, size_t row) \
+    { \
+        tiles_product(rows, panels, a, at, tiles, group, target, row); \
     }
-TILES(4, 1) TILES(4, 2) TILES(2, 3) TILES(2, 4) TILES(1, 1) TILES(1, 4)
+TILES(4, 1)
+TILES(4, 2)
+TILES(2, 3)
+TILES(2, 4)
+TILES(1, 1)
+TILES(1, 4)
 
 /* The last rows, too few for a tile, one by one; panel by panel where it is not
  * four of them, which is rare. */
@@ -134,8 +133,7 @@ void pd_product(const pd_windows *a, int32_t count, const float *panels, size_t 
         const int32_t rest = count % PD_TILE_ROWS(width);
         cursor at = {a->data, a->data, a->data, 0, 0};
         full_tiles[width - 1](a, &at, count / PD_TILE_ROWS(width), &group, target, 0);
-        if (rest)
-            last_rows(width, a, &at, rest, group, target, (size_t)(count - rest));
+        if (rest) last_rows(width, a, &at, rest, group, target, (size_t)(count - rest));
         group.first += (size_t)width * panel_step;
         group.column += width * PD_PANEL;
     }
@@ -145,6 +143,5 @@ void pd_pack_panels(const float *weights, int32_t columns, size_t depth, float *
 {
     for (int32_t column = 0; column < columns; column += PD_PANEL)
         for (size_t k = 0; k < depth; k++)
-            for (int32_t j = 0; j < PD_PANEL; j++)
-                *panels++ = weights[(size_t)(column + j) * depth + k];
+            for (int32_t j = 0; j < PD_PANEL; j++) *panels++ = weights[(size_t)(column + j) * depth + k];
 }

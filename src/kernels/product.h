@@ -44,38 +44,33 @@ typedef struct pd_row_layout {
 
 /* sum[r][p] = A rows r times panel p, which is at panels + p * panel_step. rows and
  * count are constants where this is called. */
-PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const pd_row_layout *layout,
-                               const float *panels, size_t panel_step, pd_f32x4 sum[][PD_TILE_PANELS])
+PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const pd_row_layout *layout, const float *panels,
+                               size_t panel_step, pd_f32x4 sum[][PD_TILE_PANELS])
 {
     const float *panel[PD_TILE_PANELS];
     PD_UNROLL
     for (int p = 0; p < count; p++) {
         panel[p] = panels + (size_t)p * panel_step;
         PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            sum[r][p] = pd_zero();
+        for (int r = 0; r < rows; r++) sum[r][p] = pd_zero();
     }
     for (int32_t tap = 0; tap < layout->taps; tap++) {
         const float *at[PD_MOST_ROWS];
         PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            at[r] = a[r] + (size_t)tap * layout->pitch;
+        for (int r = 0; r < rows; r++) at[r] = a[r] + (size_t)tap * layout->pitch;
 /* Step k of a turn; leaves the loop when `left` steps were left. */
-#define PD_PRODUCT_STEP(k)                                                          \
-    {                                                                               \
-        pd_f32x4 columns[PD_TILE_PANELS];                                           \
-        PD_UNROLL                                                                   \
-        for (int p = 0; p < count; p++)                                             \
-            columns[p] = pd_load(panel[p] + (k) * PD_PANEL);                        \
-        PD_UNROLL                                                                   \
-        for (int r = 0; r < rows; r++) {                                            \
-            const pd_f32x4 value = pd_load_splat(at[r] + (k));                      \
-            PD_UNROLL                                                               \
-            for (int p = 0; p < count; p++)                                         \
-                sum[r][p] = pd_multiply_add(sum[r][p], value, columns[p]);          \
-        }                                                                           \
-        if (left <= (k) + 1)                                                        \
-            break;                                                                  \
+#define PD_PRODUCT_STEP(k) \
+    { \
+        pd_f32x4 columns[PD_TILE_PANELS]; \
+        PD_UNROLL \
+        for (int p = 0; p < count; p++) columns[p] = pd_load(panel[p] + (k) * PD_PANEL); \
+        PD_UNROLL \
+        for (int r = 0; r < rows; r++) { \
+            const pd_f32x4 value = pd_load_splat(at[r] + (k)); \
+            PD_UNROLL \
+            for (int p = 0; p < count; p++) sum[r][p] = pd_multiply_add(sum[r][p], value, columns[p]); \
+        } \
+        if (left <= (k) + 1) break; \
     }
         /* Eight steps to a turn of the loop, so that the pointers move once in
          * eight; four in tiles of fewer panels, for less code. The exits
@@ -96,15 +91,12 @@ PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const
                 PD_PRODUCT_STEP(7)
             }
             PD_UNROLL
-            for (int r = 0; r < rows; r++)
-                at[r] += turn;
+            for (int r = 0; r < rows; r++) at[r] += turn;
             PD_UNROLL
-            for (int p = 0; p < count; p++)
-                panel[p] += turn * PD_PANEL;
+            for (int p = 0; p < count; p++) panel[p] += turn * PD_PANEL;
         }
         PD_UNROLL
-        for (int p = 0; p < count; p++)
-            panel[p] += left * PD_PANEL;
+        for (int p = 0; p < count; p++) panel[p] += left * PD_PANEL;
 #undef PD_PRODUCT_STEP
     }
 }

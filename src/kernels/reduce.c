@@ -55,7 +55,8 @@ static double sum_of(const float *values, size_t count)
 
 void pd_group_norm(const pd_array *in, int32_t groups, float eps, const pd_norm_tail *tail, const pd_array *out, float *sums)
 {
-    const size_t positions = positions_of(in), channels = channels_of(in), stored = stored_of(in), size = channels / (size_t)groups;
+    const size_t positions = positions_of(in), channels = channels_of(in), stored = stored_of(in),
+                 size = channels / (size_t)groups;
     const double numbers = (double)positions * (double)size;
     float *mean = sums, *factor = sums + stored;
     sum_channels(in, NULL, factor);

@@ -11,8 +11,8 @@ void pd_kernels_use_reference(bool use) { pd_reference_in_use = use; }
 
 static float *pixel(const pd_view *view, int32_t image, int32_t y, int32_t x)
 {
-    return view->data + (((size_t)image * (size_t)view->height + (size_t)y) * (size_t)view->width + (size_t)x) *
-                            (size_t)view->stride;
+    return view->data +
+           (((size_t)image * (size_t)view->height + (size_t)y) * (size_t)view->width + (size_t)x) * (size_t)view->stride;
 }
 
 void pd_reference_conv_pack(const pd_conv *conv, const float *weights, float *packed)
@@ -31,11 +31,9 @@ static double window_sum(const pd_conv *conv, const pd_view *in, int32_t image, 
     for (int32_t ky = 0; ky < s->kernel; ky++)
         for (int32_t kx = 0; kx < s->kernel; kx++, weight += s->in_channels) {
             const int32_t y = oy * s->step - s->padding + ky, x = ox * s->step - s->padding + kx;
-            if (y < 0 || x < 0 || y >= s->in_height * scale || x >= s->in_width * scale)
-                continue;
+            if (y < 0 || x < 0 || y >= s->in_height * scale || x >= s->in_width * scale) continue;
             const float *from = pixel(in, image, y / scale, x / scale);
-            for (int32_t c = 0; c < s->in_channels; c++)
-                sum += (double)from[c] * (double)weight[c];
+            for (int32_t c = 0; c < s->in_channels; c++) sum += (double)from[c] * (double)weight[c];
         }
     return sum;
 }
@@ -47,10 +45,8 @@ void pd_reference_conv_run(const pd_conv *conv, const pd_view *in, const pd_view
             for (int32_t x = 0; x < conv->out_width; x++)
                 for (int32_t c = 0; c < conv->shape.out_channels; c++) {
                     double sum = window_sum(conv, in, image, y, x, c);
-                    if (conv->bias)
-                        sum += (double)conv->bias[c];
-                    if (residual)
-                        sum += (double)pixel(residual, image, y, x)[c];
+                    if (conv->bias) sum += (double)conv->bias[c];
+                    if (residual) sum += (double)pixel(residual, image, y, x)[c];
                     pixel(out, image, y, x)[c] = (float)sum;
                 }
 }
@@ -59,8 +55,7 @@ static double silu(double x) { return x / (1 + exp(-x)); }
 
 void pd_reference_silu(size_t count, const float *in, float *out)
 {
-    for (size_t i = 0; i < count; i++)
-        out[i] = (float)silu((double)in[i]);
+    for (size_t i = 0; i < count; i++) out[i] = (float)silu((double)in[i]);
 }
 
 void pd_reference_rms_norm(const pd_view *in, const float *gain, const float *const *scale, const float *const *shift,
@@ -70,39 +65,33 @@ void pd_reference_rms_norm(const pd_view *in, const float *gain, const float *co
         for (int32_t i = 0; i < in->height * in->width; i++) {
             const float *x = pixel(in, image, 0, i);
             double sum = 0;
-            for (int32_t c = 0; c < in->channels; c++)
-                sum += (double)x[c] * (double)x[c];
+            for (int32_t c = 0; c < in->channels; c++) sum += (double)x[c] * (double)x[c];
             const double norm = fmax(sqrt(sum), 1e-12);
             for (int32_t c = 0; c < in->channels; c++) {
                 double y = (double)x[c] / norm * (double)gain[c];
-                if (scale)
-                    y = y * (double)scale[image][c] + (double)shift[image][c];
-                if (activate)
-                    y = silu(y);
-                if (residual)
-                    y += (double)pixel(residual, image, 0, i)[c];
+                if (scale) y = y * (double)scale[image][c] + (double)shift[image][c];
+                if (activate) y = silu(y);
+                if (residual) y += (double)pixel(residual, image, 0, i)[c];
                 pixel(out, image, 0, i)[c] = (float)y;
             }
         }
 }
 
 /* Channel c of a head of q (part 0), k (1) or v (2) at pixel i. */
-static double part_of(const pd_view *qkv, int32_t image, int32_t i, int32_t part, int32_t heads, int32_t head,
-                      int32_t head_size, int32_t c)
+static double part_of(const pd_view *qkv, int32_t image, int32_t i, int32_t part, int32_t heads, int32_t head, int32_t head_size,
+                      int32_t c)
 {
     return (double)pixel(qkv, image, 0, i)[(part * heads + head) * pd_round_up_4(head_size) + c];
 }
 
 /* Weight of query channel d at pixel i, softmax over the channels, times
  * head_size^-1/2, divided by the sum over all pixels of exp(k - max). */
-static double linear_weight(const pd_view *qkv, int32_t image, int32_t i, int32_t heads, int32_t head,
-                            int32_t head_size, int32_t d, double key_sum)
+static double linear_weight(const pd_view *qkv, int32_t image, int32_t i, int32_t heads, int32_t head, int32_t head_size,
+                            int32_t d, double key_sum)
 {
     double sum = 0, highest = -HUGE_VAL;
-    for (int32_t c = 0; c < head_size; c++)
-        highest = fmax(highest, part_of(qkv, image, i, 0, heads, head, head_size, c));
-    for (int32_t c = 0; c < head_size; c++)
-        sum += exp(part_of(qkv, image, i, 0, heads, head, head_size, c) - highest);
+    for (int32_t c = 0; c < head_size; c++) highest = fmax(highest, part_of(qkv, image, i, 0, heads, head, head_size, c));
+    for (int32_t c = 0; c < head_size; c++) sum += exp(part_of(qkv, image, i, 0, heads, head, head_size, c) - highest);
     return exp(part_of(qkv, image, i, 0, heads, head, head_size, d) - highest) / sum / sqrt((double)head_size) / key_sum;
 }
 
@@ -110,8 +99,7 @@ static void linear_attention_core(const pd_view *qkv, int32_t heads, int32_t hea
 {
     const int32_t pixels = qkv->height * qkv->width, head_stride = pd_round_up_4(head_size);
     for (int32_t image = 0; image < qkv->images; image++)
-        for (int32_t i = 0; i < pixels; i++)
-            memset(pixel(out, image, 0, i), 0, sizeof(float) * (size_t)(heads * head_stride));
+        for (int32_t i = 0; i < pixels; i++) memset(pixel(out, image, 0, i), 0, sizeof(float) * (size_t)(heads * head_stride));
     /* Rounded to float after every d: at most head_size roundings. */
     for (int32_t image = 0; image < qkv->images; image++)
         for (int32_t head = 0; head < heads; head++)
@@ -119,8 +107,7 @@ static void linear_attention_core(const pd_view *qkv, int32_t heads, int32_t hea
                 double highest = -HUGE_VAL, sum = 0;
                 for (int32_t i = 0; i < pixels; i++)
                     highest = fmax(highest, part_of(qkv, image, i, 1, heads, head, head_size, d));
-                for (int32_t i = 0; i < pixels; i++)
-                    sum += exp(part_of(qkv, image, i, 1, heads, head, head_size, d) - highest);
+                for (int32_t i = 0; i < pixels; i++) sum += exp(part_of(qkv, image, i, 1, heads, head, head_size, d) - highest);
                 for (int32_t e = 0; e < head_size; e++) {
                     double context = 0;
                     for (int32_t i = 0; i < pixels; i++)
@@ -128,8 +115,7 @@ static void linear_attention_core(const pd_view *qkv, int32_t heads, int32_t hea
                                    part_of(qkv, image, i, 2, heads, head, head_size, e);
                     for (int32_t i = 0; i < pixels; i++) {
                         float *to = pixel(out, image, 0, i) + head * head_stride + e;
-                        *to = (float)((double)*to +
-                                      context * linear_weight(qkv, image, i, heads, head, head_size, d, sum));
+                        *to = (float)((double)*to + context * linear_weight(qkv, image, i, heads, head, head_size, d, sum));
                     }
                 }
             }
@@ -167,7 +153,8 @@ static double score_of(const pd_head *head, int32_t i, int32_t j)
 {
     double score = 0;
     for (int32_t c = 0; c < head->size; c++)
-        score += (double)head->q[(size_t)i * head->q_stride + (size_t)c] * (double)head->k[(size_t)j * head->k_stride + (size_t)c];
+        score += (double)head->q[(size_t)i * head->q_stride + (size_t)c] *
+                 (double)head->k[(size_t)j * head->k_stride + (size_t)c];
     return score * (double)head->factor + (head->mask ? (double)head->mask[i * head->mask_row + j * head->mask_column] : 0);
 }
 
@@ -175,10 +162,8 @@ void pd_reference_attend(const pd_head *head)
 {
     for (int32_t i = 0; i < head->queries; i++) {
         double highest = -HUGE_VAL, total = 0;
-        for (int32_t j = 0; j < head->keys; j++)
-            highest = fmax(highest, score_of(head, i, j));
-        for (int32_t j = 0; j < head->keys; j++)
-            total += exp(score_of(head, i, j) - highest);
+        for (int32_t j = 0; j < head->keys; j++) highest = fmax(highest, score_of(head, i, j));
+        for (int32_t j = 0; j < head->keys; j++) total += exp(score_of(head, i, j) - highest);
         for (int32_t c = 0; c < head->value_size; c++) {
             double sum = 0;
             for (int32_t j = 0; j < head->keys; j++)

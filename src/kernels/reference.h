@@ -20,8 +20,7 @@ void pd_reference_rms_norm(const pd_view *in, const float *gain, const float *co
                            bool activate, const pd_view *residual, const pd_view *out);
 void pd_reference_silu(size_t count, const float *in, float *out);
 uint64_t pd_reference_linear_attention_scratch_count(const pd_linear_attention *attention);
-void pd_reference_linear_attention(const pd_linear_attention *attention, const pd_view *in, const pd_view *out,
-                                   float *scratch);
+void pd_reference_linear_attention(const pd_linear_attention *attention, const pd_view *in, const pd_view *out, float *scratch);
 void pd_reference_attend(const pd_head *head);
 
 #endif

@@ -96,8 +96,7 @@ PD_INLINE pd_f32x4 pd_min(pd_f32x4 a, pd_f32x4 b) { return vbslq_f32(vcltq_f32(b
 PD_INLINE pd_f32x4 pd_max(pd_f32x4 a, pd_f32x4 b) { return vbslq_f32(vcltq_f32(a, b), b, a); }
 PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)
 {
-    return vreinterpretq_f32_u32(
-        vaddq_u32(vreinterpretq_u32_f32(value), vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23)));
+    return vreinterpretq_f32_u32(vaddq_u32(vreinterpretq_u32_f32(value), vshlq_n_u32(vreinterpretq_u32_f32(shifted), 23)));
 }
 PD_INLINE pd_f32x4 pd_swap_neighbours(pd_f32x4 a) { return vrev64q_f32(a); }
 PD_INLINE pd_f32x4 pd_swap_halves(pd_f32x4 a) { return vextq_f32(a, a, 2); }
@@ -107,10 +106,9 @@ PD_INLINE pd_f32x4 pd_swap_halves(pd_f32x4 a) { return vextq_f32(a, a, 2); }
 typedef struct pd_f32x4 {
     float lane[4];
 } pd_f32x4;
-#define PD_EACH_LANE(expression)                      \
-    pd_f32x4 result;                                  \
-    for (int i = 0; i < 4; i++)                       \
-        result.lane[i] = (expression);                \
+#define PD_EACH_LANE(expression) \
+    pd_f32x4 result; \
+    for (int i = 0; i < 4; i++) result.lane[i] = (expression); \
     return result
 PD_INLINE pd_f32x4 pd_load(const float *p) { PD_EACH_LANE(p[i]); }
 PD_INLINE void pd_store(float *p, pd_f32x4 a) { memcpy(p, a.lane, sizeof a.lane); }
@@ -128,8 +126,7 @@ PD_INLINE pd_f32x4 pd_scale_exponent(pd_f32x4 value, pd_f32x4 shifted)
     uint32_t bits[4], exponent[4];
     memcpy(bits, value.lane, sizeof bits);
     memcpy(exponent, shifted.lane, sizeof exponent);
-    for (int i = 0; i < 4; i++)
-        bits[i] += exponent[i] << 23;
+    for (int i = 0; i < 4; i++) bits[i] += exponent[i] << 23;
     memcpy(value.lane, bits, sizeof bits);
     return value;
 }
@@ -147,7 +144,12 @@ PD_INLINE pd_f32x4 pd_swap_halves(pd_f32x4 a) { PD_EACH_LANE(a.lane[i ^ 2]); }
 typedef struct pd_vector_table {
     _Alignas(16) float lane[4];
 } pd_vector_table;
-#define PD_EVERY_LANE(number) {{number, number, number, number}}
+#define PD_EVERY_LANE(number) \
+    { \
+        { \
+            number, number, number, number \
+        } \
+    }
 
 /* The same address, but what is there is no longer known to the compiler. Taken
  * outside the loop. */
@@ -190,16 +192,14 @@ PD_INLINE pd_f32x4 pd_max_across(pd_f32x4 a)
 PD_INLINE pd_f32x4 pd_load_first(const float *p, int32_t count, float fill)
 {
     float lanes[4] = {fill, fill, fill, fill};
-    for (int32_t i = 0; i < count; i++)
-        lanes[i] = p[i];
+    for (int32_t i = 0; i < count; i++) lanes[i] = p[i];
     return pd_load(lanes);
 }
 PD_INLINE void pd_store_first(float *p, int32_t count, pd_f32x4 a)
 {
     float lanes[4];
     pd_store(lanes, a);
-    for (int32_t i = 0; i < count; i++)
-        p[i] = lanes[i];
+    for (int32_t i = 0; i < count; i++) p[i] = lanes[i];
 }
 
 #endif

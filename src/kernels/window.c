@@ -138,7 +138,8 @@ void pd_conv_plain(const pd_array *in, const float *weights, const float *bias, 
                         const float *values = at(in, y * window->step[0] + i, x * window->step[1] + j) + first;
                         int32_t c = 0;
                         for (; c + 4 <= group_in; c += 4) sum = pd_multiply_add(sum, pd_load(values + c), pd_load(weight + c));
-                        if (c < group_in) sum = pd_multiply_add(sum, pd_load_first(values + c, group_in - c, 0.0f), pd_load(weight + c));
+                        if (c < group_in)
+                            sum = pd_multiply_add(sum, pd_load_first(values + c, group_in - c, 0.0f), pd_load(weight + c));
                     }
                 target[channel] = pd_sum_lanes(sum) + (bias ? bias[channel] : 0.0f);
             }
@@ -146,8 +147,7 @@ void pd_conv_plain(const pd_array *in, const float *weights, const float *bias, 
     pd_clear_padding(out);
 }
 
-void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bias, const pd_window *window,
-                       const pd_array *out)
+void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bias, const pd_window *window, const pd_array *out)
 {
     const map_size to = size_of(out);
     for (int32_t y = 0; y < to.height; y++)

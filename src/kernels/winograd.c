@@ -122,10 +122,7 @@ static bool is_zero(const winograd *w, int32_t position)
     return w->doubled && (position / w->width == 2 || position % w->width == 2);
 }
 
-static int32_t product_count(const winograd *w)
-{
-    return w->doubled ? (w->height - 1) * (w->width - 1) : w->positions;
-}
+static int32_t product_count(const winograd *w) { return w->doubled ? (w->height - 1) * (w->width - 1) : w->positions; }
 
 void pd_conv_winograd_plan(pd_conv *conv)
 {
@@ -185,12 +182,10 @@ void pd_conv_winograd_pack(const pd_conv *conv, const float *weights, float *pac
             }
             size_t product = 0;
             for (int32_t y = 0; y < w.height; y++) {
-                for (int x = 0; x < 3; x++)
-                    g[x] = columns[x][y];
+                for (int x = 0; x < 3; x++) g[x] = columns[x][y];
                 weight_transform_1d(w.tile_width, points, g, u);
                 for (int32_t x = 0; x < w.width; x++)
-                    if (!is_zero(&w, y * w.width + x))
-                        panel[(product++ * depth + c) * PD_PANEL] = (float)u[x];
+                    if (!is_zero(&w, y * w.width + x)) panel[(product++ * depth + c) * PD_PANEL] = (float)u[x];
             }
         }
     }
@@ -208,8 +203,10 @@ PD_INLINE void input_transform_1d(int m, const point_vectors *k, const pd_f32x4 
     } else {
         /* Rows of B^T: (a^2 b^2, 0, -a^2 - b^2, 0, 1, 0), (0, -a b^2, -b^2, a, 1, 0), (0, a b^2, -b^2, -a, 1, 0), the
          * same two with a and b exchanged, (0, a^2 b^2, 0, -a^2 - b^2, 0, 1). */
-        const pd_f32x4 even_a = pd_multiply_subtract(d[4], k->b2, d[2]), odd_a = pd_mul(k->a, pd_multiply_subtract(d[3], k->b2, d[1]));
-        const pd_f32x4 even_b = pd_multiply_subtract(d[4], k->a2, d[2]), odd_b = pd_mul(k->b, pd_multiply_subtract(d[3], k->a2, d[1]));
+        const pd_f32x4 even_a = pd_multiply_subtract(d[4], k->b2, d[2]),
+                       odd_a = pd_mul(k->a, pd_multiply_subtract(d[3], k->b2, d[1]));
+        const pd_f32x4 even_b = pd_multiply_subtract(d[4], k->a2, d[2]),
+                       odd_b = pd_mul(k->b, pd_multiply_subtract(d[3], k->a2, d[1]));
         v[0] = pd_add(pd_multiply_subtract(pd_mul(k->product, d[0]), k->sum, d[2]), d[4]);
         v[1] = pd_add(even_a, odd_a);
         v[2] = pd_sub(even_a, odd_a);
@@ -226,17 +223,14 @@ PD_INLINE void transform_column(int m, const point_vectors *k, const float *cons
 {
     const float *from[MAX_SIDE];
     PD_UNROLL
-    for (int i = 0; i < m + 2; i++)
-        from[i] = pixels[i];
+    for (int i = 0; i < m + 2; i++) from[i] = pixels[i];
     for (int32_t c = 0; c < count; c += 4, to += 4) {
         pd_f32x4 d[MAX_SIDE], transformed[MAX_SIDE];
         PD_UNROLL
-        for (int i = 0; i < m + 2; i++)
-            d[i] = pd_load(from[i] + c);
+        for (int i = 0; i < m + 2; i++) d[i] = pd_load(from[i] + c);
         input_transform_1d(m, k, d, transformed);
         PD_UNROLL
-        for (int i = 0; i < m + 2; i++)
-            pd_store(to + (size_t)i * pitch, transformed[i]);
+        for (int i = 0; i < m + 2; i++) pd_store(to + (size_t)i * pitch, transformed[i]);
     }
 }
 
@@ -245,17 +239,14 @@ PD_INLINE void transform_row(int n, const point_vectors *k, const float *from, i
 {
     float *to[MAX_SIDE];
     PD_UNROLL
-    for (int i = 0; i < n + 2; i++)
-        to[i] = v + (size_t)i * v_pitch;
+    for (int i = 0; i < n + 2; i++) to[i] = v + (size_t)i * v_pitch;
     for (int32_t c = 0; c < count; c += 4, from += 4) {
         pd_f32x4 d[MAX_SIDE], transformed[MAX_SIDE];
         PD_UNROLL
-        for (int i = 0; i < n + 2; i++)
-            d[i] = pd_load(from + (size_t)i * CHUNK);
+        for (int i = 0; i < n + 2; i++) d[i] = pd_load(from + (size_t)i * CHUNK);
         input_transform_1d(n, k, d, transformed);
         PD_UNROLL
-        for (int i = 0; i < n + 2; i++)
-            pd_store(to[i] + c, transformed[i]);
+        for (int i = 0; i < n + 2; i++) pd_store(to[i] + c, transformed[i]);
     }
 }
 
@@ -276,9 +267,7 @@ static tile_source locate_tile(const pd_conv_shape *s, const winograd *w, const 
     for (int32_t i = 0; i < w->height; i++) {
         const int32_t y = top + i * s->step;
         const size_t row = (size_t)image * (size_t)s->in_height + (size_t)(y >> shift);
-        source.rows[i] = y >= 0 && y >> shift < s->in_height
-                             ? in->data + row * (size_t)s->in_width * (size_t)in->stride
-                             : NULL;
+        source.rows[i] = y >= 0 && y >> shift < s->in_height ? in->data + row * (size_t)s->in_width * (size_t)in->stride : NULL;
     }
     for (int32_t i = 0; i < w->width; i++) {
         const int32_t x = left + i * s->step;
@@ -299,9 +288,7 @@ PD_INLINE void input_transform(int m, int n, const interpolation_points *points,
         for (int x = 0; x < width; x++) {
             const float *column[MAX_SIDE];
             for (int y = 0; y < height; y++)
-                column[y] = source->rows[y] && source->columns[x] >= 0
-                                ? source->rows[y] + source->columns[x] + first
-                                : zeros;
+                column[y] = source->rows[y] && source->columns[x] >= 0 ? source->rows[y] + source->columns[x] + first : zeros;
             transform_column(m, &k, column, count, lines + x * CHUNK, (size_t)width * CHUNK);
         }
         for (int y = 0; y < height; y++)
@@ -312,36 +299,35 @@ PD_INLINE void input_transform(int m, int n, const interpolation_points *points,
 typedef void input_function(const interpolation_points *points, const tile_source *source, int32_t channels, const float *zeros,
                             float *v, size_t v_pitch);
 
-#define INPUT_TRANSFORM(m, n)                                                                                     \
-    static PD_NOINLINE void input_transform_##m##x##n(const interpolation_points *points,                         \
-                                                      const tile_source *source, int32_t channels,                \
-                                                      const float *zeros, float *v, size_t v_pitch)               \
-    {                                                                                                             \
-        input_transform(m, n, points, source, channels, zeros, v, v_pitch);                                       \
+#define INPUT_TRANSFORM(m, n) \
+    static PD_NOINLINE void input_transform_##m##x##n(const interpolation_points *points, const tile_source *source, \
+                                                      int32_t channels, const float *zeros, float *v, size_t v_pitch) \
+    { \
+        input_transform(m, n, points, source, channels, zeros, v, v_pitch); \
     }
-INPUT_TRANSFORM(2, 2) INPUT_TRANSFORM(2, 4) INPUT_TRANSFORM(4, 4)
+INPUT_TRANSFORM(2, 2)
+INPUT_TRANSFORM(2, 4)
+INPUT_TRANSFORM(4, 4)
 
 /* ---- product ------------------------------------------------------------------------ */
 
 /* Not pd_product: with its walk over windows, its bias and its addend, called once a
  * position, a convolution takes 1.01 to 1.14 of the time. */
 /* `tiles` rows of V times some panels at one position, into rows of GROUP columns. */
-PD_INLINE void multiply_rows(int rows, int panels, const float *v, int32_t tiles, int32_t channels,
-                             const float *first, size_t panel_step, float *out)
+PD_INLINE void multiply_rows(int rows, int panels, const float *v, int32_t tiles, int32_t channels, const float *first,
+                             size_t panel_step, float *out)
 {
     const pd_row_layout layout = {.taps = 1, .run = channels};
     for (; tiles >= rows; tiles -= rows) {
         const float *a[PD_MOST_ROWS];
         pd_f32x4 sum[PD_MOST_ROWS][PD_TILE_PANELS];
         PD_UNROLL
-        for (int r = 0; r < rows; r++)
-            a[r] = v + r * channels;
+        for (int r = 0; r < rows; r++) a[r] = v + r * channels;
         pd_tile_product(rows, panels, a, &layout, first, panel_step, sum);
         PD_UNROLL
         for (int r = 0; r < rows; r++) {
             PD_UNROLL
-            for (int p = 0; p < panels; p++)
-                pd_store(out + GROUP * r + PD_PANEL * p, sum[r][p]);
+            for (int p = 0; p < panels; p++) pd_store(out + GROUP * r + PD_PANEL * p, sum[r][p]);
         }
         v += rows * channels;
         out += GROUP * rows;
@@ -351,21 +337,25 @@ PD_INLINE void multiply_rows(int rows, int panels, const float *v, int32_t tiles
 typedef void multiply_function(const float *v, int32_t tiles, int32_t channels, const float *first, size_t panel_step,
                                float *out);
 
-#define MULTIPLY(rows, panels)                                                                                    \
-    static PD_NOINLINE void multiply_##rows##_##panels(const float *v, int32_t tiles, int32_t channels,           \
-                                                       const float *first, size_t panel_step, float *out)         \
-    {                                                                                                             \
-        multiply_rows(rows, panels, v, tiles, channels, first, panel_step, out);                                  \
+#define MULTIPLY(rows, panels) \
+    static PD_NOINLINE void multiply_##rows##_##panels(const float *v, int32_t tiles, int32_t channels, const float *first, \
+                                                       size_t panel_step, float *out) \
+    { \
+        multiply_rows(rows, panels, v, tiles, channels, first, panel_step, out); \
     }
-MULTIPLY(4, 1) MULTIPLY(4, 2) MULTIPLY(2, 3) MULTIPLY(2, 4) MULTIPLY(1, 1) MULTIPLY(1, 4)
+MULTIPLY(4, 1)
+MULTIPLY(4, 2)
+MULTIPLY(2, 3)
+MULTIPLY(2, 4)
+MULTIPLY(1, 1)
+MULTIPLY(1, 4)
 
 /* The last rows, too few for a tile, one by one; panel by panel where it is not
  * four of them, which is rare. */
-static void last_rows(int32_t panels, const float *v, int32_t rows, int32_t channels, const float *first,
-                      size_t panel_step, float *out)
+static void last_rows(int32_t panels, const float *v, int32_t rows, int32_t channels, const float *first, size_t panel_step,
+                      float *out)
 {
-    if (panels == PD_TILE_PANELS)
-        multiply_1_4(v, rows, channels, first, panel_step, out);
+    if (panels == PD_TILE_PANELS) multiply_1_4(v, rows, channels, first, panel_step, out);
     else
         for (int32_t p = 0; p < panels; p++)
             multiply_1_1(v, rows, channels, first + (size_t)p * panel_step, panel_step, out + PD_PANEL * p);
@@ -378,14 +368,11 @@ static void multiply_panels(int32_t panels, const winograd *w, const float *v, i
     const size_t channels = (size_t)w->depth, panel_step = (size_t)product_count(w) * PD_PANEL * channels;
     const int32_t rest = tiles % PD_TILE_ROWS(panels), whole = tiles - rest;
     for (int32_t position = 0; position < w->positions; position++) {
-        if (is_zero(w, position))
-            continue;
+        if (is_zero(w, position)) continue;
         const float *rows = v + (size_t)position * w->v_pitch;
         float *out = m + position * M_PITCH(w->positions);
-        if (whole)
-            full_tiles[panels - 1](rows, whole, w->depth, first, panel_step, out);
-        if (rest)
-            last_rows(panels, rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
+        if (whole) full_tiles[panels - 1](rows, whole, w->depth, first, panel_step, out);
+        if (rest) last_rows(panels, rows + (size_t)whole * channels, rest, w->depth, first, panel_step, out + GROUP * whole);
         first += PD_PANEL * channels;
     }
 }
@@ -429,12 +416,10 @@ PD_INLINE void output_transform(int m, int n, const interpolation_points *points
         for (int x = 0; x < width; x++) {
             pd_f32x4 in[MAX_SIDE], y[4];
             PD_UNROLL
-            for (int i = 0; i < height; i++)
-                in[i] = pd_load(tile + (i * width + x) * M_PITCH(height * width));
+            for (int i = 0; i < height; i++) in[i] = pd_load(tile + (i * width + x) * M_PITCH(height * width));
             output_transform_1d(m, &k, in, y);
             PD_UNROLL
-            for (int i = 0; i < m; i++)
-                pd_store(lines + (i * width + x) * 4, y[i]);
+            for (int i = 0; i < m; i++) pd_store(lines + (i * width + x) * 4, y[i]);
         }
         const pd_f32x4 bias = to.bias ? pd_load(to.bias + channel + c) : pd_zero();
         const float *residual = to.residual ? to.residual + channel + c : NULL;
@@ -442,36 +427,34 @@ PD_INLINE void output_transform(int m, int n, const interpolation_points *points
         for (int row = 0; row < to.rows; row++) {
             pd_f32x4 in[MAX_SIDE], y[4];
             PD_UNROLL
-            for (int x = 0; x < width; x++)
-                in[x] = pd_load(lines + (row * width + x) * 4);
+            for (int x = 0; x < width; x++) in[x] = pd_load(lines + (row * width + x) * 4);
             output_transform_1d(n, &k, in, y);
             PD_UNROLL
             for (int x = 0; x < n; x++) {
                 if (x < to.columns) {
                     pd_f32x4 result = pd_add(y[x], bias);
-                    if (residual)
-                        result = pd_add(result, pd_load(residual + (size_t)x * to.residual_pixel));
+                    if (residual) result = pd_add(result, pd_load(residual + (size_t)x * to.residual_pixel));
                     pd_store(out + (size_t)x * to.out_pixel, result);
                 }
             }
             out += to.out_row;
-            if (residual)
-                residual += to.residual_row;
+            if (residual) residual += to.residual_row;
         }
     }
 }
 
-typedef void output_function(const interpolation_points *points, const float *tile, int32_t columns,
-                             const tile_target *target, int32_t channel);
+typedef void output_function(const interpolation_points *points, const float *tile, int32_t columns, const tile_target *target,
+                             int32_t channel);
 
-#define OUTPUT_TRANSFORM(m, n)                                                                                    \
-    static PD_NOINLINE void output_transform_##m##x##n(const interpolation_points *points, const float *tile,     \
-                                                       int32_t columns, const tile_target *target,                \
-                                                       int32_t channel)                                           \
-    {                                                                                                             \
-        output_transform(m, n, points, tile, columns, target, channel);                                           \
+#define OUTPUT_TRANSFORM(m, n) \
+    static PD_NOINLINE void output_transform_##m##x##n(const interpolation_points *points, const float *tile, int32_t columns, \
+                                                       const tile_target *target, int32_t channel) \
+    { \
+        output_transform(m, n, points, tile, columns, target, channel); \
     }
-OUTPUT_TRANSFORM(2, 2) OUTPUT_TRANSFORM(2, 4) OUTPUT_TRANSFORM(4, 4)
+OUTPUT_TRANSFORM(2, 2)
+OUTPUT_TRANSFORM(2, 4)
+OUTPUT_TRANSFORM(4, 4)
 
 static tile_target locate_target(const pd_conv *conv, const winograd *w, const pd_view *residual, const pd_view *out,
                                  int32_t tile)
@@ -497,11 +480,10 @@ static tile_target locate_target(const pd_conv *conv, const winograd *w, const p
 
 /* ---- run --------------------------------------------------------------------------------- */
 
-static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in, const pd_view *residual,
-                      const pd_view *out, int32_t first, int32_t count, const float *zeros, float *v, float *m)
+static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in, const pd_view *residual, const pd_view *out,
+                      int32_t first, int32_t count, const float *zeros, float *v, float *m)
 {
-    static input_function *const inputs[PD_CONV_FORMS] = {NULL, input_transform_2x2, input_transform_2x4,
-                                                          input_transform_4x4};
+    static input_function *const inputs[PD_CONV_FORMS] = {NULL, input_transform_2x2, input_transform_2x4, input_transform_4x4};
     static output_function *const outputs[PD_CONV_FORMS] = {NULL, output_transform_2x2, output_transform_2x4,
                                                             output_transform_4x4};
     const pd_conv_shape *s = &conv->shape;
@@ -525,16 +507,14 @@ static void run_block(const pd_conv *conv, const winograd *w, const pd_view *in,
     }
 }
 
-void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out,
-                          float *scratch)
+void pd_conv_winograd_run(const pd_conv *conv, const pd_view *in, const pd_view *residual, const pd_view *out, float *scratch)
 {
     const winograd w = measure(conv);
     const int32_t tiles = w.image_tiles * in->images;
     float *zeros = scratch, *v = scratch + CHUNK, *m = v + (size_t)w.positions * w.v_pitch;
     memset(zeros, 0, CHUNK * sizeof(float));
     for (int32_t position = 0; position < w.positions; position++)
-        if (is_zero(&w, position))
-            memset(m + position * M_PITCH(w.positions), 0, (size_t)M_PITCH(w.positions) * sizeof(float));
+        if (is_zero(&w, position)) memset(m + position * M_PITCH(w.positions), 0, (size_t)M_PITCH(w.positions) * sizeof(float));
     for (int32_t first = 0; first < tiles; first += w.block_tiles) {
         const int32_t count = tiles - first < w.block_tiles ? tiles - first : w.block_tiles;
         run_block(conv, &w, in, residual, out, first, count, zeros, v, m);

@@ -92,8 +92,7 @@ static void run_reduce(const pd_execution *e, const pd_node *node)
     }
 }
 
-#define BINARY(name_, run_)                                                                           \
-    {.name = (name_), .inputs = {2, 2}, .in_place = true, .infer = infer_binary, .run = (run_)}
+#define BINARY(name_, run_) {.name = (name_), .inputs = {2, 2}, .in_place = true, .infer = infer_binary, .run = (run_)}
 
 const pd_operation pd_arithmetic_operations[] = {
     BINARY("add", run_add),
@@ -104,7 +103,12 @@ const pd_operation pd_arithmetic_operations[] = {
     BINARY("max", run_max),
     {.name = "gated_add", .inputs = {3, 3}, .in_place = true, .infer = infer_gated_add, .run = run_gated_add},
     {.name = "scale", .inputs = {1, 1}, .reals = {2, 2}, .in_place = true, .infer = infer_same, .run = run_scale},
-    {.name = "function", .inputs = {1, 1}, .integers = {1, 1}, .function_at = 1, .in_place = true, .infer = infer_function,
+    {.name = "function",
+     .inputs = {1, 1},
+     .integers = {1, 1},
+     .function_at = 1,
+     .in_place = true,
+     .infer = infer_function,
      .run = run_function},
     {.name = "reduce", .inputs = {1, 1}, .integers = {2, 1 + PD_MAX_RANK}, .infer = infer_reduce, .run = run_reduce},
     {0},

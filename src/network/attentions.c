@@ -28,8 +28,8 @@ static pd_status infer_heads(pd_inference *c)
         if (k->axes.length[i] != v->axes.length[i] || (i < rank - 2 && k->axes.length[i] != q->axes.length[i]))
             return PD_REFUSE(c, "q, k and v do not agree in axis %d", (int64_t)i);
     if (heads < 1 || pd_channels(q) % heads || pd_channels(v) % heads || pd_channels(k) != pd_channels(q))
-        return PD_REFUSE(c, "%d heads of %d, %d and %d channels", (int64_t)heads, (int64_t)pd_channels(q), (int64_t)pd_channels(k),
-                         (int64_t)pd_channels(v));
+        return PD_REFUSE(c, "%d heads of %d, %d and %d channels", (int64_t)heads, (int64_t)pd_channels(q),
+                         (int64_t)pd_channels(k), (int64_t)pd_channels(v));
     if (mask) {
         const pd_axes scores = score_axes(q, k, heads);
         if (!pd_broadcasts_to(&mask->axes, &scores)) return PD_REFUSE(c, "the mask does not fit %d heads", (int64_t)heads);
@@ -64,7 +64,8 @@ static void place_attention(pd_graph *graph, pd_node *node, pd_arena *arena)
     const int32_t heads = node->integers[0], keys = k->axes.length[k->axes.rank - 2];
     (void)arena;
     const int32_t size = pd_channels(q) / heads, value_size = pd_channels(v) / heads;
-    node->scratch_count = node->integer_count == 1 ? pd_attend_scratch(keys, size, value_size) : pd_linear_attend_scratch(keys, size, value_size);
+    node->scratch_count = node->integer_count == 1 ? pd_attend_scratch(keys, size, value_size)
+                                                   : pd_linear_attend_scratch(keys, size, value_size);
 }
 
 static void attend_image(const pd_execution *e, const pd_node *node, int32_t image)
@@ -91,17 +92,22 @@ static void attend_image(const pd_execution *e, const pd_node *node, int32_t ima
             rest /= q->axes.length[i];
         }
         for (int32_t head = 0; head < heads; head++) {
-            const pd_head task = {
-                .q = q_data + (size_t)problem * queries * (size_t)q->stride + head * size,
-                .k = k_data + (size_t)problem * keys * (size_t)k->stride + head * size,
-                .v = v_data + (size_t)problem * keys * (size_t)v->stride + head * value_size,
-                .mask = mask ? mask_array.data + mask_offset + head * mask_steps[rank - 2] : NULL,
-                .mask_row = mask_steps[rank - 1], .mask_column = mask_steps[rank],
-                .q_stride = (size_t)q->stride, .k_stride = (size_t)k->stride, .v_stride = (size_t)v->stride,
-                .queries = (int32_t)queries, .keys = (int32_t)keys, .size = size, .value_size = value_size,
-                .factor = node->reals[0],
-                .out = out + (size_t)problem * queries * (size_t)node->stride + head * value_size,
-                .out_stride = (size_t)node->stride};
+            const pd_head task = {.q = q_data + (size_t)problem * queries * (size_t)q->stride + head * size,
+                                  .k = k_data + (size_t)problem * keys * (size_t)k->stride + head * size,
+                                  .v = v_data + (size_t)problem * keys * (size_t)v->stride + head * value_size,
+                                  .mask = mask ? mask_array.data + mask_offset + head * mask_steps[rank - 2] : NULL,
+                                  .mask_row = mask_steps[rank - 1],
+                                  .mask_column = mask_steps[rank],
+                                  .q_stride = (size_t)q->stride,
+                                  .k_stride = (size_t)k->stride,
+                                  .v_stride = (size_t)v->stride,
+                                  .queries = (int32_t)queries,
+                                  .keys = (int32_t)keys,
+                                  .size = size,
+                                  .value_size = value_size,
+                                  .factor = node->reals[0],
+                                  .out = out + (size_t)problem * queries * (size_t)node->stride + head * value_size,
+                                  .out_stride = (size_t)node->stride};
             if (node->integer_count == 1) pd_attend(&task, e->scratch);
             else pd_linear_attend(&task, node->integers[1], e->scratch);
         }
@@ -126,10 +132,12 @@ static pd_status infer_block(pd_inference *c)
     PD_TRY(pd_check_integer(c, 0, "heads", 1, 1024));
     PD_TRY(pd_check_integer(c, 1, "size of a head", 8, 1024));
     if (c->node->integers[1] % 8 || (int64_t)c->node->integers[0] * c->node->integers[1] > 4096)
-        return PD_REFUSE(c, "%d heads of %d: not a multiple of 8, or more than 4096", (int64_t)c->node->integers[0], (int64_t)c->node->integers[1]);
+        return PD_REFUSE(c, "%d heads of %d: not a multiple of 8, or more than 4096", (int64_t)c->node->integers[0],
+                         (int64_t)c->node->integers[1]);
     if (pd_channels(input) > 16384) return PD_REFUSE_AS(c, PD_TOO_BIG, "%d channels", (int64_t)pd_channels(input));
     if ((uint64_t)pd_positions(input) * (uint64_t)c->node->integers[1] > PD_MAX_VALUE_ELEMENTS) /* keys of a head */
-        return PD_REFUSE_AS(c, PD_TOO_BIG, "%d positions with heads of %d", (int64_t)pd_positions(input), (int64_t)c->node->integers[1]);
+        return PD_REFUSE_AS(c, PD_TOO_BIG, "%d positions with heads of %d", (int64_t)pd_positions(input),
+                            (int64_t)c->node->integers[1]);
     const uint64_t inner = (uint64_t)c->node->integers[0] * (uint64_t)c->node->integers[1];
     const uint64_t row = inner * (4 * (uint64_t)pd_channels(input) + 2 * (uint64_t)c->node->integers[1]);
     c->work = pd_work((uint64_t)pd_positions(input), row);
@@ -214,7 +222,8 @@ static void place_packed(pd_graph *graph, pd_node *node, pd_arena *arena)
 {
     (void)graph;
     (void)arena;
-    node->scratch_count = pd_attention_scratch_count(node->axes.length[0], node->axes.length[1], node->integers[0], node->integers[1]);
+    node->scratch_count = pd_attention_scratch_count(node->axes.length[0], node->axes.length[1], node->integers[0],
+                                                     node->integers[1]);
 }
 
 static void run_packed(const pd_execution *e, const pd_node *node)
@@ -224,16 +233,32 @@ static void run_packed(const pd_execution *e, const pd_node *node)
     pd_attention(&in, node->integers[0], node->integers[1], &out, e->scratch);
 }
 
-const pd_operation pd_attention_of_unet = {.name = "attention", .inputs = {1, 1}, .integers = {2, 2}, .infer = infer_packed,
-                                           .place = place_packed, .run = run_packed};
+const pd_operation pd_attention_of_unet = {
+    .name = "attention", .inputs = {1, 1}, .integers = {2, 2}, .infer = infer_packed, .place = place_packed, .run = run_packed};
 
 const pd_operation pd_attention_operations[] = {
-    {.name = "attention", .inputs = {3, 4}, .integers = {1, 1}, .reals = {1, 1}, .infer = infer_attention, .place = place_attention,
+    {.name = "attention",
+     .inputs = {3, 4},
+     .integers = {1, 1},
+     .reals = {1, 1},
+     .infer = infer_attention,
+     .place = place_attention,
      .run = run_attention},
-    {.name = "linear_attention", .inputs = {3, 3}, .integers = {2, 2}, .reals = {1, 1}, .infer = infer_linear_attention,
-     .place = place_attention, .run = run_attention},
-    {.name = "linear_attention_block", .inputs = {1, 1}, .tensors = {5, 5}, .integers = {2, 2}, .infer = infer_block,
-     .weight = weight_block, .place = place_block, .run = run_block},
+    {.name = "linear_attention",
+     .inputs = {3, 3},
+     .integers = {2, 2},
+     .reals = {1, 1},
+     .infer = infer_linear_attention,
+     .place = place_attention,
+     .run = run_attention},
+    {.name = "linear_attention_block",
+     .inputs = {1, 1},
+     .tensors = {5, 5},
+     .integers = {2, 2},
+     .infer = infer_block,
+     .weight = weight_block,
+     .place = place_block,
+     .run = run_block},
     {.name = "softmax", .inputs = {1, 1}, .in_place = true, .infer = infer_softmax, .run = run_softmax},
     {0},
 };

@@ -117,9 +117,11 @@ static pd_status infer_node(pd_graph *graph, int32_t index, pd_error *error)
     pd_inference c = {graph, index, node, error, 0};
     PD_TRY(check_operands(&c));
     if ((index == 0) != (strcmp(node->operation->name, "x") == 0))
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, index ? "operation %d is a second x" : "operation %d is not x", (int64_t)index);
+        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, index ? "operation %d is a second x" : "operation %d is not x",
+                       (int64_t)index);
     PD_TRY(node->operation->infer(&c));
-    if (!node->layout.real) node->layout = pd_plain_map(pd_channels(node) > 0 && pd_channels(node) <= PD_MAX_AXIS ? pd_channels(node) : 1);
+    if (!node->layout.real)
+        node->layout = pd_plain_map(pd_channels(node) > 0 && pd_channels(node) <= PD_MAX_AXIS ? pd_channels(node) : 1);
     PD_TRY(check_value(&c));
     const uint64_t elements = (uint64_t)pd_positions(node) * (uint64_t)node->layout.stored;
     uint64_t work = c.work > elements ? c.work : elements;
@@ -134,7 +136,9 @@ static pd_status infer_node(pd_graph *graph, int32_t index, pd_error *error)
         node->depends |= input->depends;
     }
     const bool both = (node->depends & PD_ON_CLASS) && (node->depends & PD_ON_TIME);
-    node->phase = (node->depends & PD_ON_X) || both ? PD_PHASE_IMAGES : node->depends & PD_ON_CLASS ? PD_PHASE_CLASS : PD_PHASE_TIME;
+    node->phase = (node->depends & PD_ON_X) || both ? PD_PHASE_IMAGES
+                  : node->depends & PD_ON_CLASS     ? PD_PHASE_CLASS
+                                                    : PD_PHASE_TIME;
     return PD_OK;
 }
 
@@ -144,9 +148,11 @@ static pd_status check_prediction(const pd_graph *graph, pd_error *error)
     const pd_node *last = &graph->nodes[index];
     const int32_t *length = last->axes.length;
     if (last->axes.rank != 3 || length[0] != graph->height || length[1] != graph->width || length[2] < graph->out_channels)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "operation %d (%s), the last one, does not make %d x %d x %d numbers, but %d axes, %d x %d x %d",
+        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET,
+                       "operation %d (%s), the last one, does not make %d x %d x %d numbers, but %d axes, %d x %d x %d",
                        (int64_t)index, last->operation->name, (int64_t)graph->height, (int64_t)graph->width,
-                       (int64_t)graph->out_channels, (int64_t)last->axes.rank, (int64_t)length[0], (int64_t)length[1], (int64_t)length[2]);
+                       (int64_t)graph->out_channels, (int64_t)last->axes.rank, (int64_t)length[0], (int64_t)length[1],
+                       (int64_t)length[2]);
     if (!(last->depends & PD_ON_X))
         return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "operation %d (%s), the last one, does not depend on x", (int64_t)index,
                        last->operation->name);
@@ -167,7 +173,8 @@ pd_status pd_graph_infer(pd_graph *graph, pd_error *error)
             return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "operation %d (%s): nothing reads its value", (int64_t)i,
                            graph->nodes[i].operation->name);
     if (graph->class_count > 0 && !has_class)
-        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "there are %d classes, but no operation reads them", (int64_t)graph->class_count);
+        return pd_fail(error, PD_CONFIG, PD_NO_OFFSET, "there are %d classes, but no operation reads them",
+                       (int64_t)graph->class_count);
     return check_prediction(graph, error);
 }
 
@@ -307,7 +314,8 @@ static void resolve(pd_graph *graph, int32_t index)
     const bool same_rows = node->parent > index || pd_channels(node) == pd_channels(parent) || is(node, "slice");
     node->stride = same_rows ? parent->stride : node->layout.stored;
     node->image_stride = parent->image_stride;
-    if (is(node, "slice") && node->parent < index && !is_last_axis(parent, node->integers[0])) node->offset *= (uint64_t)parent->stride;
+    if (is(node, "slice") && node->parent < index && !is_last_axis(parent, node->integers[0]))
+        node->offset *= (uint64_t)parent->stride;
     node->offset += parent->offset;
 }
 
@@ -383,7 +391,8 @@ static void place_work(pd_graph *graph, pd_phase phase, int32_t *order)
     for (int32_t i = 0; i < graph->count; i++)
         if (nodes[i].root == i && nodes[i].space == PD_SPACE_WORK && nodes[i].phase == phase) {
             int32_t at = count++;
-            for (; at > 0 && floats_of(graph, &nodes[order[at - 1]]) < floats_of(graph, &nodes[i]); at--) order[at] = order[at - 1];
+            for (; at > 0 && floats_of(graph, &nodes[order[at - 1]]) < floats_of(graph, &nodes[i]); at--)
+                order[at] = order[at - 1];
             order[at] = i;
         }
     /* `order` is that of sizes up to `next`, of places before it. */
@@ -495,7 +504,8 @@ static void pack_weight(const pd_weight *w, const float *values, float *spread, 
             target[pd_stored_channel(&w->out, i)] = one + values[i] * w->factor;
         }
     } else if (w->kind == PD_WEIGHT_ROWS) {
-        for (uint64_t row = 0; row < w->rows; row++) copy_channels(&w->in, values + row * w->columns, target + row * (uint64_t)w->in.stored);
+        for (uint64_t row = 0; row < w->rows; row++)
+            copy_channels(&w->in, values + row * w->columns, target + row * (uint64_t)w->in.stored);
     } else if (w->transposed) {
         for (int32_t i = 0; i < w->out.real; i++)
             for (int32_t tap = 0; tap < w->taps; tap++) target[tap * w->out.stored + i] = values[i * w->taps + tap];
@@ -508,7 +518,8 @@ static void pack_weight(const pd_weight *w, const float *values, float *spread, 
 }
 
 /* Calls for each tensor of each operation; values: NULL to find the largest. */
-static void each_weight(const pd_graph *graph, const pd_gguf *gguf, float *values, float *spread, uint64_t *largest, uint64_t *largest_spread)
+static void each_weight(const pd_graph *graph, const pd_gguf *gguf, float *values, float *spread, uint64_t *largest,
+                        uint64_t *largest_spread)
 {
     for (int32_t i = 0; i < graph->count; i++) {
         const pd_node *node = &graph->nodes[i];
@@ -516,7 +527,8 @@ static void each_weight(const pd_graph *graph, const pd_gguf *gguf, float *value
             if (!pd_has_tensor(node, k)) continue;
             pd_weight w = {.factor = 1.0f};
             node->operation->weight(graph, node, k, &w);
-            const uint64_t count = w.rows * w.columns, spread_count = w.kind == PD_WEIGHT_PACKED || w.kind == PD_WEIGHT_MATRIX ? floats_of_weight(&w) : 0;
+            const uint64_t count = w.rows * w.columns,
+                           spread_count = w.kind == PD_WEIGHT_PACKED || w.kind == PD_WEIGHT_MATRIX ? floats_of_weight(&w) : 0;
             if (count > *largest) *largest = count;
             if (spread_count > *largest_spread) *largest_spread = spread_count;
             if (!values) continue;

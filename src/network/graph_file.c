@@ -14,7 +14,8 @@ typedef struct lists {
 } lists;
 
 /* An absent list is empty. */
-static pd_status find_list(const pd_gguf *gguf, const char *key, pd_gguf_value_type element, const pd_gguf_value **list, pd_error *error)
+static pd_status find_list(const pd_gguf *gguf, const char *key, pd_gguf_value_type element, const pd_gguf_value **list,
+                           pd_error *error)
 {
     *list = NULL;
     return pd_gguf_find(gguf, key) ? pd_gguf_get_array(gguf, key, element, list, error) : PD_OK;
@@ -27,8 +28,8 @@ static pd_status find_lists(const pd_gguf *gguf, lists *l, pd_error *error)
     PD_TRY(pd_gguf_get_array(gguf, PREFIX "operations", PD_GGUF_STRING, &l->operations, error));
     PD_TRY(pd_gguf_get_array(gguf, PREFIX "counts", PD_GGUF_UINT32, &l->counts, error));
     if (l->operations->count < 1 || l->operations->count > PD_MAX_OPERATIONS)
-        return pd_fail(error, PD_CONFIG, l->operations->offset, PREFIX "operations has %u names, not 1 to %d", l->operations->count,
-                       (int64_t)PD_MAX_OPERATIONS);
+        return pd_fail(error, PD_CONFIG, l->operations->offset, PREFIX "operations has %u names, not 1 to %d",
+                       l->operations->count, (int64_t)PD_MAX_OPERATIONS);
     if (l->counts->count != LISTS * l->operations->count)
         return pd_fail(error, PD_CONFIG, l->counts->offset, PREFIX "counts has %u numbers for %u operations", l->counts->count,
                        l->operations->count);
@@ -72,7 +73,8 @@ static pd_status copy_tensors(const pd_gguf *gguf, const lists *l, int32_t *tens
     return PD_OK;
 }
 
-static pd_status fill_node(const pd_gguf *gguf, const lists *l, uint64_t index, pd_bytes name, copies *c, pd_node *node, pd_error *error)
+static pd_status fill_node(const pd_gguf *gguf, const lists *l, uint64_t index, pd_bytes name, copies *c, pd_node *node,
+                           pd_error *error)
 {
     uint64_t counts[LISTS];
     static const char *const what[LISTS] = {"inputs", "tensors", "integers", "reals"};

@@ -23,7 +23,8 @@ static void place(pd_network *network, const pd_config *config, pd_arena *arena)
 {
     pd_graph *graph = &network->graph;
     float *times = PD_TAKE(arena, float, config->times ? config->timesteps : 0);
-    for (int32_t t = 0; times && config->times && t < config->timesteps; t++) times[t] = (float)pd_gguf_array_real(config->times, (uint64_t)t);
+    for (int32_t t = 0; times && config->times && t < config->timesteps; t++)
+        times[t] = (float)pd_gguf_array_real(config->times, (uint64_t)t);
     network->times = config->times ? times : NULL;
     pd_graph_place(graph, arena);
     network->time_state = PD_TAKE(arena, float, graph->state_count[PD_PHASE_TIME]);
@@ -119,7 +120,8 @@ static void run_phase(const pd_execution *e, pd_phase phase)
 
 static pd_execution execution_of(const pd_network *network)
 {
-    return (pd_execution){.graph = &network->graph, .images = 1, .distinct = 1, .work = network->work, .scratch = network->scratch};
+    return (
+        pd_execution){.graph = &network->graph, .images = 1, .distinct = 1, .work = network->work, .scratch = network->scratch};
 }
 
 /* NOLINTBEGIN(readability-non-const-parameter): the phase writes the states, of which others only read */

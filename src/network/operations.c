@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const pd_operation *const families[] = {pd_source_operations, pd_product_operations, pd_norm_operations,
+static const pd_operation *const families[] = {pd_source_operations,    pd_product_operations,    pd_norm_operations,
                                                pd_attention_operations, pd_arithmetic_operations, pd_shape_operations};
 
 const pd_operation *pd_operation_find(pd_bytes name)
@@ -51,7 +51,8 @@ pd_status pd_check_rank(const pd_inference *c, int32_t k, int32_t least, int32_t
 {
     const pd_node *input = pd_operand(c, k);
     if (!input || (input->axes.rank >= least && input->axes.rank <= most)) return PD_OK;
-    return PD_REFUSE(c, "input %d has %d axes, not %d to %d", (int64_t)k, (int64_t)input->axes.rank, (int64_t)least, (int64_t)most);
+    return PD_REFUSE(c, "input %d has %d axes, not %d to %d", (int64_t)k, (int64_t)input->axes.rank, (int64_t)least,
+                     (int64_t)most);
 }
 
 pd_status pd_read_axes(const pd_inference *c, int32_t first)
@@ -71,8 +72,7 @@ pd_status pd_broadcast(const pd_inference *c, const pd_axes *a, const pd_axes *b
     *both = a->rank >= b->rank ? *a : *b;
     for (int32_t i = 1; i <= both->rank; i++) {
         const int32_t x = i <= a->rank ? a->length[a->rank - i] : 1, y = i <= b->rank ? b->length[b->rank - i] : 1;
-        if (x != y && x != 1 && y != 1)
-            return PD_REFUSE(c, "axes of %d and of %d do not go together", (int64_t)x, (int64_t)y);
+        if (x != y && x != 1 && y != 1) return PD_REFUSE(c, "axes of %d and of %d do not go together", (int64_t)x, (int64_t)y);
         both->length[both->rank - i] = x == 1 ? y : x;
     }
     return PD_OK;
@@ -118,10 +118,7 @@ void pd_weight_rows(pd_weight *weight, uint64_t rows, pd_channel_map map)
 
 /* ---- while running ---------------------------------------------------------------------- */
 
-int32_t pd_images_of(const pd_execution *e, const pd_node *node)
-{
-    return node->depends & PD_ON_CLASS ? e->images : e->distinct;
-}
+int32_t pd_images_of(const pd_execution *e, const pd_node *node) { return node->depends & PD_ON_CLASS ? e->images : e->distinct; }
 
 float *pd_value(const pd_execution *e, const pd_node *node, int32_t image)
 {

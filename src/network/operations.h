@@ -5,7 +5,7 @@
 #include "graph.h"
 
 /* A refusal that begins with the number and the name of the operation. */
-#define PD_REFUSE_AS(c, status, format, ...)                                                                     \
+#define PD_REFUSE_AS(c, status, format, ...) \
     pd_fail((c)->error, status, PD_NO_OFFSET, "operation %d (%s): " format, (int64_t)(c)->index, (c)->node->operation->name, \
             __VA_ARGS__)
 #define PD_REFUSE(c, format, ...) PD_REFUSE_AS(c, PD_CONFIG, format, __VA_ARGS__)

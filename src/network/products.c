@@ -28,7 +28,8 @@ static void finish(const pd_execution *e, const pd_node *node, pd_function funct
 
 /* Runs a convolution on all images at once, if they lie one behind the other, or one by
  * one; then function and residual. */
-static void run_layer(const pd_execution *e, const pd_node *node, const pd_conv *conv, pd_function function, const pd_node *residual)
+static void run_layer(const pd_execution *e, const pd_node *node, const pd_conv *conv, pd_function function,
+                      const pd_node *residual)
 {
     const pd_node *input = pd_input(e->graph, node, 0);
     const bool fused = function.kind == PD_IDENTITY && residual;
@@ -94,9 +95,12 @@ static void place_linear(pd_graph *graph, pd_node *node, pd_arena *arena)
 {
     const pd_node *input = pd_input(graph, node, 0);
     const bool map = node->axes.rank == 3;
-    const pd_conv_shape shape = {.in_channels = input->layout.stored, .out_channels = node->layout.stored,
+    const pd_conv_shape shape = {.in_channels = input->layout.stored,
+                                 .out_channels = node->layout.stored,
                                  .in_height = map ? node->axes.length[0] : 1,
-                                 .in_width = map ? node->axes.length[1] : pd_positions(node), .kernel = 1, .step = 1,
+                                 .in_width = map ? node->axes.length[1] : pd_positions(node),
+                                 .kernel = 1,
+                                 .step = 1,
                                  .images = node->phase == PD_PHASE_IMAGES ? graph->images : 1};
     node->layer = PD_TAKE(arena, pd_conv, 1);
     place_layer(graph, node, arena, &shape, node->layer);
@@ -109,8 +113,22 @@ static void run_linear(const pd_execution *e, const pd_node *node)
 
 /* ---- convolution -------------------------------------------------------------------------- */
 
-enum { OUT, KERNEL_DOWN, KERNEL_ACROSS, STEP_DOWN, STEP_ACROSS, TOP, LEFT, BOTTOM, RIGHT, PADDING_KIND, GROUPS, FACTOR, FUNCTION,
-       CONV_INTEGERS };
+enum {
+    OUT,
+    KERNEL_DOWN,
+    KERNEL_ACROSS,
+    STEP_DOWN,
+    STEP_ACROSS,
+    TOP,
+    LEFT,
+    BOTTOM,
+    RIGHT,
+    PADDING_KIND,
+    GROUPS,
+    FACTOR,
+    FUNCTION,
+    CONV_INTEGERS
+};
 
 typedef enum conv_kind { CONV_PACKED, CONV_DEPTHWISE, CONV_PLAIN } conv_kind;
 
@@ -140,8 +158,9 @@ static bool pads_itself(const pd_node *node, int32_t in_channels)
 static pd_axes padded_axes(const pd_node *node, const pd_node *input)
 {
     const int32_t *n = node->integers;
-    return (pd_axes){3, {input->axes.length[0] * n[FACTOR] + n[TOP] + n[BOTTOM], input->axes.length[1] * n[FACTOR] + n[LEFT] + n[RIGHT],
-                         pd_channels(input)}};
+    return (pd_axes){3,
+                     {input->axes.length[0] * n[FACTOR] + n[TOP] + n[BOTTOM],
+                      input->axes.length[1] * n[FACTOR] + n[LEFT] + n[RIGHT], pd_channels(input)}};
 }
 
 static pd_status check_window(const pd_inference *c, int32_t kernel_at, int32_t step_at)
@@ -185,13 +204,16 @@ static pd_status infer_conv(pd_inference *c)
     PD_TRY(check_padding(c, n[PADDING_KIND], larger(n[TOP], n[BOTTOM]), input->axes.length[0] * n[FACTOR]));
     PD_TRY(check_padding(c, n[PADDING_KIND], larger(n[LEFT], n[RIGHT]), input->axes.length[1] * n[FACTOR]));
     if (n[GROUPS] < 1 || pd_channels(input) % n[GROUPS] || n[OUT] % n[GROUPS])
-        return PD_REFUSE(c, "%d groups do not divide %d channels and %d", (int64_t)n[GROUPS], (int64_t)pd_channels(input), (int64_t)n[OUT]);
+        return PD_REFUSE(c, "%d groups do not divide %d channels and %d", (int64_t)n[GROUPS], (int64_t)pd_channels(input),
+                         (int64_t)n[OUT]);
     const pd_axes padded = padded_axes(node, input);
     PD_TRY(check_padded(c, &padded));
     if (padded.length[0] < n[KERNEL_DOWN] || padded.length[1] < n[KERNEL_ACROSS])
-        return PD_REFUSE(c, "kernel of %d x %d on a map of %d x %d with its padding", (int64_t)n[KERNEL_DOWN], (int64_t)n[KERNEL_ACROSS],
-                         (int64_t)padded.length[0], (int64_t)padded.length[1]);
-    node->axes = (pd_axes){3, {(padded.length[0] - n[KERNEL_DOWN]) / n[STEP_DOWN] + 1, (padded.length[1] - n[KERNEL_ACROSS]) / n[STEP_ACROSS] + 1, n[OUT]}};
+        return PD_REFUSE(c, "kernel of %d x %d on a map of %d x %d with its padding", (int64_t)n[KERNEL_DOWN],
+                         (int64_t)n[KERNEL_ACROSS], (int64_t)padded.length[0], (int64_t)padded.length[1]);
+    node->axes = (pd_axes){3,
+                           {(padded.length[0] - n[KERNEL_DOWN]) / n[STEP_DOWN] + 1,
+                            (padded.length[1] - n[KERNEL_ACROSS]) / n[STEP_ACROSS] + 1, n[OUT]}};
     const uint64_t row = (uint64_t)n[KERNEL_DOWN] * (uint64_t)n[KERNEL_ACROSS] * (uint64_t)(pd_channels(input) / n[GROUPS]);
     c->work = pd_work((uint64_t)pd_positions(node), pd_work(row, (uint64_t)n[OUT]));
     return pd_check_same(c, 1, "residual");
@@ -227,10 +249,13 @@ static void place_conv(pd_graph *graph, pd_node *node, pd_arena *arena)
     pd_axes padded = padded_axes(node, input);
     node->scratch_count = 0;
     if (kind_of(node, in_channels) == CONV_PACKED) {
-        const pd_conv_shape shape = {.in_channels = input->layout.stored, .out_channels = node->layout.stored,
+        const pd_conv_shape shape = {.in_channels = input->layout.stored,
+                                     .out_channels = node->layout.stored,
                                      .in_height = own_padding ? input->axes.length[0] : padded.length[0],
                                      .in_width = own_padding ? input->axes.length[1] : padded.length[1],
-                                     .kernel = n[KERNEL_DOWN], .step = n[STEP_DOWN], .padding = own_padding ? n[TOP] : 0,
+                                     .kernel = n[KERNEL_DOWN],
+                                     .step = n[STEP_DOWN],
+                                     .padding = own_padding ? n[TOP] : 0,
                                      .upsample = own_padding && n[FACTOR] == 2,
                                      .images = own_padding && node->phase == PD_PHASE_IMAGES ? graph->images : 1};
         node->layer = PD_TAKE(arena, conv_layer, 1);
@@ -297,7 +322,8 @@ static pd_status infer_transpose(pd_inference *c)
     for (int32_t i = 0; i < 2; i++) {
         PD_TRY(pd_check_integer(c, T_PADDING + i, "padding", 0, n[T_KERNEL + i] - 1));
         PD_TRY(pd_check_integer(c, T_OUTPUT_PADDING + i, "output padding", 0, n[T_STEP + i] - 1));
-        const int64_t length = ((int64_t)input->axes.length[i] - 1) * n[T_STEP + i] - 2 * n[T_PADDING + i] + n[T_KERNEL + i] + n[T_OUTPUT_PADDING + i];
+        const int64_t length = ((int64_t)input->axes.length[i] - 1) * n[T_STEP + i] - 2 * n[T_PADDING + i] + n[T_KERNEL + i] +
+                               n[T_OUTPUT_PADDING + i];
         side[i] = length < 1 ? 0 : length > PD_MAX_AXIS ? PD_MAX_AXIS + 1 : (int32_t)length;
     }
     node->axes = (pd_axes){3, {side[0], side[1], n[T_OUT]}};
@@ -358,8 +384,11 @@ static void transpose_one(const pd_execution *e, const pd_node *node, int32_t im
     }
     for (int32_t first = 0; first < positions; first += TRANSPOSE_BLOCK) {
         const int32_t count = positions - first < TRANSPOSE_BLOCK ? positions - first : TRANSPOSE_BLOCK;
-        const pd_windows rows = {.data = in.data + (size_t)first * (size_t)in.stride, .width = count, .height = 1,
-                                 .step = (size_t)in.stride, .layout = {.taps = 1, .run = input->layout.stored}};
+        const pd_windows rows = {.data = in.data + (size_t)first * (size_t)in.stride,
+                                 .width = count,
+                                 .height = 1,
+                                 .step = (size_t)in.stride,
+                                 .layout = {.taps = 1, .run = input->layout.stored}};
         pd_product(&rows, count, node->data[0], PD_PANEL * (size_t)input->layout.stored, columns,
                    &(pd_product_target){.out = e->scratch, .out_stride = (size_t)columns});
         for (int32_t i = 0; i < count; i++)
@@ -453,14 +482,39 @@ static void run_matmul(const pd_execution *e, const pd_node *node)
 }
 
 const pd_operation pd_product_operations[] = {
-    {.name = "linear", .inputs = {1, 2}, .tensors = {1, 2}, .integers = {2, 2}, .function_at = 2, .infer = infer_linear,
-     .weight = weight_linear, .place = place_linear, .run = run_linear},
-    {.name = "conv", .inputs = {1, 2}, .tensors = {1, 2}, .integers = {CONV_INTEGERS, CONV_INTEGERS}, .function_at = FUNCTION + 1,
-     .infer = infer_conv, .weight = weight_conv, .place = place_conv, .run = run_conv},
-    {.name = "conv_transpose", .inputs = {1, 2}, .tensors = {1, 2}, .integers = {TRANSPOSE_INTEGERS, TRANSPOSE_INTEGERS},
-     .function_at = T_FUNCTION + 1, .infer = infer_transpose, .weight = weight_transpose, .place = place_transpose,
+    {.name = "linear",
+     .inputs = {1, 2},
+     .tensors = {1, 2},
+     .integers = {2, 2},
+     .function_at = 2,
+     .infer = infer_linear,
+     .weight = weight_linear,
+     .place = place_linear,
+     .run = run_linear},
+    {.name = "conv",
+     .inputs = {1, 2},
+     .tensors = {1, 2},
+     .integers = {CONV_INTEGERS, CONV_INTEGERS},
+     .function_at = FUNCTION + 1,
+     .infer = infer_conv,
+     .weight = weight_conv,
+     .place = place_conv,
+     .run = run_conv},
+    {.name = "conv_transpose",
+     .inputs = {1, 2},
+     .tensors = {1, 2},
+     .integers = {TRANSPOSE_INTEGERS, TRANSPOSE_INTEGERS},
+     .function_at = T_FUNCTION + 1,
+     .infer = infer_transpose,
+     .weight = weight_transpose,
+     .place = place_transpose,
      .run = run_transpose},
-    {.name = "matmul", .inputs = {2, 2}, .integers = {2, 2}, .reals = {1, 1}, .infer = infer_matmul, .place = place_matmul,
+    {.name = "matmul",
+     .inputs = {2, 2},
+     .integers = {2, 2},
+     .reals = {1, 1},
+     .infer = infer_matmul,
+     .place = place_matmul,
      .run = run_matmul},
     {0},
 };

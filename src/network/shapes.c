@@ -83,9 +83,11 @@ static pd_status infer_concat(pd_inference *c)
     PD_TRY(pd_check_integer(c, 0, "axis", 0, axes.rank - 1));
     for (int32_t k = 1; k < c->node->input_count; k++) {
         const pd_axes *other = &pd_operand(c, k)->axes;
-        if (other->rank != axes.rank) return PD_REFUSE(c, "input %d has %d axes, not %d", (int64_t)k, (int64_t)other->rank, (int64_t)axes.rank);
+        if (other->rank != axes.rank)
+            return PD_REFUSE(c, "input %d has %d axes, not %d", (int64_t)k, (int64_t)other->rank, (int64_t)axes.rank);
         for (int32_t i = 0; i < axes.rank; i++)
-            if (i != axis && other->length[i] != axes.length[i]) return PD_REFUSE(c, "input %d differs in axis %d", (int64_t)k, (int64_t)i);
+            if (i != axis && other->length[i] != axes.length[i])
+                return PD_REFUSE(c, "input %d differs in axis %d", (int64_t)k, (int64_t)i);
         axes.length[axis] += other->length[axis];
     }
     c->node->axes = axes;
@@ -206,8 +208,8 @@ static pd_status infer_nearest(pd_inference *c)
     PD_TRY(pd_check_rank(c, 0, 3, 3));
     PD_TRY(pd_check_integer(c, 0, "factor down", 1, 64));
     PD_TRY(pd_check_integer(c, 1, "factor across", 1, 64));
-    return map_axes(c, (int64_t)input->axes.length[0] * c->node->integers[0], (int64_t)input->axes.length[1] * c->node->integers[1],
-                    pd_channels(input));
+    return map_axes(c, (int64_t)input->axes.length[0] * c->node->integers[0],
+                    (int64_t)input->axes.length[1] * c->node->integers[1], pd_channels(input));
 }
 
 /* A map of [height][y][width][x][channels], where y and x are parts of the positions, or of the channels of the other one. */
@@ -231,7 +233,8 @@ static pd_status infer_shuffle(pd_inference *c)
     PD_TRY(pd_check_rank(c, 0, 3, 3));
     PD_TRY(pd_check_integer(c, 0, "factor", 1, 64));
     const int32_t r = c->node->integers[0];
-    if (pd_channels(input) % (r * r)) return PD_REFUSE(c, "%d channels, not a multiple of %d", (int64_t)pd_channels(input), (int64_t)(r * r));
+    if (pd_channels(input) % (r * r))
+        return PD_REFUSE(c, "%d channels, not a multiple of %d", (int64_t)pd_channels(input), (int64_t)(r * r));
     return map_axes(c, (int64_t)input->axes.length[0] * r, (int64_t)input->axes.length[1] * r, pd_channels(input) / (r * r));
 }
 
@@ -242,7 +245,8 @@ static pd_status infer_unshuffle(pd_inference *c)
     PD_TRY(pd_check_integer(c, 0, "factor", 1, 64));
     const int32_t r = c->node->integers[0];
     if (input->axes.length[0] % r || input->axes.length[1] % r)
-        return PD_REFUSE(c, "a map of %d x %d is no multiple of %d", (int64_t)input->axes.length[0], (int64_t)input->axes.length[1], (int64_t)r);
+        return PD_REFUSE(c, "a map of %d x %d is no multiple of %d", (int64_t)input->axes.length[0],
+                         (int64_t)input->axes.length[1], (int64_t)r);
     return map_axes(c, input->axes.length[0] / r, input->axes.length[1] / r, (int64_t)pd_channels(input) * r * r);
 }
 
@@ -250,7 +254,8 @@ static pd_status infer_unshuffle(pd_inference *c)
 static void shuffle(const pd_array *wide, const pd_array *deep, int32_t r, bool to_wide)
 {
     const pd_axes axes = {5, {deep->axes.length[0], r, deep->axes.length[1], r, wide->axes.length[2]}};
-    const int64_t wide_row = (int64_t)wide->axes.length[1] * wide->stride, deep_row = (int64_t)deep->axes.length[1] * deep->stride;
+    const int64_t wide_row = (int64_t)wide->axes.length[1] * wide->stride,
+                  deep_row = (int64_t)deep->axes.length[1] * deep->stride;
     const int64_t wide_steps[PD_MAX_RANK] = {r * wide_row, wide_row, (int64_t)r * wide->stride, wide->stride, 1};
     const int64_t deep_steps[PD_MAX_RANK] = {deep_row, r, deep->stride, 1, (int64_t)r * r};
     if (to_wide) pd_copy_axes(&axes, deep->data, deep_steps, wide->data, wide_steps);
@@ -326,7 +331,12 @@ const pd_operation pd_shape_operations[] = {
     {.name = "reshape", .inputs = {1, 1}, .integers = {1, PD_MAX_RANK}, .infer = infer_reshape, .run = run_reshape},
     {.name = "permute", .inputs = {1, 1}, .integers = {1, PD_MAX_RANK}, .infer = infer_permute, .run = run_permute},
     {.name = "expand", .inputs = {1, 1}, .integers = {1, PD_MAX_RANK}, .infer = infer_expand, .run = run_expand},
-    {.name = "concat", .inputs = {2, PD_MAX_INPUTS}, .integers = {1, 1}, .all_inputs = true, .infer = infer_concat, .run = run_concat},
+    {.name = "concat",
+     .inputs = {2, PD_MAX_INPUTS},
+     .integers = {1, 1},
+     .all_inputs = true,
+     .infer = infer_concat,
+     .run = run_concat},
     {.name = "slice", .inputs = {1, 1}, .integers = {3, 3}, .infer = infer_slice, .run = run_slice},
     {.name = "flip", .inputs = {1, 1}, .integers = {1, 1}, .infer = infer_flip, .run = run_flip},
     {.name = "pad", .inputs = {1, 1}, .integers = {5, 5}, .infer = infer_pad, .run = run_pad},

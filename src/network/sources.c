@@ -89,7 +89,8 @@ static pd_status infer_class(pd_inference *c)
 static void weight_class(const pd_graph *graph, const pd_node *node, int32_t k, pd_weight *weight)
 {
     if (k == 1) pd_weight_vector(weight, node->layout);
-    else pd_weight_rows(weight, (uint64_t)graph->class_count + (graph->has_null && !pd_has_tensor(node, 1) ? 1 : 0), node->layout);
+    else
+        pd_weight_rows(weight, (uint64_t)graph->class_count + (graph->has_null && !pd_has_tensor(node, 1) ? 1 : 0), node->layout);
 }
 
 static void run_class(const pd_execution *e, const pd_node *node)
@@ -184,8 +185,14 @@ const pd_operation pd_source_operations[] = {
 };
 
 /* Of format 1 alone. */
-const pd_operation pd_class_of_unet = {.name = "class", .tensors = {1, 2}, .infer = infer_class, .weight = weight_class, .run = run_class};
-const pd_operation pd_sinusoidal_of_unet = {.name = "sinusoidal", .inputs = {1, 1}, .integers = {1, 1}, .infer = infer_sinusoidal,
-                                            .run = run_sinusoidal};
-const pd_operation pd_fourier_of_unet = {.name = "fourier", .inputs = {1, 1}, .tensors = {1, 1}, .integers = {1, 1},
-                                         .infer = infer_fourier, .weight = weight_fourier, .run = run_fourier};
+const pd_operation pd_class_of_unet = {
+    .name = "class", .tensors = {1, 2}, .infer = infer_class, .weight = weight_class, .run = run_class};
+const pd_operation pd_sinusoidal_of_unet = {
+    .name = "sinusoidal", .inputs = {1, 1}, .integers = {1, 1}, .infer = infer_sinusoidal, .run = run_sinusoidal};
+const pd_operation pd_fourier_of_unet = {.name = "fourier",
+                                         .inputs = {1, 1},
+                                         .tensors = {1, 1},
+                                         .integers = {1, 1},
+                                         .infer = infer_fourier,
+                                         .weight = weight_fourier,
+                                         .run = run_fourier};

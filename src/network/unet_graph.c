@@ -68,10 +68,17 @@ static int32_t add(builder *b, const draft *d)
     for (int32_t k = 0; k < d->tensor_count; k++) tensors[k] = find_tensor(b, d->tensors[k]);
     for (int32_t k = 0; k < d->integer_count; k++) integers[k] = d->integers[k];
     for (int32_t k = 0; k < d->real_count; k++) b->reals[first_real + k] = d->reals[k];
-    b->graph->nodes[index] = (pd_node){
-        .operation = d->operation, .inputs = inputs, .tensors = tensors, .integers = integers, .reals = b->reals + first_real,
-        .input_count = (uint8_t)d->input_count, .tensor_count = (uint8_t)d->tensor_count,
-        .integer_count = (uint8_t)d->integer_count, .real_count = (uint8_t)d->real_count, .flags = d->flags, .layout = d->layout};
+    b->graph->nodes[index] = (pd_node){.operation = d->operation,
+                                       .inputs = inputs,
+                                       .tensors = tensors,
+                                       .integers = integers,
+                                       .reals = b->reals + first_real,
+                                       .input_count = (uint8_t)d->input_count,
+                                       .tensor_count = (uint8_t)d->tensor_count,
+                                       .integer_count = (uint8_t)d->integer_count,
+                                       .real_count = (uint8_t)d->real_count,
+                                       .flags = d->flags,
+                                       .layout = d->layout};
     return index;
 }
 
@@ -81,11 +88,18 @@ static int32_t add_plain(builder *b, const char *operation, int32_t input)
     return add(b, &d);
 }
 
-static int32_t add_linear(builder *b, int32_t input, pd_channel_map out, pd_function_kind function, const char *weight, const char *bias,
-                          uint8_t flags)
+static int32_t add_linear(builder *b, int32_t input, pd_channel_map out, pd_function_kind function, const char *weight,
+                          const char *bias, uint8_t flags)
 {
-    const draft d = {.operation = pd_operation_named("linear"), .inputs = {input}, .input_count = 1, .tensors = {weight, bias},
-                     .tensor_count = bias ? 2 : 1, .integers = {out.stored, (int32_t)function}, .integer_count = 2, .flags = flags, .layout = out};
+    const draft d = {.operation = pd_operation_named("linear"),
+                     .inputs = {input},
+                     .input_count = 1,
+                     .tensors = {weight, bias},
+                     .tensor_count = bias ? 2 : 1,
+                     .integers = {out.stored, (int32_t)function},
+                     .integer_count = 2,
+                     .flags = flags,
+                     .layout = out};
     return add(b, &d);
 }
 
@@ -94,32 +108,51 @@ static int32_t add_conv(builder *b, int32_t input, int32_t out, int32_t kernel, 
 {
     const pd_channel_map map = pd_plain_map(out);
     const int32_t padding = (kernel - 1) / 2; /* keeps the side with step 1 and halves it with kernel 4, step 2 */
-    const draft d = {.operation = pd_operation_named("conv"), .inputs = {input}, .input_count = 1, .tensors = {weight, bias},
-                     .tensor_count = 2, .integers = {map.stored, kernel, kernel, step, step, padding, padding, padding, padding,
-                                                     PD_PAD_ZEROS, 1, doubled ? 2 : 1, PD_IDENTITY},
-                     .integer_count = 13, .layout = map};
+    const draft d = {.operation = pd_operation_named("conv"),
+                     .inputs = {input},
+                     .input_count = 1,
+                     .tensors = {weight, bias},
+                     .tensor_count = 2,
+                     .integers = {map.stored, kernel, kernel, step, step, padding, padding, padding, padding, PD_PAD_ZEROS, 1,
+                                  doubled ? 2 : 1, PD_IDENTITY},
+                     .integer_count = 13,
+                     .layout = map};
     return add(b, &d);
 }
 
 /* RMSNorm, scale and shift, SiLU, residual. */
 static int32_t add_norm(builder *b, int32_t input, int32_t scale, int32_t shift, int32_t residual, bool silu, const char *gain)
 {
-    const draft d = {.operation = pd_operation_named("rms_norm"), .inputs = {input, scale, shift, residual}, .input_count = 4,
-                     .tensors = {gain}, .tensor_count = 1, .integers = {PD_RMS_OF_NORM, silu ? PD_SILU : PD_IDENTITY},
-                     .integer_count = 2, .reals = {1e-12f}, .real_count = 1, .flags = PD_GAIN_TIMES_ROOT};
+    const draft d = {.operation = pd_operation_named("rms_norm"),
+                     .inputs = {input, scale, shift, residual},
+                     .input_count = 4,
+                     .tensors = {gain},
+                     .tensor_count = 1,
+                     .integers = {PD_RMS_OF_NORM, silu ? PD_SILU : PD_IDENTITY},
+                     .integer_count = 2,
+                     .reals = {1e-12f},
+                     .real_count = 1,
+                     .flags = PD_GAIN_TIMES_ROOT};
     return add(b, &d);
 }
 
 static int32_t add_concat(builder *b, int32_t first, int32_t first_channels, int32_t second, int32_t second_channels)
 {
-    const draft d = {.operation = pd_operation_named("concat"), .inputs = {first, second}, .input_count = 2, .integers = {2},
-                     .integer_count = 1, .layout = pd_concat_map(first_channels, second_channels)};
+    const draft d = {.operation = pd_operation_named("concat"),
+                     .inputs = {first, second},
+                     .input_count = 2,
+                     .integers = {2},
+                     .integer_count = 1,
+                     .layout = pd_concat_map(first_channels, second_channels)};
     return add(b, &d);
 }
 
 static int32_t add_slice(builder *b, int32_t input, int32_t first, int32_t length)
 {
-    const draft d = {.operation = pd_operation_named("slice"), .inputs = {input}, .input_count = 1, .integers = {0, first, length},
+    const draft d = {.operation = pd_operation_named("slice"),
+                     .inputs = {input},
+                     .input_count = 1,
+                     .integers = {0, first, length},
                      .integer_count = 3};
     return add(b, &d);
 }
@@ -147,10 +180,16 @@ static int32_t add_resnet(builder *b, int32_t input, int32_t out, bool has_short
 
 static int32_t add_linear_attention(builder *b, int32_t input, int32_t channels)
 {
-    const draft d = {.operation = pd_operation_named("linear_attention_block"), .inputs = {input}, .input_count = 1,
-                     .tensors = {"fn.norm.g", "fn.fn.to_qkv.weight", "fn.fn.to_out.0.weight", "fn.fn.to_out.0.bias", "fn.fn.to_out.1.g"},
-                     .tensor_count = 5, .integers = {LINEAR_HEADS, LINEAR_HEAD_SIZE}, .integer_count = 2,
-                     .flags = PD_GAIN_TIMES_ROOT, .layout = pd_plain_map(channels)};
+    const draft d = {
+        .operation = pd_operation_named("linear_attention_block"),
+        .inputs = {input},
+        .input_count = 1,
+        .tensors = {"fn.norm.g", "fn.fn.to_qkv.weight", "fn.fn.to_out.0.weight", "fn.fn.to_out.0.bias", "fn.fn.to_out.1.g"},
+        .tensor_count = 5,
+        .integers = {LINEAR_HEADS, LINEAR_HEAD_SIZE},
+        .integer_count = 2,
+        .flags = PD_GAIN_TIMES_ROOT,
+        .layout = pd_plain_map(channels)};
     return add(b, &d);
 }
 
@@ -160,12 +199,21 @@ static int32_t add_attention(builder *b, int32_t input, int32_t channels)
     const int32_t heads = b->config->middle_heads, size = b->config->middle_head_size;
     const int32_t normed = add_norm(b, input, NONE, NONE, NONE, false, "fn.norm.g");
     const int32_t qkv = add_linear(b, normed, pd_grouped_map(3 * heads, size), PD_IDENTITY, "fn.fn.to_qkv.weight", NULL, 0);
-    const draft attention = {.operation = &pd_attention_of_unet, .inputs = {qkv}, .input_count = 1, .integers = {heads, size},
-                             .integer_count = 2, .layout = pd_grouped_map(heads, size)};
+    const draft attention = {.operation = &pd_attention_of_unet,
+                             .inputs = {qkv},
+                             .input_count = 1,
+                             .integers = {heads, size},
+                             .integer_count = 2,
+                             .layout = pd_grouped_map(heads, size)};
     const int32_t attended = add(b, &attention);
-    const draft projection = {.operation = pd_operation_named("linear"), .inputs = {attended, input}, .input_count = 2,
-                              .tensors = {"fn.fn.to_out.weight", "fn.fn.to_out.bias"}, .tensor_count = 2,
-                              .integers = {pd_round_up_4(channels), PD_IDENTITY}, .integer_count = 2, .layout = pd_plain_map(channels)};
+    const draft projection = {.operation = pd_operation_named("linear"),
+                              .inputs = {attended, input},
+                              .input_count = 2,
+                              .tensors = {"fn.fn.to_out.weight", "fn.fn.to_out.bias"},
+                              .tensor_count = 2,
+                              .integers = {pd_round_up_4(channels), PD_IDENTITY},
+                              .integer_count = 2,
+                              .layout = pd_plain_map(channels)};
     return add(b, &projection);
 }
 
@@ -183,16 +231,23 @@ static int32_t add_time(builder *b)
     const pd_config *config = b->config;
     const int32_t time = add_plain(b, "time", NONE);
     const bool fourier = config->fourier_time_embedding;
-    const draft features = {.operation = fourier ? &pd_fourier_of_unet : &pd_sinusoidal_of_unet, .inputs = {time}, .input_count = 1,
-                            .tensors = {"time_mlp.0.weights"}, .tensor_count = fourier ? 1 : 0,
-                            .integers = {fourier ? config->fourier_dim / 2 : config->dim}, .integer_count = 1};
+    const draft features = {.operation = fourier ? &pd_fourier_of_unet : &pd_sinusoidal_of_unet,
+                            .inputs = {time},
+                            .input_count = 1,
+                            .tensors = {"time_mlp.0.weights"},
+                            .tensor_count = fourier ? 1 : 0,
+                            .integers = {fourier ? config->fourier_dim / 2 : config->dim},
+                            .integer_count = 1};
     return add_embedding(b, add(b, &features), names);
 }
 
 static int32_t add_class(builder *b)
 {
-    static const char *const names[4] = {"classes_mlp.0.weight", "classes_mlp.0.bias", "classes_mlp.2.weight", "classes_mlp.2.bias"};
-    const draft table = {.operation = &pd_class_of_unet, .tensors = {"classes_emb.weight", "null_classes_emb"}, .tensor_count = 2};
+    static const char *const names[4] = {"classes_mlp.0.weight", "classes_mlp.0.bias", "classes_mlp.2.weight",
+                                         "classes_mlp.2.bias"};
+    const draft table = {.operation = &pd_class_of_unet,
+                         .tensors = {"classes_emb.weight", "null_classes_emb"},
+                         .tensor_count = 2};
     const int32_t index = add(b, &table);
     if (b->graph->nodes) {
         b->graph->nodes[index].rows = pd_config_table_rows(b->config);
@@ -266,9 +321,13 @@ static void add_unet(builder *b)
 
 pd_status pd_graph_of_unet(const pd_gguf *gguf, const pd_config *config, pd_graph *graph, pd_arena *arena, pd_error *error)
 {
-    *graph = (pd_graph){.height = config->height / config->pixel_unshuffle, .width = config->width / config->pixel_unshuffle,
-                        .channels = config->channels, .out_channels = config->out_dim, .class_count = pd_config_table_rows(config),
-                        .timesteps = config->timesteps, .exact_input = true};
+    *graph = (pd_graph){.height = config->height / config->pixel_unshuffle,
+                        .width = config->width / config->pixel_unshuffle,
+                        .channels = config->channels,
+                        .out_channels = config->out_dim,
+                        .class_count = pd_config_table_rows(config),
+                        .timesteps = config->timesteps,
+                        .exact_input = true};
     builder b = {.gguf = gguf, .config = config, .graph = graph, .error = error};
     pd_arena measure;
     pd_arena_measure(&measure);

@@ -22,6 +22,8 @@ const CHROME_ARGUMENTS = [
 export const BROWSERS = Object.keys(EXECUTABLES);
 /** With WebKit, whose pages can do less (webkit.mjs). */
 export const ENGINES = hasWebKit() ? [...BROWSERS, 'webkit'] : BROWSERS;
+/** For what differs less: a run of everything leaves WebKit out, the stage by its name takes it, too. */
+export const MORE_ENGINES = process.env.POCKET_DIFFUSION_HOSTS === 'few' ? BROWSERS : ENGINES;
 
 function findExecutable(browser) {
   for (const name of EXECUTABLES[browser]) {

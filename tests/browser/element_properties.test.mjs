@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { root } from '../node/helpers.mjs';
-import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { ENGINES, launch, openPage } from './browsers.mjs';
 import { STRICT_POLICY, serveStatic } from './static_server.mjs';
 
 const OPTIONS = { label: 'cat', seed: 7, steps: 4, guidanceScale: 3 };
@@ -48,7 +48,7 @@ before(async () => {
 });
 after(() => model.close());
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`properties in ${name}`, () => {
     let server;
     let session;
@@ -249,8 +249,8 @@ for (const name of BROWSERS) {
         await ended(node);
         const looks = () => {
           const { width, height } = node.getBoundingClientRect();
-          const canvas = node.shadowRoot.querySelector('canvas');
-          return [width > 100 && width === height, getComputedStyle(canvas).borderTopWidth, getComputedStyle(canvas.parentNode).display];
+          const picture = node.shadowRoot.querySelector('[part="picture"]');
+          return [width > 100 && width === height, getComputedStyle(picture).borderTopWidth, getComputedStyle(picture.parentNode).display];
         };
         const seen = [looks()];
         for (const [place, label] of [[frame.contentDocument.body, 'dog'], [document.body, 'cat']]) {

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import { load } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
+import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import {
   downloaded, pickClass, pixelsOfGrid, setNumber, stateOf, textOf, waitForState,
 } from './page_tools.mjs';
@@ -77,7 +77,7 @@ async function expectedPixels({ count, ...options }) {
   return pictures;
 }
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`page in ${name}`, () => {
     let site;
     let session;
@@ -242,7 +242,8 @@ for (const name of BROWSERS) {
       assert.match(await page.evaluate(() => location.hash), /^#label=clock&s=0.5&seed=9007199254740900&steps=7&sampler=ddpm&count=6&model=[0-9a-f]{12}$/);
     });
 
-    test('stays responsive while it draws', async () => {
+    // Where WebKit paints without a graphics card, on two cores, painting alone takes longer.
+    test('stays responsive while it draws', { skip: name === 'webkit' && 'it paints without a graphics card' }, async () => {
       // What else runs on the machine can only make it worse: the best of three.
       const gaps = [];
       while (gaps.length < 3 && !(Math.min(...gaps) < LONGEST_GAP)) {

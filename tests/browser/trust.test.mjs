@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { startBadServer } from '../bad_server.mjs';
 import { modelPaths, nativeHashes, pixelHash } from '../native_pictures.mjs';
-import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { ENGINES, launch, openPage } from './browsers.mjs';
 import { serveSite } from './server.mjs';
 
 const tiny = readFileSync(modelPaths.tiny);
@@ -51,7 +51,7 @@ const NETWORK = [
   ['stall-in-body', 'NETWORK', false, { stallTimeout: 1500 }],
 ];
 
-for (const name of BROWSERS) {
+for (const name of ENGINES) {
   describe(`trust in ${name}`, () => {
     let site;
     let bad;
@@ -78,7 +78,8 @@ for (const name of BROWSERS) {
         const url = `${bad.url}/${behaviour}*${known ? 2 : 1}/${code}/tiny.gguf`;
         const asked = { ...options, ...(known && { sha256: SHA256, fileBytes: tiny.length }) };
         const outcomes = await page.evaluate(async (...values) => [await tryTo(...values), await tryTo(...values)], url, asked);
-        assert.deepEqual(outcomes, [code, golden]);
+        // WebKit for GTK takes what is not compressed as it is, although it is said to be.
+        assert.deepEqual(outcomes, [name === 'webkit' && behaviour === 'no-gzip' ? golden : code, golden]);
       });
     }
 

@@ -90,7 +90,7 @@ for (const [name, { source, wrong }] of Object.entries(VITE)) {
 
     if (name === 'svelte') {
       test('a wrong property is refused', async () => {
-        await writeFile(join(folder, 'src/Wrong.svelte'), '<pocket-diffusion steps="many"></pocket-diffusion>\n');
+        await writeFile(join(folder, 'src/Wrong.svelte'), '<script lang="ts"></script>\n<pocket-diffusion steps="many"></pocket-diffusion>\n');
         await assert.rejects(run(folder, 'npx', '--no-install', 'svelte-check'), /"many"/);
       });
     }

@@ -1,14 +1,16 @@
-// A model that is large for a telephone, in the page, on a device that reports 4 GB: what Chromium's process of the page takes
-// at most, and the same of a page that asks for four workers, so that the measurement is known to see them.
+// A model that is large for a telephone on a device that reports 4 GB: what Chromium's process takes at most, of the page, which
+// comes from another model, and of a program with the library; and the same with four workers, so that the measurement is
+// known to see them.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { launch, openPage } from '../browser/browsers.mjs';
+import { launch, openPage, settled } from '../browser/browsers.mjs';
+import { pixelsOfGrid, textOf } from '../browser/page_tools.mjs';
 import { serveSite } from '../browser/server.mjs';
 import { root } from '../node/helpers.mjs';
 import { taken, unlessMissing } from './selection.mjs';
@@ -41,10 +43,11 @@ function reportFourGigabytes() {
 if (taken('memory')) {
   describe('a model of 41 MB on a device of 4 GB', unlessMissing(existsSync(python)), () => {
     let folder;
+    let path;
     let site;
     before(async () => {
       folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-memory-'));
-      const path = join(folder, 'large.gguf');
+      path = join(folder, 'large.gguf');
       execFileSync(python, ['tests/hosts/make_large_model.py', path], { cwd: root, env: { ...process.env, PYTHONPATH: join(root, 'python') } });
       site = await serveSite();
       site.extra.set('large.gguf', { type: 'application/octet-stream', body: readFileSync(path) });
@@ -75,7 +78,52 @@ if (taken('memory')) {
       }
     }
 
-    test('takes less than 1 GB', async (context) => {
+    /** use(page that draws with another model, its browser's process) */
+    async function visit(use) {
+      const session = await launch('chrome');
+      try {
+        const { page, troubles } = await openPage(session.browser, `${site.url}#label=cat&s=3&seed=7&steps=4&count=2`, { prepare: reportFourGigabytes });
+        await settled(page);
+        await use(page, session.browser.process().pid);
+        assert.deepEqual(troubles, []);
+      } finally {
+        await session.close();
+      }
+    }
+
+    test('the page takes less than 1 GB, also while it changes from one model to the other', async (context) => {
+      await visit(async (page, browser) => {
+        await (await page.$('#file')).uploadFile(path);
+        await page.waitForFunction(() => {
+          if (!document.getElementById('model-line').textContent.startsWith('large')) return false;
+          const { width, height } = document.querySelector('#grid canvas');
+          const { data } = document.querySelector('#grid canvas').getContext('2d').getImageData(0, 0, width, height);
+          return width === 128 && new Set(data).size > 20; // the first step of the first picture
+        }, { timeout: 120_000, polling: 500 });
+        const peak = peakOfRenderers(browser);
+        context.diagnostic(`peak ${(peak / MEGABYTE).toFixed(0)} MB`);
+        assert.ok(peak < 1000 * MEGABYTE, `${(peak / MEGABYTE).toFixed(0)} MB`);
+        assert.ok(peak > 676 * MEGABYTE, 'the measurement sees the worker');
+      });
+    });
+
+    test('a large file that is refused leaves the page with the model before', async () => {
+      const broken = join(folder, 'broken.gguf');
+      await writeFile(broken, readFileSync(path).fill(255, 1000, 2000));
+      await visit(async (page) => {
+        const pixels = await pixelsOfGrid(page);
+        await (await page.$('#file')).uploadFile(broken);
+        await page.waitForSelector('#error:not([hidden])');
+        assert.match(await textOf(page, '#error-text'), /broken\.gguf is damaged/);
+        assert.deepEqual(await pixelsOfGrid(page), pixels);
+        await page.click('#generate'); // other seeds, by a worker that starts again
+        await page.waitForFunction(() => document.getElementById('page').dataset.state === 'working');
+        await settled(page);
+        assert.notDeepEqual(await pixelsOfGrid(page), pixels);
+      });
+    });
+
+    test('the library takes less than 1 GB', async (context) => {
       const { workers, wanted, workerBytes, peak } = await measure({});
       context.diagnostic(`${workers} of ${wanted} workers, ${(workerBytes / MEGABYTE).toFixed(0)} MB each: peak ${(peak / MEGABYTE).toFixed(0)} MB`);
       assert.equal(workers, 1);

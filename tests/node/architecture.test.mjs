@@ -2,7 +2,7 @@
 // one file touches linear memory.
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, posix, relative } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -20,51 +20,53 @@ const ARROWS = {
   hash: [],
   random: ['elementary'],
   guidance: ['pocket_diffusion', 'elementary'],
-  edit: [...BASE, 'elementary'],
+  edit: [...BASE, 'elementary', 'solver'],
   image: ['elementary'],
   kernels: ['elementary'],
   status: ['pocket_diffusion'],
   memory: BASE,
   gguf: [...BASE, 'memory'],
   schedule: [...BASE, 'elementary'],
-  sampler: [...BASE, 'elementary', 'schedule'],
+  solver: [...BASE, 'elementary', 'schedule'],
   png: [...BASE, 'memory'],
   prediction_cache: [...BASE, 'memory'],
-  config: [...FILE, 'schedule'],
+  config: [...FILE, 'schedule', 'solver'],
   network: [...FILE, 'config', 'elementary', 'kernels', 'schedule'],
-  model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'kernels', 'network', 'prediction_cache'],
-  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'random', 'guidance', 'schedule', 'sampler', 'image', 'prediction_cache', 'edit', 'hash'],
+  model: [...FILE, 'config', 'schedule', 'elementary', 'hash', 'image', 'kernels', 'network', 'prediction_cache'],
+  run: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'random', 'guidance', 'schedule', 'solver', 'image', 'prediction_cache', 'edit', 'hash'],
+  run_start: [...FILE, 'run', 'edit', 'hash', 'image'],
   run_saving: [...FILE, 'run', 'hash'],
-  options: [...FILE, 'edit', 'model'],
-  wasm_exports: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'options', 'prediction_cache', 'schedule'],
+  options: [...FILE, 'edit', 'model', 'solver'],
+  wasm_exports: [...FILE, 'config', 'elementary', 'kernels', 'model', 'network', 'options', 'prediction_cache', 'schedule', 'solver'],
 };
 
 // Comments may speak of anything.
 const withoutComments = (text) => text.replace(/\/\*[^]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1');
 const list = (folder, ...extensions) => readdirSync(join(root, folder)).filter((name) => extensions.includes(extname(name)));
+/** src/ and every folder in it, however deep. */
+const foldersOfCore = ['src', ...readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isDirectory()).map(({ parentPath, name }) => relative(root, join(parentPath, name)))];
 const read = (...path) => withoutComments(readFileSync(join(root, ...path), 'utf8'));
 
-/** The reader of files has several sources: gguf.c, gguf_values.c, ... */
-const partOf = (file) => basename(file, extname(file)).replace(/^gguf_.*/, 'gguf');
+/** A folder of src/ is one part. The reader of files has several sources: gguf.c, gguf_values.c, ... */
+const partOf = (folder, file) => (folder === 'src' ? basename(file, extname(file)).replace(/^gguf_.*/, 'gguf') : folder.split('/')[1]);
 
-/** Our own headers that a file includes, as names of parts; those of src/kernels are all "kernels", those of src/network all "network". */
-function includes(text, kernelHeaders, networkHeaders) {
+/** Our own headers that a file includes, as names of parts. */
+function includes(text) {
   return [...text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)]
-    .map(([, header]) => header)
-    .filter((header) => !header.endsWith('stb_image_write.h'))
-    .map((header) => (kernelHeaders.includes(basename(header)) ? 'kernels' : networkHeaders.includes(basename(header)) ? 'network' : partOf(header)));
+    .map(([, header]) => basename(header))
+    .filter((header) => header !== 'stb_image_write.h')
+    .map((header) => partOf(foldersOfCore.find((folder) => list(folder, '.h').includes(header)) ?? 'src', header));
 }
 
 /** Part -> set of the parts it includes, from the sources. */
 function partsOfCore() {
-  const kernelHeaders = list('src/kernels', '.h');
-  const networkHeaders = list('src/network', '.h');
   const parts = new Map();
-  for (const folder of ['src', 'src/network', 'src/kernels']) {
+  for (const folder of foldersOfCore) {
     for (const file of list(folder, '.c', '.h')) {
-      const part = folder === 'src' ? partOf(file) : basename(folder);
+      const part = partOf(folder, file);
       const known = parts.get(part) ?? new Set();
-      includes(read(folder, file), kernelHeaders, networkHeaders).forEach((other) => other !== part && known.add(other));
+      includes(read(folder, file)).forEach((other) => other !== part && known.add(other));
       parts.set(part, known);
     }
   }
@@ -90,7 +92,7 @@ test('the order itself has no cycle', () => {
 
 test('the C core knows no file, clock, environment or console', () => {
   const forbidden = /#\s*include\s*<(stdio|time|locale|unistd|fcntl|pthread|threads|sys\/[^>]*|emscripten[^>]*)(\.h)?>|\b(fopen|printf|getenv|time|clock|rand)\s*\(/;
-  for (const folder of ['src', 'src/network', 'src/kernels']) {
+  for (const folder of foldersOfCore) {
     for (const file of list(folder, '.c', '.h')) {
       assert.doesNotMatch(read(folder, file), forbidden, `${folder}/${file}`);
     }
@@ -102,6 +104,43 @@ test('only web/library/engine.mjs touches linear memory', () => {
   const touching = readdirSync(join(root, 'web'), { recursive: true })
     .filter((file) => /\.m?js$/.test(file) && !/node_modules|examples/.test(file) && memory.test(read('web', file)));
   assert.deepEqual(touching, [join('library', 'engine.mjs')]);
+});
+
+/** Each folder of web/ and what its files may import: folders of web/, files in web/ itself, packages. */
+const WEB = {
+  library: ['library', 'thread.mjs', 'wasm.mjs'],
+  element: ['element', 'library', 'index.mjs'],
+  page: ['page', 'library', 'element', 'index.mjs'],
+  cli: ['cli', 'library', 'index.mjs', 'node', 'commander', 'cli-progress', 'pngjs', 'simple-bitmap-font'],
+};
+
+test('in web/, the library knows nothing but itself, and packages are for the command line', () => {
+  for (const [folder, allowed] of Object.entries(WEB)) {
+    for (const file of list(join('web', folder), '.mjs', '.js')) {
+      for (const [, fixed, dynamic] of read('web', folder, file).matchAll(/^(?:import|export)\s(?:[^'";]*\bfrom\s)?'([^']+)'|\bimport\(\s*'([^']+)'/gm)) {
+        const from = fixed ?? dynamic;
+        const target = from.startsWith('.') ? posix.join(folder, from).split('/')[0] : from.split(':')[0];
+        assert.ok( allowed.includes(target), `web/${folder}/${file} must not import ${from}`);
+      }
+    }
+  }
+});
+
+const PYTHON = join('python', 'pocket_diffusion');
+/** Those that draw: they need neither PyTorch nor any part of the package that does. */
+const DRAWING = ['__init__', '__main__', 'core', 'draw', 'errors', 'model', 'options', 'notebook', 'widget_script'];
+
+test('in Python, core.py alone runs the module, and drawing imports nothing that needs PyTorch', () => {
+  const files = readdirSync(join(root, PYTHON), { recursive: true }).filter((name) => name.endsWith('.py'));
+  const importing = (file, pattern) => pattern.test(readFileSync(join(root, PYTHON, file), 'utf8'));
+  assert.deepEqual(files.filter((file) => importing(file, /^\s*(import|from) wasmtime/m)), ['core.py']);
+  for (const name of DRAWING) {
+    const text = readFileSync(join(root, PYTHON, `${name}.py`), 'utf8'); // what stands at the left margin is imported at once
+    for (const [, from] of text.matchAll(/^(?:from|import) (?:pocket_diffusion)?(\.?\w[\w.]*)/gm)) {
+      if (from.startsWith('.')) assert.ok(DRAWING.includes(from.slice(1)), `${name}.py must not import ${from} at once`);
+      assert.notEqual(from, 'torch', `${name}.py`);
+    }
+  }
 });
 
 for (const name of ['pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm']) test(`${name} is small, wants one import and exports nothing unexpected`, async () => {

@@ -274,6 +274,24 @@ test('idle workers are released after a while, the last one never', { timeout: 2
   }
 });
 
+test('release() ends what is idle and leaves what works alone; the next call starts a worker again', { timeout: 20_000 }, async () => {
+  const model = await loadPool(2);
+  const [first] = threads;
+  const { atStep, release, onStep } = hold();
+  const held = model.generate({ ...OPTIONS, onStep });
+  await atStep;
+  model.release();
+  release();
+  assert.deepEqual((await held).pixels, expected);
+  model.release();
+  await ended(first);
+  assert.equal(running(), 0);
+  assert.deepEqual((await model.generate(OPTIONS)).pixels, expected);
+  assert.equal(running(), 1);
+  local.release(); // without workers nothing happens
+  assert.deepEqual((await local.generate(OPTIONS)).pixels, expected);
+});
+
 test('memory stays flat over many sheets', async () => {
   const model = await loadPool(2);
   const sheets = async (count) => {

@@ -15,11 +15,11 @@ import torch
 from diffusers import DDIMInverseScheduler
 from node_engine import Engine
 from pocket_diffusion import reference
+from pocket_diffusion.options import SAMPLERS
 from pocket_diffusion.verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
 from test_parity import EPS, make_model
 from test_sampling import MODELS, distance
 
-SAMPLERS = ["ddim", "ddpm", "dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"]
 STOCHASTIC = {"ddim": {"eta": 0.5}, "ddpm": {"ddpmVariance": "beta"}}
 MIX = [{"label": 0, "weight": 1.5}, {"label": 2, "weight": 0.5}, {"label": 1, "weight": 1.0}]
 

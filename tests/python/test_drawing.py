@@ -83,15 +83,6 @@ def test_png_files_are_those_of_the_command_line(repository, doodles, tmp_path, 
     assert (tmp_path / "python.png").read_bytes() == (tmp_path / "node.png").read_bytes()
 
 
-def test_choices_are_those_of_the_library(repository):
-    source = (repository / "web/library/engine.mjs").read_text(encoding="utf-8")
-    for name, ours in pd.CHOICES.items():
-        constant = {"ddpm_mean": "DDPM_MEANS", "ddpm_variance": "DDPM_VARIANCES"}.get(name, f"{name.upper()}S")
-        theirs = re.search(rf"export const {constant} = \[([^\]]*)\]", source)
-        assert theirs is not None, constant
-        assert tuple(re.findall(r"'([^']+)'", theirs[1])) == ours, name
-
-
 def test_a_picture_in_a_notebook_and_as_an_array(doodles):
     picture = doodles.generate("cat", seed=1, steps=2)
     assert picture.to_png().startswith(b"\x89PNG") and picture._repr_png_() == picture.to_png()

@@ -1,9 +1,10 @@
 // What the attributes of <pocket-diffusion> say. Knows no DOM: `get(name)` is a string, or null if there is none.
 
 import { argumentError } from '../library/errors.mjs';
+import { OPTIONS, dashed } from '../library/options.mjs';
 
 /** Attributes that change the pictures; the rest changes how they are shown. */
-export const SAMPLING_ATTRIBUTES = ['label', 'guidance-scale', 'steps', 'seed', 'sampler', 'count'];
+export const SAMPLING_ATTRIBUTES = ['label', ...Object.keys(OPTIONS).filter((name) => OPTIONS[name].attribute).map(dashed), 'count'];
 
 /** Pictures of one element. */
 export const MAX_COUNT = 64;
@@ -54,6 +55,9 @@ function readSeed(get) {
   return seed <= Number.MAX_SAFE_INTEGER ? Number(seed) : seed;
 }
 
+/** Whether it is one of those that there are the library checks. @param {Get} get @param {string} name */
+const readWord = (get, name) => get(name)?.trim() || undefined;
+
 /** A class name as it stands, or else a number; the first class without the attribute. @param {Get} get @param {ReadonlyArray<string>} labels */
 function readLabel(get, labels) {
   const text = get('label');
@@ -74,14 +78,11 @@ function readCount(get) {
  * @param {ReadonlyArray<string>} labels
  */
 export function readOptions(get, labels) {
-  const options = {
-    label: readLabel(get, labels),
-    guidanceScale: readNumber(get, 'guidance-scale'),
-    steps: readNumber(get, 'steps'),
-    seed: readSeed(get),
-    // Whether there is such a sampler the library checks.
-    sampler: /** @type {import('../index.d.ts').SamplerName | undefined} */ (get('sampler')?.trim() || undefined),
-  };
+  /** @type {import('../index.d.ts').GenerateManyOptions} */
+  const options = { label: readLabel(get, labels) };
+  for (const [name, { kind, attribute }] of Object.entries(OPTIONS)) {
+    if (attribute) Object.assign(options, { [name]: name === 'seed' ? readSeed(get) : kind === 'choice' ? readWord(get, dashed(name)) : readNumber(get, dashed(name)) });
+  }
   return { ...options, count: readCount(get) };
 }
 

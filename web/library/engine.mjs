@@ -6,66 +6,14 @@
 // a new instance.
 
 import { PocketDiffusionError, memoryError, messageOf } from './errors.mjs';
+import { NULL_LABEL, OPTIONS, SAMPLER_NAMES, numbersOf } from './options.mjs';
 
-/** Label of the null class in predict(): PD_LABEL_NULL. */
-export const NULL_LABEL = 0x7fffffff;
-
-// In the order of pd_objective, pd_sampler and so on.
+// In the order of pd_objective and pd_rendering.
 /** @type {import('../index.d.ts').ObjectiveName[]} */
 const OBJECTIVES = ['pred_noise', 'pred_x0', 'pred_v'];
 /** @type {import('../index.d.ts').RenderingName[]} */
 const RENDERINGS = ['smooth', 'ink', 'pixel'];
-/** @type {import('../index.d.ts').SamplerName[]} */
-export const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
-/** @type {import('../index.d.ts').TimeGridName[]} */
-export const TIME_GRIDS = ['linear', 'quadratic', 'trailing', 'karras'];
-/** @type {('x0' | 'noise')[]} */
-export const DDPM_MEANS = ['x0', 'noise'];
-/** @type {('posterior' | 'beta')[]} */
-export const DDPM_VARIANCES = ['posterior', 'beta'];
-/** @type {import('../index.d.ts').GuidanceScheduleName[]} */
-export const GUIDANCE_SCHEDULES = ['constant', 'linear', 'cosine'];
-/** @type {import('../index.d.ts').MixModeName[]} */
-export const MIX_MODES = ['embedding', 'prediction'];
 
-// Keys of pd_wasm_model_number and pd_wasm_model_text, in their order.
-const MODEL_NUMBERS = [
-  'width', 'height', 'channels', 'pixelUnshuffle', 'networkWidth', 'networkHeight', 'networkChannels',
-  'networkOutChannels', 'classCount', 'timesteps', 'objective', 'sampler', 'steps', 'guidanceScale', 'eta',
-  'parameterCount', 'fileBytes', 'memoryBytes', 'timeGrid', 'guidanceFirst', 'guidanceLast',
-  'hasNullClass', 'formatVersion', 'multiplications', 'guidanceIsInput', 'lowestScale', 'highestScale',
-  'rendering', 'rescale', 'projection',
-];
-const MODEL_TEXTS = ['name', 'description', 'license', 'author', 'sourceUrl', 'schedule'];
-/**
- * What each number of pd_options gets, by the name of its field.
- * @type {Record<string, (request: RunRequest) => number>}
- */
-const OPTION_VALUES = {
-  sampler: ({ sampler }) => SAMPLERS.indexOf(sampler),
-  steps: ({ steps }) => steps,
-  guidance_scale: ({ guidanceScale }) => guidanceScale,
-  eta: ({ eta }) => eta,
-  rescale: ({ rescale }) => rescale,
-  keep_parallel: ({ keepParallel }) => keepParallel,
-  projection: ({ projection }) => Number(projection),
-  time_grid: ({ timeGrid }) => TIME_GRIDS.indexOf(timeGrid),
-  ddpm_mean: ({ ddpmMean }) => DDPM_MEANS.indexOf(ddpmMean),
-  ddpm_variance: ({ ddpmVariance }) => DDPM_VARIANCES.indexOf(ddpmVariance),
-  threshold: ({ dynamicThreshold }) => dynamicThreshold,
-  momentum: ({ momentum }) => momentum,
-  norm_threshold: ({ normThreshold }) => normThreshold,
-  cfg_plus_plus: ({ cfgPlusPlus }) => Number(cfgPlusPlus),
-  guidance_first: ({ guidanceInterval }) => guidanceInterval[0],
-  guidance_last: ({ guidanceInterval }) => guidanceInterval[1],
-  guidance_schedule: ({ guidanceSchedule }) => GUIDANCE_SCHEDULES.indexOf(guidanceSchedule),
-  negative_label: ({ negativeLabel }) => negativeLabel ?? NULL_LABEL,
-  mix_mode: ({ mixMode }) => MIX_MODES.indexOf(mixMode),
-  strength: ({ strength }) => strength,
-  resample: ({ resample }) => resample,
-  variation_strength: ({ variationStrength }) => variationStrength,
-  inversion: ({ inversion }) => inversion,
-};
 /**
  * What pd_wasm_options_set_data gets for each of its keys: values of a typed array, `per` of them to one of its items.
  * @type {((request: RunRequest) => { values: Uint8Array | Uint8ClampedArray | Float32Array, per: number } | null)[]}
@@ -162,7 +110,9 @@ export class Engine {
   #exports;
   #dead = false;
   /** @type {string[]} fields of pd_options, by their keys */
-  #optionNames = [];
+  #optionNames;
+  /** @type {string[]} of pd_model_info */
+  #modelFields;
 
   /** @param {WebAssembly.Module} module @returns {Promise<Engine>} */
   static async create(module) {
@@ -188,7 +138,8 @@ export class Engine {
   constructor(exports) {
     this.#exports = exports;
     if (exports._initialize) this.#call('_initialize');
-    for (let key = 0, name; (name = this.#text(this.#call('pd_wasm_options_name', key))); key++) this.#optionNames.push(name);
+    this.#optionNames = this.#names('pd_wasm_options_name');
+    this.#modelFields = this.#names('pd_wasm_model_field_name');
   }
 
   /** True after a trap. */
@@ -223,14 +174,18 @@ export class Engine {
    * @param {number} model @returns {ModelDescription}
    */
   describeModel(model) {
+    /** @type {Record<string, any>} numbers and texts; what is recommended apart */
+    const about = {};
     /** @type {Record<string, number>} */
-    const numbers = {};
-    MODEL_NUMBERS.forEach((name, key) => (numbers[name] = this.#call('pd_wasm_model_number', model, key)));
-    /** @type {Record<string, string>} */
-    const texts = {};
-    MODEL_TEXTS.forEach((name, key) => (texts[name] = this.#text(this.#call('pd_wasm_model_text', model, key))));
-    const { classCount, objective, sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, hasNullClass, ...others } = numbers;
-    const { guidanceIsInput, lowestScale, highestScale, rendering, rescale, projection, ...sizes } = others;
+    const recommended = {};
+    this.#modelFields.forEach((field, key) => {
+      const [, ours, name] = /** @type {RegExpExecArray} */ (/^(recommended_)?(.*)$/.exec(field));
+      const number = this.#call('pd_wasm_model_number', model, key);
+      const value = Number.isNaN(number) ? this.#text(this.#call('pd_wasm_model_text', model, key)) : number;
+      (ours ? recommended : about)[name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())] = value;
+    });
+    const { classCount, scheduleName, guidanceScaleMin, guidanceScaleMax, ...others } = about;
+    const { sampler, steps, guidanceScale, eta, timeGrid, guidanceFirst, guidanceLast, rescale, projection } = recommended;
     const alphasCumprod = this.#call('pd_wasm_model_alphas_cumprod', model);
     const labels = [];
     for (let label = 0; label < classCount; label++) {
@@ -238,20 +193,20 @@ export class Engine {
     }
     const info = /** @type {ModelDescription['info']} */ ({
       engine: this.version,
-      ...texts,
-      ...sizes,
-      hasNullClass: hasNullClass === 1,
-      objective: OBJECTIVES[objective],
-      rendering: RENDERINGS[rendering],
-      alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, sizes.timesteps).slice(),
-      guidanceIsInput: guidanceIsInput === 1,
-      guidanceScaleRange: Object.freeze(/** @type {[number, number]} */ ([shortestFloat32(lowestScale), shortestFloat32(highestScale)])),
+      ...others,
+      schedule: scheduleName,
+      hasNullClass: about.hasNullClass === 1,
+      objective: OBJECTIVES[about.objective],
+      rendering: RENDERINGS[about.rendering],
+      alphasCumprod: new Float64Array(this.#exports.memory.buffer, alphasCumprod >>> 0, about.timesteps).slice(),
+      guidanceIsInput: about.guidanceIsInput === 1,
+      guidanceScaleRange: Object.freeze(/** @type {[number, number]} */ ([shortestFloat32(guidanceScaleMin), shortestFloat32(guidanceScaleMax)])),
       recommended: {
-        sampler: SAMPLERS[sampler],
+        sampler: SAMPLER_NAMES[sampler],
         steps,
         guidanceScale: shortestFloat32(guidanceScale),
         eta: shortestFloat32(eta),
-        timeGrid: TIME_GRIDS[timeGrid],
+        timeGrid: OPTIONS.timeGrid.choices?.[timeGrid],
         guidanceInterval: Object.freeze(/** @type {[number, number]} */ ([guidanceFirst, guidanceLast])),
         rescale: shortestFloat32(rescale),
         projection: projection === 1,
@@ -297,7 +252,8 @@ export class Engine {
     /** @param {Uint8Array} bytes */
     const store = (bytes) => blocks[blocks.push(this.#store(bytes)) - 1];
     try {
-      this.#optionNames.forEach((name, key) => this.#status('pd_wasm_options_set', options, key, OPTION_VALUES[name](request)));
+      const numbers = numbersOf(request);
+      this.#optionNames.forEach((name, key) => this.#status('pd_wasm_options_set', options, key, numbers[name]));
       OPTION_DATA.forEach((dataOf, key) => {
         const data = dataOf(request);
         if (data) this.#status('pd_wasm_options_set_data', options, key, store(bytesOf(data.values)), data.values.length / data.per);
@@ -445,6 +401,13 @@ export class Engine {
   }
 
   // ---- linear memory
+
+  /** What an export names, from 0 on. @param {string} name of the export */
+  #names(name) {
+    const names = [];
+    for (let text; (text = this.#text(this.#call(name, names.length))); ) names.push(text);
+    return names;
+  }
 
   /** @param {number} address */
   #text(address) {

@@ -1,7 +1,8 @@
 // A model and its runs in the thread that this module is loaded in: the page's, a worker's, or Node's.
 
 import { abortable, nextTask } from './async.mjs';
-import { Engine, NULL_LABEL } from './engine.mjs';
+import { Engine } from './engine.mjs';
+import { NULL_LABEL } from './options.mjs';
 import { closedError } from './errors.mjs';
 import { seePlane, subtract } from './trace.mjs';
 
@@ -204,6 +205,8 @@ export class ModelHost {
     signal?.throwIfAborted();
     if (this.#closed) throw closedError();
   }
+
+  release() {}
 
   /** The linear memory goes with its instance; runs under way end at their next step. */
   close() {

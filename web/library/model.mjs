@@ -130,6 +130,10 @@ export class Model {
     return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal }));
   }
 
+  release() {
+    this.#host.release();
+  }
+
   close() {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort(closedError());

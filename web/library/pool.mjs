@@ -100,6 +100,15 @@ export class ModelPool {
     return this.#use(this.#slots, callbacks.signal, (client) => client.generate(request, callbacks));
   }
 
+  /** Ends every worker that has nothing to do. The next call starts one. */
+  release() {
+    for (const slot of this.#slots) {
+      if (slot.calls > 0) continue;
+      clearTimeout(slot.timer);
+      slot.client?.then((client) => slot.calls === 0 && client?.close(), () => {});
+    }
+  }
+
   close() {
     this.#closed = true;
     this.#bytes = null;

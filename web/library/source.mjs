@@ -256,7 +256,12 @@ export async function readSource(source, options) {
   if (isBlob(source)) {
     /** @param {any} error */
     const failed = (error) => new PocketDiffusionError('FILE', `cannot read the Blob: ${error.message}`, { cause: error });
-    return collect(chunksOf(source.stream()), source.size, options, failed);
+    if (source.size > (options.limit ?? MAX_FILE_BYTES)) throw tooManyBytes(options.limit ?? MAX_FILE_BYTES);
+    // As a whole: the pieces of a stream would take as much memory again until they are collected.
+    const buffer = await source.arrayBuffer().catch((/** @type {any} */ error) => { throw failed(error); });
+    options.signal?.throwIfAborted();
+    options.onProgress?.({ loaded: source.size, total: source.size });
+    return new Uint8Array(buffer);
   }
   if (!isNode()) return readURL(source, options);
   const url = typeof source === 'string' ? parseURL(source) : source;

@@ -1,16 +1,14 @@
 // Checks of arguments. What is wrong becomes a TypeError (wrong type) or a RangeError (right type, wrong value) whose
 // message begins with the argument's name and whose `argument` property is that name.
 
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, MIX_MODES, SAMPLERS, TIME_GRIDS } from './engine.mjs';
 import { argumentError, show } from './errors.mjs';
 import { nearest, suggestions } from './hints.mjs';
+import { OPTIONS, SAMPLERS, rangeOf } from './options.mjs';
 import { checkRecipe, isRecipe, withRecipe } from './recipe.mjs';
 import { MAX_FILE_BYTES, STALL_TIMEOUT, isAddress, isBytes, isModule, isSource, isURL } from './source.mjs';
 
-const MAX_NORM_THRESHOLD = 1e6; // PD_MAX_NORM_THRESHOLD
 const MAX_MIX = 8; // PD_MAX_MIX
 const MAX_MIX_WEIGHT = 1e6; // PD_MAX_MIX_WEIGHT
-const MAX_RESAMPLE = 100; // PD_MAX_RESAMPLE
 const MAX_INVERSION = 100; // PD_MAX_INVERSION
 const MAX_PICTURES = 64; // PD_MAX_PICTURES
 const MAX_WORKERS = 64;
@@ -138,11 +136,6 @@ export function followingSeed(seed, index) {
 
 // ---- editing and mixing
 
-const EDITING_KEYS = ['image', 'strength', 'mask', 'maskThreshold', 'resample', 'noise', 'variationSeed', 'variationStrength'];
-
-/** The strength with which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper. */
-const DEFAULT_STRENGTH = 0.5;
-
 /** @param {unknown} value @param {string[]} names of types of arrays */
 const isTyped = (value, ...names) => names.includes(Object.prototype.toString.call(value).slice(8, -1));
 
@@ -243,37 +236,11 @@ function checkClass(label, classMix, labels) {
   return { label: null, labelName: classMix.map((each) => `${labels[each.label]}:${each.weight}`).join('+') };
 }
 
-/** @param {Given} options @param {ModelInfo} info */
-function checkEditing(options, info) {
-  const { image = null, mask = null, maskThreshold, noise = null, variationSeed = null, variationStrength = 0, resample = 1 } = options;
-  const checkedImage = checkPixels('image', image, info);
-  const checkedMask = checkMask(mask, maskThreshold, info);
-  const { strength = checkedImage && !checkedMask ? DEFAULT_STRENGTH : 1 } = options;
-  return {
-    image: checkedImage,
-    strength: checkNumber('strength', strength, 0, 1),
-    mask: checkedMask,
-    resample: checkWhole('resample', resample, 1, MAX_RESAMPLE),
-    noise: checkNoise(noise, info),
-    variationSeed: variationSeed === null ? null : checkSeed(variationSeed, 'variationSeed'),
-    variationStrength: checkNumber('variationStrength', variationStrength, 0, 1),
-  };
-}
-
-const SAMPLING_KEYS = [
-  'label', 'guidanceScale', 'guidanceWeight', 'guidanceInterval', 'guidanceSchedule', 'negativeLabel', 'cfgPlusPlus',
-  'projection', 'keepParallel', 'momentum', 'normThreshold', 'rescale', 'dynamicThreshold', 'steps', 'sampler', 'timeGrid',
-  'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'classMix', 'mixMode', ...EDITING_KEYS, 'onStep', 'preview', 'state', 'trace',
-  'signal', 'recipe', 'anyModel',
-];
 /** Those that say nothing about the picture. */
 const CALL_KEYS = ['guidanceWeight', 'maskThreshold', 'onStep', 'preview', 'state', 'trace', 'signal', 'recipe', 'anyModel'];
-const RECIPE_KEYS = SAMPLING_KEYS.filter((key) => !CALL_KEYS.includes(key));
-const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => key === 'image' || ![
-  'sampler', 'eta', 'ddpmMean', 'ddpmVariance', 'seed', 'cfgPlusPlus', 'dynamicThreshold', 'trace', 'recipe', 'anyModel',
-  ...EDITING_KEYS].includes(key));
-/** Solvers that continue from earlier steps: PD_SAMPLER_DPMPP_2M, PD_SAMPLER_DPMPP_2M_SDE, PD_SAMPLER_UNIPC. */
-const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
+const RECIPE_KEYS = ['label', ...Object.keys(OPTIONS)];
+const SAMPLING_KEYS = [...RECIPE_KEYS, ...CALL_KEYS];
+const INVERTING_KEYS = SAMPLING_KEYS.filter((key) => !OPTIONS[key]?.noInversion && !['maskThreshold', 'trace', 'recipe', 'anyModel'].includes(key));
 
 /** s, from guidanceScale or from guidanceWeight = s - 1. @param {Given} options @param {ModelInfo} info */
 function checkScale({ guidanceScale, guidanceWeight }, { recommended, guidanceScaleRange: [low, high] }) {
@@ -304,78 +271,70 @@ function checkInterval(interval, timesteps) {
   return [low + 0, high + 0];
 }
 
-/** Options that only some samplers and some kinds of guidance have. @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved */
-function checkCombination(resolved) {
-  const { sampler, ddpmMean, ddpmVariance, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
+/** Whether an option does nothing. @param {string} name @param {any} value @param {ModelInfo} info */
+function isNeutral(name, value, { timesteps }) {
+  const { initial, neutral = initial } = OPTIONS[name];
+  return name === 'guidanceInterval' ? value[0] === 0 && value[1] === timesteps - 1 : value === neutral;
+}
+
+/** Options that only some samplers, models and kinds of guidance have. @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved @param {ModelInfo} info */
+function checkCombination(resolved, info) {
+  const { sampler, cfgPlusPlus, momentum, normThreshold, guidanceSchedule, guidanceScale } = resolved;
   const { image, strength, mask, resample, variationSeed, variationStrength } = resolved;
   /** @param {string} argument @param {string} message @returns {never} */
   const refuse = (argument, message) => {
     throw argumentError(RangeError, argument, message);
   };
-  if (sampler !== 'ddpm' && ddpmMean !== 'x0') refuse('ddpmMean', 'is an option of the sampler "ddpm" alone');
-  if (sampler !== 'ddpm' && ddpmVariance !== 'posterior') refuse('ddpmVariance', 'is an option of the sampler "ddpm" alone');
-  if (cfgPlusPlus && sampler !== 'ddim') refuse('cfgPlusPlus', 'is an option of the sampler "ddim" alone');
+  for (const [name, value] of Object.entries(resolved)) {
+    const { sampler: only, twoPredictions } = OPTIONS[name];
+    if (isNeutral(name, value, info)) continue;
+    if (only && only !== sampler) refuse(name, `is an option of the sampler "${only}" alone`);
+    if (twoPredictions && info.guidanceIsInput) refuse(name, 'goes not with this model, whose network takes the guidance scale and makes no second prediction');
+  }
   if (cfgPlusPlus && (momentum !== 0 || normThreshold !== 0)) refuse('cfgPlusPlus', 'goes neither with momentum nor with normThreshold');
   if (guidanceSchedule !== 'constant' && guidanceScale < 1) refuse('guidanceSchedule', `needs a guidanceScale of 1 or more, not ${guidanceScale}`);
   if (strength !== 1 && !image) refuse('strength', 'needs an image');
   if (mask && !image) refuse('mask', 'needs an image');
   if (resample > 1 && !mask) refuse('resample', 'needs a mask');
-  if (resample > 1 && MULTISTEP_SAMPLERS.includes(sampler)) refuse('resample', `goes not with the sampler "${sampler}", which continues from earlier steps`);
+  if (resample > 1 && SAMPLERS[sampler].multistep) refuse('resample', `goes not with the sampler "${sampler}", which continues from earlier steps`);
   if (variationStrength > 0 && variationSeed === null) refuse('variationStrength', 'needs a variationSeed');
 }
 
 /**
- * What makes guidance from two predictions is nothing for a network that takes the scale: at its default, or refused.
- * @param {Omit<ResolvedOptions, 'label' | 'labelName'>} resolved @param {ModelInfo} info
+ * Checks of the options that are more than a number in a range or one of some words.
+ * @type {Record<string, (value: any, options: Given, info: ModelInfo, labels: ReadonlyArray<string>) => unknown>}
  */
-function checkGuidanceInput(resolved, { guidanceIsInput, timesteps }) {
-  if (!guidanceIsInput) return;
-  const { guidanceInterval: [low, high], guidanceSchedule, negativeLabel, cfgPlusPlus, projection, momentum, normThreshold, rescale } = resolved;
-  const given = {
-    guidanceInterval: low > 0 || high < timesteps - 1, guidanceSchedule: guidanceSchedule !== 'constant',
-    negativeLabel: negativeLabel !== null, cfgPlusPlus, projection, momentum: momentum !== 0, normThreshold: normThreshold !== 0,
-    rescale: rescale !== 0,
-  };
-  for (const [argument, isGiven] of Object.entries(given)) {
-    if (isGiven) throw argumentError(RangeError, argument, 'goes not with this model, whose network takes the guidance scale and makes no second prediction');
-  }
+const CHECKS = {
+  guidanceScale: (_, options, info) => checkScale(options, info),
+  guidanceInterval: (value, _, { timesteps }) => checkInterval(value, timesteps),
+  seed: (value) => checkSeed(value),
+  classMix: (value, _, __, labels) => checkMix(value, labels),
+  image: (value, _, info) => checkPixels('image', value, info),
+  // With which a picture is edited unless the caller says otherwise: in the range of 0.3 to 0.6 of the paper.
+  strength: (value, { image, mask }) => checkNumber('strength', value ?? ((image ?? null) && !(mask ?? null) ? 0.5 : 1), 0, 1),
+  mask: (value, { maskThreshold }, info) => checkMask(value, maskThreshold, info),
+  noise: (value, _, info) => checkNoise(value, info),
+  variationSeed: (value) => (value === null ? null : checkSeed(value, 'variationSeed')),
+};
+
+/** @param {string} name @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
+function checkOption(name, options, info, labels) {
+  const option = OPTIONS[name];
+  const { [name]: value = 'initial' in option ? option.initial : /** @type {Given} */ (info.recommended)[name] } = options;
+  if (CHECKS[name]) return CHECKS[name](value, options, info, labels);
+  if (option.choices) return checkChoice(name, value, option.choices);
+  if (option.kind === 'flag') return checkBoolean(name, value);
+  if (option.kind === 'class') return value === null ? null : checkLabel(value, labels, name);
+  return (option.kind === 'whole' ? checkWhole : checkNumber)(name, value, ...rangeOf(option, info));
 }
 
 /** Everything but the label. @param {Given} options @param {ModelInfo} info @param {ReadonlyArray<string>} labels */
 function checkSampling(options, info, labels) {
-  const { recommended, timesteps } = info;
-  const { sampler = recommended.sampler, steps = recommended.steps, eta = recommended.eta, state = false } = options;
-  const { projection = recommended.projection, rescale = recommended.rescale, keepParallel = 0, momentum = 0, normThreshold = 0 } = options;
-  const { negativeLabel = null, cfgPlusPlus = false, guidanceSchedule = 'constant', dynamicThreshold = 0 } = options;
-  const { timeGrid = recommended.timeGrid, guidanceInterval = recommended.guidanceInterval, ddpmMean = 'x0', ddpmVariance = 'posterior' } = options;
-  const { classMix = null, mixMode = 'embedding' } = options;
   const onStep = checkFunction('onStep', options.onStep);
-  const { preview = Boolean(onStep) } = options;
-  const resolved = {
-    guidanceScale: checkScale(options, info),
-    guidanceInterval: checkInterval(guidanceInterval, timesteps),
-    guidanceSchedule: checkChoice('guidanceSchedule', guidanceSchedule, GUIDANCE_SCHEDULES),
-    negativeLabel: negativeLabel === null ? null : checkLabel(negativeLabel, labels, 'negativeLabel'),
-    cfgPlusPlus: checkBoolean('cfgPlusPlus', cfgPlusPlus),
-    projection: checkBoolean('projection', projection),
-    keepParallel: checkNumber('keepParallel', keepParallel, 0, 1),
-    momentum: checkNumber('momentum', momentum, -1, 1),
-    normThreshold: checkNumber('normThreshold', normThreshold, 0, MAX_NORM_THRESHOLD),
-    rescale: checkNumber('rescale', rescale, 0, 1),
-    dynamicThreshold: checkNumber('dynamicThreshold', dynamicThreshold, 0, 1),
-    steps: checkWhole('steps', steps, 1, timesteps),
-    sampler: checkChoice('sampler', sampler, SAMPLERS),
-    timeGrid: checkChoice('timeGrid', timeGrid, TIME_GRIDS),
-    eta: checkNumber('eta', eta, 0, 1),
-    ddpmMean: checkChoice('ddpmMean', ddpmMean, DDPM_MEANS),
-    ddpmVariance: checkChoice('ddpmVariance', ddpmVariance, DDPM_VARIANCES),
-    seed: checkSeed(options.seed),
-    classMix: checkMix(classMix, labels),
-    mixMode: checkChoice('mixMode', mixMode, MIX_MODES),
-    ...checkEditing(options, info),
-  };
-  checkCombination(resolved);
-  checkGuidanceInput(resolved, info);
+  const { preview = Boolean(onStep), state = false } = options;
+  const entries = Object.keys(OPTIONS).map((name) => [name, checkOption(name, options, info, labels)]);
+  const resolved = /** @type {Omit<ResolvedOptions, 'label' | 'labelName'>} */ (Object.fromEntries(entries));
+  checkCombination(resolved, info);
   return {
     resolved,
     onStep,

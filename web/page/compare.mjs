@@ -2,7 +2,7 @@
 
 import { makeCanvas, paint } from './paint.mjs';
 import { OPTIONS, applies, formatOption } from './options.mjs';
-import { SAMPLER_TITLES } from './settings.mjs';
+import { SAMPLERS } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
@@ -19,7 +19,7 @@ export function describeSettings(settings, model) {
     { name: 'label', text: labels[settings.label] },
     { name: 'guidanceScale', text: `scale ${settings.guidanceScale}` },
     { name: 'seed', text: `seed ${settings.seed}` },
-    { name: 'sampler', text: SAMPLER_TITLES[settings.sampler] ?? settings.sampler },
+    { name: 'sampler', text: SAMPLERS[settings.sampler].title },
     { name: 'steps', text: `${settings.steps} ${settings.steps === 1 ? 'step' : 'steps'}` },
   ];
   for (const option of OPTIONS) {

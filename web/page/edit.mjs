@@ -6,15 +6,13 @@ import { Easel } from './easel.mjs';
 import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
 import { announce, fail } from './messages.mjs';
-import { SAMPLER_TITLES, requestOf } from './settings.mjs';
+import { SAMPLERS, requestOf } from './settings.mjs';
 import { explainTerms } from './terms.mjs';
 
 /** Seeds that are shown at once. */
 const COUNT = 6;
 /** A rough drawing is still recognised and already improved; a marked part is made of noise alone. */
 const STRENGTHS = { whole: 0.7, part: 1 };
-/** They continue from earlier steps, and go not with steps that are made again. */
-const MULTISTEP_SAMPLERS = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 /** Of this size and smaller, results follow the pen while it moves. */
 const MOST_LIVE_PIXELS = 128 * 128;
 
@@ -113,7 +111,7 @@ export class Edit {
   }
 
   get #resample() {
-    return MULTISTEP_SAMPLERS.includes(this.#app.settings.sampler) ? 1 : Number(element('edit-resample').value);
+    return SAMPLERS[this.#app.settings.sampler].multistep ? 1 : Number(element('edit-resample').value);
   }
 
   /** Shows the results of what is on the easel under the page's settings, where that is on show. */
@@ -144,9 +142,9 @@ export class Edit {
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);
     element('edit-strength').style.setProperty('--value', String(strength));
-    const multistep = MULTISTEP_SAMPLERS.includes(sampler);
+    const { multistep = false, title } = SAMPLERS[sampler];
     element('edit-kind').textContent = !part ? 'The whole picture changes. Mark a part, and only that is made anew.'
-      : `The marked part is made anew; the rest stays as it is, pixel by pixel.${multistep ? ` Resampling needs another sampler than ${SAMPLER_TITLES[sampler]}.` : ''}`;
+      : `The marked part is made anew; the rest stays as it is, pixel by pixel.${multistep ? ` Resampling needs another sampler than ${title}.` : ''}`;
     element('edit-resample').disabled = !part || multistep;
     element('edit-save-mask').hidden = !part;
     element('edit-save-drawing').disabled = this.#easel.drawing.blank;

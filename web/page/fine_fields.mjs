@@ -2,7 +2,7 @@
 
 import { element, makeOption } from './elements.mjs';
 import { RadioGroup } from './radios.mjs';
-import { COUNTS, MAX_SEED, SAMPLERS, SAMPLER_TITLES } from './settings.mjs';
+import { COUNTS, MAX_SEED, SAMPLERS } from './settings.mjs';
 
 /** Enter takes the value over; the browser alone does so only when the field is left. */
 export function takeOverOnEnter(input) {
@@ -23,7 +23,7 @@ export class FineFields {
     const { timesteps } = model.info;
     const [seed, steps, sampler, lock, roll] = ['seed', 'steps', 'sampler', 'lock', 'roll'].map(element);
     this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => controls.change({ count: COUNTS[index] }));
-    sampler.replaceChildren(...SAMPLERS.map((name) => makeOption(name, SAMPLER_TITLES[name] ?? name)));
+    sampler.replaceChildren(...Object.entries(SAMPLERS).map(([name, { title }]) => makeOption(name, title)));
     sampler.onchange = () => controls.change({ sampler: sampler.value });
     seed.onchange = () => {
       const value = wholeNumber(seed.value);

@@ -11,14 +11,14 @@ import { isOneFile } from './models.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
-import { requestOf } from './settings.mjs';
+import { SAMPLERS, requestOf } from './settings.mjs';
 import { Sweep } from './sweep.mjs';
 import { explainTerms } from './terms.mjs';
 
 const PLAY_MILLISECONDS = 1600;
 
-/** Heun's method evaluates the network twice in every step but the last. */
-const networkCalls = ({ sampler, steps }) => (sampler === 'heun' ? 2 * steps - 1 : steps);
+/** The last step takes one. */
+const networkCalls = ({ sampler, steps }) => (SAMPLERS[sampler].evaluations ?? 1) * (steps - 1) + 1;
 
 export class Lab {
   #app;

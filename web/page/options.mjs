@@ -1,7 +1,7 @@
-// The options of sampling and guidance beyond the everyday ones: what the form under "More settings" shows, what a link
-// carries, and which of them have an effect together. docs/sampling.md has the formulas. Knows no DOM.
+// The options of sampling and guidance beyond the everyday ones, as the form under "More settings" shows them and a link carries
+// them: those of the library's table that have a name in links. docs/sampling.md has the formulas. Knows no DOM.
 
-import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, TIME_GRIDS } from '../library/engine.mjs';
+import { FORMS, OPTIONS as RUN_OPTIONS, rangeOf } from '../library/options.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
@@ -13,82 +13,43 @@ import { DDPM_MEANS, DDPM_VARIANCES, GUIDANCE_SCHEDULES, TIME_GRIDS } from '../l
  * @property {string} title
  * @property {'choice' | 'number' | 'whole' | 'flag' | 'class'} kind class: a class number, or null for the null class
  * @property {(model: Model) => any} initial
+ * @property {any} [neutral] what it is left at where it does not apply
  * @property {ReadonlyArray<string>} [choices]
  * @property {(model: Model) => [min: number, max: number]} [range] of numbers
  * @property {number} [step] of the arrows of a number field
  * @property {(settings: Settings) => boolean} [applies] whether it has an effect beside the others; elsewhere it is left
  *   at its neutral value
  * @property {string} [needs] what it needs in order to apply
- * @property {boolean} [guides] it is about guidance from two predictions: nothing for a network that takes the scale
+ * @property {true} [twoPredictions] a network that takes the scale does not have it
  */
 
-const share = () => [0, 1];
-const timestep = ({ info }) => [0, info.timesteps - 1];
-const isDDPM = ({ sampler }) => sampler === 'ddpm';
+/** One end of the guidance interval. @returns {Option} */
+const endOfInterval = (name, key, title, end) => ({
+  name, key, title, kind: 'whole', step: 1, twoPredictions: true, range: ({ info }) => [0, info.timesteps - 1], initial: ({ info }) => info.recommended.guidanceInterval[end],
+});
+
+/** The field of an option of generate(). @param {string} name @returns {Option} */
+function fieldOf(name) {
+  const row = RUN_OPTIONS[name];
+  const { link, title, step, applies, needs } = FORMS[name];
+  return {
+    name, key: link, title, step, applies, needs, kind: row.kind, choices: row.choices, neutral: row.neutral ?? row.initial,
+    twoPredictions: row.twoPredictions,
+    range: ({ info }) => rangeOf(row, info),
+    initial: ({ info }) => ('initial' in row ? row.initial : info.recommended[name]),
+  };
+}
 
 /** @type {ReadonlyArray<Option>} */
-export const OPTIONS = [
-  {
-    name: 'timeGrid', key: 'grid', title: 'Time grid', kind: 'choice', choices: TIME_GRIDS,
-    initial: ({ info }) => info.recommended.timeGrid,
-  },
-  {
-    name: 'eta', key: 'eta', title: 'Eta, noise added', kind: 'number', range: share, step: 0.05,
-    initial: ({ info }) => info.recommended.eta, applies: ({ sampler }) => sampler === 'ddim', needs: 'DDIM',
-  },
-  {
-    name: 'ddpmMean', key: 'mean', title: 'DDPM mean from', kind: 'choice', choices: DDPM_MEANS, initial: () => 'x0',
-    applies: isDDPM, needs: 'DDPM',
-  },
-  {
-    name: 'ddpmVariance', key: 'variance', title: 'DDPM variance', kind: 'choice', choices: DDPM_VARIANCES,
-    initial: () => 'posterior', applies: isDDPM, needs: 'DDPM',
-  },
-  { name: 'negativeLabel', key: 'away', title: 'Guide away from', kind: 'class', initial: () => null, guides: true },
-  {
-    name: 'guidanceSchedule', key: 'schedule', title: 'Guidance schedule', kind: 'choice', choices: GUIDANCE_SCHEDULES,
-    initial: () => 'constant', applies: ({ guidanceScale }) => guidanceScale >= 1, needs: 'a scale of 1 or more', guides: true,
-  },
-  {
-    name: 'guidanceLow', key: 'low', title: 'Guide from timestep', kind: 'whole', range: timestep, step: 1,
-    initial: ({ info }) => info.recommended.guidanceInterval[0], guides: true,
-  },
-  {
-    name: 'guidanceHigh', key: 'high', title: 'Guide up to timestep', kind: 'whole', range: timestep, step: 1,
-    initial: ({ info }) => info.recommended.guidanceInterval[1], guides: true,
-  },
-  {
-    name: 'rescale', key: 'rescale', title: 'Rescaled guidance', kind: 'number', range: share, step: 0.05, initial: () => 0, guides: true,
-  },
-  {
-    name: 'dynamicThreshold', key: 'threshold', title: 'Dynamic thresholding', kind: 'number', range: share, step: 0.005,
-    initial: () => 0,
-  },
-  {
-    name: 'momentum', key: 'momentum', title: 'Momentum (APG)', kind: 'number', range: () => [-1, 1], step: 0.05, initial: () => 0,
-    guides: true,
-  },
-  {
-    name: 'normThreshold', key: 'norm', title: 'Norm threshold (APG)', kind: 'number', range: () => [0, 1e6], step: 0.5,
-    initial: () => 0, guides: true,
-  },
-  { name: 'projection', key: 'projection', title: 'Projection (APG)', kind: 'flag', initial: () => false, guides: true },
-  {
-    name: 'keepParallel', key: 'parallel', title: 'Parallel part kept', kind: 'number', range: share, step: 0.05,
-    initial: () => 0, applies: ({ projection }) => projection, needs: 'projection', guides: true,
-  },
-  {
-    name: 'cfgPlusPlus', key: 'cfgpp', title: 'CFG++', kind: 'flag', initial: () => false,
-    applies: ({ sampler, momentum, normThreshold }) => sampler === 'ddim' && momentum === 0 && normThreshold === 0,
-    needs: 'DDIM, no momentum, no norm threshold', guides: true,
-  },
-];
-
-/** What an option that does not apply is left at: the library's own default. */
-const NEUTRAL = { eta: 0, ddpmMean: 'x0', ddpmVariance: 'posterior', guidanceSchedule: 'constant', keepParallel: 0, cfgPlusPlus: false };
+export const OPTIONS = Object.keys(RUN_OPTIONS).flatMap((name) => {
+  if (name === 'guidanceInterval') {
+    return [endOfInterval('guidanceLow', 'low', 'Guide from timestep', 0), endOfInterval('guidanceHigh', 'high', 'Guide up to timestep', 1)];
+  }
+  return FORMS[name]?.link ? [fieldOf(name)] : [];
+});
 
 /** Whether the model has the option at all. @param {Option} option @param {Model} model */
-export const isOf = ({ guides = false }, { info }) => !(guides && info.guidanceIsInput);
+export const isOf = ({ twoPredictions }, { info }) => !(twoPredictions && info.guidanceIsInput);
 
 export const applies = (option, settings) => option.applies?.(settings) ?? true;
 
@@ -99,7 +60,7 @@ export const applies = (option, settings) => option.applies?.(settings) ?? true;
  */
 export function samplingOptions(settings) {
   const used = {};
-  for (const option of OPTIONS) used[option.name] = applies(option, settings) ? settings[option.name] : NEUTRAL[option.name];
+  for (const option of OPTIONS) used[option.name] = applies(option, settings) ? settings[option.name] : option.neutral;
   const { guidanceLow, guidanceHigh, ...rest } = used;
   return { ...rest, guidanceInterval: [Math.min(guidanceLow, guidanceHigh), Math.max(guidanceLow, guidanceHigh)] };
 }

@@ -16,6 +16,8 @@ const OWN_TAB = 'own file';
 /** The one with more classes than a row takes. */
 const MANY_TAB = 'characters';
 const MEGABYTE = 1e6;
+/** Files from which on a worker takes so much that two models do not fit beside each other into the tab of a telephone. */
+const LARGE_BYTES = 8e6;
 
 export class Session {
   #app;
@@ -129,7 +131,7 @@ export class Session {
     setStatus(typeof source === 'string' ? 'Loading the model …' : `Reading ${source.name} …`);
     this.#page.dataset.loading = '';
     try {
-      const loaded = await loadModel(source, (progress) => isNewest() && showDownload(progress));
+      const loaded = await loadModel(source, (progress) => isNewest() && this.#follow(progress));
       if (!isNewest()) return loaded.close();
       this.#app.measured = { loadMilliseconds: performance.now() - startedAt, run: null };
       await this.#use(loaded, source, standIn);
@@ -140,8 +142,18 @@ export class Session {
     }
   }
 
+  /** @param {{ loaded: number, total: number }} progress of a download */
+  #follow(progress) {
+    const { model, studio } = this.#app;
+    showDownload(progress);
+    if (!model || progress.loaded < progress.total || Math.max(progress.total, model.info.fileBytes) < LARGE_BYTES) return;
+    studio.pause();
+    nextTask().then(() => model.release()); // keeps its bytes: if the other is refused, it goes on
+  }
+
   #refuse(error, source) {
-    const { model, path, view } = this.#app;
+    const { model, path, view, studio } = this.#app;
+    studio.resume();
     if (!model) this.#page.dataset.state = 'failed';
     else {
       this.#page.dataset.state = 'done';

@@ -1,6 +1,6 @@
 // What a visitor can set, and how a link carries it. Knows no DOM.
 
-import { SAMPLERS } from '../library/engine.mjs';
+import { SAMPLERS, SAMPLER_NAMES } from '../library/options.mjs';
 import { OPTIONS, formatClass, formatOption, parseClass, parseOption, samplingOptions } from './options.mjs';
 
 export { SAMPLERS };
@@ -23,12 +23,6 @@ export const SCALE = { min: 0, max: 10, playMax: 4 };
 export const COUNTS = [1, 6, 9, 12, 24];
 /** The page keeps room for as many. */
 export const DEFAULT_COUNT = 12;
-/** As their papers call them. */
-export const SAMPLER_TITLES = {
-  ddim: 'DDIM', ddpm: 'DDPM', 'dpmpp-2m': 'DPM-Solver++ 2M', 'dpmpp-2m-sde': 'DPM-Solver++ 2M SDE', euler: 'Euler',
-  'euler-ancestral': 'Euler ancestral', heun: 'Heun', unipc: 'UniPC', lcm: 'LCM',
-};
-
 /** The last picture's seed, too, has to be a safe integer. */
 export const MAX_SEED = Number.MAX_SAFE_INTEGER - COUNTS.at(-1);
 
@@ -103,7 +97,7 @@ export function parseHash(hash, model) {
     },
     seed: (text) => ['seed', wholeNumber(text, 0, MAX_SEED)],
     steps: (text) => ['steps', wholeNumber(text, 1, info.timesteps)],
-    sampler: (text) => ['sampler', SAMPLERS.includes(text) ? text : undefined],
+    sampler: (text) => ['sampler', SAMPLER_NAMES.includes(text) ? text : undefined],
     count: (text) => ['count', COUNTS.find((count) => String(count) === text)],
   };
   for (const option of OPTIONS) readers[option.key] = (text) => [option.name, parseOption(option, text, model)];

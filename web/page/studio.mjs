@@ -262,6 +262,7 @@ export class Studio {
   #begun = 0;
   #stepMilliseconds = 0; // of one picture in a run of drafts, on average; 0 before the first
   #warm = false; // the model has made a picture
+  #paused = false;
   #calm = true; // the first board is still to be finished
 
   /** Called before work is given out: the last moment to show() what is wanted now. */
@@ -284,11 +285,23 @@ export class Studio {
   setModel(model, workers = 1) {
     for (const board of this.#boards) board.clear();
     this.#model = model;
+    this.#paused = false;
     this.#workers = workers;
     this.draftSteps = DRAFT_STEPS.initial;
     this.#stepMilliseconds = 0;
     this.#warm = false;
     this.#calm = true;
+  }
+
+  /** Ends what is under way; nothing is begun until resume() or setModel(). */
+  pause() {
+    this.#paused = true;
+    for (const board of this.#boards) board.abort();
+  }
+
+  resume() {
+    this.#paused = false;
+    this.fill();
   }
 
   /**
@@ -302,7 +315,7 @@ export class Studio {
 
   /** Gives work to every worker that has room. */
   fill() {
-    if (!this.#model) return;
+    if (!this.#model || this.#paused) return;
     this.beforeFill();
     for (;;) {
       const job = this.#next();

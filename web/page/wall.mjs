@@ -58,6 +58,7 @@ export async function openWall(dialog, { labels, value, onPick, onShow }) {
   search.onkeydown = (event) => {
     const [best] = findClasses(search.value, labels);
     if (event.key === 'Enter' && best) pick(best.label);
+    if (event.key === 'Escape' && search.value === '') dialog.close(); // WebKit's search fields keep this key to themselves
   };
   dialog.onclose = () => {
     observer.disconnect();

@@ -34,10 +34,10 @@ from pocket_diffusion.engine import EngineError
 from pocket_diffusion.evaluation import metrics, report
 from pocket_diffusion.evaluation.pictures import Model, Pictures, Setting, labels_and_seeds, write_text
 from pocket_diffusion.evaluation.style import StyleJudge
-from pocket_diffusion.model_file import SAMPLERS, TIME_GRIDS
+from pocket_diffusion.options import SAMPLERS, TIME_GRIDS
 from pocket_diffusion.training.train import sheet_image
 
-DETERMINISTIC = ("ddim", "dpmpp-2m", "euler", "heun", "unipc")
+DETERMINISTIC = tuple(name for name, sampler in SAMPLERS.items() if name == "ddim" or not sampler.draws_noise)  # ddim: at eta 0
 CHECKED = Setting("ddim", 20)  # drawn by PyTorch too where the reference does not have the default
 
 

@@ -20,6 +20,7 @@ from pocket_diffusion import export_command, guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.engine import Engine
 from pocket_diffusion.model_file import read_model
+from pocket_diffusion.options import SAMPLERS
 from pocket_diffusion.reference import Generation
 
 CHUNK = 50  # pictures per file, and that PyTorch samples at once
@@ -42,12 +43,13 @@ class Setting:
     @classmethod
     def for_calls(cls, sampler: str, calls: int, **others: Any) -> "Setting":
         """As many steps as take at most `calls` evaluations of the network at the time (heun: two a step, but one in the last)."""
-        return cls(sampler=sampler, steps=max(1, (calls + 1) // 2) if sampler == "heun" else calls, **others)
+        each = SAMPLERS[sampler].evaluations
+        return cls(sampler=sampler, steps=max(1, (calls + each - 1) // each), **others)
 
     @property
     def calls(self) -> int:
         """Times at which the network is evaluated, each counted once however many predictions are made there."""
-        return 2 * self.steps - 1 if self.sampler == "heun" else self.steps
+        return SAMPLERS[self.sampler].evaluations * (self.steps - 1) + 1
 
     def options(self) -> dict[str, Any]:
         """For `generate`. What is as it would be anyway is left out, so that the key of a picture does not change when

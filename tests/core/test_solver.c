@@ -1,7 +1,7 @@
 /* Guided steps of the reverse process against the reference's own runs: the
  * first, a middle and the last two steps of each, started from the reference's
  * x_t, so that errors of earlier steps do not hide in a tolerance. */
-#include "sampler.h"
+#include "solver.h"
 
 #include "guidance.h"
 

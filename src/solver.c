@@ -3,7 +3,7 @@
  * the reference does with its float32 buffers, so that the two stay together
  * over a whole run. DDIM computes its coefficients in float from abar in float,
  * again as the reference does. */
-#include "sampler.h"
+#include "solver.h"
 
 #include "elementary.h"
 
@@ -29,20 +29,14 @@ static conversion conversion_at(double alpha)
 }
 
 /* NaN stays NaN, for the caller to find. */
-static float clip(float value)
-{
-    return value < -1.0f ? -1.0f : value > 1.0f ? 1.0f : value;
-}
+static float clip(float value) { return value < -1.0f ? -1.0f : value > 1.0f ? 1.0f : value; }
 
 static float raw_x0(const conversion *c, pd_objective objective, float x, float prediction)
 {
     switch (objective) {
-    case PD_OBJECTIVE_X0:
-        return prediction;
-    case PD_OBJECTIVE_V:
-        return c->sqrt_alpha * x - c->sqrt_one_minus_alpha * prediction;
-    default:
-        return c->sqrt_recip * x - c->sqrt_recip_minus_1 * prediction;
+    case PD_OBJECTIVE_X0: return prediction;
+    case PD_OBJECTIVE_V: return c->sqrt_alpha * x - c->sqrt_one_minus_alpha * prediction;
+    default: return c->sqrt_recip * x - c->sqrt_recip_minus_1 * prediction;
     }
 }
 
@@ -92,97 +86,90 @@ static double magnitude_percentile(size_t count, const float *values, double per
     return share > 0.0 ? low + share * (magnitude_of_rank(count, values, rank + 1) - low) : low;
 }
 
-static void estimate_x0(const pd_solver *solver, const conversion *c, size_t count, const float *x,
-                        const float *prediction, float *x0)
+static void estimate_x0(const pd_solver *solver, const conversion *c, size_t count, const float *x, const float *prediction,
+                        float *x0)
 {
     if (solver->threshold == 0.0) {
-        for (size_t i = 0; i < count; i++)
-            x0[i] = clipped_x0(c, solver->objective, x[i], prediction[i]);
+        for (size_t i = 0; i < count; i++) x0[i] = clipped_x0(c, solver->objective, x[i], prediction[i]);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        x0[i] = raw_x0(c, solver->objective, x[i], prediction[i]);
+    for (size_t i = 0; i < count; i++) x0[i] = raw_x0(c, solver->objective, x[i], prediction[i]);
     const double percentile = magnitude_percentile(count, x0, solver->threshold);
     const float limit = percentile > 1.0 ? (float)percentile : 1.0f;
-    for (size_t i = 0; i < count; i++)
-        x0[i] = x0[i] < -limit ? -1.0f : x0[i] > limit ? 1.0f : x0[i] / limit;
+    for (size_t i = 0; i < count; i++) x0[i] = x0[i] < -limit ? -1.0f : x0[i] > limit ? 1.0f : x0[i] / limit;
 }
 
 /* ---- evaluations ----------------------------------------------------------------- */
 
+static const pd_sampler_traits *traits_of(const pd_solver *solver) { return &pd_sampler_table[solver->kind]; }
+
 int32_t pd_solver_evaluations(const pd_solver *solver)
 {
-    return solver->kind == PD_SAMPLER_HEUN && solver->steps > 0 ? 2 * solver->steps - 1 : solver->steps;
+    const int32_t in_step = traits_of(solver)->evaluations;
+    return solver->steps > 0 ? in_step * (solver->steps - 1) + 1 : 0;
 }
 
 int32_t pd_solver_time(const pd_solver *solver, int32_t evaluation)
 {
     assert(evaluation >= 0 && evaluation <= pd_solver_evaluations(solver));
     if (solver->inversion) return evaluation < solver->steps ? solver->times[solver->steps - 1 - evaluation] : -1;
-    /* Heun's second evaluation of a step is at the time the next step begins at. */
-    return solver->times[solver->kind == PD_SAMPLER_HEUN ? (evaluation + 1) / 2 : evaluation];
+    /* A second evaluation of a step is at the time the next step begins at. */
+    const int32_t in_step = traits_of(solver)->evaluations;
+    return solver->times[(evaluation + in_step - 1) / in_step];
 }
 
 int32_t pd_solver_evaluations_in_step(const pd_solver *solver, int32_t evaluation)
 {
-    return solver->kind == PD_SAMPLER_HEUN && evaluation + 1 < pd_solver_evaluations(solver) ? 2 : 1;
+    return evaluation + 1 < pd_solver_evaluations(solver) ? traits_of(solver)->evaluations : 1;
 }
 
 bool pd_solver_completes_step(const pd_solver *solver, int32_t evaluation)
 {
-    return evaluation % pd_solver_evaluations_in_step(solver, evaluation) == pd_solver_evaluations_in_step(solver, evaluation) - 1;
+    return evaluation % pd_solver_evaluations_in_step(solver, evaluation) ==
+           pd_solver_evaluations_in_step(solver, evaluation) - 1;
 }
 
-int32_t pd_solver_history(const pd_solver *solver)
-{
-    if (solver->inversion) return 1;
-    switch (solver->kind) {
-    case PD_SAMPLER_DPMPP_2M:
-    case PD_SAMPLER_DPMPP_2M_SDE: return 1;
-    case PD_SAMPLER_HEUN: return 2;
-    case PD_SAMPLER_UNIPC: return 3;
-    default: return 0;
-    }
-}
+int32_t pd_solver_history(const pd_solver *solver) { return solver->inversion ? 1 : traits_of(solver)->history; }
 
 bool pd_solver_step_draws_noise(const pd_solver *solver, int32_t evaluation)
 {
     assert(evaluation >= 0 && evaluation < pd_solver_evaluations(solver));
-    if (solver->inversion) return false;
-    switch (solver->kind) {
-    case PD_SAMPLER_DDIM:
-    case PD_SAMPLER_DDPM:
-    case PD_SAMPLER_DPMPP_2M_SDE:
-    case PD_SAMPLER_LCM:
-    case PD_SAMPLER_EULER_ANCESTRAL: return solver->times[evaluation + 1] >= 0;
-    default: return false;
-    }
+    return !solver->inversion && traits_of(solver)->draws_noise && solver->times[evaluation + 1] >= 0;
 }
+
+/* What the function of a sampler is given: from x_t, the prediction at t and the estimate of x_0, which is made, to the next x. */
+struct pd_solver_evaluation {
+    const pd_solver *solver;
+    int32_t step, evaluation;
+    double alpha_t, alpha_next; /* abar at t, and at the time of the next evaluation */
+    conversion conversion; /* at t */
+    size_t count;
+    const pd_solver_picture *picture;
+    const float *prediction, *noise;
+};
+typedef struct pd_solver_evaluation evaluation;
 
 /* ---- DDIM and DDPM, in the reference's order of operations ------------------------- */
 
 /* x_next = sqrt(abar_next) x_0 + sqrt(1 - abar_next - sigma^2) eps + sigma z */
-static void ddim_step(const pd_solver *solver, double alpha_t, double alpha_next, size_t count,
-                      const pd_solver_picture *picture, const float *prediction, const float *noise)
+static void ddim_step(const evaluation *at)
 {
-    const conversion c = conversion_at(alpha_t);
-    float *x = picture->x, *x0 = picture->x0;
-    const float *null = picture->null_prediction;
-    const float *from = null ? null : prediction; /* of eps */
-    const float alpha = (float)alpha_t, next = (float)alpha_next;
-    const float sigma = (float)solver->eta * pd_sqrtf((1.0f - alpha / next) * (1.0f - next) / (1.0f - alpha));
+    const conversion c = at->conversion;
+    float *x = at->picture->x, *x0 = at->picture->x0;
+    const float *null = at->picture->null_prediction;
+    const float *from = null ? null : at->prediction; /* of eps */
+    const float alpha = (float)at->alpha_t, next = (float)at->alpha_next;
+    const float sigma = (float)at->solver->eta * pd_sqrtf((1.0f - alpha / next) * (1.0f - next) / (1.0f - alpha));
     /* When abar_t vanishes beside abar_next and eta is 1 the difference is 0,
      * and may come out just below it. */
     const float square = 1.0f - next - sigma * sigma;
     const float towards_noise = square > 0.0f ? pd_sqrtf(square) : 0.0f;
     const float towards_x0 = pd_sqrtf(next);
-    estimate_x0(solver, &c, count, x, prediction, x0);
-    for (size_t i = 0; i < count; i++) {
-        const float eps_x0 = null ? clipped_x0(&c, solver->objective, x[i], null[i]) : x0[i];
-        const float eps = solver->objective == PD_OBJECTIVE_NOISE
-                              ? from[i]
-                              : (c.sqrt_recip * x[i] - eps_x0) / c.sqrt_recip_minus_1;
-        x[i] = x0[i] * towards_x0 + towards_noise * eps + sigma * noise[i];
+    for (size_t i = 0; i < at->count; i++) {
+        const float eps_x0 = null ? clipped_x0(&c, at->solver->objective, x[i], null[i]) : x0[i];
+        const float eps = at->solver->objective == PD_OBJECTIVE_NOISE ? from[i]
+                                                                      : (c.sqrt_recip * x[i] - eps_x0) / c.sqrt_recip_minus_1;
+        x[i] = x0[i] * towards_x0 + towards_noise * eps + sigma * at->noise[i];
     }
 }
 
@@ -190,12 +177,9 @@ static void ddim_step(const pd_solver *solver, double alpha_t, double alpha_next
 static float raw_eps(const conversion *c, pd_objective objective, float x, float prediction)
 {
     switch (objective) {
-    case PD_OBJECTIVE_X0:
-        return (c->sqrt_recip * x - prediction) / c->sqrt_recip_minus_1;
-    case PD_OBJECTIVE_V:
-        return c->sqrt_alpha * prediction + c->sqrt_one_minus_alpha * x;
-    default:
-        return prediction;
+    case PD_OBJECTIVE_X0: return (c->sqrt_recip * x - prediction) / c->sqrt_recip_minus_1;
+    case PD_OBJECTIVE_V: return c->sqrt_alpha * prediction + c->sqrt_one_minus_alpha * x;
+    default: return prediction;
     }
 }
 
@@ -219,26 +203,25 @@ static void ddim_inversion_step(const pd_solver *solver, double alpha_from, doub
 }
 
 /* x_next = mean + deviation z */
-static void ddpm_step(const pd_solver *solver, double alpha_t, double alpha_next, size_t count,
-                      const pd_solver_picture *picture, const float *prediction, const float *noise)
+static void ddpm_step(const evaluation *at)
 {
-    const conversion c = conversion_at(alpha_t);
-    float *x = picture->x, *x0 = picture->x0;
+    const pd_solver *solver = at->solver;
+    const double alpha_t = at->alpha_t, alpha_next = at->alpha_next;
+    float *x = at->picture->x;
+    const float *x0 = at->picture->x0;
     const double alpha = alpha_t / alpha_next, beta = 1.0 - alpha;
     const float from_x0 = (float)(beta * pd_sqrt(alpha_next) / (1.0 - alpha_t));
     const float from_x = (float)((1.0 - alpha_next) * pd_sqrt(alpha) / (1.0 - alpha_t));
     const float from_eps = (float)(beta / pd_sqrt(1.0 - alpha_t)), scale = (float)(1.0 / pd_sqrt(alpha));
     double variance = solver->variance == PD_DDPM_VARIANCE_BETA ? beta : beta * (1.0 - alpha_next) / (1.0 - alpha_t);
-    if (variance < 1e-20)
-        variance = 1e-20;
+    if (variance < 1e-20) variance = 1e-20;
     /* By way of the logarithm, as the reference stores it. */
     const float deviation = (float)pd_exp((double)(0.5f * (float)pd_log(variance)));
-    estimate_x0(solver, &c, count, x, prediction, x0);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < at->count; i++) {
         const float mean = solver->mean == PD_DDPM_MEAN_NOISE
-                               ? (x[i] - from_eps * raw_eps(&c, solver->objective, x[i], prediction[i])) * scale
+                               ? (x[i] - from_eps * raw_eps(&at->conversion, solver->objective, x[i], at->prediction[i])) * scale
                                : from_x0 * x0[i] + from_x * x[i];
-        x[i] = noise ? mean + deviation * noise[i] : mean;
+        x[i] = at->noise ? mean + deviation * at->noise[i] : mean;
     }
 }
 
@@ -282,59 +265,64 @@ static double expm1_of(double h) { return h * phi(1, h); }
 
 static void copy(size_t count, const float *from, float *to) { memcpy(to, from, count * sizeof *to); }
 
-static void euler_step(level here, level next, size_t count, float *x, const float *x0)
+static void euler_step(const evaluation *at)
 {
+    const level here = level_at(at->solver, at->step), next = level_at(at->solver, at->step + 1);
     const double ratio = next.sigma / here.sigma;
     const float from_x = (float)ratio, from_x0 = (float)(next.alpha - here.alpha * ratio);
-    for (size_t i = 0; i < count; i++)
-        x[i] = from_x * x[i] + from_x0 * x0[i];
+    float *x = at->picture->x;
+    const float *x0 = at->picture->x0;
+    for (size_t i = 0; i < at->count; i++) x[i] = from_x * x[i] + from_x0 * x0[i];
 }
 
-static void euler_ancestral_step(level here, level next, size_t count, float *x, const float *x0, const float *noise)
+static void euler_ancestral_step(const evaluation *at)
 {
+    const level here = level_at(at->solver, at->step), next = level_at(at->solver, at->step + 1);
     const double k = here.sigma / here.alpha, k_next = next.sigma / next.alpha;
     const double ratio = k_next * k_next / (k * k); /* k_down / k */
     const float from_x = (float)(next.alpha / here.alpha * ratio), from_x0 = (float)(next.alpha * (1.0 - ratio));
     const float deviation = (float)(next.sigma * pd_sqrt(1.0 - ratio));
-    for (size_t i = 0; i < count; i++)
-        x[i] = from_x * x[i] + from_x0 * x0[i] + deviation * noise[i];
+    float *x = at->picture->x;
+    const float *x0 = at->picture->x0, *noise = at->noise;
+    for (size_t i = 0; i < at->count; i++) x[i] = from_x * x[i] + from_x0 * x0[i] + deviation * noise[i];
 }
 
 /* The slope is the mean of those at the two ends of the step. history: x and x_0
  * at its beginning. */
-static void heun_correction(level here, level next, size_t count, const pd_solver_picture *picture)
+static void heun_correction(const evaluation *at)
 {
-    const float *start = picture->history, *start_x0 = picture->history + count;
+    const level here = level_at(at->solver, at->step), next = level_at(at->solver, at->step + 1);
+    const pd_solver_picture *picture = at->picture;
+    const float *start = picture->history, *start_x0 = picture->history + at->count;
     const double k = here.sigma / here.alpha, k_next = next.sigma / next.alpha, half = 0.5 * (k_next - k);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < at->count; i++) {
         const double from = (double)start[i] / here.alpha, to = (double)picture->x[i] / next.alpha;
         const double slope = (from - (double)start_x0[i]) / k, slope_next = (to - (double)picture->x0[i]) / k_next;
         picture->x[i] = (float)(next.alpha * (from + half * (slope + slope_next)));
     }
 }
 
-static void heun_step(const pd_solver *solver, int32_t evaluation, size_t count, const pd_solver_picture *picture)
+static void heun_step(const evaluation *at)
 {
-    const int32_t step = evaluation / 2;
-    const level here = level_at(solver, step), next = level_at(solver, step + 1);
-    if (evaluation % 2) {
-        heun_correction(here, next, count, picture);
+    if (at->evaluation % 2) {
+        heun_correction(at);
         return;
     }
-    copy(count, picture->x, picture->history);
-    copy(count, picture->x0, picture->history + count);
-    euler_step(here, next, count, picture->x, picture->x0);
+    copy(at->count, at->picture->x, at->picture->history);
+    copy(at->count, at->picture->x0, at->picture->history + at->count);
+    euler_step(at);
 }
 
 /* history: x_0 of the step before. */
-static void dpmpp_2m_step(const pd_solver *solver, int32_t step, size_t count, const pd_solver_picture *picture,
-                          const float *noise)
+static void dpmpp_2m_step(const evaluation *at)
 {
-    const level here = level_at(solver, step), next = level_at(solver, step + 1);
+    const int32_t step = at->step;
+    const level here = level_at(at->solver, step), next = level_at(at->solver, step + 1);
     const double h = next.lambda - here.lambda;
-    float *previous = picture->history, *x = picture->x;
+    const float *noise = at->noise;
+    float *previous = at->picture->history, *x = at->picture->x;
     float half_slope = 0.0f; /* 1 / (2 r) */
-    if (step > 0) half_slope = (float)(0.5 * h / (here.lambda - level_at(solver, step - 1).lambda));
+    if (step > 0) half_slope = (float)(0.5 * h / (here.lambda - level_at(at->solver, step - 1).lambda));
     double from_x = next.sigma / here.sigma, from_x0 = -next.alpha * expm1_of(-h), deviation = 0.0;
     if (noise) {
         const double share = -expm1_of(-2.0 * h);
@@ -342,27 +330,24 @@ static void dpmpp_2m_step(const pd_solver *solver, int32_t step, size_t count, c
         from_x0 = next.alpha * share;
         deviation = next.sigma * pd_sqrt(share);
     }
-    for (size_t i = 0; i < count; i++) {
-        const float x0 = picture->x0[i];
+    for (size_t i = 0; i < at->count; i++) {
+        const float x0 = at->picture->x0[i];
         const float estimate = step > 0 ? x0 + half_slope * (x0 - previous[i]) : x0;
         x[i] = (float)from_x * x[i] + (float)from_x0 * estimate;
         if (noise) x[i] += (float)deviation * noise[i];
     }
-    copy(count, picture->x0, previous);
+    copy(at->count, at->picture->x0, previous);
 }
 
 /* As in the consistency models' algorithm 1 x_0 is not mixed with x_t: what the step has got wrong is forgotten. */
-static void lcm_step(double alpha_next, size_t count, float *x, const float *x0, const float *noise)
+static void lcm_step(const evaluation *at)
 {
-    const float from_x0 = (float)pd_sqrt(alpha_next), from_noise = (float)pd_sqrt(1.0 - alpha_next);
-    for (size_t i = 0; i < count; i++) x[i] = from_x0 * x0[i] + from_noise * noise[i];
+    const float from_x0 = (float)pd_sqrt(at->alpha_next), from_noise = (float)pd_sqrt(1.0 - at->alpha_next);
+    for (size_t i = 0; i < at->count; i++) at->picture->x[i] = from_x0 * at->picture->x0[i] + from_noise * at->noise[i];
 }
 
 /* Order of the predictor of a step, and of the corrector after it. */
-static int32_t unipc_order(const pd_solver *solver, int32_t step)
-{
-    return step == 0 || step == solver->steps - 1 ? 1 : 2;
-}
+static int32_t unipc_order(const pd_solver *solver, int32_t step) { return step == 0 || step == solver->steps - 1 ? 1 : 2; }
 
 /* Replaces x, the prediction of the step before, by what follows from x_0 there
  * as well. history: the x_0 one and two steps before, and x one step before. */
@@ -387,8 +372,12 @@ static void unipc_correct(const pd_solver *solver, int32_t step, size_t count, c
     }
 }
 
-static void unipc_step(const pd_solver *solver, int32_t step, size_t count, const pd_solver_picture *picture)
+static void unipc_step(const evaluation *at)
 {
+    const pd_solver *solver = at->solver;
+    const pd_solver_picture *picture = at->picture;
+    const size_t count = at->count;
+    const int32_t step = at->step;
     float *m0 = picture->history, *m1 = m0 + count, *from = m1 + count;
     if (step > 0) unipc_correct(solver, step, count, picture);
     copy(count, m0, m1);
@@ -406,44 +395,45 @@ static void unipc_step(const pd_solver *solver, int32_t step, size_t count, cons
     }
 }
 
-void pd_solver_step(const pd_solver *solver, int32_t evaluation, size_t count, const pd_solver_picture *picture,
+/* ---- the table ------------------------------------------------------------------- */
+
+const pd_sampler_traits pd_sampler_table[PD_SAMPLER_COUNT] = {
+    [PD_SAMPLER_DDIM] = {"ddim", ddim_step, .evaluations = 1, .draws_noise = true},
+    [PD_SAMPLER_DDPM] = {"ddpm", ddpm_step, .evaluations = 1, .draws_noise = true, .last_step_of_its_own = true},
+    [PD_SAMPLER_DPMPP_2M] = {"dpmpp-2m", dpmpp_2m_step, .evaluations = 1, .history = 1, .multistep = true},
+    [PD_SAMPLER_DPMPP_2M_SDE] = {"dpmpp-2m-sde", dpmpp_2m_step, .evaluations = 1, .history = 1, .draws_noise = true,
+                                 .multistep = true},
+    [PD_SAMPLER_EULER] = {"euler", euler_step, .evaluations = 1},
+    [PD_SAMPLER_EULER_ANCESTRAL] = {"euler-ancestral", euler_ancestral_step, .evaluations = 1, .draws_noise = true},
+    [PD_SAMPLER_HEUN] = {"heun", heun_step, .evaluations = 2, .history = 2},
+    [PD_SAMPLER_UNIPC] = {"unipc", unipc_step, .evaluations = 1, .history = 3, .multistep = true},
+    [PD_SAMPLER_LCM] = {"lcm", lcm_step, .evaluations = 1, .draws_noise = true},
+};
+
+void pd_solver_step(const pd_solver *solver, int32_t evaluation_index, size_t count, const pd_solver_picture *picture,
                     const float *prediction, const float *noise)
 {
-    assert(pd_solver_step_draws_noise(solver, evaluation) == (noise != NULL));
+    assert(pd_solver_step_draws_noise(solver, evaluation_index) == (noise != NULL));
     assert(picture->history || pd_solver_history(solver) == 0);
-    const int32_t t = pd_solver_time(solver, evaluation), next = pd_solver_time(solver, evaluation + 1);
+    const int32_t t = pd_solver_time(solver, evaluation_index), next = pd_solver_time(solver, evaluation_index + 1);
     const double alpha_t = pd_schedule_alpha_cumprod(&solver->schedule, t);
     if (solver->inversion) {
-        const int32_t from = solver->times[solver->steps - evaluation];
+        const int32_t from = solver->times[solver->steps - evaluation_index];
         ddim_inversion_step(solver, pd_schedule_alpha_cumprod(&solver->schedule, from), alpha_t, count, picture, prediction);
         return;
     }
-    const double alpha_next = pd_schedule_alpha_cumprod(&solver->schedule, next);
-    if (solver->kind == PD_SAMPLER_DDPM) {
-        ddpm_step(solver, alpha_t, alpha_next, count, picture, prediction, noise);
-        return;
-    }
-    if (solver->kind == PD_SAMPLER_DDIM && noise) {
-        ddim_step(solver, alpha_t, alpha_next, count, picture, prediction, noise);
-        return;
-    }
-    const conversion c = conversion_at(alpha_t);
-    estimate_x0(solver, &c, count, picture->x, prediction, picture->x0);
-    if (next < 0) { /* the last step of every other solver is its estimate of x_0 */
-        copy(count, picture->x0, picture->x);
-        return;
-    }
-    switch (solver->kind) {
-    case PD_SAMPLER_EULER:
-        euler_step(level_at(solver, evaluation), level_at(solver, evaluation + 1), count, picture->x, picture->x0);
-        break;
-    case PD_SAMPLER_EULER_ANCESTRAL:
-        euler_ancestral_step(level_at(solver, evaluation), level_at(solver, evaluation + 1), count, picture->x,
-                             picture->x0, noise);
-        break;
-    case PD_SAMPLER_HEUN: heun_step(solver, evaluation, count, picture); break;
-    case PD_SAMPLER_UNIPC: unipc_step(solver, evaluation, count, picture); break;
-    case PD_SAMPLER_LCM: lcm_step(alpha_next, count, picture->x, picture->x0, noise); break;
-    default: dpmpp_2m_step(solver, evaluation, count, picture, noise); break;
-    }
+    const pd_sampler_traits *traits = traits_of(solver);
+    const evaluation at = {.solver = solver,
+                           .step = evaluation_index / traits->evaluations,
+                           .evaluation = evaluation_index,
+                           .alpha_t = alpha_t,
+                           .alpha_next = pd_schedule_alpha_cumprod(&solver->schedule, next),
+                           .conversion = conversion_at(alpha_t),
+                           .count = count,
+                           .picture = picture,
+                           .prediction = prediction,
+                           .noise = noise};
+    estimate_x0(solver, &at.conversion, count, picture->x, prediction, picture->x0);
+    if (next < 0 && !traits->last_step_of_its_own) copy(count, picture->x0, picture->x);
+    else traits->step(&at);
 }

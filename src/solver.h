@@ -1,14 +1,17 @@
-/* Solvers of the reverse process. They know the schedule, never the network:
+/* Solvers of the reverse process, one for each sampler, and the table of
+ * samplers: name, function and traits in a row each. They know the schedule, never the network:
  * given x_t and the guided prediction at t they produce the x at which the
  * network is to be evaluated next.
  *
  * A run is a sequence of network evaluations 0 .. pd_solver_evaluations - 1.
  * Most solvers make one of them a step; Heun's method makes two, the second at
  * a provisional x, and one in the last step. */
-#ifndef PD_SAMPLER_H
-#define PD_SAMPLER_H
+#ifndef PD_SOLVER_H
+#define PD_SOLVER_H
 
 #include "schedule.h"
+
+struct pd_solver_evaluation;
 
 typedef struct pd_solver {
     pd_sampler kind;
@@ -22,6 +25,19 @@ typedef struct pd_solver {
     double threshold; /* percentile of dynamic thresholding in (0, 1], or 0: clip */
     bool inversion;   /* DDIM from x_0 to x_T, over the same times */
 } pd_solver;
+
+/* One sampler. Whatever lists samplers reads the table. */
+typedef struct pd_sampler_traits {
+    const char *name; /* in files and in every interface */
+    void (*step)(const struct pd_solver_evaluation *evaluation);
+    int32_t evaluations;       /* of the network in a step; the last step has one */
+    int32_t history;           /* arrays kept from earlier evaluations */
+    bool draws_noise;          /* in every step but the last */
+    bool multistep;            /* continues from earlier steps: no step can be made again (RePaint) */
+    bool last_step_of_its_own; /* otherwise that is x = x_0 */
+} pd_sampler_traits;
+
+extern const pd_sampler_traits pd_sampler_table[PD_SAMPLER_COUNT]; /* by pd_sampler */
 
 /* What a solver works on, of one picture: arrays of `count` floats, not owned. */
 typedef struct pd_solver_picture {

@@ -1,0 +1,70 @@
+// How pictures lie in files: on a sheet, or each in a file of its own.
+
+import path from 'node:path';
+import { enlarge } from '../library/rendering.mjs';
+import { Canvas } from './canvas.mjs';
+
+/**
+ * @typedef {import('../index.d.ts').Picture} Picture
+ * @typedef {import('../index.d.ts').Recipe} Recipe
+ * @typedef {import('../index.d.ts').ResolvedOptions} ResolvedOptions
+ * @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array }} Bitmap
+ * @typedef {Record<string, any>} Given options of a command, as commander has parsed them, or fields of a recipe
+ */
+
+const SHEET_GAP = 2; // pixels between the pictures of a sheet
+export const SHEET_COLUMNS = 8; // of one class, before the next row begins
+
+/**
+ * Pictures in rows of `columns`, a new row with every class, on white.
+ * @param {Bitmap[]} pictures @param {number} perClass @param {number} columns
+ */
+function makeSheet(pictures, perClass, columns) {
+  const { width, height, channels } = pictures[0];
+  const rowsPerClass = Math.ceil(perClass / columns);
+  const rows = rowsPerClass * (pictures.length / perClass);
+  const used = Math.min(columns, perClass);
+  const sheet = new Canvas(used * (width + SHEET_GAP) - SHEET_GAP, rows * (height + SHEET_GAP) - SHEET_GAP, channels);
+  pictures.forEach((picture, index) => {
+    const within = index % perClass;
+    const row = Math.floor(index / perClass) * rowsPerClass + Math.floor(within / columns);
+    sheet.draw(picture, (within % columns) * (width + SHEET_GAP), row * (height + SHEET_GAP));
+  });
+  return sheet;
+}
+
+/** @param {string} output @param {ResolvedOptions} options */
+function separateName(output, { label, labelName, seed, variationSeed, variationStrength }) {
+  const { dir, name, ext } = path.parse(output);
+  const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
+  const varied = variationStrength > 0 ? `-${variationSeed}` : '';
+  return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
+}
+
+/** Pictures in a row of a sheet. @param {Picture[]} pictures @param {Given} options @returns {number} */
+const columnsOf = (pictures, { count, columns }) =>
+  columns ?? (pictures.length === count ? Math.min(count, SHEET_COLUMNS) : count);
+
+/** Of one picture, or of all of them together. @param {Picture[]} pictures @param {Given} options @returns {Recipe} */
+export function recipeOf(pictures, options) {
+  const { recipe } = pictures[0];
+  if (pictures.length === 1) return recipe;
+  const { count } = options;
+  const labels = pictures.filter((_, index) => index % count === 0).map((picture) => picture.options.label);
+  const shown = labels[0] === null ? {} : { labels }; // the options have the mixture
+  return { ...recipe, sheet: { ...shown, count, columns: columnsOf(pictures, options) } };
+}
+
+/**
+ * @param {Picture[]} pictures @param {Given} options @param {import('../index.d.ts').RenderingName} rendering
+ * @returns {{ image: Bitmap, recipe: Recipe, file: string | null }[]} what to encode and where to put it
+ */
+export function layOut(pictures, options, rendering) {
+  const { output = null, count } = options;
+  const images = pictures.map((picture) => /** @type {Bitmap} */ (enlarge(picture, rendering, options.enlarge, options.transparent)));
+  if (options.separate) {
+    return pictures.map((picture, index) => ({ image: images[index], recipe: picture.recipe, file: output && separateName(output, picture.options) }));
+  }
+  const image = images.length === 1 ? images[0] : makeSheet(images, count, columnsOf(pictures, options));
+  return [{ image, recipe: recipeOf(pictures, options), file: output }];
+}
