@@ -135,7 +135,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_retu
 ! wanted release || stage release c_tests native release
 ! wanted debug || stage debug c_tests debug debug
 ! wanted sanitize || stage sanitize c_tests sanitize sanitize
-! wanted node || stage node node_tests node node
+! wanted node || stage node node_tests node node --test-concurrency=2 # by itself it would take one core of two
 # One browser at a time: two cores.
 ! wanted browser || POCKET_DIFFUSION_HOSTS=$hosts stage browser node_tests browser browser --test-concurrency=1
 ! wanted package || stage package node_tests package package --test-concurrency=1

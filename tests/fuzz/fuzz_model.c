@@ -33,13 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t capacity, unsigned seed)
 {
-    if (size > 2 && seed % 8) {
-        const uint8_t tail[2] = {seed >> 8 & 1 ? 0 : (uint8_t)(seed >> 16), seed >> 9 & 1 ? 0 : (uint8_t)(seed >> 24)};
-        const size_t length = document_mutate(data, size - 2, capacity - 2, false, seed);
-        if (length) {
-            memcpy(data + length, tail, 2);
-            return length + 2;
-        }
-    }
-    return LLVMFuzzerMutate(data, size, capacity);
+    const size_t length = seed % 8 ? document_mutate_before_tail(data, size, capacity, 1, seed) : 0;
+    return length ? length : LLVMFuzzerMutate(data, size, capacity);
 }

@@ -367,3 +367,13 @@ size_t document_mutate(uint8_t *bytes, size_t size, size_t capacity, bool with_d
     memcpy(bytes, written, length);
     return length;
 }
+
+size_t document_mutate_before_tail(uint8_t *data, size_t size, size_t capacity, unsigned rare, unsigned seed)
+{
+    if (size <= 2) return 0;
+    const uint8_t tail[2] = {seed >> 8 & rare ? 0 : (uint8_t)(seed >> 16), seed >> 10 & rare ? 0 : (uint8_t)(seed >> 24)};
+    const size_t length = document_mutate(data, size - 2, capacity - 2, false, seed);
+    if (length == 0) return 0;
+    memcpy(data + length, tail, sizeof tail);
+    return length + sizeof tail;
+}

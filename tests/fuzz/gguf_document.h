@@ -54,4 +54,8 @@ size_t document_write(document *d, bool relocate, bool with_data, uint8_t *bytes
  * new length, 0 if the file could not be taken apart. */
 size_t document_mutate(uint8_t *bytes, size_t size, size_t capacity, bool with_data, uint64_t seed);
 
+/* The same where two bytes follow the document, each of which becomes 0, or in one
+ * case of `rare` + 1 (1 or 3) anything. 0 if nothing could be changed. */
+size_t document_mutate_before_tail(uint8_t *data, size_t size, size_t capacity, unsigned rare, unsigned seed);
+
 #endif

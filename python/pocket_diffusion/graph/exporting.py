@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from pocket_diffusion.errors import PocketDiffusionError
+from pocket_diffusion.graph import operations  # noqa: F401 - it registers them
 from pocket_diffusion.graph.fuse import fused
 from pocket_diffusion.graph.interpreter import Interpreter
 from pocket_diffusion.graph.ir import GraphError, Value, in_order, multiplications
