@@ -57,6 +57,7 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     info->network_channels = model->network.graph.channels;
     info->network_out_channels = model->network.graph.out_channels;
     info->class_count = config->class_count;
+    info->guidance_is_input = config->guidance_row_count > 0;
     info->has_null_class = config->class_count > 0 && !info->guidance_is_input && pd_network_has_null(&model->network);
     info->format_version = config->format_version;
     info->multiplications = model->network.graph.work;
@@ -73,7 +74,6 @@ static void fill_info(pd_model *model, const pd_config *config, const pd_gguf *g
     info->recommended_projection = config->projection;
     model->guidance_row_count = config->guidance_row_count;
     memcpy(model->guidance_scales, config->guidance_scales, sizeof model->guidance_scales);
-    info->guidance_is_input = config->guidance_row_count > 0;
     info->guidance_scale_min = info->guidance_is_input ? config->guidance_scales[0] : 0.0f;
     info->guidance_scale_max = info->guidance_is_input ? config->guidance_scales[config->guidance_row_count - 1]
                                                        : PD_MAX_GUIDANCE_SCALE;

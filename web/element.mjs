@@ -297,7 +297,7 @@ export class PocketDiffusionElement extends Base {
   async save() {
     if (this.#pictures.length === 0) throw new DOMException('There is no picture yet.', 'InvalidStateError');
     const [{ options }] = this.#pictures;
-    const name = options.labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
+    const name = options.labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64) || 'picture';
     saveFile(`${name}-${options.seed}.png`, await this.#encode(), 'image/png');
   }
 
@@ -406,6 +406,7 @@ export class PocketDiffusionElement extends Base {
       if (!signal.aborted) this.#release(); // the next run downloads again
       throw error;
     }
+    this.#view.setScales(this.#model.info);
     this.#showScale();
     this.#emit('load', { model: this.#model });
     signal.throwIfAborted(); // by a listener
@@ -433,13 +434,13 @@ export class PocketDiffusionElement extends Base {
     for await (const picture of model.generateMany({ ...options, signal, preview: shown, onStep })) {
       const { labelName, seed, guidanceScale } = picture.options;
       this.#view.paint(pictures.length, picture);
-      this.#view.describe(pictures.length, `${labelName}, seed ${seed}, guidance scale ${guidanceScale}`);
+      this.#view.describe(pictures.length, `${labelName || 'Picture'}, seed ${seed}, guidance scale ${guidanceScale}`);
       pictures.push(picture);
     }
     this.#pictures = Object.freeze(pictures);
     this.#state = 'done';
     const what = options.count === 1 ? '' : `${options.count} pictures, `;
-    this.#view.rest(`Drawn: ${what}${pictures[0].options.labelName}, seed ${pictures[0].options.seed}`);
+    this.#view.rest(`Drawn: ${what}${pictures[0].options.labelName || 'picture'}, seed ${pictures[0].options.seed}`);
     this.#view.allowSaving(true);
     this.#emit('generate', { pictures: this.#pictures });
     return this.#pictures;

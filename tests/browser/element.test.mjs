@@ -68,6 +68,7 @@ const pages = {
   '/fallback.html': pageOf(`<pocket-diffusion src="${MODEL}" label="cat" count="3" controls><em>needs scripts</em></pocket-diffusion>`),
   '/poster.html': pageOf(elementOf(`${cat} loading="click" poster="/web/favicon.svg"`)),
   '/pixel.html': pageOf(elementOf(cat), elementOf('label="aardvark" seed="1" steps="2"', '/weights/characters.gguf')),
+  '/no-classes.html': pageOf(elementOf('seed="3" steps="4" controls', '/golden/no-classes.gguf')),
   '/blank.html': pageOf(),
 };
 
@@ -105,7 +106,7 @@ for (const name of ENGINES) {
     let server;
     let session;
     before(async () => {
-      server = await serveStatic({ folders: { '/web/': join(root, 'web'), '/weights/': join(root, 'weights') }, pages });
+      server = await serveStatic({ folders: { '/web/': join(root, 'web'), '/weights/': join(root, 'weights'), '/golden/': join(root, 'tests/golden') }, pages });
       session = await launch(name);
     });
     after(async () => {
@@ -408,6 +409,15 @@ for (const name of ENGINES) {
           }, index));
         }
         assert.deepEqual(looks, [['auto', true], ['pixelated', false]]);
+      });
+    });
+
+    test('a model without classes draws, and has no slider', async () => {
+      await visit('/no-classes.html', async (page) => {
+        await waitFor(page, 'done');
+        assert.equal(await page.evaluate(() => element().pictures[0].options.labelName), '');
+        assert.deepEqual(await page.evaluate(() => ['.scale', '[part~="reroll"]'].map((selector) => inside(selector).checkVisibility())), [false, true]);
+        assert.equal(await page.evaluate(() => inside('canvas').getAttribute('aria-label')), 'Picture, seed 3, guidance scale 1');
       });
     });
 

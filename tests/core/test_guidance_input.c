@@ -49,6 +49,7 @@ static void test_info(void)
 {
     const pd_model_info *info = pd_model_get_info(model);
     CHECK(info->guidance_is_input && info->class_count == 3);
+    CHECK(info->guidance_is_input && !info->has_null_class);
     CHECK(info->guidance_scale_min == 0.5f && info->guidance_scale_max == 8.0f);
     CHECK(info->recommended_sampler == PD_SAMPLER_LCM && info->recommended_steps == 2);
 }

@@ -58,10 +58,10 @@ function readSeed(get) {
 /** Whether it is one of those that there are the library checks. @param {Get} get @param {string} name */
 const readWord = (get, name) => get(name)?.trim() || undefined;
 
-/** A class name as it stands, or else a number; the first class without the attribute. @param {Get} get @param {ReadonlyArray<string>} labels */
+/** A class name as it stands, or else a number; the first class, if there are any, without the attribute. @param {Get} get @param {ReadonlyArray<string>} labels */
 function readLabel(get, labels) {
   const text = get('label');
-  if (text === null) return 0;
+  if (text === null) return labels.length > 0 ? 0 : undefined;
   return !labels.includes(text) && /^\d+$/.test(text.trim()) ? Number(text) : text;
 }
 

@@ -69,6 +69,7 @@ export class View {
   #error;
   #stage;
   #slider;
+  #scale;
   #output;
   #controls;
   #save;
@@ -91,8 +92,9 @@ export class View {
     this.#slider.addEventListener('change', onSlid);
     this.#save = iconButton('save', 'Save as PNG', SAVE, onSave);
     const label = make('label', { htmlFor: 'scale', part: 'label' }, 'Guidance scale');
+    this.#scale = make('div', { className: 'scale' }, label, this.#output, this.#slider);
     this.#controls = make('div', { className: 'controls', part: 'controls', role: 'group', 'aria-label': 'Settings of the picture', hidden: true },
-      make('div', { className: 'scale' }, label, this.#output, this.#slider),
+      this.#scale,
       iconButton('reroll', 'Another seed', DICE, onReroll), this.#save);
     this.#root = root;
     this.restyle();
@@ -126,10 +128,17 @@ export class View {
   /** @param {number} scale */
   setScale(scale) {
     if (scale !== this.#slider.valueAsNumber) {
-      this.#slider.max = String(Math.max(SLIDER_MAX, scale));
+      if (scale > Number(this.#slider.max)) this.#slider.max = String(scale);
       this.#slider.value = String(scale);
     }
     this.#output.value = scale.toFixed(1);
+  }
+
+  /** The slider is for scales that the model knows, and for models that can be guided. @param {import('../index.d.ts').ModelInfo} info */
+  setScales({ hasNullClass, guidanceIsInput, guidanceScaleRange: [lowest, highest] }) {
+    this.#scale.hidden = !hasNullClass && !guidanceIsInput;
+    this.#slider.min = String(lowest);
+    this.#slider.max = String(Math.min(highest, SLIDER_MAX));
   }
 
   /** @param {string | null} address */
