@@ -188,7 +188,7 @@ for (const name of ENGINES) {
       });
 
       test('the way into the Lab and back keeps what is on show', async () => {
-        await enter(page, 'doodles');
+        await enter(page, 'characters');
         await showDepth(page, 'lab');
         await page.waitForSelector('#steps:enabled');
         await settled(page, { timeout: 60_000 });

@@ -145,3 +145,18 @@ test('a device that is slow makes fewer steps, and runs of one', async () => {
   assert.ok(runs[0].options.steps < steps, `${runs[0].options.steps} after ${steps}`);
   assert.equal(studio.draftSteps, runs[0].options.steps);
 });
+
+test('pictures of few steps are whole while a value is dragged, and the board is done with each value', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, runs, shown, reports } = made;
+  const few = (scale) => requests(scale).map((request) => ({ ...request, steps: 2 }));
+  while (runs.length > 0) await runs[0].finish();
+  for (const scale of [3, 4]) {
+    shown.length = 0;
+    board.show(few(scale), { draft: true });
+    while (runs.length > 0) await runs[0].finish();
+    assert.deepEqual(shown.map(([, ...rest]) => rest), Array.from({ length: 9 }, () => [scale, false]));
+    assert.deepEqual([board.state, board.drafting, reports.at(-1).state, reports.at(-1).draft], ['done', false, 'done', false]);
+  }
+});

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from pocket_diffusion import export_command, guidance_input, reference
@@ -85,12 +84,27 @@ def test_trajectories_are_the_references():
     torch.testing.assert_close(points[:, -1], expected, atol=1e-3, rtol=1e-3)
 
 
-def test_student_begins_as_its_teacher():
-    unet = reference.random_unet(UNET, seed=1)
-    student = distillation.build_student(UNET, distillation.repeat_rows(unet.state_dict(), (0.0, 2.0, 8.0)), (0.0, 2.0, 8.0))
+@pytest.mark.parametrize("lowest", [0.0, 1.0])
+def test_student_begins_as_its_teacher(lowest: float):
+    """With the class, and at scale 0 without."""
+    unet, scales = reference.random_unet(UNET, seed=1), (lowest, 2.0, 8.0)
+    student = distillation.build_student(UNET, distillation.repeat_rows(unet.state_dict(), scales), scales)
     x, t, labels = noise(3), torch.tensor([10, 50, 99]), torch.tensor([0, 1, 2])
-    found = student(x, t, guidance_input.conditions(labels, torch.tensor([0.0, 1.3, 8.0])), cond_drop_prob=0.0)
-    torch.testing.assert_close(found, unet(x, t, labels, cond_drop_prob=0.0), atol=1e-5, rtol=1e-4)
+    found = student(x, t, guidance_input.conditions(labels, torch.tensor([lowest, 2.6, 8.0])), cond_drop_prob=0.0)
+    keep = torch.tensor([lowest > 0, True, True])
+    torch.testing.assert_close(found, unet(x, t, labels, cond_drop_prob=0.0, cond_keep_mask=keep), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["jumps", "matching"])
+def test_at_scale_0_the_class_has_no_say(teacher: Path, tmp_path: Path, method: str):
+    """To the last bit, after training too; above it has."""
+    run(options(teacher, tmp_path / "run", method=method, calls=(1,)))
+    saved = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    for weights in (saved["ema"], saved["trainer"]["online"]):
+        rows = weights["classes_emb.weight"].reshape(3, 3, -1)
+        assert (rows[:, 0] == rows[0, 0]).all()
+        assert all((rows[0, k] != rows[1, k]).any() for k in (1, 2))
+    assert not torch.equal(saved["ema"]["classes_emb.weight"][0], reference.random_unet(UNET, seed=3).state_dict()["null_classes_emb"]), "it learns"
 
 
 # ---- runs ---------------------------------------------------------------------
@@ -138,7 +152,9 @@ def test_a_killed_run_goes_on_as_if_it_was_not(teacher: Path, tmp_path: Path, me
 def test_whole_way_to_a_model_file(teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """The command with a configuration file and options, then the exporter."""
     file = tmp_path / "fast.toml"
-    file.write_text('method = "jumps"\ncalls = [4]\nrows = 3\nhighest_scale = 4\ntrajectories = 64\nteacher_steps = 4\nbatch = 8\nsteps = 2\nprecision = "no"\n')
+    file.write_text(
+        'method = "jumps"\ncalls = [4]\nrows = 3\nhighest_scale = 4\ntrajectories = 64\nteacher_steps = 4\nbatch = 8\nsteps = 2\nprecision = "no"\n'
+    )
     output = tmp_path / "run"
     assert command(["distill", str(file), "--teacher", str(teacher), "--output", str(output)]) == 0
     assert "finished: step 2" in capsys.readouterr().out
@@ -194,6 +210,14 @@ def test_another_run_in_the_folder_is_refused(teacher: Path, tmp_path: Path):
         Distiller(Configuration(**options(other, tmp_path / "run")))
 
 
+def test_student_of_a_teacher_that_predicts_noise(tmp_path: Path):
+    """Predicts v, which its file says: an error in the noise would be many times larger in the picture."""
+    noisy, content = tmp_path / "noisy.pt", dict(unet=UNET, ema=reference.random_unet(UNET, seed=3).state_dict(), pixel_unshuffle=2)
+    image, diffusion = dict(height=16, width=16, channels=1), dict(image_size=8, timesteps=100, objective="pred_noise", beta_schedule="cosine")
+    torch.save({**content, "image": image, "diffusion": diffusion, "classes": ["a", "b", "c"]}, noisy)
+    assert run(options(noisy, tmp_path / "run", calls=(1,)))["diffusion"]["objective"] == "pred_v"
+
+
 def test_configuration_files(repository: Path):
     files = sorted((repository / "weights" / "configs").glob("*-fast.toml"))
     assert files
@@ -205,12 +229,11 @@ def test_configuration_files(repository: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="known fault: after 60 steps the pictures are no nearer to the teacher (1.07 and 1.09 of 1.05); the cause is not found", strict=True)
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_jumps_learn(repository: Path, tmp_path: Path, precision: str):
-    """Digits in one call after half a minute: half as far from what the teacher draws in 16 evaluations as its own one call is.
+    """Digits in one call after half a minute: nearer to what the teacher draws in 16 evaluations than half of what a mean picture is.
 
-    With bf16 too, where it is the master weights that must be seen by every step.
+    The teacher predicts the noise, the student v. With bf16 too, where it is the master weights that must be seen by every step.
     """
     teacher = repository / "weights" / "digits.gguf"
     configuration = options(
@@ -225,7 +248,7 @@ def test_jumps_learn(repository: Path, tmp_path: Path, precision: str):
     before = distiller.draw(points[:, 0], labels, scales, calls=1)
     assert distiller.run()
     after = distiller.draw(points[:, 0], labels, scales, calls=1)
-    errors = [float(distillation.distance(pictures, points[:, -1])) for pictures in (before, after)]
+    mean = points[:, -1].mean(dim=0).expand_as(after)
+    errors = [float(distillation.distance(pictures, points[:, -1])) for pictures in (before, mean, after)]
     print(errors)
-    assert errors[1] < 0.6 * errors[0]
-    assert np.isfinite(errors).all()
+    assert errors[2] < 0.6 * errors[0] and errors[2] < 0.5 * errors[1]

@@ -1,12 +1,13 @@
 // The settings on show, and the slider that changes the most important one. The other fields are fine_fields.mjs.
 
 import { element, setText } from './elements.mjs';
-import { SCALE, rollSeed, roundScale } from './settings.mjs';
+import { SCALE, rollSeed, roundScale, scaleRange } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
-/** Between two moves of the slider that have consequences: some more than the pictures can follow. */
-const MOVE_MILLISECONDS = 80;
+/** Between two moves of the slider that have consequences: some more than the pictures can follow, of few steps or many. */
+const MOVE_MILLISECONDS = { few: 30, many: 80 };
+const FEW_STEPS = 4;
 
 /** What a scale means, in a line. @param {number} scale @param {number} recommended @param {string} wish */
 function says(scale, recommended, wish) {
@@ -143,7 +144,7 @@ export class Controls {
     this.#own.add('guidanceScale');
     this.#settings = Object.freeze({ ...this.#settings, guidanceScale });
     this.#showScale();
-    const wait = this.#movedAt + MOVE_MILLISECONDS - performance.now();
+    const wait = this.#movedAt + MOVE_MILLISECONDS[this.#settings.steps <= FEW_STEPS ? 'few' : 'many'] - performance.now();
     if (wait > 0) this.#moves ??= setTimeout(() => this.#follow(), wait);
     else this.#follow();
   }
@@ -161,11 +162,13 @@ export class Controls {
   #showScale() {
     const { guidanceScale } = this.#settings;
     const recommended = roundScale(this.#model.info.recommended.guidanceScale);
-    const max = this.#inPlay && Math.max(guidanceScale, recommended) <= SCALE.playMax ? SCALE.playMax : SCALE.max;
-    const place = (value) => String((value - SCALE.min) / (max - SCALE.min));
-    if (element('scale').max !== String(max)) {
-      element('scale').max = String(max);
-      element('scale').value = String(guidanceScale); // it may have been cut off
+    const [min, highest] = scaleRange(this.#model);
+    const max = this.#inPlay && Math.max(guidanceScale, recommended) <= SCALE.playMax ? Math.min(SCALE.playMax, highest) : highest;
+    const place = (value) => String((value - min) / (max - min));
+    const scale = element('scale');
+    if (scale.min !== String(min) || scale.max !== String(max)) {
+      Object.assign(scale, { min: String(min), max: String(max) });
+      scale.value = String(guidanceScale); // it may have been cut off
     }
     setText(element('scale-value'), guidanceScale.toFixed(1));
     setText(element('weight'), (guidanceScale - 1).toFixed(1).replace('-', '−'));

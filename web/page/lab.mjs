@@ -12,7 +12,7 @@ import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
 import { SAMPLERS, requestOf } from './settings.mjs';
-import { SWEEP_SCALES, Sweep } from './sweep.mjs';
+import { Sweep } from './sweep.mjs';
 import { explainTerms } from './terms.mjs';
 
 const PLAY_MILLISECONDS = 1600;
@@ -25,7 +25,8 @@ export class Lab {
   #big = element('big');
   #film = new Film(element('film-state'), element('film-preview'), (image, frame) => this.#look(image, frame));
   #compare = new Compare(element('pinned-grid'));
-  #sweep = new Sweep(element('sweep'), (guidanceScale) => this.#app.controls.change({ guidanceScale }));
+  /** @type {Sweep | null} */
+  #sweep = null;
   #sweepBoard;
   #sweepKey = '';
   #sweepVisible = false;
@@ -70,7 +71,7 @@ export class Lab {
   use() {
     const { model, controls, path } = this.#app;
     this.#unpin();
-    this.#sweep.clear();
+    this.#sweep = new Sweep(element('sweep'), model, (guidanceScale) => this.#app.controls.change({ guidanceScale }));
     this.#sweepKey = '';
     blank(this.#big);
     this.#options = new OptionFields(model, controls);
@@ -163,7 +164,7 @@ export class Lab {
   #drawSweep() {
     const { settings, pictures, view } = this.#app;
     if (!this.#sweepVisible || view.inPlay || view.drawing) return;
-    const requests = SWEEP_SCALES.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, pictures.chosen));
+    const requests = this.#sweep.scales.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, pictures.chosen));
     const key = JSON.stringify(requests);
     if (key === this.#sweepKey && this.#sweepBoard.working) return;
     if (key !== this.#sweepKey) this.#sweep.markStale();

@@ -9,6 +9,9 @@ import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash } from 
 /** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
 const REST_MILLISECONDS = 300;
 
+/** What every model has. @type {ReadonlyArray<string>} */
+const EVERYDAY = ['label', 'guidanceScale', 'seed', 'count'];
+
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
 
@@ -18,6 +21,11 @@ export class Links {
   #foreign = ''; // one that was made with a model that is not here
   /** @type {any} of setTimeout */
   #timer;
+  /**
+   * What was chosen for a model before a fast one took its place: sampler, steps and the like are not for that.
+   * @type {{ model: Model, settings: Settings, own: ReadonlySet<string> } | null}
+   */
+  #whole = null;
 
   /** @param {import('../page.mjs').App} app */
   constructor(app) {
@@ -35,13 +43,27 @@ export class Links {
     const begin = { ...defaultSettings(model), ...this.#first() };
     const waiting = linkedModel(this.#foreign) === modelDigits(model) && this.#foreign;
     this.#foreign = '';
-    if (previous && !waiting && location.hash === this.#ownHash) {
-      return [{ ...begin, ...carryOver(previous.settings, previous.own, previous.model, model) }, [...previous.own]];
-    }
+    if (previous && !waiting && location.hash === this.#ownHash) return this.#carry(begin, previous);
     const hash = waiting || location.hash;
     // The page remembers for each address of its own what was chosen: when it is loaded again, the rest is no wish.
     const chosen = history.state?.own ?? askedFor(hash, model);
     return [{ ...begin, ...this.#parse(hash).settings }, chosen];
+  }
+
+  /**
+   * Between a model and the fast one that stands beside it goes what is the same for both: class, scale, seed, number of
+   * pictures. The rest waits until a model comes again that it is for.
+   */
+  #carry(begin, previous) {
+    const { model } = this.#app;
+    const isFast = ({ info }) => info.guidanceIsInput;
+    const same = isFast(previous.model) === isFast(model);
+    if (!same && isFast(model)) this.#whole = previous;
+    const own = new Set(same ? previous.own : [...previous.own].filter((name) => EVERYDAY.includes(name)));
+    const settings = carryOver(previous.settings, own, previous.model, model);
+    if (same || isFast(model) || !this.#whole) return [{ ...begin, ...settings }, [...own]];
+    const rest = new Set([...this.#whole.own].filter((name) => !EVERYDAY.includes(name)));
+    return [{ ...begin, ...carryOver(this.#whole.settings, rest, this.#whole.model, model), ...settings }, [...own, ...rest]];
   }
 
   /** What was chosen for the first look at a model of the site. */

@@ -2,7 +2,7 @@
 
 import { element, makeOption, setText } from './elements.mjs';
 import { takeOverOnEnter } from './fine_fields.mjs';
-import { OPTIONS, applies, formatOption, parseOption } from './options.mjs';
+import { OPTIONS, applies, formatOption, isOf, parseOption } from './options.mjs';
 import { explainTerms } from './terms.mjs';
 
 /** @typedef {import('./options.mjs').Option} Option */
@@ -29,7 +29,7 @@ export class OptionFields {
 
   #make() {
     if (!element('more').open || this.#fields.size > 0) return;
-    element('options').replaceChildren(...OPTIONS.map((option) => this.#makeField(option)));
+    element('options').replaceChildren(...OPTIONS.filter((option) => isOf(option, this.#model)).map((option) => this.#makeField(option)));
     explainTerms(element('options'));
     this.show();
   }

@@ -20,11 +20,12 @@ import { FORMS, OPTIONS as RUN_OPTIONS, rangeOf } from '../library/options.mjs';
  * @property {(settings: Settings) => boolean} [applies] whether it has an effect beside the others; elsewhere it is left
  *   at its neutral value
  * @property {string} [needs] what it needs in order to apply
+ * @property {true} [twoPredictions] a network that takes the scale does not have it
  */
 
 /** One end of the guidance interval. @returns {Option} */
 const endOfInterval = (name, key, title, end) => ({
-  name, key, title, kind: 'whole', step: 1, range: ({ info }) => [0, info.timesteps - 1], initial: ({ info }) => info.recommended.guidanceInterval[end],
+  name, key, title, kind: 'whole', step: 1, twoPredictions: true, range: ({ info }) => [0, info.timesteps - 1], initial: ({ info }) => info.recommended.guidanceInterval[end],
 });
 
 /** The field of an option of generate(). @param {string} name @returns {Option} */
@@ -33,6 +34,7 @@ function fieldOf(name) {
   const { link, title, step, applies, needs } = FORMS[name];
   return {
     name, key: link, title, step, applies, needs, kind: row.kind, choices: row.choices, neutral: row.neutral ?? row.initial,
+    twoPredictions: row.twoPredictions,
     range: ({ info }) => rangeOf(row, info),
     initial: ({ info }) => ('initial' in row ? row.initial : info.recommended[name]),
   };
@@ -45,6 +47,9 @@ export const OPTIONS = Object.keys(RUN_OPTIONS).flatMap((name) => {
   }
   return FORMS[name]?.link ? [fieldOf(name)] : [];
 });
+
+/** Whether the model has the option at all. @param {Option} option @param {Model} model */
+export const isOf = ({ twoPredictions }, { info }) => !(twoPredictions && info.guidanceIsInput);
 
 export const applies = (option, settings) => option.applies?.(settings) ?? true;
 
@@ -69,6 +74,7 @@ const parseNumber = (text) => (/^-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(text.
  * @returns {any} undefined if this model or this option has no such value
  */
 export function parseOption(option, text, model) {
+  if (!isOf(option, model)) return undefined;
   switch (option.kind) {
     case 'choice': return option.choices.includes(text) ? text : undefined;
     case 'flag': return { 0: false, 1: true }[text];

@@ -10,7 +10,7 @@ import { keepForLater } from './offline.mjs';
 function describe(app, { state, draft, draftSteps, finished, error }) {
   const { steps } = app.settings;
   const all = { word: app.lettering.board.slots.length, grid: app.settings.count, edit: app.editBoard.slots.length }[app.part];
-  if (draft) setStatus(`Preview with ${Math.min(draftSteps, steps)} of ${steps} steps`);
+  if (draft && draftSteps < steps) setStatus(`Preview with ${draftSteps} of ${steps} steps`);
   else if (state === 'working') setStatus(`Drawing … ${finished} of ${all}`);
   else if (state === 'stopped') setStatus(`Stopped after ${finished} of ${all}`);
   else if (state === 'failed' && app.part !== 'edit') fail(error, () => app.show(app.settings));

@@ -37,6 +37,11 @@ const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 /** Nearest tenth within SCALE, so that a slider, a link and Node mean the same number. */
 export const roundScale = (value) => Math.round(clamp(value, SCALE.min, SCALE.max) * 10) / 10;
 
+/** The scales that a model can be asked for here. @param {Model} model @returns {[min: number, max: number]} */
+export function scaleRange({ info: { guidanceScaleRange: [low, high] } }) {
+  return [Math.max(SCALE.min, Math.ceil(low * 10) / 10), Math.min(SCALE.max, Math.floor(high * 10) / 10)];
+}
+
 /** A seed drawn at random that differs from `previous`. */
 export function rollSeed(previous) {
   const [random] = crypto.getRandomValues(new Uint32Array(1));
@@ -83,11 +88,12 @@ export function linkedModel(hash) {
  */
 export function parseHash(hash, model) {
   const { labels, info } = model;
+  const [lowest, highest] = scaleRange(model);
   const readers = {
     label: (text) => ['label', parseClass(text, labels)],
     s: (text) => {
       const value = text.trim() === '' ? NaN : Number(text);
-      return ['guidanceScale', value >= SCALE.min && value <= SCALE.max ? roundScale(value) : undefined];
+      return ['guidanceScale', value >= lowest && value <= highest ? roundScale(value) : undefined];
     },
     seed: (text) => ['seed', wholeNumber(text, 0, MAX_SEED)],
     steps: (text) => ['steps', wholeNumber(text, 1, info.timesteps)],
@@ -129,11 +135,13 @@ export function formatHash(settings, model) {
 }
 
 /**
- * Settings for another model: classes by their names. What it cannot use is left out.
+ * Settings for another model: classes by their names, the scale the nearest that it knows. What it cannot use is left out.
  * @param {Settings} settings @param {ReadonlySet<string>} names of the settings wanted
  * @param {Model} from @param {Model} to @returns {Partial<Settings>}
  */
 export function carryOver(settings, names, from, to) {
-  const wanted = writeSettings(settings, from).filter(([name]) => names.has(name)).map(([, key, text]) => [key, text]);
+  const [lowest, highest] = scaleRange(to);
+  const guidanceScale = clamp(settings.guidanceScale, lowest, highest);
+  const wanted = writeSettings({ ...settings, guidanceScale }, from).filter(([name]) => names.has(name)).map(([, key, text]) => [key, text]);
   return parseHash(new URLSearchParams(wanted).toString(), to).settings;
 }

@@ -235,7 +235,10 @@ export class Board {
 
   /** Reports how far the board is. */
   update(error) {
-    if (this.working && this.slots.every(({ has }) => has === 'picture')) this.#state = 'done';
+    if (this.working && this.slots.every(({ has }) => has === 'picture')) {
+      this.#state = 'done';
+      this.drafting = false; // of few steps, what was drawn while a value was dragged is whole
+    }
     const shares = this.slots.map(({ has, run, steps }) => (has === 'picture' ? 1 : run && !run.dragged ? steps : 0));
     this.#callbacks.onReport?.({
       state: this.#state,

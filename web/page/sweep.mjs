@@ -1,17 +1,18 @@
 // One seed over the whole range of guidance scales, a button for each.
 
-import { blank, makeCanvas, paint } from './paint.mjs';
-import { SCALE } from './settings.mjs';
-
-/** 0, 1, ... 10 */
-export const SWEEP_SCALES = Array.from({ length: SCALE.max - SCALE.min + 1 }, (_, index) => SCALE.min + index);
+import { makeCanvas, paint } from './paint.mjs';
+import { scaleRange } from './settings.mjs';
 
 export class Sweep {
+  /** 0, 1, ... 10, or those of them that the model knows. */
+  scales;
   #items;
 
-  /** @param {HTMLElement} container @param {(scale: number) => void} onChoose */
-  constructor(container, onChoose) {
-    this.#items = SWEEP_SCALES.map((scale) => {
+  /** @param {HTMLElement} container @param {import('./settings.mjs').Model} model @param {(scale: number) => void} onChoose */
+  constructor(container, model, onChoose) {
+    const [min, max] = scaleRange(model);
+    this.scales = Array.from({ length: Math.floor(max) + 1 }, (_, scale) => scale).filter((scale) => scale >= min);
+    this.#items = this.scales.map((scale) => {
       const button = Object.assign(document.createElement('button'), { type: 'button', className: 'sweep-item' });
       button.setAttribute('aria-label', `Use guidance scale ${scale}`);
       button.addEventListener('click', () => onChoose(scale));
@@ -25,7 +26,7 @@ export class Sweep {
 
   /** Marks the scale in use. */
   set scale(scale) {
-    this.#items.forEach(({ button }, index) => button.setAttribute('aria-pressed', String(SWEEP_SCALES[index] === scale)));
+    this.#items.forEach(({ button }, index) => button.setAttribute('aria-pressed', String(this.scales[index] === scale)));
   }
 
   markStale() {
@@ -35,9 +36,5 @@ export class Sweep {
   paint(index, image) {
     paint(this.#items[index].canvas, image);
     this.#items[index].button.dataset.state = 'done';
-  }
-
-  clear() {
-    for (const { canvas } of this.#items) blank(canvas);
   }
 }

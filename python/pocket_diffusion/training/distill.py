@@ -116,7 +116,9 @@ def _read_student(path: Path, scales: Sequence[float]) -> dict[str, torch.Tensor
         raise TrainingError(f"{path}: no checkpoint of a distilled network: {error}") from error
     if known != tuple(scales):
         raise TrainingError(f"{path}: knows the scales {known}, not {tuple(scales)}")
-    return {name: tensor.float() for name, tensor in weights.items()}
+    student = {name: tensor.float() for name, tensor in weights.items()}
+    distillation.share_lowest(student["classes_emb.weight"], scales)
+    return student
 
 
 class Distiller:
@@ -135,7 +137,11 @@ class Distiller:
         self.bf16 = configuration.precision == "bf16" or (configuration.precision == "auto" and components.native_bf16("cpu"))
         self.model = Model.read(Path(configuration.teacher))
         self.teacher = self.model.unet.to(memory_format=torch.channels_last)
-        self.process = Process(torch.from_numpy(self.model.alphas_cumprod), self.model.objective)
+        abar = torch.from_numpy(self.model.alphas_cumprod)
+        self.process = Process(abar, self.model.objective)
+        # From noise alone, an error in a prediction of the noise becomes one of 1 / sqrt(abar) times the size in the picture:
+        # nothing that could be learnt. A student of such a teacher predicts v.
+        self.student_process = Process(abar, "pred_v" if self.model.objective == "pred_noise" else self.model.objective)
         self.folder = configuration.folder
         self._build()
 
@@ -264,14 +270,19 @@ class Distiller:
     def _update(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        table: Any = network.classes_emb
+        distillation.share_lowest(table.weight.grad, self.configuration.scales)
         torch.nn.utils.clip_grad_norm_(network.parameters(), self.configuration.clip)
         optimizer.step()
+        distillation.share_lowest(table.weight, self.configuration.scales)
 
     def _update_average(self) -> None:
         decay = min(self.configuration.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for ours, theirs in zip(self.average.parameters(), self.student.parameters()):
                 ours.lerp_(theirs, 1 - decay)
+            table: Any = self.average.classes_emb
+            distillation.share_lowest(table.weight, self.configuration.scales)
 
     # ---- jumps ----
 
@@ -295,7 +306,7 @@ class Distiller:
         begin = (torch.rand(count, generator=generator) * taken).long() * stride
         rows = torch.arange(count)
         x, reached, t, to = points[rows, begin], points[rows, begin + stride], times[begin], times[begin + stride]
-        predicted = self.process.picture(x, self.student(x, t, conditions, cond_drop_prob=0.0).float(), t)
+        predicted = self._pictures(self.student, x, t, conditions)
         return distillation.distance(predicted, distillation.jump_target(self.process, x, reached, t, to))
 
     def _jump_step(self) -> dict[str, float]:
@@ -326,7 +337,8 @@ class Distiller:
         return x, t
 
     def _pictures(self, network: torch.nn.Module, x: torch.Tensor, t: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:
-        return self.process.picture(x, network(x, t, conditions, cond_drop_prob=0.0).float(), t)
+        """x_0 that the student, or the network that learns what it draws, predicts."""
+        return self.student_process.picture(x, network(x, t, conditions, cond_drop_prob=0.0).float(), t)
 
     def _noised(self, pictures: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """x_t at random times, neither the first nor the last ones; t; the noise."""
@@ -376,7 +388,7 @@ class Distiller:
         assert self.fake is not None
         noised, t, noise = self._noised(pictures, generator)
         predicted = self.fake(noised, t, conditions, cond_drop_prob=0.0).float()
-        loss = (predicted - self.process.target(pictures, noise, t)).square().mean()
+        loss = (predicted - self.student_process.target(pictures, noise, t)).square().mean()
         self._update(self.fake, self.fake_optimizer, loss)
         return float(loss.detach())
 
@@ -392,7 +404,7 @@ class Distiller:
             "diffusion": {
                 "image_size": model.shape[1],
                 "timesteps": len(model.alphas_cumprod),
-                "objective": model.objective,
+                "objective": self.student_process.objective,
                 "beta_schedule": "custom",
                 "alphas_cumprod": torch.from_numpy(model.alphas_cumprod),
             },

@@ -26,9 +26,24 @@ Tensor = torch.Tensor
 
 
 def repeat_rows(weights: Mapping[str, Tensor], scales: Sequence[float]) -> dict[str, Tensor]:
-    """Weights of a student that ignores the scale: each class's row of the embedding table as often as there are scales."""
+    """Weights of a student as it begins: each class's row of the embedding table as often as there are scales.
+
+    But for scale 0, at which the class has no say: there it is the embedding of no class, for all of them.
+    """
     table = weights["classes_emb.weight"].repeat_interleave(len(scales), dim=0)
+    if scales[0] == 0:
+        table[:: len(scales)] = weights["null_classes_emb"]
     return {**weights, "classes_emb.weight": table}
+
+
+@torch.no_grad()
+def share_lowest(table: Tensor, scales: Sequence[float]) -> None:
+    """Makes the rows for scale 0 of all classes one, their mean, in place; of the embedding table or of its gradient.
+
+    What is drawn at scale 0 is then the same for every class to the last bit.
+    """
+    if scales[0] == 0:
+        table[:: len(scales)] = table[:: len(scales)].mean(dim=0)
 
 
 def build_student(arguments: Mapping[str, Any], weights: Mapping[str, Tensor], scales: Sequence[float]) -> torch.nn.Module:
