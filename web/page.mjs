@@ -13,7 +13,7 @@ import { hideError } from './page/messages.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
 import { Session } from './page/session.mjs';
-import { defaultSettings, requestOf } from './page/settings.mjs';
+import { canBeGuided, defaultSettings, nameOf, requestOf } from './page/settings.mjs';
 import { Studio } from './page/studio.mjs';
 import { View } from './page/view.mjs';
 
@@ -96,9 +96,10 @@ function show(settings, { draft = false, again = false } = {}) {
   hideError();
   const { controls, edit, lab, lettering, model, part, pictures, view } = app;
   element('page').dataset.part = part;
-  controls.describe(view.inPlay, part === 'word' ? element('word-title').textContent.toLowerCase() : `“${model.labels[settings.label]}”`);
+  controls.describe(view.inPlay, part === 'word' ? element('word-title').textContent.toLowerCase() : `“${nameOf(model, settings.label)}”`);
   element('generate').textContent = part === 'word' ? 'Other styles' : 'Draw again';
-  element('classes').hidden = part === 'word';
+  element('classes').hidden = part === 'word' || model.labels.length === 0;
+  element('guidance').hidden = !canBeGuided(model);
   element('board').hidden = part !== 'grid';
   element('edit').hidden = element('draw-models').hidden = part !== 'edit';
   classes.value = settings.label;

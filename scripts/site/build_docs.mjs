@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const MKDOCS = join(root, 'build/docs/bin/mkdocs');
-const SETTINGS = ['scripts/site/mkdocs.yml', 'scripts/site/docs_theme/main.html', 'scripts/site/build_docs.mjs', 'docs/requirements.txt'];
+const SETTINGS = ['scripts/site/mkdocs.yml', 'scripts/site/docs_theme/main.html', 'scripts/site/docs_theme/site.css', 'scripts/site/build_docs.mjs', 'docs/requirements.txt'];
 const PAGES = join(root, 'build/docs-pages');
 const BUILT = join(root, 'build/docs-site');
 /** Source maps, lists of addresses for search engines, which would need the site's own, and stemming of other languages. */
@@ -45,7 +45,8 @@ function toPage(source, text, pages, images) {
     return page ? `[${title}](${page}${anchor ? `#${anchor}` : ''})` : title;
   };
   const parts = text.split(/^(```[^]*?^```)$/m); // what stands in blocks of code is no link
-  return parts.map((part, index) => (index % 2 ? part : part.replace(/(!?)\[((?:[^\]\\`]|`[^`]*`)*)\]\(([^)\s]+)\)/g, link))).join('');
+  // What stands after the language is for the tests of the documentation.
+  return parts.map((part, index) => (index % 2 ? part.replace(/^```(\S*).*/, '```$1') : part.replace(/(!?)\[((?:[^\]\\`]|`[^`]*`)*)\]\(([^)\s]+)\)/g, link))).join('');
 }
 
 async function filesOf(folder) {

@@ -254,6 +254,16 @@ for (const name of ENGINES) {
         }
       });
 
+      test('a model that was never told a class draws, without picker and slider', async () => {
+        await showDepth(page, 'play');
+        await dropFile(page, readFileSync(join(root, 'tests/golden/no-classes.gguf')), 'no-classes.gguf');
+        await page.waitForFunction(() => document.querySelector('#tabs [aria-selected="true"]').textContent === 'no-classes.gguf');
+        await settled(page);
+        for (const id of ['classes', 'guidance']) assert.equal(await page.$eval(`#${id}`, (node) => node.checkVisibility()), false, id);
+        assert.ok((await pixelsOf(page, '#grid canvas')).every((pixels) => new Set(pixels).size > 20));
+        assert.doesNotMatch(await page.evaluate(() => location.hash), /label=/);
+      });
+
       test('no message on the console', () => {
         assert.deepEqual(troubles, []);
       });

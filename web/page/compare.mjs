@@ -2,7 +2,7 @@
 
 import { makeCanvas, paint } from './paint.mjs';
 import { OPTIONS, applies, formatOption } from './options.mjs';
-import { SAMPLERS } from './settings.mjs';
+import { SAMPLERS, nameOf } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
@@ -16,7 +16,7 @@ const TITLES = { label: 'class', guidanceScale: 'scale', seed: 'seed', steps: 's
 export function describeSettings(settings, model) {
   const { labels } = model;
   const parts = [
-    { name: 'label', text: labels[settings.label] },
+    { name: 'label', text: nameOf(model, settings.label) },
     { name: 'guidanceScale', text: `scale ${settings.guidanceScale}` },
     { name: 'seed', text: `seed ${settings.seed}` },
     { name: 'sampler', text: SAMPLERS[settings.sampler].title },

@@ -6,7 +6,7 @@ import { Easel } from './easel.mjs';
 import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
 import { announce, fail } from './messages.mjs';
-import { SAMPLERS, requestOf } from './settings.mjs';
+import { SAMPLERS, nameOf, requestOf } from './settings.mjs';
 import { explainTerms } from './terms.mjs';
 
 /** Seeds that are shown at once. */
@@ -137,7 +137,7 @@ export class Edit {
     const part = this.#part === 'part';
     const strength = this.#strengths[this.#part];
     for (let index = 0; index < COUNT; index++) {
-      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${this.#model.labels[label]}`);
+      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${nameOf(this.#model, label)}`);
     }
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);

@@ -3,6 +3,7 @@
 import { element } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { announce, fail, setStatus, showError } from './messages.mjs';
+import { nameOf } from './settings.mjs';
 
 /** Lines of words are saved this high, or as near as whole factors come. */
 const LINE_HEIGHT = 256;
@@ -31,7 +32,7 @@ export function makeKeep(app) {
     }
   }
 
-  const nameOf = (...parts) => [app.model.labels[app.settings.label], `s${app.settings.guidanceScale}`, ...parts];
+  const partsOf = (...parts) => [nameOf(app.model, app.settings.label), `s${app.settings.guidanceScale}`, ...parts];
 
   /** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
   async function copy(text, done, instead) {
@@ -52,11 +53,11 @@ export function makeKeep(app) {
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     savePicture: (picture = app.pictures.picture, ...parts) => save(({ pictureFile }) => picture &&
-      { making: pictureFile(picture, size()), parts: nameOf(`seed${picture.options.seed}`, ...parts) }),
+      { making: pictureFile(picture, size()), parts: partsOf(`seed${picture.options.seed}`, ...parts) }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
-      { making: sheetFile(app.pictures.all, size()), parts: nameOf(`seed${app.settings.seed}`, 'sheet') }),
+      { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),
     saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
-      { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: nameOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
+      { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
     saveWord: () => save(({ linesFile }) => app.lettering.finished &&
       { making: linesFile(app.lettering.finished.lines, size()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
     /** @param {import('./paint.mjs').Image} image @param {string} name */

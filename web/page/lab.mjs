@@ -11,7 +11,7 @@ import { isOneFile } from './models.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
-import { SAMPLERS, requestOf } from './settings.mjs';
+import { SAMPLERS, canBeGuided, nameOf, requestOf } from './settings.mjs';
 import { Sweep } from './sweep.mjs';
 import { explainTerms } from './terms.mjs';
 
@@ -81,6 +81,7 @@ export class Lab {
     element('size').replaceChildren(...sizes.map((factor) =>
       Object.assign(document.createElement('option'), { value: String(factor), textContent: `${width * factor} × ${height * factor}` })));
     element('size').value = String(sizes[1] ?? 1);
+    element('scales').hidden = !canBeGuided(model);
     element('transparent-line').hidden = rendering !== 'ink';
     element('embed').hidden = path === null || isOneFile();
   }
@@ -178,7 +179,7 @@ export class Lab {
   #pin() {
     const { settings, model, pictures } = this.#app;
     if (!pictures.all) return false;
-    this.#compare.pin(settings, pictures.all, model.labels[settings.label]);
+    this.#compare.pin(settings, pictures.all, nameOf(model, settings.label));
     element('pinned-text').textContent = describeSettings(settings, model).map(({ text }) => text).join(' · ');
     this.#showCompare(true);
     announce('Pinned as A. Change a setting to compare.');

@@ -3,7 +3,7 @@
 import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
 import { Recorder } from './recorder.mjs';
-import { requestOf } from './settings.mjs';
+import { nameOf, requestOf } from './settings.mjs';
 
 /** @typedef {import('./recorder.mjs').Frame} Frame */
 
@@ -91,7 +91,7 @@ export class Pictures {
     this.#grid.resize(count);
     element('board').dataset.count = String(count);
     for (let index = 0; index < count; index++) {
-      this.#grid.describe(index, `Picture ${index + 1}, ${this.#app.model.labels[label]}, seed ${seed + index}`);
+      this.#grid.describe(index, `Picture ${index + 1}, ${nameOf(this.#app.model, label)}, seed ${seed + index}`);
     }
     this.#board.first = this.chosen;
     this.#board.show(Array.from({ length: count }, (_, index) => requestOf(settings, index)), { draft, again });

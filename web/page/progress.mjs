@@ -3,6 +3,7 @@
 import { element, plural } from './elements.mjs';
 import { announce, fail, setProgress, setStatus } from './messages.mjs';
 import { keepForLater } from './offline.mjs';
+import { nameOf } from './settings.mjs';
 
 /** @typedef {import('./studio.mjs').Report} Report */
 
@@ -22,7 +23,7 @@ function finish(app, { computed, milliseconds }) {
   const { count, guidanceScale, label, steps } = app.settings;
   if (computed) app.measured.run = { pictures: computed, steps, milliseconds };
   if (app.part === 'word') announce(`The word ${element('word-text').value} at guidance scale ${guidanceScale}.`);
-  if (app.part === 'grid') announce(`${plural(count, 'picture')} of ${app.model.labels[label]} at guidance scale ${guidanceScale}.`);
+  if (app.part === 'grid') announce(`${plural(count, 'picture')} of ${nameOf(app.model, label)} at guidance scale ${guidanceScale}.`);
   app.lab?.showFigures();
   if (!app.standIn) keepForLater(app.path);
 }

@@ -9,7 +9,7 @@ export { SAMPLERS };
 
 /**
  * @typedef {object} Settings
- * @property {number} label class number
+ * @property {number | null} label class number; null of a model that has no classes
  * @property {number} guidanceScale s, SCALE.min .. SCALE.max in tenths
  * @property {number} seed of the first picture; the others follow, seed + 1, seed + 2, ...
  * @property {number} steps 1 .. timesteps
@@ -42,6 +42,12 @@ export function scaleRange({ info: { guidanceScaleRange: [low, high] } }) {
   return [Math.max(SCALE.min, Math.ceil(low * 10) / 10), Math.min(SCALE.max, Math.floor(high * 10) / 10)];
 }
 
+/** Whether there is anything for the slider to do. @param {Model} model */
+export const canBeGuided = ({ info: { hasNullClass, guidanceIsInput } }) => hasNullClass || guidanceIsInput;
+
+/** What is drawn, in a word. @param {Model} model @param {number | null} label */
+export const nameOf = ({ labels, info }, label) => labels[label] ?? (info.name || 'picture');
+
 /** A seed drawn at random that differs from `previous`. */
 export function rollSeed(previous) {
   const [random] = crypto.getRandomValues(new Uint32Array(1));
@@ -53,7 +59,7 @@ export function rollSeed(previous) {
 export function defaultSettings(model) {
   const { guidanceScale, steps, sampler } = model.info.recommended;
   const options = Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)]));
-  return { label: 0, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT, ...options };
+  return { label: model.labels.length > 0 ? 0 : null, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT, ...options };
 }
 
 /**
@@ -116,7 +122,7 @@ export function parseHash(hash, model) {
 function writeSettings(settings, { labels }) {
   const { label, guidanceScale, seed, steps, sampler, count } = settings;
   return [
-    ['label', 'label', formatClass(label, labels)], ['guidanceScale', 's', String(guidanceScale)], ['seed', 'seed', String(seed)],
+    ...(label === null ? [] : [['label', 'label', formatClass(label, labels)]]), ['guidanceScale', 's', String(guidanceScale)], ['seed', 'seed', String(seed)],
     ['steps', 'steps', String(steps)], ['sampler', 'sampler', sampler], ['count', 'count', String(count)],
     ...OPTIONS.map((option) => [option.name, option.key, formatOption(option, settings[option.name], labels)]),
   ];
