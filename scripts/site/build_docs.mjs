@@ -44,9 +44,9 @@ function toPage(source, text, pages, images) {
     const page = pages.get(target);
     return page ? `[${title}](${page}${anchor ? `#${anchor}` : ''})` : title;
   };
-  const parts = text.split(/^(```[^]*?^```)$/m); // what stands in blocks of code is no link
-  // What stands after the language is for the tests of the documentation.
-  return parts.map((part, index) => (index % 2 ? part.replace(/^```(\S*).*/, '```$1') : part.replace(/(!?)\[((?:[^\]\\`]|`[^`]*`)*)\]\(([^)\s]+)\)/g, link))).join('');
+  // What stands in blocks of code is no link; behind their language stands what the tests want to know.
+  const parts = text.split(/^(```[^]*?^```)$/m);
+  return parts.map((part, index) => (index % 2 ? part.replace(/^(```\w*) .*/, '$1') : part.replace(/(!?)\[((?:[^\]\\`]|`[^`]*`)*)\]\(([^)\s]+)\)/g, link))).join('');
 }
 
 async function filesOf(folder) {

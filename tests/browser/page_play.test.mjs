@@ -2,9 +2,12 @@
 // beneath, the pickers, and the way into the Lab. What is drawn is compared with Node.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { pixelHash } from '../native_pictures.mjs';
+import { root } from '../node/helpers.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { ENGINES, MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
