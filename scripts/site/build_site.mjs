@@ -12,6 +12,8 @@ import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { load } from '../../web/node.mjs';
+import { aboutOf } from '../../web/page/settings.mjs';
 import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
 import { Page, setValue, valueOf } from './html.mjs';
@@ -21,6 +23,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const web = join(root, 'web');
 const weights = join(root, 'weights');
 
+/** The model that the page opens with. */
+const FIRST_MODEL = 'letters.gguf';
 /** The page's script. */
 const PAGE = 'page.js';
 /** Names in the site -> what they are made of. */
@@ -108,6 +112,14 @@ async function fillServiceWorker(files) {
   return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);
 }
 
+/** What the page says of the model that it opens with: the largest text on it, which would otherwise come last. @param {string} file */
+async function aboutModel(file) {
+  const model = await load(join(weights, file));
+  const text = aboutOf(model.info);
+  await model.close();
+  return text;
+}
+
 /**
  * @param {string} [folder] emptied first
  * @returns {Promise<string[]>} the files, relative to it
@@ -115,6 +127,7 @@ async function fillServiceWorker(files) {
 export async function buildSite(folder = join(root, 'dist/site')) {
   const html = await Page.read(join(web, 'index.html'));
   setValue(html.one('script', { src: 'page.mjs' }), 'src', PAGE);
+  html.fill(html.one('p', { id: 'model-about' }), await aboutModel(FIRST_MODEL));
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...referencesOf(html).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];

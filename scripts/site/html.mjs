@@ -47,6 +47,11 @@ export class Page {
     for (const node of [...parseFragment(html).childNodes]) tree.appendChild(parent, node);
   }
 
+  /** @param {Element} element an empty one @param {string} text */
+  fill(element, text) {
+    tree.insertText(element, text);
+  }
+
   toString() {
     return `${serialize(this.#document)}\n`;
   }

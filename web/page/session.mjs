@@ -2,12 +2,12 @@
 
 import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
-import { element, nextTask } from './elements.mjs';
+import { element, nextTask, setText } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
 import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs } from './models.mjs';
-import { COUNTS, DEFAULT_COUNT } from './settings.mjs';
+import { COUNTS, DEFAULT_COUNT, aboutOf } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
 const UNNAMED = 'doodles';
@@ -211,12 +211,10 @@ export class Session {
   }
 
   #describe() {
-    const { name, parameterCount, fileBytes, license, author, description, width, height, channels } = this.#app.model.info;
-    // Of files that do not say what their pictures are: grey ones are ink.
-    const { rendering = channels < 3 ? 'ink' : 'pixel' } = this.#app.model.info;
+    const { name, parameterCount, fileBytes, license, rendering, width, height } = this.#app.model.info;
     const parts = [name, `${(parameterCount / 1e6).toFixed(1)} million parameters`, `${(fileBytes / MEGABYTE).toFixed(1)} MB`, license];
     element('model-line').textContent = `${parts.filter(Boolean).join(' · ')}. Nothing you do here leaves this page.`;
-    element('model-about').textContent = [description, author].filter(Boolean).join('. ');
+    setText(element('model-about'), aboutOf(this.#app.model.info));
     this.#page.dataset.rendering = rendering;
     this.#page.style.setProperty('--picture-ratio', String(width / height));
     element('open').disabled = element('generate').disabled = false;

@@ -45,6 +45,9 @@ export function scaleRange({ info: { guidanceScaleRange: [low, high] } }) {
 /** Whether there is anything for the slider to do. @param {Model} model */
 export const canBeGuided = ({ info: { hasNullClass, guidanceIsInput } }) => hasNullClass || guidanceIsInput;
 
+/** @param {import('../index.d.ts').ModelInfo} info */
+export const aboutOf = ({ description, author }) => [description, author].filter(Boolean).join('. ');
+
 /** What is drawn, in a word. @param {Model} model @param {number | null} label */
 export const nameOf = ({ labels, info }, label) => labels[label] ?? (info.name || 'picture');
 
