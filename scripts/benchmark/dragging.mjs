@@ -37,7 +37,7 @@ function watch() {
  *   50 or more, null where the browser does not tell
  */
 export async function measureDragging(browser, url) {
-  const { page } = await openPage(browser, `${url}#label=cat&s=3&seed=1&count=9`, { prepare: watch });
+  const { page } = await openPage(browser, `${url}${url.includes('#') ? '' : '#'}label=cat&s=3&seed=1&count=9`, { prepare: watch });
   await settled(page);
   const { x, y, width, height } = await page.$eval('#scale', (slider) => {
     slider.scrollIntoView({ block: 'nearest' });
