@@ -5,7 +5,7 @@
 
 import { abortable } from './library/async.mjs';
 import {
-  SAMPLING_ATTRIBUTES, attributeText, numberProperty, readLayout, readLoading, readOptions, seedProperty, withoutDashes,
+  SAMPLING_ATTRIBUTES, attributeText, foreignAttributes, numberProperty, readLayout, readLoading, readOptions, seedProperty, withoutDashes,
 } from './element/attributes.mjs';
 import { acquireModel } from './element/models.mjs';
 import { View, saveFile } from './element/view.mjs';
@@ -195,6 +195,8 @@ export class PocketDiffusionElement extends Base {
     });
     this.#view.layOut(readLayout(this.#get));
     this.#view.showControls(this.controls);
+    // eslint-disable-next-line no-console -- whoever wrote the attribute learns of it nowhere else
+    for (const sentence of foreignAttributes(this.getAttributeNames())) console.warn(sentence);
     this.#view.allowSaving(false);
     this.#showScale();
     this.#showPoster();

@@ -15,17 +15,17 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from pocket_diffusion.core import NULL_LABEL, Bytes, Core, Floats
 from pocket_diffusion.errors import PocketDiffusionError
-from pocket_diffusion.options import OPTIONS, RENDERINGS, Option
+from pocket_diffusion.options import OPTIONS, RENDERINGS, Option, meant_by
 
 OBJECTIVES: Final = ("pred_noise", "pred_x0", "pred_v")
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {name: option.choices for name, option in OPTIONS.items() if option.choices}
@@ -107,6 +107,12 @@ class Trajectory:
 
 def _counted(on_step: OnStep | None) -> Callable[[int, int, int, int], None]:
     return lambda run, timestep, done, total: None if on_step is None else on_step(done, total)
+
+
+def _refuse(unknown: Iterable[str]) -> None:
+    """Options that there are not, by the first of them, with what is meant."""
+    for name in unknown:
+        raise TypeError(f"unknown option {name!r}{meant_by(name)}")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
@@ -340,6 +346,7 @@ class Model:
         variation_seed: int | None = None,
         variation_strength: float = 0.0,
         on_step: OnStep | None = None,
+        **unknown: NoReturn,
     ) -> Picture:
         """Draws one picture by the guided reverse process; what is not given is as the model recommends.
 
@@ -356,6 +363,7 @@ class Model:
         The other options, with their papers: docs/sampling.md. TypeError and ValueError name the argument that is wrong;
         PocketDiffusionError is what the core refuses.
         """
+        _refuse(unknown)
         return self._draw(label, {name: value for name, value in locals().items() if name in _OPTIONS}, _counted(on_step))
 
     def generate_many(self, labels: Sequence[str | int] | str | int, *, count: int = 1, seed: int = 0, **options: Any) -> Iterator[Picture]:
@@ -367,9 +375,7 @@ class Model:
 
     def trajectory(self, label: str | int | None = None, **options: Any) -> Trajectory:
         """As generate(), with x_t after every call of the network."""
-        unknown = next((name for name in options if name not in _OPTIONS), None)
-        if unknown is not None:
-            raise TypeError(f"unknown option {unknown!r}{_nearest(unknown, list(_OPTIONS))}")
+        _refuse(name for name in options if name not in _OPTIONS)
         shape = (self.info.network_channels, self.info.network_height, self.info.network_width)
         states: list[Floats] = []
         timesteps: list[int] = []

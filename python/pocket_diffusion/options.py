@@ -2,11 +2,13 @@
 reads these tables. tests/python/test_options.py compares them with those of the core.
 """
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["OPTIONS", "RENDERINGS", "SAMPLERS", "TIME_GRIDS", "Option", "Sampler"]
+__all__ = ["FOREIGN", "OPTIONS", "RENDERINGS", "SAMPLERS", "TIME_GRIDS", "Option", "Sampler", "meant_by"]
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,37 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "variation_seed": Option("other"),
     "variation_strength": Option("number"),
 }
+
+#: What other programs call them, in small letters without separators.
+FOREIGN: Final[Mapping[str, str]] = {
+    "guidance_scale": "condscale cfg cfgscale guidance scale unconditionalguidancescale",
+    "steps": "numinferencesteps numsteps nsteps samplingtimesteps samplingsteps inferencesteps timesteps ddimsteps",
+    "sampler": "scheduler solver method",
+    "eta": "eps ddimeta ddimsamplingeta",
+    "noise": "eps epsilon latents xt",
+    "rescale": "rescaledphi guidancerescale phi",
+    "projection": "removeparallelcomponent apg",
+    "keep_parallel": "keepparallelfrac",
+    "cfg_plus_plus": "usecfgplusplus",
+    "label": "prompt class classes classlabel classlabels labels classid y",
+    "negative_label": "negativeprompt negativeclass",
+    "count": "numimagesperprompt numimages numsamples nsamples batchsize",
+    "seed": "generator randomseed manualseed",
+    "image": "initimage inputimage",
+    "strength": "denoisingstrength",
+    "mask": "maskimage",
+    "dynamic_threshold": "thresholding dynamicthresholding",
+    "time_grid": "timestepspacing",
+    "class_mix": "mix",
+    "on_step": "callback callbackonstepend onprogress",
+}
+
+
+def meant_by(name: str) -> str:
+    """What an unknown name of an option means here, as the end of a sentence; empty where nothing is near."""
+    plain = re.sub("[^a-z0-9]", "", name.lower())
+    theirs = [ours for ours, others in FOREIGN.items() if plain in others.split()]
+    if theirs == ["count"]:
+        return "; pictures are counted by generate_many()"
+    near = theirs or difflib.get_close_matches(name.lower(), [*OPTIONS, "label", "on_step"], n=1)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

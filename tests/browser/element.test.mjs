@@ -69,6 +69,7 @@ const pages = {
   '/poster.html': pageOf(elementOf(`${cat} loading="click" poster="/web/favicon.svg"`)),
   '/pixel.html': pageOf(elementOf(cat), elementOf('label="aardvark" seed="1" steps="2"', '/weights/characters.gguf')),
   '/no-classes.html': pageOf(elementOf('seed="3" steps="4" controls', '/golden/no-classes.gguf')),
+  '/foreign.html': pageOf(elementOf(`${cat} cfg-scale="2"`)),
   '/blank.html': pageOf(),
 };
 
@@ -419,6 +420,12 @@ for (const name of ENGINES) {
         assert.deepEqual(await page.evaluate(() => ['.scale', '[part~="reroll"]'].map((selector) => inside(selector).checkVisibility())), [false, true]);
         assert.equal(await page.evaluate(() => inside('canvas').getAttribute('aria-label')), 'Picture, seed 3, guidance scale 1');
       });
+    });
+
+    test('an attribute of other programs is named on the console, with what it means here', async () => {
+      const said = [];
+      await visit('/foreign.html', (page) => waitFor(page, 'done'), { expectedTroubles: { test: (trouble) => said.push(trouble) } });
+      assert.deepEqual(said, ['console: <pocket-diffusion> has no attribute "cfg-scale": guidance-scale is what it means here']);
     });
 
     test('several pictures are saved as one sheet, laid out as they are shown', async () => {

@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pocket_diffusion as pd
+import pytest
 from pocket_diffusion.core import Core
-from pocket_diffusion.options import OPTIONS, SAMPLERS
+from pocket_diffusion.options import FOREIGN, OPTIONS, SAMPLERS
 
 
 def _names(core: Core, export: str) -> list[str]:
@@ -48,6 +49,26 @@ def test_the_options_are_those_of_javascript(repository: Path):
 
 
 def test_every_option_is_an_argument_of_generate(repository: Path):
-    assert set(inspect.signature(pd.Model.generate).parameters) - {"self", "label", "on_step"} == set(OPTIONS)
+    assert set(inspect.signature(pd.Model.generate).parameters) - {"self", "label", "on_step", "unknown"} == set(OPTIONS)
     with pd.load(repository / "tests/golden/tiny.gguf") as model:
         assert set(model.info.recommended) < set(OPTIONS)
+
+
+def test_what_others_call_them_is_what_javascript_knows(repository: Path):
+    lines = re.search("`(.*?)`", (repository / "web/library/foreign.mjs").read_text(), re.DOTALL)[1].splitlines()
+    known = {re.sub("([A-Z])", r"_\1", ours).lower(): theirs for ours, theirs in (line.split(" ", 1) for line in lines)}
+    assert {**known, **FOREIGN} == known
+
+
+@pytest.mark.parametrize(("name", "meant"), [
+    ("cond_scale", "guidance_scale"), ("cfgScale", "guidance_scale"), ("cfg", "guidance_scale"), ("num_inference_steps", "steps"),
+    ("n_steps", "steps"), ("sampling_timesteps", "steps"), ("scheduler", "sampler"), ("eps", "eta or noise"), ("rescaled_phi", "rescale"),
+    ("prompt", "label"), ("classes", "label"), ("negative_prompt", "negative_label"), ("guidance_scal", "guidance_scale"),
+])  # fmt: skip
+def test_names_of_other_programs_get_the_right_hint(repository: Path, name: str, meant: str):
+    with pd.load(repository / "tests/golden/tiny.gguf") as model:
+        for draw in (model.generate, model.trajectory):
+            with pytest.raises(TypeError, match=rf"unknown option '{name}'; did you mean {meant}\?"):
+                draw(0, **{name: 3})
+        with pytest.raises(TypeError, match="counted by generate_many"):
+            model.generate(0, num_images=3)

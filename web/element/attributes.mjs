@@ -1,10 +1,20 @@
 // What the attributes of <pocket-diffusion> say. Knows no DOM: `get(name)` is a string, or null if there is none.
 
 import { argumentError } from '../library/errors.mjs';
+import { foreign } from '../library/hints.mjs';
 import { OPTIONS, dashed } from '../library/options.mjs';
 
+/** Options that have an attribute. */
+const SAMPLING_OPTIONS = ['label', ...Object.keys(OPTIONS).filter((name) => OPTIONS[name].attribute), 'count'];
 /** Attributes that change the pictures; the rest changes how they are shown. */
-export const SAMPLING_ATTRIBUTES = ['label', ...Object.keys(OPTIONS).filter((name) => OPTIONS[name].attribute).map(dashed), 'count'];
+export const SAMPLING_ATTRIBUTES = SAMPLING_OPTIONS.map(dashed);
+
+/**
+ * What is meant by attributes that other programs have, a sentence for each. What has its own meaning in HTML is left alone.
+ * @param {Iterable<string>} names of attributes
+ */
+export const foreignAttributes = (names) => [...names].filter((name) => name !== 'class' && !SAMPLING_ATTRIBUTES.includes(name)).flatMap((name) =>
+  foreign(name, SAMPLING_OPTIONS).map((meant) => `<pocket-diffusion> has no attribute "${name}": ${dashed(meant)} is what it means here`));
 
 /** Pictures of one element. */
 export const MAX_COUNT = 64;

@@ -39,6 +39,13 @@ export function nearest(text, candidates, most = Infinity) {
 }
 
 /**
+ * Ours of what other programs call so.
+ * @param {string} name in any spelling @param {ReadonlyArray<string>} known @returns {string[]} of `known`
+ */
+export const foreign = (name, known) =>
+  FOREIGN.filter(([ours, ...theirs]) => known.includes(ours) && theirs.includes(plain(name))).map(([ours]) => ours);
+
+/**
  * What may be meant by an unknown name: ours in another spelling, what others call ours, or one that is a slip away.
  * @param {string} name @param {ReadonlyArray<string>} known @returns {string[]} of `known`; may be empty
  */
@@ -46,8 +53,8 @@ export function suggestions(name, known) {
   const wanted = plain(name);
   const spelled = known.filter((each) => plain(each) === wanted);
   if (spelled.length > 0) return spelled;
-  const foreign = FOREIGN.filter(([ours, ...theirs]) => known.includes(ours) && theirs.includes(wanted)).map(([ours]) => ours);
-  if (foreign.length > 0) return foreign;
+  const meant = foreign(name, known);
+  if (meant.length > 0) return meant;
   const near = nearest(name, known, Math.max(3, Math.ceil(wanted.length / 3)));
   return near === undefined ? [] : [near];
 }
