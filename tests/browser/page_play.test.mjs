@@ -326,6 +326,11 @@ for (const name of ENGINES) {
         await settled(page);
         await page.waitForSelector('#tab-letters:disabled');
         assert.deepEqual(await page.$$eval('[role="tab"]:disabled', (tabs) => tabs.map(({ textContent }) => textContent)), ['Lettering', 'Characters', 'Digits']);
+        // Of doodles there is a fast model for Play, which was never fetched: the other draws there, too.
+        await showDepth(page, 'play');
+        await settled(page);
+        assert.equal(await page.$eval('#page', (node) => node.dataset.state), 'done');
+        assert.equal(await page.$eval('#model-line', (line) => line.textContent.split(' ')[0]), 'doodles');
         await page.evaluate(() => {
           sessionStorage.removeItem('offline');
           dispatchEvent(new Event('online'));

@@ -51,13 +51,14 @@ const FAST = '-fast';
 export const tabOf = (name) => (name.endsWith(FAST) ? name.slice(0, -FAST.length) : name);
 
 /**
- * The file for a tab: where nothing but the picture counts, the fast model if the site has one.
- * @param {Listed[]} listed @param {string} tab @param {boolean} fast
- * @returns {string} path; that of the usual place if there is no list
+ * The file for a tab: where nothing but the picture counts, the fast model if the site has one; the other if that alone can be had.
+ * @param {Listed[]} available @param {string} tab @param {boolean} fast
+ * @returns {string} path; that of the usual place if there is none
  */
-export function pathFor(listed, tab, fast) {
-  const find = (name) => listed.find((each) => each.name === name);
-  return ((fast && find(tab + FAST)) || find(tab))?.path ?? `weights/${tab}.gguf`;
+export function pathFor(available, tab, fast) {
+  const names = fast ? [tab + FAST, tab] : [tab, tab + FAST];
+  const [first] = names.flatMap((name) => available.filter((each) => each.name === name));
+  return first?.path ?? `weights/${tab}.gguf`;
 }
 
 /** Of files that a slow network would take seconds for. */
@@ -74,12 +75,11 @@ export function isSlowNetwork() {
   return bytes / milliseconds < SLOW_BYTES_PER_SECOND / 1000;
 }
 
-/** @param {Listed[]} listed @returns {Promise<Set<string>>} tabs whose models cannot be had: there is no network, and no copy */
-export async function unavailableTabs(listed) {
-  if (navigator.onLine || isOneFile() || !globalThis.caches) return new Set();
-  const tabs = new Set(listed.map(({ name }) => tabOf(name)));
-  for (const { name, path } of listed) if (await caches.match(new URL(path, document.baseURI)).catch(() => null)) tabs.delete(tabOf(name));
-  return tabs;
+/** Those of the list that can be had: without a network, the ones of which there is a copy. @param {Listed[]} listed */
+export async function availableModels(listed) {
+  if (navigator.onLine || isOneFile() || !globalThis.caches) return listed;
+  const copies = await Promise.all(listed.map(({ path }) => caches.match(new URL(path, document.baseURI)).catch(() => null)));
+  return listed.filter((_, index) => copies[index]);
 }
 
 /**

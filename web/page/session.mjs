@@ -6,7 +6,7 @@ import { element, nextTask, setText } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
-import { isSlowNetwork, listModels, loadModel, pathFor, tabOf, unavailableTabs } from './models.mjs';
+import { availableModels, isSlowNetwork, listModels, loadModel, pathFor, tabOf } from './models.mjs';
 import { COUNTS, DEFAULT_COUNT, aboutOf } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
@@ -24,6 +24,8 @@ export class Session {
   #page = element('page');
   /** @type {import('./models.mjs').Listed[]} */
   #listed = []; // the site's models
+  /** @type {import('./models.mjs').Listed[]} */
+  #available = []; // those of them that can be had
   #ownFile = ''; // name of the visitor's file in use
   #newest = 0; // number of the newest attempt to load a model
   /** Whether a model is connected to everything. */
@@ -66,10 +68,10 @@ export class Session {
     const entry = this.find(digits);
     const tab = entry ? tabOf(entry.name) : linked && word === null ? UNNAMED : view.tab;
     view.show({ tab, depth, drawing });
-    this.#offerTabs();
+    await this.#offerTabs();
     if (word !== null) lettering.text = word;
-    if (!linked && isSlowNetwork()) await this.open(pathFor(this.#listed, STAND_IN.name, true), { standIn: true });
-    await this.open(entry?.path ?? this.#pathOf(tab));
+    if (!linked && isSlowNetwork()) await this.open(pathFor(this.#available, STAND_IN.name, true), { standIn: true });
+    await this.open(this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
   }
 
   /** The model of the site whose SHA-256 begins so. @param {string} digits */
@@ -80,7 +82,7 @@ export class Session {
   /** The file for a tab as the view is now. */
   #pathOf(tab) {
     const { view } = this.#app;
-    return pathFor(this.#listed, tab, view.inPlay && !view.drawing);
+    return pathFor(this.#available, tab, view.inPlay && !view.drawing);
   }
 
   #tabOfPath(path) {
@@ -228,7 +230,9 @@ export class Session {
     if (this.#ownFile) titles.set(OWN_TAB, this.#ownFile);
     titles.delete('draw');
     view.offer(titles);
-    const out = await unavailableTabs(this.#listed);
+    this.#available = await availableModels(this.#listed);
+    const there = new Set(this.#available.map(({ name }) => tabOf(name)));
+    const out = new Set(this.#listed.map(({ name }) => tabOf(name)).filter((tab) => !there.has(tab)));
     if (out.size > 0) view.offer(titles, out);
   }
 }
