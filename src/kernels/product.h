@@ -43,7 +43,13 @@ typedef struct pd_row_layout {
 } pd_row_layout;
 
 /* sum[r][p] = A rows r times panel p, which is at panels + p * panel_step. rows and
- * count are constants where this is called. */
+ * count are constants where this is called.
+ *
+ * Eight steps to a turn of the loop, so that the pointers move once in eight; four in
+ * tiles of fewer panels, for less code. PD_PRODUCT_STEP is step k of a turn, and leaves
+ * the loop when `left` steps were left: these exits also keep each step a basic block of
+ * its own, without which V8 would load the operands of several steps first and spill the
+ * sums. */
 PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const pd_row_layout *layout, const float *panels,
                                size_t panel_step, pd_f32x4 sum[][PD_TILE_PANELS])
 {
@@ -54,11 +60,6 @@ PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const
         PD_UNROLL
         for (int r = 0; r < rows; r++) sum[r][p] = pd_zero();
     }
-    for (int32_t tap = 0; tap < layout->taps; tap++) {
-        const float *at[PD_MOST_ROWS];
-        PD_UNROLL
-        for (int r = 0; r < rows; r++) at[r] = a[r] + (size_t)tap * layout->pitch;
-/* Step k of a turn; leaves the loop when `left` steps were left. */
 #define PD_PRODUCT_STEP(k) \
     { \
         pd_f32x4 columns[PD_TILE_PANELS]; \
@@ -72,11 +73,10 @@ PD_INLINE void pd_tile_product(int rows, int count, const float *const *a, const
         } \
         if (left <= (k) + 1) break; \
     }
-        /* Eight steps to a turn of the loop, so that the pointers move once in
-         * eight; four in tiles of fewer panels, for less code. The exits
-         * between them also keep each step a basic block of its own, without
-         * which V8 would load the operands of several steps first and spill the
-         * sums. */
+    for (int32_t tap = 0; tap < layout->taps; tap++) {
+        const float *at[PD_MOST_ROWS];
+        PD_UNROLL
+        for (int r = 0; r < rows; r++) at[r] = a[r] + (size_t)tap * layout->pitch;
         const int turn = count == PD_TILE_PANELS ? 8 : 4;
         int32_t left = layout->run;
         for (;; left -= turn) {

@@ -75,6 +75,8 @@ static document read_document(const char *text)
 /* What else a file says. */
 typedef struct setting {
     uint32_t version, classes, side, timesteps, times; /* classes and times: 0 for none */
+    bool no_names;                                      /* a list of classes with nothing in it */
+    bool whole;                                         /* numbers of 32 bits in place of names and times */
     float scale, time;
 } setting;
 
@@ -99,7 +101,7 @@ static gguf_builder build_file(const document *d, const setting *s)
     gguf_builder b = {0};
     document copy = *d;
     const int lists = 3 + (d->input_count > 0) + (d->name_count > 0) + (d->integer_count > 0) + (d->real_count > 0);
-    build_header(&b, (uint64_t)d->tensor_count, (uint64_t)(15 + lists + (s->classes > 0) + (s->times > 0)));
+    build_header(&b, (uint64_t)d->tensor_count, (uint64_t)(15 + lists + (s->classes > 0 || s->no_names) + (s->times > 0)));
     build_value_string(&b, "general.architecture", "pocket-diffusion");
     build_value_u32(&b, KEY "format_version", 2);
     build_value_u32(&b, KEY "image.width", s->side);
@@ -120,13 +122,13 @@ static gguf_builder build_file(const document *d, const setting *s)
     build_f32(&b, s->scale);
     build_key(&b, KEY "sampling.eta", 6);
     build_f32(&b, 0);
-    if (s->classes) {
-        build_array(&b, KEY "class_names", 8, s->classes);
-        for (uint32_t i = 0; i < s->classes; i++) build_string(&b, "a");
+    if (s->classes || s->no_names) {
+        build_array(&b, KEY "class_names", s->whole ? 4 : 8, s->classes);
+        for (uint32_t i = 0; i < s->classes; i++) s->whole ? build_u32(&b, i) : build_string(&b, "a");
     }
     if (s->times) {
-        build_array(&b, KEY "diffusion.times", 6, s->times);
-        for (uint32_t i = 0; i < s->times; i++) build_f32(&b, s->time);
+        build_array(&b, KEY "diffusion.times", s->whole ? 4 : 6, s->times);
+        for (uint32_t i = 0; i < s->times; i++) s->whole ? build_u32(&b, i) : build_f32(&b, s->time);
     }
     build_value_u32(&b, KEY "graph.version", s->version);
     build_strings(&b, KEY "graph.operations", copy.operations, d->operation_count);
@@ -155,6 +157,21 @@ static gguf_builder build_file(const document *d, const setting *s)
     return b;
 }
 
+/* What is sound can be run; without a class is what was made for it. */
+static void check_prediction(pd_model *model)
+{
+    const pd_model_info *info = pd_model_get_info(model);
+    const size_t in = (size_t)info->network_width * (size_t)info->network_height * (size_t)info->network_channels;
+    float *x = calloc(in, sizeof *x), *prediction = calloc(in, sizeof *prediction);
+    if (!x || !prediction) abort();
+    const pd_status expected = info->class_count == 0 || info->has_null_class ? PD_OK : PD_LABEL;
+    CHECK(pd_model_predict(model, x, 0, PD_LABEL_NULL, prediction, NULL) == expected);
+    if (info->class_count) CHECK(pd_model_predict(model, x, 0, 0, prediction, NULL) == PD_OK);
+    for (size_t i = 0; i < in; i++) CHECK(isfinite(prediction[i]));
+    free(x);
+    free(prediction);
+}
+
 static pd_status load(const document *d, const setting *s, pd_model **model, pd_error *error)
 {
     gguf_builder b = build_file(d, s);
@@ -165,6 +182,7 @@ static pd_status load(const document *d, const setting *s, pd_model **model, pd_
     counting_install(&counter, 0);
     const pd_status status = pd_model_load(exact, b.size, model, error);
     if (status != PD_OK) CHECK(!*model && counter.live == 0 && counter.largest <= b.size + MIB);
+    if (status == PD_OK) check_prediction(*model);
     if (*model) pd_model_free(*model);
     CHECK(counter.live == 0);
     pd_set_allocator(NULL);
@@ -273,6 +291,42 @@ static void test_shapes(void)
     expect("x||||\n" CONV CLASS "add|1 2|||\nreshape|3||16 4|\nslice|4||0 0 8|\nreshape|5||32|\nreshape|6||4 8|\nattention|4 7 7||1|1\nreshape|8||4 4 4|\n" LAST(9), PD_CONFIG);
 }
 
+/* 71: what operations on several axes want. */
+static void test_axes(void)
+{
+    static const char *const after[] = {
+        "reshape|3||16 4|\nattention|4 3 3||1|1", "reshape|3||16 4|\nattention|4 4 3||1|1", "reshape|3||16 4|\nslice|4||0 0 8|\nattention|4 4 5||1|1",
+        "slice|3||0 0 2|\nattention|3 4 4||1|1", "attention|3 3 3||0|1", "slice|3||2 0 3|\nattention|3 3 4||2|1", "slice|3||2 0 3|\nattention|3 4 3||1|1",
+        "slice|3||0 0 2|\nattention|3 3 3 4||1|1", "reshape|3||64|\nattention|4 4 4||1|1",
+        "linear_attention_block|3|n:4 q:4x12 p:4x4 r:4 s:4|1 4|", "linear_attention_block|3|n:4 q:4x24576 p:8192x4 r:4 s:4|64 128|",
+        "slice|3||2 0 3|\ngated_add|3 3 4|||", "group_norm|3 3||1 0|1e-5", "group_norm|3 2 3||1 0|1e-5", "reshape|3||16 4|\npixel_shuffle|4||2|", "reshape|3|||",
+        "reshape|3||16 4|\nlinear|3 4|p:4x4|4 0|", "reshape|3||1 4 4 4|\ngated_add|3 3 4|||", "reshape|3||16 4|\nmatmul|4 4||0 0|1",
+        "conv|3|v:9x4|4 3 3 1 1 1 1 1 1 0 3 1 3|", "conv|3|v:18x5|5 3 3 1 1 1 1 1 1 0 2 1 3|", "conv|3|v:108x4|4 9 3 1 1 0 0 0 0 0 1 1 3|",
+        "conv_transpose|3|q:4x4|1 1 1 1 1 3 3 3 3 0 0|", "slice|3||1 0 3|\npixel_unshuffle|4||2|", "slice|3||0 0 3|\npixel_unshuffle|4||2|", "reshape|3||16 4|\nnearest|4||2 2|",
+    };
+    char text[512];
+    for (size_t i = 0; i < sizeof after / sizeof after[0]; i++) {
+        snprintf(text, sizeof text, "x||||\n" CONV CLASS "add|1 2|||\n%s\n" LAST(4), after[i]);
+        expect(text, PD_CONFIG);
+    }
+    expect("x||||\n" CONV CLASS "add|1 2|||\nreshape|3||1 1 64|\nexpand|4||32768 1 64|\nnearest|5||64 1|\n" LAST(6), PD_TOO_BIG);
+    expect("x||||\n" CONV CLASS "add|1 2|||\nreshape|3||1 1 64|\nexpand|4||1 32768 64|\nnearest|5||1 64|\n" LAST(6), PD_TOO_BIG);
+    /* Convolutions of what is enlarged first, in forms that have no way of their own. */
+    static const char *const enlarging[] = {
+        "v:36x4|4 3 3 1 1 1 1 1 1 0 1 2 3|", "v:36x4|4 3 3 1 1 1 1 1 1 1 1 2 3|", "v:36x4|4 3 3 1 1 0 1 2 1 0 1 2 3|", "v:36x4|4 3 3 1 1 2 0 0 2 0 1 2 3|",
+        "v:100x4|4 5 5 1 1 2 2 2 2 0 1 2 3|", "v:36x4|4 3 3 1 1 1 1 1 1 3 1 2 3|", "v:18x4|4 3 3 1 1 1 1 1 1 0 2 2 3|",
+    };
+    for (size_t i = 0; i < sizeof enlarging / sizeof enlarging[0]; i++) {
+        snprintf(text, sizeof text, "x||||\n" CONV CLASS "add|1 2|||\nconv|3|%s\naverage_pool|4||2 2 2 2 0 0 1|\n" LAST(5), enlarging[i]);
+        expect(text, PD_OK);
+    }
+    expect("x||||\n" CONV CLASS "add|1 2|||\nconv|3|v:36x4|4 3 3 2 2 1 1 1 1 0 1 2 3|\n" LAST(4), PD_OK);
+    expect("x||||\n" CONV CLASS "add|1 2|||\nconv_transpose|3|q:4x4|1 2 2 2 2 0 0 0 0 0|\naverage_pool|4||2 2 2 2 0 0 1|", PD_OK); /* without bias */
+    expect("x||||\n" CONV CLASS "add|1 2|||\nlinear|3|q:4x4|0 0|\n" LAST(4), PD_TOO_BIG);
+    expect("x||||\n" CONV CLASS "add|1 2|||\nnearest|3||65 1|\n" LAST(4), PD_CONFIG);
+    expect("x||||\n" CONV CLASS "add|1 2|||\nreshape|3||1 4 4 4|\nadd|3 4|||\nreshape|5||4 4 4|\n" LAST(6), PD_OK);
+}
+
 /* 72: tensors. */
 static void test_tensors(void)
 {
@@ -338,8 +392,12 @@ static void test_conditions(void)
     expect("x||||\n" CONV CLASS "class||other:4x3||\nadd|1 2|||\nadd|4 3|||\n" LAST(5), PD_TENSOR); /* one has a null class, one has not */
     expect("x||||\n" CONV CLASS "time_row||row:4x4||\nadd|1 2|||\nadd|4 3|||\n" LAST(5), PD_TENSOR); /* 5 timesteps */
     expect("x||||\n" CONV CLASS "time_row||row:4x5||\nadd|1 2|||\nadd|4 3|||\n" LAST(5), PD_OK);
+    s.classes = PD_MAX_CLASSES + 1;
+    expect_with(SOUND, s, PD_CONFIG);
     s.classes = 0;
     s.scale = 1.0f;
+    expect_with(SOUND, s, PD_CONFIG);
+    s.no_names = true;
     expect_with(SOUND, s, PD_CONFIG);
     expect_with("x||||\n" CONV LAST(1), (setting){.version = 1, .side = 4, .timesteps = 5, .scale = 2.0f}, PD_CONFIG);
 }
@@ -358,6 +416,11 @@ static void test_times(void)
     expect_with(SOUND, s, PD_CONFIG);
     s.time = 2e6f;
     expect_with(SOUND, s, PD_CONFIG);
+    s.whole = true;
+    expect_with(SOUND, s, PD_CONFIG); /* names */
+    s.classes = 0;
+    s.scale = 1.0f;
+    expect_with("x||||\n" CONV LAST(1), s, PD_CONFIG); /* times */
 }
 
 /* Arrays that do not fit each other. */
@@ -382,6 +445,7 @@ int main(void)
     test_inputs();
     test_parameters();
     test_shapes();
+    test_axes();
     test_tensors();
     test_ends();
     test_limits();

@@ -14,6 +14,7 @@ from node_engine import Engine, EngineError
 from torch.nn import functional as F
 
 TOLERANCE = 1e-4
+TIME = 7
 FUNCTIONS: list[tuple[int, Callable[[torch.Tensor], torch.Tensor], list[float]]] = [
     (0, lambda x: x, []), (1, F.relu, []), (2, lambda x: F.leaky_relu(x, 0.2), [0.2]), (3, F.silu, []), (4, F.gelu, []),
     (5, lambda x: F.gelu(x, approximate="tanh"), []), (6, lambda x: x * torch.sigmoid(1.702 * x), []), (7, torch.sigmoid, []),
@@ -64,7 +65,8 @@ class Case:
             first += length
         return numbers
 
-    def check(self, engine: Engine, folder: Path, value: int, expected: torch.Tensor) -> None:
+    def write(self, path: Path, value: int, expected: torch.Tensor) -> torch.Tensor:
+        """A model whose prediction begins with the value, as many numbers as expected; returns its x."""
         length = expected.numel()
         last = self.graph.add("reshape", value, integers=[length])
         missing = self.count - length
@@ -73,15 +75,18 @@ class Case:
         if missing > 0:
             zeros = self.graph.add("constant", tensors=[torch.zeros(missing)], integers=[missing])
             last = self.graph.add("concat", last, zeros, integers=[0])
-        path = folder / "case.gguf"
         size = max(length, self.count)
-        x = torch.cat([self.x, torch.zeros(size - self.count)])
         if size > self.count:  # x has as many numbers as the prediction; the operands are its first ones
             self.graph.operations[1] = ("reshape", [0], [], [size], [])
         self.graph.add("reshape", last, integers=[1, 1, size])
         self.graph.write(path, (size, 1, 1))
+        return torch.cat([self.x, torch.zeros(size - self.count)])
+
+    def check(self, engine: Engine, folder: Path, value: int, expected: torch.Tensor) -> None:
+        path = folder / "case.gguf"
+        x = self.write(path, value, expected)
         engine.load(path).result()
-        made = engine.predict(x.reshape(size, 1, 1), 7, None).result().reshape(-1)[:length]
+        made = engine.predict(x.reshape(-1, 1, 1), TIME, None).result().reshape(-1)[: expected.numel()]
         error = (made - expected.reshape(-1)).abs().max().item() / max(expected.abs().max().item(), 1e-2)
         assert error < TOLERANCE, error
 
