@@ -196,7 +196,8 @@ def test_two_processes_train_what_one_does(folder, config, tmp_path):
     launch = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "pocket_diffusion.training.train", *options, "--output", str(tmp_path / "two"),
     ]  # fmt: skip
-    done = subprocess.run(launch, check=False, capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": str(training_run.PACKAGE)}
+    done = subprocess.run(launch, check=False, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("finished") == 1 and "processes: 2 on cpu" in done.stdout
     one, two = load(tmp_path / "one" / "model.pt"), load(tmp_path / "two" / "model.pt")

@@ -3,18 +3,27 @@
 import multiprocessing
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "python"
 
 
-def _context() -> "multiprocessing.context.ForkServerContext":
-    paths = [str(PACKAGE), str(Path(__file__).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pocket_diffusion.training.train"])
-    return context
+def _begin(target: Callable[..., None], *arguments: object) -> multiprocessing.Process:
+    """The server of the processes is started with the first of them; where it finds the package is nothing for other tests."""
+    before = os.environ.get("PYTHONPATH")
+    paths = [str(PACKAGE), str(Path(__file__).parent), *filter(None, (before or "").split(os.pathsep))]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    try:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["pocket_diffusion.training.train"])
+        process = context.Process(target=target, args=arguments)
+        process.start()
+        return process
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def _train(arguments: Sequence[str]) -> None:
@@ -34,15 +43,11 @@ def _write_for_ever(path: str, megabytes: int) -> None:
 
 
 def start(arguments: Sequence[str]) -> multiprocessing.Process:
-    process = _context().Process(target=_train, args=(list(arguments),))
-    process.start()
-    return process
+    return _begin(_train, list(arguments))
 
 
 def start_writing(path: Path, megabytes: int) -> multiprocessing.Process:
-    process = _context().Process(target=_write_for_ever, args=(str(path), megabytes))
-    process.start()
-    return process
+    return _begin(_write_for_ever, str(path), megabytes)
 
 
 def run(arguments: Sequence[str]) -> int:
