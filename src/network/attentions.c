@@ -236,29 +236,15 @@ static void run_packed(const pd_execution *e, const pd_node *node)
 const pd_operation pd_attention_of_unet = {
     .name = "attention", .inputs = {1, 1}, .integers = {2, 2}, .infer = infer_packed, .place = place_packed, .run = run_packed};
 
+/* clang-format off: a row each */
 const pd_operation pd_attention_operations[] = {
-    {.name = "attention",
-     .inputs = {3, 4},
-     .integers = {1, 1},
-     .reals = {1, 1},
-     .infer = infer_attention,
-     .place = place_attention,
+    {.name = "attention", .inputs = {3, 4}, .integers = {1, 1}, .reals = {1, 1}, .infer = infer_attention, .place = place_attention,
      .run = run_attention},
-    {.name = "linear_attention",
-     .inputs = {3, 3},
-     .integers = {2, 2},
-     .reals = {1, 1},
-     .infer = infer_linear_attention,
-     .place = place_attention,
-     .run = run_attention},
-    {.name = "linear_attention_block",
-     .inputs = {1, 1},
-     .tensors = {5, 5},
-     .integers = {2, 2},
-     .infer = infer_block,
-     .weight = weight_block,
-     .place = place_block,
-     .run = run_block},
+    {.name = "linear_attention", .inputs = {3, 3}, .integers = {2, 2}, .reals = {1, 1}, .infer = infer_linear_attention,
+     .place = place_attention, .run = run_attention},
+    {.name = "linear_attention_block", .inputs = {1, 1}, .tensors = {5, 5}, .integers = {2, 2}, .infer = infer_block,
+     .weight = weight_block, .place = place_block, .run = run_block},
     {.name = "softmax", .inputs = {1, 1}, .in_place = true, .infer = infer_softmax, .run = run_softmax},
     {0},
 };
+/* clang-format on */
