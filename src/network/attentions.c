@@ -236,7 +236,7 @@ static void run_packed(const pd_execution *e, const pd_node *node)
 const pd_operation pd_attention_of_unet = {
     .name = "attention", .inputs = {1, 1}, .integers = {2, 2}, .infer = infer_packed, .place = place_packed, .run = run_packed};
 
-/* clang-format off: a row each */
+/* clang-format off */
 const pd_operation pd_attention_operations[] = {
     {.name = "attention", .inputs = {3, 4}, .integers = {1, 1}, .reals = {1, 1}, .infer = infer_attention, .place = place_attention,
      .run = run_attention},

@@ -149,7 +149,7 @@ static void run_affine(const pd_execution *e, const pd_node *node)
     }
 }
 
-/* clang-format off: a row each */
+/* clang-format off */
 const pd_operation pd_norm_operations[] = {
     {.name = "group_norm", .inputs = {1, 4}, .tensors = {0, 2}, .integers = {2, 2}, .reals = {1, 1}, .function_at = 2, .in_place = true,
      .infer = infer_group_norm, .weight = weight_norm, .place = place_group_norm, .run = run_group_norm},

@@ -481,7 +481,7 @@ static void run_matmul(const pd_execution *e, const pd_node *node)
     for (int32_t i = 0; i < pd_images_of(e, node); i++) matmul_one(e, node, i);
 }
 
-/* clang-format off: a row each */
+/* clang-format off */
 const pd_operation pd_product_operations[] = {
     {.name = "linear", .inputs = {1, 2}, .tensors = {1, 2}, .integers = {2, 2}, .function_at = 2, .infer = infer_linear,
      .weight = weight_linear, .place = place_linear, .run = run_linear},
