@@ -21,6 +21,7 @@ lock
 packages compilers python
 npm_packages
 python_packages python/requirements.txt python/requirements-training.txt
+docs_packages || fail "the site needs its documentation"
 node scripts/checks/version.mjs "$version"
 say "building"
 build_native native gcc Release && build_wasm || fail "the build failed"

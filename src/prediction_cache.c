@@ -10,8 +10,9 @@ void pd_prediction_cache_place(pd_arena *arena, pd_prediction_cache *cache, uint
     cache->value_count = (size_t)value_count;
     cache->capacity = fitting < PD_MAX_PREDICTIONS ? (int32_t)fitting : PD_MAX_PREDICTIONS;
     cache->keys = PD_TAKE(arena, pd_prediction_key, cache->capacity);
-    cache->inputs = PD_TAKE(arena, float, (uint64_t)cache->capacity *value_count);
-    cache->predictions = PD_TAKE(arena, float, (uint64_t)cache->capacity *value_count);
+    const uint64_t values = value_count * (uint64_t)cache->capacity;
+    cache->inputs = PD_TAKE(arena, float, values);
+    cache->predictions = PD_TAKE(arena, float, values);
 }
 
 const float *pd_prediction_cache_find(const pd_prediction_cache *cache, pd_prediction_key key)

@@ -183,14 +183,16 @@ PD_EXPORT(pd_wasm_options_name) const char *pd_wasm_options_name(int32_t key)
 {
     return key >= 0 && key < pd_option_count ? pd_option_table[key].name : NULL;
 }
-/* What the table says of it: 0 whether it is whole, 1 a pd_option_range, 2 minimum, 3 maximum. */
+/* What the table says of it: 0 whether it is whole, 1 a pd_option_range, 2 minimum, 3 maximum, 4 what it
+ * needs: bits of pd_option_needs. */
 PD_EXPORT(pd_wasm_options_limit) double pd_wasm_options_limit(int32_t key, int32_t limit)
 {
     const pd_option *option = &pd_option_table[key];
     return limit == 0   ? (double)option->whole
            : limit == 1 ? (double)option->range
            : limit == 2 ? option->minimum
-                        : option->maximum;
+           : limit == 3 ? option->maximum
+                        : (double)option->needs;
 }
 /* The samplers by pd_sampler: name, 0 beyond the last. */
 PD_EXPORT(pd_wasm_sampler_name) const char *pd_wasm_sampler_name(int32_t sampler)

@@ -427,19 +427,20 @@ export class PocketDiffusionElement extends Base {
     const options = readOptions(this.#get, model.labels);
     options.seed ??= this.#randomSeed ??= randomSeed();
     this.#state = 'generating';
-    this.#view.renderAs((this.#rendering = model.info.rendering));
     this.#view.drawing(0, { quiet: gentle });
     /** @type {Picture[]} */
     const pictures = [];
     const shown = !gentle && !matchMedia('(prefers-reduced-motion: reduce)').matches;
-    const onStep = this.#stepListener(options.count, shown);
+    const { rendering } = model.info;
+    const onStep = this.#stepListener(options.count, shown, rendering);
     for await (const picture of model.generateMany({ ...options, signal, preview: shown, onStep })) {
       const { labelName, seed, guidanceScale } = picture.options;
-      this.#view.paint(pictures.length, picture);
+      this.#view.paint(pictures.length, picture, rendering);
       this.#view.describe(pictures.length, `${labelName || 'Picture'}, seed ${seed}, guidance scale ${guidanceScale}`);
       pictures.push(picture);
     }
     this.#pictures = Object.freeze(pictures);
+    this.#rendering = rendering;
     this.#state = 'done';
     const what = options.count === 1 ? '' : `${options.count} pictures, `;
     this.#view.rest(`Drawn: ${what}${pictures[0].options.labelName || 'picture'}, seed ${pictures[0].options.seed}`);
@@ -448,15 +449,15 @@ export class PocketDiffusionElement extends Base {
     return this.#pictures;
   }
 
-  /** @param {number} count @param {boolean} shown */
-  #stepListener(count, shown) {
+  /** @param {number} count @param {boolean} shown @param {import('./index.d.ts').RenderingName} rendering */
+  #stepListener(count, shown, rendering) {
     const steps = new Array(count).fill(0);
     /** @param {import('./index.d.ts').StepEvent & { index: number }} event */
     return (event) => {
       steps[event.index] = event.step;
       const done = steps.reduce((sum, step) => sum + step, 0);
       this.#view.drawing(done / (event.steps * count), { quiet: !shown });
-      if (shown && event.preview) this.#view.paint(event.index, event.preview);
+      if (shown && event.preview) this.#view.paint(event.index, event.preview, rendering);
       this.#emit('step', event);
     };
   }

@@ -44,14 +44,15 @@ def _say(model: Model, as_json: bool) -> None:
 
 def _draw(model: Model, parsed: argparse.Namespace) -> None:
     chosen = parsed.label or list(model.labels)
-    labels = [int(label) if label not in model.labels and label.isdecimal() else label for label in chosen]
+    named = [int(label) if label not in model.labels and label.isdecimal() else label for label in chosen]
+    labels: list[str | int | None] = [*named] or [None]
     options = {name: getattr(parsed, name) for name in ("guidance_scale", "steps", "sampler", "eta", "time_grid")}
     several = len(labels) * parsed.count > 1
     for picture in model.generate_many(labels, count=parsed.count, seed=parsed.seed, **options):
         output: Path = parsed.output
-        path = output.with_name(f"{output.stem}-{picture.label}-{picture.seed}{output.suffix}") if several else output
+        path = output.with_name("-".join(filter(None, (output.stem, picture.label, f"{picture.seed}{output.suffix}")))) if several else output
         picture.save(path)
-        print(f"{path}: {picture.label}, seed {picture.seed}")
+        print(f"{path}: {', '.join(filter(None, (picture.label, f'seed {picture.seed}')))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -366,9 +366,13 @@ class Model:
         _refuse(unknown)
         return self._draw(label, {name: value for name, value in locals().items() if name in _OPTIONS}, _counted(on_step))
 
-    def generate_many(self, labels: Sequence[str | int] | str | int, *, count: int = 1, seed: int = 0, **options: Any) -> Iterator[Picture]:
-        """`count` pictures of each class with the seeds seed, seed + 1, ...; options as in generate()."""
-        wanted = [labels] if isinstance(labels, str | int) else list(labels)
+    def generate_many(
+        self, labels: Sequence[str | int | None] | str | int | None = None, *, count: int = 1, seed: int = 0, **options: Any
+    ) -> Iterator[Picture]:
+        """`count` pictures of each class with the seeds seed, seed + 1, ...; options as in generate(). A model without classes, or with
+        one, needs no labels.
+        """
+        wanted = [labels] if labels is None or isinstance(labels, str | int) else list(labels)
         for label in wanted:
             for index in range(_whole("count", count, 1, 2**32)):
                 yield self.generate(label, seed=seed + index, **options)
@@ -472,7 +476,7 @@ class Model:
 _OPTIONS: Final[Mapping[str, Any]] = {
     name: parameter.default
     for name, parameter in inspect.signature(Model.generate).parameters.items()
-    if name not in ("self", "label", "on_step")
+    if name in OPTIONS
 }
 
 

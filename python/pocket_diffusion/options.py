@@ -115,6 +115,6 @@ def meant_by(name: str) -> str:
     plain = re.sub("[^a-z0-9]", "", name.lower())
     theirs = [ours for ours, others in FOREIGN.items() if plain in others.split()]
     if theirs == ["count"]:
-        return "; pictures are counted by generate_many()"
+        return "; did you mean count, of generate_many()?"
     near = theirs or difflib.get_close_matches(name.lower(), [*OPTIONS, "label", "on_step"], n=1)
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -13,7 +13,6 @@ import { promisify } from 'node:util';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const MKDOCS = join(root, 'build/docs/bin/mkdocs');
 const SETTINGS = ['scripts/site/mkdocs.yml', 'scripts/site/docs_theme/main.html', 'scripts/site/docs_theme/site.css', 'scripts/site/build_docs.mjs', 'docs/requirements.txt'];
-const PAGES = join(root, 'build/docs-pages');
 const BUILT = join(root, 'build/docs-site');
 /** Source maps, lists of addresses for search engines, which would need the site's own, and stemming of other languages. */
 const NOT_WANTED = /\.(?:map|xml|xml\.gz)$|[\\/](?:lunr[\\/].*|404\.html)$/;
@@ -59,18 +58,26 @@ async function filesOf(folder) {
 async function runMkdocs(pages, hash) {
   const stamp = `${BUILT}.stamp`;
   if (existsSync(stamp) && await readFile(stamp, 'utf8') === hash) return;
-  await Promise.all([rm(PAGES, { recursive: true, force: true }), rm(stamp, { force: true })]);
-  for (const [name, contents] of pages) {
-    await mkdir(dirname(join(PAGES, name)), { recursive: true });
-    if (contents === null) await copyFile(join(root, 'docs', name), join(PAGES, name));
-    else await writeFile(join(PAGES, name), contents);
-  }
+  // In a folder of its own: the tests and a build by hand may come at the same time.
+  const folder = await mkdtemp(join(root, 'build/docs-pages-'));
+  const [from, to] = ['pages', 'site'].map((name) => join(folder, name));
   try {
-    await promisify(execFile)(MKDOCS, ['build', '--strict', '-f', join(root, 'scripts/site/mkdocs.yml'), '-d', BUILT], { env: { ...process.env, NO_MKDOCS_2_WARNING: '1' } });
-  } catch (error) {
-    throw new Error(`the documentation has faults:\n${error.stdout}${error.stderr}`, { cause: error });
+    for (const [name, contents] of pages) {
+      await mkdir(dirname(join(from, name)), { recursive: true });
+      if (contents === null) await copyFile(join(root, 'docs', name), join(from, name));
+      else await writeFile(join(from, name), contents);
+    }
+    const settings = { env: { ...process.env, DOCS_PAGES: from, NO_MKDOCS_2_WARNING: '1' } };
+    await promisify(execFile)(MKDOCS, ['build', '--strict', '-f', join(root, 'scripts/site/mkdocs.yml'), '-d', to], settings).catch((error) => {
+      throw new Error(`the documentation has faults:\n${error.stdout}${error.stderr}`, { cause: error });
+    });
+    await rm(stamp, { force: true });
+    await rm(BUILT, { recursive: true, force: true });
+    await rename(to, BUILT);
+    await writeFile(stamp, hash);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-  await writeFile(stamp, hash);
 }
 
 /** @returns {Promise<Map<string, Buffer>>} path in the site -> contents; empty where MkDocs is not installed */

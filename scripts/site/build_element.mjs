@@ -38,12 +38,12 @@ const mainModule = (exported) => ({
   },
 });
 
-/** What the element imports when it is near the window is there already, in the same file: no wrapping, no waiting. */
+/** What the element imports when it is near the window is there already, in the same file: no wrapping, no waiting. But for what enlarges pictures. */
 const atOnce = {
   name: 'at-once',
   setup: ({ onLoad }) => onLoad({ filter: /[\\/]web[\\/]element(\.mjs|[\\/]models\.mjs)$/ }, async ({ path }) => {
     const names = [];
-    const text = (await readFile(path, 'utf8')).replace(/(?<!\{)\bimport\('([^']+\.mjs)'\)/g, (_, name) => `Promise.resolve(imported${names.push(name)})`);
+    const text = (await readFile(path, 'utf8')).replace(/(?<!\{)\bimport\('((?!\.\/library\/rendering\b)[^']+\.mjs)'\)/g, (_, name) => `Promise.resolve(imported${names.push(name)})`);
     return { contents: names.map((name, index) => `import * as imported${index + 1} from '${name}';\n`).join('') + text };
   }),
 };

@@ -132,6 +132,8 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
   const assets = [...referencesOf(html).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
+  const docs = await buildDocs();
+  if (docs.size === 0) html.remove(html.one('p', { class: 'ways' }));
   const page = await splitPage();
   const parts = page.first.filter((path) => path !== PAGE).map((path) => `  <link rel="modulepreload" href="${path}">\n`);
   html.append('head', PRELOAD + parts.join(''));
@@ -145,7 +147,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
   files.set('pocket-diffusion.css', await readFile(join(web, 'element.css')));
-  for (const [path, data] of await buildDocs()) files.set(path, data);
+  for (const [path, data] of docs) files.set(path, data);
 
   await makeEmpty(folder);
   for (const [path, data] of files) {

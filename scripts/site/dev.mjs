@@ -49,8 +49,17 @@ const take = {
   }),
 };
 
+function pathOf(request) {
+  try {
+    return normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname)).replace(/^\/+/, '') || 'index.html';
+  } catch {
+    return null; // no address
+  }
+}
+
 async function answer(request, response) {
-  const path = normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname)).replace(/^\/+/, '') || 'index.html';
+  const path = pathOf(request);
+  if (path === null) return void response.writeHead(400).end();
   const send = (data, type) => response.writeHead(200, { 'Content-Type': type, 'Cache-Control': 'no-store' }).end(data);
   if (path === 'changes') {
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' }).flushHeaders();

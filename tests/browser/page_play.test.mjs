@@ -259,6 +259,8 @@ for (const name of ENGINES) {
 
       test('a model that was never told a class draws, without picker and slider', async () => {
         await showDepth(page, 'play');
+        await moveSlider(page, 3.5);
+        await settled(page);
         await dropFile(page, readFileSync(join(root, 'tests/golden/no-classes.gguf')), 'no-classes.gguf');
         await page.waitForFunction(() => document.querySelector('#tabs [aria-selected="true"]').textContent === 'no-classes.gguf');
         await settled(page);

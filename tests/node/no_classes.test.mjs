@@ -22,9 +22,10 @@ describe('a model without classes', () => {
 
   for (const [name, options, message] of [
     ['a label', { label: 0 }, /label: this model has no classes/],
-    ['a mixture', { classMix: { cat: 1 } }, /classMix/],
+    ['a mixture', { classMix: [{ label: 'cat', weight: 1 }, { label: 'dog', weight: 1 }] }, /classMix.*this model has no classes/],
     ['guidance', { guidanceScale: 3 }, /made without a null class: only 1 is possible/],
-    ['a negative class', { negativeLabel: 'cat' }, /negativeLabel/],
+    ['a negative class', { negativeLabel: 'cat' }, /negativeLabel: this model has no classes/],
+    ['a negative class by its number', { negativeLabel: 0 }, /negativeLabel: this model has no classes/],
   ]) {
     test(`refuses ${name}`, async () => {
       await assert.rejects(model.generate({ seed: 3, steps: 4, ...options }), message);

@@ -25,10 +25,11 @@ function namesOf(ask) {
   return names;
 }
 
+const NEEDS = ['ddim', 'ddpm', 'twoPredictions']; // pd_option_needs
 const RANGES = ['fixed', 'steps', 'timestep', 'label'];
 const core = Object.fromEntries(namesOf(exports.pd_wasm_options_name).map((name, key) => {
-  const [whole, range, minimum, maximum] = [0, 1, 2, 3].map((limit) => exports.pd_wasm_options_limit(key, limit));
-  return [name, { whole: whole === 1, range: RANGES[range], minimum, maximum }];
+  const [whole, range, minimum, maximum, needs] = [0, 1, 2, 3, 4].map((limit) => exports.pd_wasm_options_limit(key, limit));
+  return [name, { whole: whole === 1, range: RANGES[range], minimum, maximum, needs: NEEDS.filter((_, bit) => needs & (2 ** bit)) }];
 }));
 
 test('the samplers are those of the core, with their traits', () => {
@@ -51,7 +52,8 @@ test('ranges, types and numbers of choices are those of the core', () => {
   for (const [name, option] of Object.entries(OPTIONS)) {
     const field = fieldOf(name);
     if (!field) continue;
-    const { whole, range, minimum, maximum } = core[field];
+    const { whole, range, minimum, maximum, needs } = core[field];
+    assert.deepEqual([option.sampler, option.twoPredictions && 'twoPredictions'].filter(Boolean), needs, name);
     assert.equal(whole, option.kind !== 'number', name);
     const here = option.choices ? [0, option.choices.length - 1] : option.kind === 'flag' ? [0, 1] : option.kind === 'class' ? 'label' : rangeOf(option, info);
     assert.deepEqual(here, { fixed: [minimum, maximum], steps: [1, 123], label: 'label' }[range], name);

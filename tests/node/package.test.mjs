@@ -90,6 +90,12 @@ test('custom-elements.json says what the element does', () => {
   assert.deepEqual([...text.matchAll(/[\w-]+/g)].map(([name]) => name), [...SAMPLER_NAMES].sort());
 });
 
+test('what enlarges pictures is a file of its own, fetched when it is used', async () => {
+  const texts = (await bundle(['./element.mjs', './index.mjs'])).map(({ contents }) => Buffer.from(contents).toString()).filter((text) => text.includes('rendering.js'));
+  assert.ok(texts.length > 0);
+  for (const text of texts) assert.doesNotMatch(text, /(?:from|import)\s*["']\.\/rendering\.js/);
+});
+
 test('minified and with gzip, the library and its worker are at most 23.5 kB, the element 10 kB more', async () => {
   const size = async (...exported) => (await bundle(exported)).reduce((sum, { contents }) => sum + gzipSync(contents, { level: 9 }).length, 0);
   const library = await size('./index.mjs');

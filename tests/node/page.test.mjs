@@ -4,13 +4,17 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { readAddress } from '../../web/page/address.mjs';
+import { embedSnippet } from '../../web/page/embed.mjs';
 import { explain } from '../../web/page/errors.mjs';
 import { firstOf } from '../../web/page/first.mjs';
 import { pathFor, tabOf } from '../../web/page/models.mjs';
+import { fileName, sheetFile, sizeFactors } from '../../web/page/saving.mjs';
 import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
+import { COUNTS, carryOver, defaultSettings, parseHash } from '../../web/page/settings.mjs';
 import { composeLines } from '../../web/page/sheet.mjs';
 import { groupsOf, wordsFor } from '../../web/page/thesaurus.mjs';
 import { advanceOf, isAlphabet, spell } from '../../web/page/word.mjs';
+import { decodePNG } from './png_reader.mjs';
 
 const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url);
 const labelsOf = async (name) => {
@@ -93,4 +97,27 @@ test('files that are no models are named', () => {
   assert.match(explain(broken, 'net.safetensors').sentence, /exporter/);
   assert.match(explain(broken, 'net.gguf').sentence, /net\.gguf is damaged/);
   assert.match(explain(broken).sentence, /^The model file is damaged/);
+});
+
+test('a sheet has all pictures that the page can show', async () => {
+  for (const count of COUNTS) {
+    const picture = { width: 2, height: 2, channels: 1, pixels: new Uint8Array(4).fill(7), recipe: { options: {} }, options: { label: 0 } };
+    const sheet = await sheetFile(new Array(count).fill(picture), { factor: 2, rendering: 'pixel', transparent: false });
+    const { width, height, pixels } = decodePNG(Buffer.from(await sheet.arrayBuffer()));
+    assert.deepEqual([width * height, new Set(pixels).size], [count * 16, 1], `${count} pictures`);
+  }
+  assert.deepEqual(sizeFactors({ width: 32, height: 16 }), [1, 8, 16, 32, 64, 128]);
+  assert.equal(fileName('a cat', 's3'), 'a-cat-s3.png');
+});
+
+test('a model that cannot be guided has scale 1, whatever was set before, and no class in its link or its snippet', async () => {
+  const [doodles, plain] = await Promise.all([load(weights('doodles')), load(new URL('../golden/no-classes.gguf', import.meta.url))]);
+  const before = { ...defaultSettings(doodles), guidanceScale: 4.2, label: 3, seed: 9 };
+  assert.deepEqual(carryOver(before, new Set(['guidanceScale', 'label', 'seed']), doodles, plain), { guidanceScale: 1, seed: 9 });
+  assert.deepEqual(parseHash('#s=3&label=0&seed=2', plain), { settings: { seed: 2 }, refused: ['s=3', 'label=0'] });
+  const settings = defaultSettings(plain);
+  assert.deepEqual([settings.label, settings.guidanceScale], [null, 1]);
+  assert.doesNotMatch(embedSnippet(settings, plain, { model: 'm.gguf', element: 'e.js' }), /label/);
+  doodles.close();
+  plain.close();
 });

@@ -208,6 +208,13 @@ def test_another_run_in_the_folder_is_refused(teacher: Path, tmp_path: Path):
     torch.save({**content, "ema": reference.random_unet(UNET, seed=99).state_dict()}, other)
     with pytest.raises(TrainingError, match="another teacher"):
         Distiller(Configuration(**options(other, tmp_path / "run")))
+    for name, file in (("checkpoint.pt", {}), ("model.pt", {"init": str(tmp_path / "run" / "model.pt")})):
+        path = tmp_path / "run" / name
+        saved = torch.load(path, weights_only=True)
+        saved["diffusion"]["objective"] = "pred_noise"
+        torch.save(saved, path)
+        with pytest.raises(TrainingError, match="predicts pred_noise, but a student of this teacher predicts"):
+            Distiller(Configuration(**options(teacher, tmp_path / ("run" if not file else "next"), **file)))
 
 
 def test_student_of_a_teacher_that_predicts_noise(tmp_path: Path):

@@ -194,6 +194,17 @@ def test_the_command_line(repository, tmp_path, capsys):
     assert main([]) == 2 and main(["exprot"]) == 2
 
 
+def test_the_command_line_without_classes(repository, tmp_path, capsys):
+    from pocket_diffusion.__main__ import main
+
+    path = str(repository / "tests/golden/no-classes.gguf")
+    assert main(["generate", path, "--count", "2", "--seed", "3", "--steps", "4", "--output", str(tmp_path / "a.png")]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{tmp_path}/a-3.png: seed 3", f"{tmp_path}/a-4.png: seed 4"]
+    with pd.load(path) as model:
+        one, two = model.generate_many(count=2, seed=3, steps=4)
+        assert (tmp_path / "a-4.png").read_bytes() == two.to_png() != one.to_png()
+
+
 @pytest.mark.parametrize("name", ["README.md", "python/README.md"])
 def test_the_programs_of_the_documentation(repository, tmp_path, monkeypatch, name):
     programs = re.findall(r"```python\n(.*?)```", (repository / name).read_text(encoding="utf-8"), flags=re.DOTALL)

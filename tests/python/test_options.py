@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pocket_diffusion as pd
 import pytest
+from pocket_diffusion import model as model_module
 from pocket_diffusion.core import Core
 from pocket_diffusion.options import FOREIGN, OPTIONS, SAMPLERS
 
@@ -50,6 +51,7 @@ def test_the_options_are_those_of_javascript(repository: Path):
 
 def test_every_option_is_an_argument_of_generate(repository: Path):
     assert set(inspect.signature(pd.Model.generate).parameters) - {"self", "label", "on_step", "unknown"} == set(OPTIONS)
+    assert set(model_module._OPTIONS) == set(OPTIONS)
     with pd.load(repository / "tests/golden/tiny.gguf") as model:
         assert set(model.info.recommended) < set(OPTIONS)
 
@@ -70,5 +72,5 @@ def test_names_of_other_programs_get_the_right_hint(repository: Path, name: str,
         for draw in (model.generate, model.trajectory):
             with pytest.raises(TypeError, match=rf"unknown option '{name}'; did you mean {meant}\?"):
                 draw(0, **{name: 3})
-        with pytest.raises(TypeError, match="counted by generate_many"):
+        with pytest.raises(TypeError, match="did you mean count, of generate_many"):
             model.generate(0, num_images=3)

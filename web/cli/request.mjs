@@ -70,7 +70,7 @@ const INVERT_OPTIONS = { image: 'invert', label: 'invertLabel', iterations: 'inv
  */
 async function invert(model, file, label, { steps, timeGrid, invertIterations }, recorded) {
   const labels = label === undefined ? [recorded.label ?? undefined] : parseLabels(label, model.labels);
-  if (labels.length !== 1 || labels[0] === undefined) throw new UsageError('--invert: needs one --invert-label');
+  if (labels.length !== 1 || (labels[0] === undefined && model.labels.length > 0)) throw new UsageError('--invert: needs one --invert-label');
   const image = await readPNG('invert', file, model.info.channels);
   const sampling = { steps: steps ?? recorded.steps, timeGrid: timeGrid ?? recorded.timeGrid };
   try {

@@ -34,11 +34,12 @@ function makeSheet(pictures, perClass, columns) {
 }
 
 /** @param {string} output @param {ResolvedOptions} options */
-function separateName(output, { label, labelName, seed, variationSeed, variationStrength }) {
+function separateName(output, { label, labelName, classMix, seed, variationSeed, variationStrength }) {
   const { dir, name, ext } = path.parse(output);
   const safe = labelName.replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 64);
   const varied = variationStrength > 0 ? `-${variationSeed}` : '';
-  return path.join(dir, `${name}-${label ?? 'mix'}-${safe}-${seed}${varied}${ext || '.png'}`);
+  const what = classMix ? `-mix-${safe}` : label === null ? '' : `-${label}-${safe}`;
+  return path.join(dir, `${name}${what}-${seed}${varied}${ext || '.png'}`);
 }
 
 /** Pictures in a row of a sheet. @param {Picture[]} pictures @param {Given} options @returns {number} */

@@ -191,14 +191,13 @@ export class View {
     return /** @type {HTMLCanvasElement} */ (this.#grid.children[index].firstElementChild);
   }
 
-  /** As what pictures are enlarged; their bytes stay. @param {import('../index.d.ts').RenderingName} rendering */
-  renderAs(rendering) {
-    this.#grid.dataset.rendering = rendering;
-  }
-
-  /** @param {number} index @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image */
-  paint(index, image) {
+  /**
+   * @param {number} index @param {{ width: number, height: number, channels: number, pixels: Uint8Array }} image
+   * @param {import('../index.d.ts').RenderingName} rendering as what pictures are enlarged; their bytes stay
+   */
+  paint(index, image, rendering) {
     this.#poster.hidden = true;
+    this.#grid.dataset.rendering = rendering;
     const canvas = this.#canvasAt(index);
     if (canvas.width !== image.width || canvas.height !== image.height) {
       canvas.width = image.width;

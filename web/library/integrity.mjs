@@ -6,8 +6,11 @@ import { isBlob, isBytes, readSource } from './source.mjs';
 
 /** @typedef {import('./source.mjs').ReadOptions & { sha256?: string, fileBytes?: number }} VerifyOptions */
 
-/** Of larger files the copy that is hashed is gone before there is an instance for them. */
-const LARGE_BYTES = 8e6;
+/**
+ * Files from which on there is not room for everything twice in the tab of a telephone: the copy that is hashed is gone before there
+ * is an instance for them, and the page has no two such models.
+ */
+export const LARGE_BYTES = 8e6;
 
 const hasDigest = () => Boolean(globalThis.crypto?.subtle);
 

@@ -92,6 +92,7 @@ function checkSignal(argument, value) {
 
 /** @param {unknown} label @param {ReadonlyArray<string>} labels @returns {number} 0 .. labels.length - 1 */
 export function checkLabel(label, labels, argument = 'label') {
+  if (labels.length === 0) throw argumentError(RangeError, argument, 'this model has no classes');
   if (typeof label === 'number') return checkWhole(argument, label, 0, labels.length - 1);
   if (typeof label !== 'string') throw wrongType(argument, 'a class name or number', label);
   const index = labels.indexOf(label);

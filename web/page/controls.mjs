@@ -1,7 +1,7 @@
 // The settings on show, and the slider that changes the most important one. The other fields are fine_fields.mjs.
 
 import { element, setText } from './elements.mjs';
-import { SCALE, rollSeed, roundScale, scaleRange } from './settings.mjs';
+import { SCALE, recommendedScale, rollSeed, roundScale, scaleRange } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
@@ -121,7 +121,7 @@ export class Controls {
   #connectScale() {
     const slider = element('scale');
     const recommended = element('recommended');
-    const value = roundScale(this.#model.info.recommended.guidanceScale);
+    const value = recommendedScale(this.#model);
     const read = () => ({ guidanceScale: roundScale(slider.valueAsNumber) });
     // In braces: a handler that returns false cancels what the key does.
     slider.onpointerdown = () => { this.#byPointer = true; };
@@ -161,10 +161,10 @@ export class Controls {
 
   #showScale() {
     const { guidanceScale } = this.#settings;
-    const recommended = roundScale(this.#model.info.recommended.guidanceScale);
+    const recommended = recommendedScale(this.#model);
     const [min, highest] = scaleRange(this.#model);
     const max = this.#inPlay && Math.max(guidanceScale, recommended) <= SCALE.playMax ? Math.min(SCALE.playMax, highest) : highest;
-    const place = (value) => String((value - min) / (max - min));
+    const place = (value) => String((value - min) / Math.max(max - min, 0.1));
     const scale = element('scale');
     if (scale.min !== String(min) || scale.max !== String(max)) {
       Object.assign(scale, { min: String(min), max: String(max) });

@@ -14,7 +14,7 @@ export function embedSnippet(settings, model, addresses) {
   const { label, guidanceScale, steps, seed, sampler, count } = settings;
   const attributes = {
     src: addresses.model,
-    label: formatClass(label, model.labels),
+    ...(label === null ? {} : { label: formatClass(label, model.labels) }),
     'guidance-scale': guidanceScale,
     steps,
     seed,

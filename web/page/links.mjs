@@ -1,6 +1,7 @@
 // Links: settings from the address and into it, and what is said of those that cannot be followed.
 
 import { askedFor, readAddress, writeAddress } from './address.mjs';
+import { element } from './elements.mjs';
 import { firstOf } from './first.mjs';
 import { showError } from './messages.mjs';
 import { OPTIONS } from './options.mjs';
@@ -72,7 +73,7 @@ export class Links {
     const { seed, label: name } = (path !== null && firstOf(view.tab)) || {};
     const label = model.labels.indexOf(name);
     // A model that stands in for another leaves the slider where it is.
-    const guidanceScale = standIn && document.getElementById('scale').valueAsNumber;
+    const guidanceScale = standIn && element('scale').valueAsNumber;
     return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }), ...(standIn && { guidanceScale }) };
   }
 

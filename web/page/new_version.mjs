@@ -5,25 +5,28 @@
 const TAKE_OVER = 'take over';
 const OTHERS = 'others';
 
-/** Asks the version that waits to take over, which it does unless other windows show the page. @param {ServiceWorker} waiting */
-function ask(waiting) {
-  navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+/**
+ * Asks the version that waits to take over, which it does unless other windows show the page.
+ * @param {ServiceWorker} waiting @param {() => void} [then]
+ */
+function ask(waiting, then = () => location.reload()) {
+  navigator.serviceWorker.addEventListener('controllerchange', then, { once: true });
   waiting.postMessage(TAKE_OVER);
 }
 
-/** To be called when the page starts. */
+/** To be called when the page starts. Whoever has begun to type or to draw meanwhile is asked. */
 export async function takeNewVersion() {
   const registration = await navigator.serviceWorker?.getRegistration().catch(() => undefined);
-  if (registration?.waiting) ask(registration.waiting);
+  if (registration?.waiting) ask(registration.waiting, () => (navigator.userActivation?.hasBeenActive ? offer() : location.reload()));
 }
 
-/** @param {ServiceWorkerRegistration} registration */
+/** @param {ServiceWorkerRegistration} [registration] of which a version waits; without, it has taken over already */
 function offer(registration) {
   if (document.getElementById('new-version')) return;
   const text = document.createElement('p');
   text.textContent = 'There is a new version of this page.';
   const button = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Use it' });
-  button.onclick = () => registration.waiting && ask(registration.waiting);
+  button.onclick = () => (registration ? registration.waiting && ask(registration.waiting) : location.reload());
   navigator.serviceWorker.addEventListener('message', ({ data }) => {
     if (data === OTHERS) text.textContent = 'There is a new version of this page. Close its other windows, then use it.';
   });

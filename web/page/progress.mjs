@@ -8,10 +8,11 @@ import { nameOf } from './settings.mjs';
 /** @typedef {import('./studio.mjs').Report} Report */
 
 /** @param {import('../page.mjs').App} app @param {Report} report of the part on show */
-function describe(app, { state, draft, draftSteps, finished, error }) {
+function describe(app, { state, draft, dragged, draftSteps, finished, error }) {
   const { steps } = app.settings;
   const all = { word: app.lettering.board.slots.length, grid: app.settings.count, edit: app.editBoard.slots.length }[app.part];
   if (draft && draftSteps < steps) setStatus(`Preview with ${draftSteps} of ${steps} steps`);
+  else if (state === 'working' && dragged) setStatus(''); // pictures of few steps follow the hand: there is nothing to wait for
   else if (state === 'working') setStatus(`Drawing … ${finished} of ${all}`);
   else if (state === 'stopped') setStatus(`Stopped after ${finished} of ${all}`);
   else if (state === 'failed' && app.part !== 'edit') fail(error, () => app.show(app.settings));
@@ -27,6 +28,11 @@ function finish(app, { computed, milliseconds }) {
   app.lab?.showFigures();
   if (!app.standIn) keepForLater(app.path);
 }
+
+/** Pictures that a moving value brought are told of when it has been at rest for so long. */
+const REST_MILLISECONDS = 500;
+/** @type {any} of setTimeout */
+let telling;
 
 /** @param {import('../page.mjs').App} app @param {'word' | 'grid' | 'edit'} part @param {Report} report of it */
 export function reportProgress(app, part, report) {
@@ -45,6 +51,8 @@ export function reportProgress(app, part, report) {
   if (finished > 0 && performance.getEntriesByName('first-picture').length === 0) performance.mark('first-picture');
   describe(app, report);
   if (dataset.state === before) return;
-  if (state === 'done') finish(app, report);
+  clearTimeout(telling);
+  if (state === 'done' && report.dragged) telling = setTimeout(() => finish(app, report), REST_MILLISECONDS);
+  else if (state === 'done') finish(app, report);
   if (state === 'stopped') announce('Stopped.');
 }

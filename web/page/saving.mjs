@@ -1,6 +1,6 @@
 // Files that the visitor takes away: pictures, sheets and films, as PNG. They carry the recipe of what they show.
 
-import { MAX_ENLARGED_SIDE, enlarge } from '../library/rendering.mjs';
+import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from '../library/rendering.mjs';
 import { encodeAnimation, encodeStill } from './apng.mjs';
 import { compose, composeLines, usableFactor } from './sheet.mjs';
 
@@ -18,13 +18,13 @@ const REST_MILLISECONDS = 1400;
 /** Films have many pictures: their longer side has about these many pixels at most. */
 const FILM_SIDE = 1024;
 /** Side by side on a sheet. */
-const COLUMNS = { 1: 1, 6: 3, 12: 4, 24: 6 };
+const COLUMNS = { 1: 1, 6: 3, 9: 3, 12: 4, 24: 6 };
 
 /** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. */
 export function sizeFactors({ width, height }) {
   const side = Math.max(width, height);
   const factors = TARGET_SIZES.map((target) => Math.max(1, Math.round(target / side)));
-  return [...new Set([1, ...factors.filter((factor) => factor * side <= MAX_ENLARGED_SIDE)])];
+  return [...new Set([1, ...factors.filter((factor) => factor <= largestFactor({ width, height }))])];
 }
 
 const largestFilmFactor = ({ width, height }) => Math.max(1, Math.round(FILM_SIDE / Math.max(width, height)));
@@ -34,7 +34,7 @@ export const fileName = (...parts) => `${parts.map((part) => String(part).replac
 
 /** @param {Picture} picture @param {Size} size @returns {Promise<Blob>} */
 export const pictureFile = async (picture, { factor, transparent }) =>
-  new Blob([await picture.toPNG({ scale: factor, transparent })], { type: 'image/png' });
+  new Blob([await picture.toPNG({ scale: Math.min(factor, largestFactor(picture)), transparent })], { type: 'image/png' });
 
 /** All pictures of the grid, of one class, on one sheet. @param {ReadonlyArray<Picture>} pictures @param {Size} size @returns {Promise<Blob>} */
 export function sheetFile(pictures, { factor, rendering, transparent }) {

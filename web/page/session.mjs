@@ -1,5 +1,6 @@
 // Which model is in use, and how the page comes to another one.
 
+import { LARGE_BYTES } from '../library/integrity.mjs';
 import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask, setText } from './elements.mjs';
@@ -16,8 +17,6 @@ const OWN_TAB = 'own file';
 /** The one with more classes than a row takes. */
 const MANY_TAB = 'characters';
 const MEGABYTE = 1e6;
-/** Files from which on a worker takes so much that two models do not fit beside each other into the tab of a telephone. */
-const LARGE_BYTES = 8e6;
 
 export class Session {
   #app;
@@ -26,6 +25,7 @@ export class Session {
   #listed = []; // the site's models
   /** @type {import('./models.mjs').Listed[]} */
   #available = []; // those of them that can be had
+  #looks = 0; // for them
   #ownFile = ''; // name of the visitor's file in use
   #newest = 0; // number of the newest attempt to load a model
   /** Whether a model is connected to everything. */
@@ -130,6 +130,7 @@ export class Session {
     const isNewest = () => attempt === this.#newest;
     const startedAt = performance.now();
     hideError();
+    this.#app.studio.resume(); // it may have been waiting for a model that is wanted no more
     setStatus(typeof source === 'string' ? 'Loading the model …' : `Reading ${source.name} …`);
     this.#page.dataset.loading = '';
     try {
@@ -148,7 +149,7 @@ export class Session {
   #follow(progress) {
     const { model, studio } = this.#app;
     showDownload(progress);
-    if (!model || progress.loaded < progress.total || Math.max(progress.total, model.info.fileBytes) < LARGE_BYTES) return;
+    if (!model || !progress.total || progress.loaded < progress.total || Math.max(progress.total, model.info.fileBytes) < LARGE_BYTES) return;
     studio.pause();
     nextTask().then(() => model.release()); // keeps its bytes: if the other is refused, it goes on
   }
@@ -230,7 +231,10 @@ export class Session {
     if (this.#ownFile) titles.set(OWN_TAB, this.#ownFile);
     titles.delete('draw');
     view.offer(titles);
-    this.#available = await availableModels(this.#listed);
+    const look = ++this.#looks;
+    const available = await availableModels(this.#listed);
+    if (look !== this.#looks) return; // the network has come or gone meanwhile
+    this.#available = available;
     const there = new Set(this.#available.map(({ name }) => tabOf(name)));
     const out = new Set(this.#listed.map(({ name }) => tabOf(name)).filter((tab) => !there.has(tab)));
     if (out.size > 0) view.offer(titles, out);

@@ -37,13 +37,18 @@ const clamp = (value, min, max) => Math.min(Math.max(value, min), max);
 /** Nearest tenth within SCALE, so that a slider, a link and Node mean the same number. */
 export const roundScale = (value) => Math.round(clamp(value, SCALE.min, SCALE.max) * 10) / 10;
 
+/** Whether there is anything for the slider to do. @param {Model} model */
+export const canBeGuided = ({ info: { hasNullClass, guidanceIsInput } }) => hasNullClass || guidanceIsInput;
+
 /** The scales that a model can be asked for here. @param {Model} model @returns {[min: number, max: number]} */
-export function scaleRange({ info: { guidanceScaleRange: [low, high] } }) {
+export function scaleRange(model) {
+  if (!canBeGuided(model)) return [1, 1];
+  const [low, high] = model.info.guidanceScaleRange;
   return [Math.max(SCALE.min, Math.ceil(low * 10) / 10), Math.min(SCALE.max, Math.floor(high * 10) / 10)];
 }
 
-/** Whether there is anything for the slider to do. @param {Model} model */
-export const canBeGuided = ({ info: { hasNullClass, guidanceIsInput } }) => hasNullClass || guidanceIsInput;
+/** What a model recommends, as the slider can have it. @param {Model} model */
+export const recommendedScale = (model) => roundScale(clamp(model.info.recommended.guidanceScale, ...scaleRange(model)));
 
 /** @param {import('../index.d.ts').ModelInfo} info */
 export const aboutOf = ({ description, author }) => [description, author].filter(Boolean).join('. ');
@@ -60,9 +65,9 @@ export function rollSeed(previous) {
 
 /** @param {Model} model @returns {Settings} */
 export function defaultSettings(model) {
-  const { guidanceScale, steps, sampler } = model.info.recommended;
+  const { steps, sampler } = model.info.recommended;
   const options = Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)]));
-  return { label: model.labels.length > 0 ? 0 : null, guidanceScale: roundScale(guidanceScale), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT, ...options };
+  return { label: model.labels.length > 0 ? 0 : null, guidanceScale: recommendedScale(model), seed: rollSeed(), steps, sampler, count: DEFAULT_COUNT, ...options };
 }
 
 /**

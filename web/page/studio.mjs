@@ -29,6 +29,7 @@ import { mostInBatch } from '../library/batches.mjs';
  * @typedef {object} Report
  * @property {'idle' | 'working' | 'done' | 'stopped' | 'failed'} state
  * @property {boolean} draft drafts are being drawn
+ * @property {boolean} dragged a value is being dragged, or was when these pictures were asked for: others may follow at once
  * @property {number} draftSteps
  * @property {number} progress 0 .. 1, of drafts 0: the next value begins anew
  * @property {number} finished pictures in full
@@ -109,6 +110,7 @@ export class Board {
   #state = 'idle';
   #startedAt = 0;
   #computed = 0;
+  #dragged = false;
 
   /** @param {Studio} studio @param {Callbacks} callbacks */
   constructor(studio, callbacks) {
@@ -136,6 +138,7 @@ export class Board {
     this.#state = 'working';
     this.#startedAt = performance.now();
     this.#computed = 0;
+    this.#dragged = draft;
     for (const slot of this.slots.splice(requests.length)) slot.abort();
     while (this.slots.length < requests.length) this.slots.push(new Slot());
     requests.forEach((request, index) => this.#want(this.slots[index], request, { draft, again, continues }));
@@ -243,6 +246,7 @@ export class Board {
     this.#callbacks.onReport?.({
       state: this.#state,
       draft: this.drafting,
+      dragged: this.#dragged,
       draftSteps: this.#studio.draftSteps,
       progress: this.drafting ? 0 : shares.reduce((sum, share) => sum + share, 0) / Math.max(shares.length, 1),
       finished: this.slots.filter(({ has }) => has === 'picture').length,

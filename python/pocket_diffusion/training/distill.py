@@ -108,7 +108,13 @@ class Configuration:
 FIXED = ("method", "lowest_scale", "highest_scale", "rows", "teacher_steps", "kept", "seed")
 
 
-def _read_student(path: Path, scales: Sequence[float]) -> dict[str, torch.Tensor]:
+def _check_objective(path: Path, saved: Mapping[str, Any], objective: str) -> None:
+    predicts = saved["diffusion"]["objective"]
+    if predicts != objective:
+        raise TrainingError(f"{path}: predicts {predicts}, but a student of this teacher predicts {objective}; use another --output or --init")
+
+
+def _read_student(path: Path, scales: Sequence[float], objective: str) -> dict[str, torch.Tensor]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         known, weights = tuple(saved["guidance_scales"]), saved["ema"]
@@ -116,6 +122,7 @@ def _read_student(path: Path, scales: Sequence[float]) -> dict[str, torch.Tensor
         raise TrainingError(f"{path}: no checkpoint of a distilled network: {error}") from error
     if known != tuple(scales):
         raise TrainingError(f"{path}: knows the scales {known}, not {tuple(scales)}")
+    _check_objective(path, saved, objective)
     student = {name: tensor.float() for name, tensor in weights.items()}
     distillation.share_lowest(student["classes_emb.weight"], scales)
     return student
@@ -151,7 +158,7 @@ class Distiller:
         if saved:
             weights = saved["trainer"]["online"]
         elif configuration.init:
-            weights = _read_student(Path(configuration.init), scales)
+            weights = _read_student(Path(configuration.init), scales, self.student_process.objective)
         else:
             weights = distillation.repeat_rows(self.teacher.state_dict(), scales)
         arguments = self.model.unet_arguments
@@ -188,6 +195,7 @@ class Distiller:
                 raise TrainingError(f"{path}: was trained with {name} {stored.get(name)}, not {now[name]}; use another --output")
         if saved["trainer"]["teacher"] != self.model.fingerprint:
             raise TrainingError(f"{path}: was distilled from another teacher; use another --output")
+        _check_objective(path, saved, self.student_process.objective)
         return saved
 
     # ---- the loop ----
