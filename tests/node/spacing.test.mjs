@@ -13,7 +13,7 @@ function draw(left, right, [top, bottom] = [8, 48]) {
 const stem = draw(() => 28, () => 36);
 const round = draw((y) => 32 - Math.sqrt(420 - (y - 28) ** 2), (y) => 32 + Math.sqrt(420 - (y - 28) ** 2));
 const up = draw((y) => 28 - (y - 8) / 3, (y) => 36 + (y - 8) / 3); // A
-const down = draw((y) => 20 + (y - 8) / 3, (y) => 44 - (y - 8) / 3); // V
+const down = draw((y) => 14 + (y - 8) / 3, (y) => 50 - (y - 8) / 3); // V
 const shapes = Object.fromEntries(Object.entries({ stem, round, up, down }).map(([name, image]) => [name, shapeOf(image)]));
 const spacing = new Spacing(Object.values(shapes), SIDE);
 
