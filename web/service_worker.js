@@ -11,7 +11,7 @@
 const VERSION = '';
 /** Path relative to the site ('' is the page itself) -> SHA-256, lower-case hex. */
 const FILES = {};
-/** Paths that are kept only when they are first asked for, or the page says that it has used them: models. */
+/** Paths that are kept only when they are first asked for, or the page says that it has used them: models, and what few use. */
 const ON_DEMAND = [];
 
 const { scope } = self.registration;

@@ -65,7 +65,7 @@ async function bundle(file, options) {
  */
 const inOneFile = {
   name: 'in-one-file',
-  setup: (build) => build.onLoad({ filter: /page[/\\]more\.mjs$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
+  setup: (build) => build.onLoad({ filter: /page[/\\](more|poster|make_font)\.mjs$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
 };
 
 /** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
@@ -106,7 +106,7 @@ async function fillServiceWorker(files) {
     if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
     return text.replace(from, () => to);
   };
-  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf'));
+  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') || path.startsWith('make_font-'));
   let text = fill(template, "const VERSION = '';", `const VERSION = '${sha256(JSON.stringify(hashes), 'hex').slice(0, 16)}';`);
   text = fill(text, 'const FILES = {};', `const FILES = ${JSON.stringify(hashes, null, 2)};`);
   return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);

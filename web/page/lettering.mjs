@@ -76,6 +76,7 @@ export class Lettering {
     this.#style = '';
     this.#lines.forEach((line) => line.clear());
     element('word').hidden = element('word-save').hidden = !this.usable;
+    element('poster-open').disabled = !this.usable || this.#app.standIn || this.#app.model.info.channels !== 1;
     element('word-title').textContent = this.usable && labelsAreDigits(this.#app.model.labels) ? 'Your number' : 'Your word';
     if (this.usable) element('word-text').value = this.#texts.get(this.#tab) ?? this.#firstText();
   }
