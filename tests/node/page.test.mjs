@@ -1,7 +1,9 @@
 // Parts of the page that know no DOM: words, lines of letters, other words for classes, addresses, the choice of a file.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { defaultTreeAdapter as tree, parse } from 'parse5';
 import { load } from 'pocket-diffusion';
 import { readAddress } from '../../web/page/address.mjs';
 import { embedSnippet } from '../../web/page/embed.mjs';
@@ -22,6 +24,21 @@ const labelsOf = async (name) => {
   model.close();
   return model.labels;
 };
+
+test('what the page asks index.html for is there, and of the tag that the types say', async () => {
+  const read = (path) => readFile(new URL(`../../web/${path}`, import.meta.url), 'utf8');
+  const tags = new Map();
+  const collect = (node) => {
+    const id = tree.isElementNode(node) && tree.getAttrList(node).find(({ name }) => name === 'id');
+    if (id) tags.set(id.value, tree.getTagName(node));
+    node.childNodes?.forEach(collect);
+  };
+  collect(parse(await read('index.html')));
+  const [, rows] = /@typedef \{object\} Ids\n([^]*?)\*\//.exec(await read('page/elements.mjs'));
+  const typed = [...rows.matchAll(/@property \{([^}]*)\} (\w+)/g)].flatMap(([, ids, tag]) => Array.from(ids.matchAll(/'([^']*)'/g), ([, id]) => [id, tag]));
+  assert.ok(typed.length > 100, String(typed.length));
+  assert.deepEqual(typed.map(([id]) => [id, tags.get(id)]), typed);
+});
 
 describe('words', () => {
   test('are spelled in classes, in the other case where there is no better one', () => {
