@@ -69,10 +69,10 @@ async function keepModel(path) {
   if (!await cache.match(addressOf(path))) await fetchAndKeep(path);
 }
 
-/** @param {Client} asking */
-async function hasOthers(asking) {
+/** Ids of the windows that show the site. */
+async function windowsOfSite() {
   const windows = await worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  return windows.some(({ id, url }) => id !== asking.id && url.startsWith(scope));
+  return windows.filter(({ url }) => url.startsWith(scope)).map(({ id }) => id);
 }
 
 /**
@@ -82,7 +82,10 @@ async function hasOthers(asking) {
 async function takeOver(asking) {
   // What was closed or left just now is among them for a moment.
   for (let looks = 0; looks < 4; looks++) {
-    if (!await hasOthers(asking)) return worker.skipWaiting();
+    const windows = await windowsOfSite();
+    // It has been left: what comes in its place may be of the old version, and asks for itself.
+    if (!windows.includes(asking.id)) return;
+    if (windows.length === 1) return void worker.skipWaiting();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   asking.postMessage('others');
