@@ -399,10 +399,10 @@ export class Studio {
   /**
    * Of runs that follow others of as many steps: the model remembers how those began, but with another number of steps
    * everything is new. For the same reason the number stays as long as it is about right.
-   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {string} [sampler]
+   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {GenerateOptions['sampler']} sampler
    */
   #measure(milliseconds, pictures, sampler) {
-    const { update, min, max, steps, whole } = SAMPLERS[sampler]?.consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
+    const { update, min, max, steps, whole } = sampler && SAMPLERS[sampler].consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
     this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
     const each = Math.min(Math.max((update * this.#workers) / pictures, min), max);
     const possible = Math.max(each / this.#stepMilliseconds, steps);
