@@ -6,8 +6,9 @@ export const NULL_LABEL = 0x7fffffff;
 
 /**
  * By pd_sampler, in its order (pd_sampler_table has the same traits).
- * @type {Record<import('../index.d.ts').SamplerName, { title: string, evaluations?: 2, drawsNoise?: true, multistep?: true }>}
- *   title: as its paper calls it; evaluations: network calls of a step, otherwise 1; multistep: it continues from earlier steps
+ * @type {Record<import('../index.d.ts').SamplerName, { title: string, evaluations?: 2, drawsNoise?: true, multistep?: true, consistency?: true }>}
+ *   title: as its paper calls it; evaluations: network calls of a step, otherwise 1; multistep: it continues from earlier steps;
+ *   consistency: of networks for which one step is a picture already
  */
 export const SAMPLERS = {
   ddim: { title: 'DDIM', drawsNoise: true },
@@ -18,7 +19,7 @@ export const SAMPLERS = {
   'euler-ancestral': { title: 'Euler ancestral', drawsNoise: true },
   heun: { title: 'Heun', evaluations: 2 },
   unipc: { title: 'UniPC', multistep: true },
-  lcm: { title: 'LCM', drawsNoise: true },
+  lcm: { title: 'LCM', drawsNoise: true, consistency: true },
 };
 export const SAMPLER_NAMES = /** @type {import('../index.d.ts').SamplerName[]} */ (Object.keys(SAMPLERS));
 
@@ -111,7 +112,7 @@ export function numbersOf(request) {
  * @property {string} [needs]
  */
 
-/** @type {Record<string, OptionForm>} */
+/** @satisfies {Record<string, OptionForm>} */
 export const FORMS = {
   guidanceScale: { help: 'null + s (cond - null); 1 is the conditional model alone' },
   guidanceInterval: { help: 'guide at timesteps low to high alone, or: all, diverse (half to seven tenths)' },
@@ -153,6 +154,9 @@ export const FORMS = {
   variationSeed: { help: 'seed to move the first noise towards; counts up instead of the seed' },
   variationStrength: { help: 'how far, 0 to 1' },
 };
+
+/** What is said of an option, if anything is. @param {string} name @returns {OptionForm | undefined} */
+export const formOf = (name) => /** @type {Record<string, OptionForm>} */ (FORMS)[name];
 
 /** The attribute of the element, or the option of the command line, for an option. @param {string} name */
 export const dashed = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
