@@ -5,7 +5,7 @@
  * @typedef {object} Ids
  * @property {'class-wall' | 'dismiss' | 'easel-clear' | 'easel-invert' | 'easel-undo' | 'edit-go-on' | 'edit-open' | 'edit-save' |
  *   'edit-save-drawing' | 'edit-save-mask' | 'edit-take' | 'edit-this' | 'embed' | 'generate' | 'link' | 'lock' | 'open' | 'pin' | 'play' |
- *   'play-link' | 'play-save' | 'recommended' | 'reset' | 'retry' | 'roll' | 'save' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
+ *   'play-link' | 'play-save' | 'poster-open' | 'recommended' | 'reset' | 'retry' | 'roll' | 'save' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
  *   'tab-draw' | 'unpin' | 'word-save'} button
  * @property {'board' | 'class-list' | 'count-list' | 'depth' | 'draw-models' | 'drop' | 'easel-presets' | 'easel-tools' | 'edit-grid' |
  *   'error' | 'film-preview' | 'film-state' | 'grid' | 'guidance' | 'options' | 'page' | 'panel' | 'pinned-grid' | 'search' | 'side' |
@@ -21,7 +21,7 @@
  * @property {'easel-size-value' | 'edit-strength-value' | 'scale-value'} output
  * @property {'figures' | 'more'} details
  * @property {'transparent-line' | 'word-title'} label
- * @property {'wall'} dialog
+ * @property {'poster' | 'wall'} dialog
  * @property {'figure-list'} dl
  * @property {'classes'} fieldset
  * @property {'big-figure'} figure

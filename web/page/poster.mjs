@@ -154,7 +154,7 @@ export class Poster {
     const { letters, missing } = spell(this.#controls.text.value, model.labels);
     this.#drawing = new AbortController();
     const { signal } = this.#drawing;
-    const lacking = [...new Set(letters.filter((label) => label !== null && !this.#letters.has(style + label)))];
+    const lacking = [...new Set(letters.flatMap((label) => (label !== null && !this.#letters.has(style + label) ? [label] : [])))];
     let done = 0;
     if (lacking.length > 0) {
       this.#say(`Drawing ${lacking.length} letters …`);
