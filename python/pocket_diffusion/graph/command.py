@@ -117,6 +117,20 @@ def _process(folder: Path) -> Process:
     return Process.table(alphas_cumprod=alphas_cumprod, objective=_OBJECTIVES[prediction])
 
 
+def of_arguments(arguments: argparse.Namespace, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """What a command's --network or checkpoint, and --null, stand for, as arguments of `pocket_diffusion.export`."""
+    if arguments.network:
+        given = built(arguments.network)
+        if class_names is not None:
+            given["classes"] = class_names
+        if arguments.null is not None:
+            given["null"] = arguments.null
+        return given
+    if not arguments.checkpoint.is_dir():
+        raise GraphError(f"{arguments.checkpoint}: a folder of diffusers is expected; everything else by --network FILE.py:FUNCTION")
+    return of_diffusers(arguments.checkpoint, class_names, arguments.null)
+
+
 def export_network(arguments: argparse.Namespace, general: General, recommend: Callable[[int, Recommendation], Recommendation]) -> Report:
     """`recommend`: what the options say for so many timesteps, where they say nothing as given."""
     if arguments.bytes is not None:
@@ -124,14 +138,7 @@ def export_network(arguments: argparse.Namespace, general: General, recommend: C
     for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob"):
         if getattr(arguments, option) is not None:
             raise GraphError(f"--{option.replace('_', '-')}: the network itself says this")
-    if arguments.network:
-        given = built(arguments.network)
-        if arguments.class_names is not None:
-            given["classes"] = arguments.class_names
-        if arguments.null is not None:
-            given["null"] = arguments.null
-    else:
-        given = of_diffusers(arguments.checkpoint, arguments.class_names, arguments.null)
+    given = of_arguments(arguments, arguments.class_names)
     if arguments.pixel_unshuffle is not None:
         given["pixel_unshuffle"] = arguments.pixel_unshuffle
     process = given["process"]
