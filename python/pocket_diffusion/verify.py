@@ -139,8 +139,8 @@ class Origin:
 
 
 def _origin_in_reference(arguments: argparse.Namespace, file: ModelFile) -> Origin:
-    if arguments.network or arguments.null is not None:
-        raise CheckpointError(f"{arguments.model} was made from a checkpoint of the reference, which is to be given; not --network or --null")
+    if arguments.network or arguments.null is not None or arguments.package_version:
+        raise CheckpointError(f"{arguments.model} was made from a checkpoint of the reference, which is to be given; not --network, --null or --package-version")
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
     description = describe(checkpoint, file.options)  # raises where file and checkpoint contradict each other
     original = guidance_input.build_unet(description.unet, checkpoint.weights, description.guidance_scales)
@@ -359,6 +359,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("model", type=Path, metavar="MODEL.gguf")
     parser.add_argument("--network", metavar="FILE.py:FUNCTION", help="in place of a checkpoint, as given to export")
     parser.add_argument("--null", type=int, metavar="LABEL", help="as given to export")
+    parser.add_argument("--package-version", metavar="N.N.N", help="as given to export")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto", help="as given to export")
     parser.add_argument("--key", metavar="NAME", help="as given to export")
     parser.add_argument("--picture", type=Path, metavar="FILE",

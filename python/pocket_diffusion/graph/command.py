@@ -118,7 +118,7 @@ def _process(folder: Path) -> Process:
 
 
 def of_arguments(arguments: argparse.Namespace, class_names: Sequence[str] | None) -> dict[str, Any]:
-    """What a command's --network or checkpoint, and --null, stand for, as arguments of `pocket_diffusion.export`."""
+    """What a command's --network or folder, and --null, stand for, as arguments of `pocket_diffusion.export`."""
     if arguments.network:
         given = built(arguments.network)
         if class_names is not None:
@@ -135,7 +135,7 @@ def export_network(arguments: argparse.Namespace, general: General, recommend: C
     """`recommend`: what the options say for so many timesteps, where they say nothing as given."""
     if arguments.bytes is not None:
         raise GraphError("--bytes: so far for networks of the reference alone; --type q5_1 and its like make smaller files")
-    for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob"):
+    for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob", "package_version"):
         if getattr(arguments, option) is not None:
             raise GraphError(f"--{option.replace('_', '-')}: the network itself says this")
     given = of_arguments(arguments, arguments.class_names)
@@ -144,7 +144,12 @@ def export_network(arguments: argparse.Namespace, general: General, recommend: C
     process = given["process"]
     guided = bool(given.get("classes")) and given.get("null") is not None
     recommended = recommend(process.timesteps, Recommendation(steps=min(20, process.timesteps), guidance_scale=3.0 if guided else 1.0))
+    return export_given(arguments, given, general, recommended)
+
+
+def export_given(arguments: argparse.Namespace, given: dict[str, Any], general: General, recommended: Recommendation) -> Report:
+    """`given`: arguments of `pocket_diffusion.export`."""
     return export_recommended(
-        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), process, arguments.type,
+        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), given["process"], arguments.type,
         given.get("pixel_unshuffle", 1), general, recommended,
     )  # fmt: skip

@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from pocket_diffusion import earlier
+from pocket_diffusion.checkpoint import Options, describe, read_checkpoint
 from pocket_diffusion.graph.command import of_arguments
 from pocket_diffusion.graph.exporting import Network, import_network
 from pocket_diffusion.graph.ir import GraphError, Value, in_order
@@ -17,7 +20,7 @@ def traced_again(arguments: argparse.Namespace, file: GraphFile) -> tuple[Networ
     """The network that --network, or a checkpoint, stands for, as a list of operations, and what nothing confirms of it.
     Raises GraphError where it cannot be what the file was made from.
     """
-    given = of_arguments(arguments, None if arguments.network else file.class_names or None)
+    given = _given(arguments, file)
     process, shape = given["process"], tuple(given["shape"])
     classes, null = tuple(given.get("classes", file.class_names)), given.get("null")
     _check_same(arguments.model, "shape", file.network_shape, shape)
@@ -29,6 +32,21 @@ def traced_again(arguments: argparse.Namespace, file: GraphFile) -> tuple[Networ
     _check_process(arguments.model, file, process)
     unsaid = (f"objective {process.objective}", f"schedule {process.schedule}, {process.timesteps} timesteps") if arguments.network else ()
     return import_network(given["network"], shape, classes, null, process), unsaid
+
+
+def _given(arguments: argparse.Namespace, file: GraphFile) -> dict[str, Any]:
+    if arguments.network or arguments.checkpoint.is_dir():
+        return of_arguments(arguments, None if arguments.network else file.class_names or None)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
+    if not checkpoint.before_2:
+        raise GraphError(f"{arguments.model} holds a list of operations, and {arguments.checkpoint} a network of denoising-diffusion-pytorch 2.0.0 or later, which is written otherwise")
+    heads = next((value.integers[0] for value in in_order(file.output) if value.name == "attention"), None)
+    data = file.metadata
+    options = Options(
+        (data["image.width"], data["image.height"]), data["image.pixel_unshuffle"], file.class_names, data["diffusion.objective"],
+        data["diffusion.beta_schedule"], data["diffusion.timesteps"], attn_heads=heads, package_version=arguments.package_version,
+    )  # fmt: skip
+    return earlier.export_arguments(checkpoint, describe(checkpoint, options))
 
 
 def _check_process(model: Path, file: GraphFile, process: Process) -> None:

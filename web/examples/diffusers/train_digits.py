@@ -85,7 +85,7 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
         average.step(unet.parameters())
-        losses.append(float(loss))
+        losses.append(loss.item())
         step, seconds = step + 1, earlier + (time.process_time() - begun) / arguments.threads
         if step % 100 == 0:
             print(f"step {step}, {seconds / 60:.1f} minutes of processor time, loss {np.mean(losses[-100:]):.4f}", flush=True)
