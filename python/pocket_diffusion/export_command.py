@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pocket_diffusion import earlier, reference
@@ -226,7 +226,11 @@ def encode_as_asked(
     calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
     if arguments.bytes is None:
         return encode_calibrated(calibration, arguments.type)
-    return encode_within(calibration, description, general, recommended, arguments.bytes)
+
+    def write(path: Path, encoded: Mapping[str, Encoded]) -> None:
+        write_model(path, description, checkpoint.weights, encoded, general, recommended)
+
+    return encode_within(calibration, write, arguments.bytes)
 
 
 def _general(arguments: argparse.Namespace) -> General:

@@ -78,7 +78,7 @@ def test_command_refuses(module, tmp_path, capsys):
         (["--network", f"{module}:nothing", out], 1, "must return a dictionary"),
         (["--network", f"{tmp_path}/none.py:build", out], 1, "a file that is there"),
         (["--network", f"{module}:build", out, "--timesteps", "10"], 1, "--timesteps: the network itself says this"),
-        (["--network", f"{module}:build", out, "--bytes", "1M"], 1, "--bytes"),
+        (["--network", f"{module}:build", out, "--bytes", "1k"], 1, "--bytes 1000: the smallest file of this network has about"),
         (["--network", f"{module}:build", out, "--steps", "51"], 1, "50 timesteps"),
         (["--network", f"{module}:build", module, out], 2, "one of the two"),
         ([out], 2, "one of the two"),

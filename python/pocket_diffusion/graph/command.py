@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion.graph.exporting import Report, export_recommended
+from pocket_diffusion.graph.exporting import Report, Rounding, export_recommended
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.graph.process import Process
 from pocket_diffusion.model_file import General, Recommendation
@@ -133,8 +133,6 @@ def of_arguments(arguments: argparse.Namespace, class_names: Sequence[str] | Non
 
 def export_network(arguments: argparse.Namespace, general: General, recommend: Callable[[int, Recommendation], Recommendation]) -> Report:
     """`recommend`: what the options say for so many timesteps, where they say nothing as given."""
-    if arguments.bytes is not None:
-        raise GraphError("--bytes: so far for networks of the reference alone; --type q5_1 and its like make smaller files")
     for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob", "package_version"):
         if getattr(arguments, option) is not None:
             raise GraphError(f"--{option.replace('_', '-')}: the network itself says this")
@@ -150,6 +148,6 @@ def export_network(arguments: argparse.Namespace, general: General, recommend: C
 def export_given(arguments: argparse.Namespace, given: dict[str, Any], general: General, recommended: Recommendation) -> Report:
     """`given`: arguments of `pocket_diffusion.export`."""
     return export_recommended(
-        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), given["process"], arguments.type,
+        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), given["process"], Rounding(arguments.type, arguments.bytes, arguments.calibration_seed),
         given.get("pixel_unshuffle", 1), general, recommended,
     )  # fmt: skip
