@@ -69,7 +69,7 @@ class Report:
         return "\n".join(_report_lines(self))
 
 
-def _labels(classes: int, null: int | str | None) -> tuple[int | None, ...]:
+def labels_of(classes: int, null: int | str | None) -> tuple[int | None, ...]:
     """Of the classes, in order, and of what stands for none."""
     if null is None or not classes:
         return tuple(range(classes))
@@ -93,7 +93,7 @@ def import_network(
     if not (null is None or null == NO_ARGUMENT or (isinstance(null, int) and null >= 0)):
         raise GraphError(f"null {null!r}: a label, {NO_ARGUMENT!r} or None")
     module = prepared(network)
-    labels = _labels(len(classes), null)
+    labels = labels_of(len(classes), null)
     has_null = len(labels) > len(classes)
     rows = tuple(0 if label is None else label for label in labels)
     traced = trace(module, shape, float(process.times[-1]), labels[0] if labels else None)
