@@ -66,6 +66,7 @@ def test_command(module, tmp_path, capsys):
     assert (metadata["sampling.steps"], metadata["sampling.guidance_scale"]) == (7, 2)
     assert re.search(r"linear|conv +1 ", said)
     assert re.search(r"engine +within \d", said)
+    assert re.search(r"^expected +about [\d.e-]+ ms", said, re.MULTILINE)
     assert re.search(r"list +within \d", said)
     assert f"{out.stat().st_size:,} bytes" in said
 
