@@ -49,8 +49,8 @@ static void place_run(pd_arena *arena, pd_run *run, const pd_options *options)
     const uint64_t values = run->value_count, conditions = (uint64_t)run->model->network.class_count;
     const int32_t condition_sets = run->has_mix ? 1 : run->picture_count;
     run->pictures = PD_TAKE(arena, run_picture, run->picture_count);
-    const uint64_t parts = (uint64_t)run->part_count * (uint64_t)condition_sets;
-    run->class_conditions = PD_TAKE(arena, float, parts * conditions);
+    const uint64_t condition_values = conditions * (uint64_t)run->part_count * (uint64_t)condition_sets;
+    run->class_conditions = PD_TAKE(arena, float, condition_values);
     for (int32_t i = 0; i < run->picture_count; i++) {
         float *x = PD_TAKE(arena, float, values), *x0 = PD_TAKE(arena, float, values);
         float *history = PD_TAKE(arena, float, (uint64_t)pd_solver_history(&run->solver) * values);

@@ -66,16 +66,20 @@ async function keepModel(path) {
   if (!await cache.match(addressOf(path))) await fetchAndKeep(path);
 }
 
-async function hasOthers(asking) {
+/** Ids of the windows that show the site. */
+async function windowsOfSite() {
   const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
-  return windows.some(({ id, url }) => id !== asking.id && url.startsWith(scope));
+  return windows.filter(({ url }) => url.startsWith(scope)).map(({ id }) => id);
 }
 
 /** A page asks this version, which waits, to take over. Other windows would get files of two versions: then it goes on waiting. */
 async function takeOver(asking) {
   // What was closed or left just now is among them for a moment.
   for (let looks = 0; looks < 4; looks++) {
-    if (!await hasOthers(asking)) return self.skipWaiting();
+    const windows = await windowsOfSite();
+    // It has been left: what comes in its place may be of the old version, and asks for itself.
+    if (!windows.includes(asking.id)) return;
+    if (windows.length === 1) return void self.skipWaiting();
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   asking.postMessage('others');

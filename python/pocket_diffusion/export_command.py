@@ -77,18 +77,24 @@ def _class_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-def add_recommendation_options(parser: argparse.ArgumentParser) -> None:
-    """Options named as the fields of `Recommendation`. None: not given, since a file that is changed has other defaults."""
+def add_recommendation_options(parser: argparse.ArgumentParser, *, defaults: bool = True) -> None:
+    """Options named as the fields of `Recommendation`. None: not given. defaults: whether --help tells what then holds; a file
+    that is changed keeps what it has.
+    """
+    def told(text: str, default: str) -> str | None:
+        default = f"default: {default}" if defaults else ""
+        return f"{text} ({default})" if text and default else text or default or None
+
     recommended = parser.add_argument_group("recommended sampling")
-    recommended.add_argument("--sampler", choices=SAMPLERS, help="default: ddim")
-    recommended.add_argument("--steps", type=_positive, help="default: 20, or T if that is less")
-    recommended.add_argument("--guidance-scale", type=_scale, metavar="S", help="default: 3")
-    recommended.add_argument("--eta", type=_fraction, help="DDIM stochasticity (default: 0)")
-    recommended.add_argument("--time-grid", choices=TIME_GRIDS, help="default: linear")
-    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help="guided timesteps, both included (default: all)")
-    recommended.add_argument("--rescale", type=_fraction, metavar="PHI", help="of guidance; what the reference's sample() does unasked is 0.7 (default: 0)")
-    recommended.add_argument("--projection", action=argparse.BooleanOptionalAction, help="guidance without its part that is parallel to the conditional prediction; on in the reference's sample() (default: off)")
-    parser.add_argument("--rendering", choices=RENDERINGS, help="how pictures are enlarged: dark lines on white paper, pixel art, or smoothly (default: smooth)")
+    recommended.add_argument("--sampler", choices=SAMPLERS, help=told("", "ddim"))
+    recommended.add_argument("--steps", type=_positive, help=told("", "20, or T if that is less"))
+    recommended.add_argument("--guidance-scale", type=_scale, metavar="S", help=told("", "3"))
+    recommended.add_argument("--eta", type=_fraction, help=told("DDIM stochasticity", "0"))
+    recommended.add_argument("--time-grid", choices=TIME_GRIDS, help=told("", "linear"))
+    recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help=told("guided timesteps, both included", "all"))
+    recommended.add_argument("--rescale", type=_fraction, metavar="PHI", help=told("of guidance; what the reference's sample() does unasked is 0.7", "0"))
+    recommended.add_argument("--projection", action=argparse.BooleanOptionalAction, help=told("guidance without its part that is parallel to the conditional prediction; on in the reference's sample()", "off"))
+    parser.add_argument("--rendering", choices=RENDERINGS, help=told("how pictures are enlarged: dark lines on white paper, pixel art, or smoothly", "smooth"))
 
 
 def recommendation(

@@ -21,7 +21,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL.gguf")
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: the model itself, which is replaced")
-    add_recommendation_options(parser)
+    add_recommendation_options(parser, defaults=False)
     parser.add_argument("--manifest", type=Path, metavar="FILE", help="JSON list of models in the same folder, where the file's entry is added or replaced")
     return parser.parse_args(arguments)
 

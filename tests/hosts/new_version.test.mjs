@@ -27,7 +27,7 @@ async function change(folder, version) {
 const versionOf = (page) => page.evaluate(() => document.documentElement.dataset.version ?? 'first');
 const hasCopy = (page) => page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.active?.state === 'activated', { timeout: 30_000, polling: 200 });
 const offered = (page) => page.waitForSelector('#new-version', { timeout: 30_000 });
-const becomes = (page, version) => page.waitForFunction((wanted) => document.documentElement.dataset.version === wanted, { timeout: 30_000 }, version);
+const becomes = (page, version) => page.waitForFunction((wanted) => document.documentElement.dataset.version === wanted, { timeout: 30_000, polling: 200 }, version);
 
 for (const name of BROWSERS) {
   describe(`a new version in ${name}`, () => {

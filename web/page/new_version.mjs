@@ -16,8 +16,11 @@ function ask(waiting, then = () => location.reload()) {
 
 /** To be called when the page starts. Whoever has begun to type or to draw meanwhile is asked. */
 export async function takeNewVersion() {
+  // Not navigator.userActivation: browsers keep that from before a reload.
+  let begun = false;
+  for (const type of ['pointerdown', 'keydown']) addEventListener(type, () => (begun = true), { once: true, capture: true });
   const registration = await navigator.serviceWorker?.getRegistration().catch(() => undefined);
-  if (registration?.waiting) ask(registration.waiting, () => (navigator.userActivation?.hasBeenActive ? offer() : location.reload()));
+  if (registration?.waiting) ask(registration.waiting, () => (begun ? offer() : location.reload()));
 }
 
 /** @param {ServiceWorkerRegistration} [registration] of which a version waits; without, it has taken over already */
