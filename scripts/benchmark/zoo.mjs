@@ -17,6 +17,7 @@ import { PyTorch } from './pytorch.mjs';
 import { disagreement, noise, takeTurns } from './rounds.mjs';
 
 const FOLDER = 'build/benchmark/zoo';
+const WARM_UP = 2000; // ms, for every network uses other functions, which engines optimise in the background
 
 const program = new Command('zoo')
   .argument('[names...]', 'of scripts/checks/network_zoo.py (default: all)')
@@ -40,6 +41,9 @@ async function measured(name, module, pytorch) {
   const expected = await ours.predict();
   const differences = [];
   for (const other of contestants.slice(1)) differences.push(disagreement(await other.predict(), expected));
+  for (const { time } of contestants) {
+    for (const start = performance.now(); performance.now() - start < WARM_UP;) await time(1);
+  }
   const results = await takeTurns(contestants, options);
   for (const { close } of contestants) await close?.();
   return { core, results, difference: Math.max(...differences) };

@@ -295,7 +295,7 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield f"{'operation':<20} {'number':>6} {'of the work':>12} {'of the time':>12}"
     for name in sorted(work, key=lambda each: (-work[each], each)):
         yield f"{name:<20} {counts[name]:>6} {work[name] / total:>12.2%} {times.get(name, 0) / sum(times.values()):>12.0%}"
-    yield f"expected   about {sum(times.values()):.2g} ms for an evaluation in a browser, on one core of a 2 GHz server; a guided step takes two"
+    yield f"expected   about {float(f'{sum(times.values()):.2g}'):g} ms for an evaluation in a browser, on one core of a 2 GHz server; a guided step takes two"
     fast = sum(work[name] for name in _FAST & set(work))
     yield f"fast       {fast / total:.2%} of the work is in products and attention"
     yield f"list       within {network.error:.1e} of PyTorch, of the largest magnitude"
