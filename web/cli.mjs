@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Command line: `pocket-diffusion generate ...`, `sweep ...`, `recipe FILE` and `info MODEL`.
+// Command line: `pocket-diffusion generate ...`, `sweep ...`, `font ...`, `recipe FILE` and `info MODEL`.
 //
 // Exit status: 0 done, 1 failed (one line on standard error), 2 wrong usage, 128 + n stopped by signal n.
 
@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { suggestedFlags } from './cli/axis.mjs';
 import { UsageError } from './cli/errors.mjs';
 import { readRecipeFile, writeOut } from './cli/files.mjs';
+import { addFont } from './cli/font.mjs';
 import { addGenerate } from './cli/generate.mjs';
 import { info } from './cli/info.mjs';
 import { flagOf } from './cli/options.mjs';
@@ -41,6 +42,7 @@ function makeProgram() {
     .exitOverride();
   addGenerate(program);
   addSweep(program);
+  addFont(program);
   program
     .command('recipe')
     .description('Print the recipe of a PNG as JSON.')

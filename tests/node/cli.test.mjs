@@ -183,6 +183,20 @@ test('--enlarge and --transparent: each picture as its model asks, on a sheet to
   await failsWith(2, args(tinyPath, '--transparent'), /--transparent: for ink on paper; pictures of this model are "smooth"/);
 });
 
+test('SVG: outlines of ink by the name of the file, and its recipe makes the same again', async () => {
+  const ink = ['generate', '--model', doodlesPath, '--steps', '2'];
+  await succeeds(run([...ink, '--label', 'cat', '--seed', '7', '--output', 'cat.svg']));
+  const svg = readFileSync(inFolder('cat.svg'), 'utf8');
+  assert.match(svg, /^<svg [^]*<title>cat<\/title>/);
+  await succeeds(run([...ink, '--from', 'cat.svg', '--output', 'again.svg']));
+  assert.equal(readFileSync(inFolder('again.svg'), 'utf8'), svg);
+  await succeeds(run([...ink, '--label', 'cat', '--count', '3', '--no-recipe', '--output', 'sheet.svg']));
+  assert.match(readFileSync(inFolder('sheet.svg'), 'utf8'), /viewBox="0 0 100 32">\n<path/);
+  await failsWith(2, run([...ink, '--label', 'cat', '--enlarge', '2', '--output', 'never.svg']), /--output: an SVG has any size/);
+  await failsWith(2, generate('--label', '0', '--output', 'never.svg'), /--output: SVG is for ink/);
+  await failsWith(1, run([...ink, '--from', 'sheet.svg', '--output', 'never.png']), /is an SVG picture, which holds no recipe/);
+});
+
 test('--separate writes one file per picture', async () => {
   await succeeds(generate('--label', 'circle,square', '--count', '2', '--seed', '7', '--separate', '--output', inFolder('part.png')));
   const names = readdirSync(folder).filter((name) => name.startsWith('part')).sort();

@@ -95,7 +95,7 @@ test('every export and every public name of the library is documented', () => {
     if (/json|\*/.test(path)) continue;
     assert.ok(guide.includes(path.slice(1) || '`pocket-diffusion`'), path);
   }
-  for (const file of ['index.d.ts', 'node.d.ts', 'wasm.d.ts', 'element.d.ts']) {
+  for (const file of ['index.d.ts', 'node.d.ts', 'wasm.d.ts', 'element.d.ts', 'outlines.d.ts', 'font.d.ts']) {
     for (const [, name] of read(`web/${file}`).matchAll(/^export (?:class|function|const) (\w+)/gm)) {
       assert.ok(guide.includes(`\`${name}\``), name);
     }

@@ -40,12 +40,12 @@ test('it holds every file that its exports lead to, and nothing of the page or t
   assert.ok(queue.length > 20);
 });
 
-test('it runs nothing while it is installed, and browsers need no other package', () => {
+test('it runs nothing while it is installed, and browsers need no other package to draw', () => {
   const scripts = Object.keys(manifest.scripts).filter((name) => /install|prepare/.test(name));
   assert.deepEqual(scripts, []);
   const users = installed.files.filter((path) => /^web\/.*mjs$/.test(path) && /from '(?![.]|node:)/.test(read(path)));
   assert.ok(users.includes('web/cli.mjs'));
-  for (const path of users) assert.match(path, /^web\/cli(\/|\.mjs$)/);
+  for (const path of users) assert.match(path, /^web\/(cli|outlines)(\/|\.mjs$)/);
 });
 
 test('publint and arethetypeswrong find no fault', () => {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { load as loadFromMain, version } from 'pocket-diffusion';
 import { PocketDiffusionElement } from 'pocket-diffusion/element';
 import { load, makeSheet, writePNG } from 'pocket-diffusion/node';
+import { toSVG } from 'pocket-diffusion/outlines';
 import { compile } from 'pocket-diffusion/wasm';
 
 const require = createRequire(import.meta.url);
@@ -23,6 +24,7 @@ const model = await load(fileOf('weights/doodles.gguf'), { wasm: await compile()
 const pictures = [];
 for await (const picture of model.generateMany({ label: 'cat', seed: 7, steps: 4, count: 4 })) pictures.push(picture);
 model.close();
+if (!toSVG(pictures[0]).startsWith('<svg')) throw new Error('no SVG file');
 await writePNG('sheet.png', makeSheet(pictures));
 if (readFileSync('sheet.png').toString('latin1', 1, 4) !== 'PNG') throw new Error('no PNG file');
 const hash = createHash('sha256');

@@ -41,7 +41,7 @@ export const writeOut = (data) => new Promise((resolve, reject) => {
 });
 
 /**
- * The recipe in a PNG or JSON file.
+ * The recipe in a PNG, SVG or JSON file.
  * @param {string} file @returns {Promise<import('../index.d.ts').Recipe>}
  */
 export async function readRecipeFile(file) {
@@ -54,7 +54,12 @@ export async function readRecipeFile(file) {
     return recipe;
   }
   const other = kindOfPicture(bytes);
-  if (other) throw new Error(`${file}: is ${other} picture, which holds no recipe: recipes are in the PNG files that were made here`);
+  if (other === 'an SVG') {
+    const { readSVGRecipe } = await import('../outlines.mjs');
+    const recipe = readSVGRecipe(new TextDecoder().decode(bytes));
+    if (recipe) return recipe;
+  }
+  if (other) throw new Error(`${file}: is ${other} picture, which holds no recipe: recipes are in the PNG and SVG files that were made here`);
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {

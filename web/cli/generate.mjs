@@ -5,7 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import { UsageError } from './errors.mjs';
 import { FILM_DEFAULT, FILM_PLANES, drawFilm } from './film.mjs';
 import { addSampling, flagOf, parseNumber } from './options.mjs';
-import { startProgress, writePNG } from './output.mjs';
+import { isSVG, startProgress, writePNG, writePicture } from './output.mjs';
 import { reportJSON, reportLine, stepsOf, titleOf, writeTrace } from './report.mjs';
 import { checkCounts, checkEditingUsage, checkLabelGiven, checkOutput, open, readFrom, requestOf } from './request.mjs';
 import { SHEET_COLUMNS, layOut, recipeOf } from './sheets.mjs';
@@ -45,7 +45,11 @@ function checkUsage({ output, json, film, filmPlanes, trace, separate, columns, 
 }
 
 /** A wish that cannot be met is refused before there is any work. @param {Given} options @param {import('../index.d.ts').ModelInfo} info */
-function checkEnlarging({ enlarge: factor = 1, transparent }, info) {
+function checkEnlarging({ enlarge: factor = 1, transparent, output = '' }, info) {
+  if (isSVG(output)) {
+    if (info.rendering !== 'ink') throw new UsageError(`--output: SVG is for ink on paper; pictures of this model are "${info.rendering}"`);
+    if (factor !== 1 || transparent) throw new UsageError('--output: an SVG has any size and no paper, without --enlarge and --transparent');
+  }
   const largest = largestFactor(info);
   if (!(Number.isInteger(factor) && factor >= 1 && factor <= largest)) throw new UsageError(`--enlarge: must be a whole number from 1 to ${largest}`);
   if (transparent && info.rendering !== 'ink') throw new UsageError(`--transparent: for ink on paper; pictures of this model are "${info.rendering}"`);
@@ -117,7 +121,7 @@ async function generate(given, command) {
 
   const outputs = layOut(pictures, options, model.info.rendering);
   for (const { image, recipe: made, file } of outputs) {
-    if (file) await writePNG(file, image, options.recipe ? made : null);
+    if (file) await writePicture(file, image, options.recipe ? made : null);
   }
   if (film) {
     const image = drawFilm(pictures, titleOf(model.info, pictures[0].options), model.info.rendering, filmPlanes);
@@ -133,7 +137,7 @@ async function generate(given, command) {
 /** @param {Command} program */
 export function addGenerate(program) {
   addSampling(program.command('generate'))
-    .description('Make pictures and write them as PNG.')
+    .description('Make pictures and write them as PNG, or ink as SVG.')
     .option('--count <number>', 'pictures of each class (default: 1)', parseNumber)
     .option('--columns <number>', `pictures in a row of the sheet (default: the count, for one class at most ${SHEET_COLUMNS})`, parseNumber)
     .option('--separate', 'one file per picture, named OUTPUT-LABEL-NAME-SEED.png, instead of a sheet')
@@ -143,7 +147,7 @@ export function addGenerate(program) {
     .option('--film-planes <names>', `rows of the film, of ${FILM_PLANES.join(', ')}: with both predictions (default: ${FILM_DEFAULT.join()})`, parsePlanes)
     .option('--trace <file>', 'JSON of the way: of every network call the norms of x_t, x_0, both predictions and their difference')
     .option('--preview <file>', 'PNG of the x_0 estimate of the one picture, written anew after every step')
-    .option('--output <file>', 'PNG to write, - for standard output; may be left out with --json, --film or --trace')
+    .option('--output <file>', 'PNG to write, or of ink SVG, by the name; - for a PNG on standard output; may be left out with --json, --film or --trace')
     .option('--no-recipe', 'write no recipe into the files')
     .option('--json', 'print the options as used and hashes of the pixels')
     .addHelpText('after', '\nWhat is not given is as the model recommends. Several pictures make a sheet, one row or more per class.')

@@ -90,7 +90,7 @@ function addOption(command, name) {
 export function addSampling(command) {
   command
     .requiredOption('--model <file>', 'model: a path or a URL')
-    .option('--from <file>', 'a PNG made here, or a recipe in JSON: its options, where no others are given')
+    .option('--from <file>', 'a PNG or SVG made here, or a recipe in JSON: its options, where no others are given')
     .option('--any-model', 'use the recipe with a model that it was not made for')
     .option('--label <name>', 'class name or number; repeat it, or put commas between, for several', (text, list) =>
       [...(list ?? []), text])

@@ -37,6 +37,18 @@ export async function writePNG(file, { width, height, channels, pixels }, recipe
   else await writeWhole(file, png, stop.signal);
 }
 
+export const isSVG = (/** @type {string} */ file) => /\.svg$/i.test(file);
+
+/**
+ * A PNG, or the outlines of ink if the name ends in .svg, as writePNG has it.
+ * @param {string} file @param {Bitmap} image @param {Recipe | null} recipe
+ */
+export async function writePicture(file, image, recipe) {
+  if (!isSVG(file)) return writePNG(file, image, recipe);
+  const { toSVG } = await import('../outlines.mjs');
+  return writeWhole(file, new TextEncoder().encode(toSVG(image, { recipe: recipe ?? false })), stop.signal);
+}
+
 /** @param {number} total @param {string} format */
 export function startProgress(total, format) {
   if (!process.stderr.isTTY) return null;

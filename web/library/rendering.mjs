@@ -16,6 +16,8 @@ export const MAX_ENLARGED_SIDE = 4096;
 const PAPER = 0.68 * 255;
 const BLACK = 0.08 * 255;
 const SOFT_UP_TO = 8;
+/** The level at the edge of ink, 0 .. 255. */
+export const INK_EDGE = (PAPER + BLACK) / 2;
 
 /** The interpolating cubic of Keys (1981), a = -1/2. @param {number} x */
 function cubic(x) {
@@ -30,7 +32,7 @@ const nearest = (x) => Number(x >= -0.5 && x < 0.5);
 function inkTone(factor) {
   const gain = Math.max(1, factor / SOFT_UP_TO) / (PAPER - BLACK);
   return (value) => {
-    const t = Math.min(Math.max((value - (PAPER + BLACK) / 2) * gain + 0.5, 0), 1);
+    const t = Math.min(Math.max((value - INK_EDGE) * gain + 0.5, 0), 1);
     return 255 * t * t * (3 - 2 * t);
   };
 }

@@ -1,0 +1,62 @@
+// Outlines as SVG, with the recipe of what they show.
+
+/**
+ * @typedef {import('./contours.mjs').Contour} Contour
+ * @typedef {import('./contours.mjs').Point} Point
+ * @typedef {{ contours: ReadonlyArray<Contour>, x: number, y: number }} Placed outlines that are moved by x, y
+ */
+
+/** A curve whose control points are as near to its chord, in pixels, is written as a line. */
+const STRAIGHT = 0.03;
+/** Of the recipe's element. */
+const METADATA = 'pocket-diffusion';
+
+/** @type {Record<string, string>} */
+const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+/** Without what XML cannot hold. @param {string} text */
+// eslint-disable-next-line no-control-regex -- these are what is left out
+const escape = (text) => text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '').replace(/[&<>"]/g, (character) => ENTITIES[character]);
+
+/** In hundredths: a letter of 64 pixels as a poster is off by a tenth of a millimetre. @param {number} value */
+const short = (value) => String(Math.round(value * 100) / 100);
+
+/** @param {import('./contours.mjs').Curve} curve whether it is a line */
+export function isStraight([from, leaving, arriving, to]) {
+  const [x, y] = [to[0] - from[0], to[1] - from[1]];
+  const length = Math.hypot(x, y) || 1;
+  return [leaving, arriving].every((point) => Math.abs((point[0] - from[0]) * y - (point[1] - from[1]) * x) <= STRAIGHT * length);
+}
+
+/** The `d` of a path. @param {ReadonlyArray<Placed>} placed */
+export function pathOf(placed) {
+  let path = '';
+  for (const { contours, x, y } of placed) {
+    /** @param {ReadonlyArray<Point>} points */
+    const write = (points) => points.map((point) => `${short(point[0] + x)} ${short(point[1] + y)}`).join(' ');
+    for (const contour of contours) {
+      path += `M${write([contour[0][0]])}`;
+      for (const curve of contour) path += isStraight(curve) ? `L${write([curve[3]])}` : `C${write(curve.slice(1))}`;
+      path += 'Z';
+    }
+  }
+  return path;
+}
+
+/**
+ * A file of one black path on nothing, to be filled by the even-odd rule.
+ * @param {{ width: number, height: number }} size of the view box @param {ReadonlyArray<Placed>} placed
+ * @param {{ title?: string, recipe?: object | null }} about
+ */
+export function writeSVG({ width, height }, placed, { title, recipe }) {
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(height)}" viewBox="0 0 ${short(width)} ${short(height)}">\n` +
+    `${title ? `<title>${escape(title)}</title>\n` : ''}` +
+    `${recipe ? `<metadata id="${METADATA}">${escape(JSON.stringify(recipe))}</metadata>\n` : ''}` +
+    `<path fill-rule="evenodd" d="${pathOf(placed)}"/>\n</svg>\n`;
+}
+
+/** The text in the element for recipes, or null. @param {string} svg */
+export function metadataOf(svg) {
+  const found = /<metadata id="pocket-diffusion">([^<]*)<\/metadata>/.exec(svg);
+  if (!found) return null;
+  return found[1].replace(/&(?:amp|lt|gt|quot);/g, (entity) => Object.keys(ENTITIES).find((character) => ENTITIES[character] === entity) ?? entity);
+}
