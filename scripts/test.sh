@@ -109,12 +109,21 @@ groups=(compilers)
 { ! wanted browser && ! wanted hosts; } || groups+=(webkit)
 { ! wanted parity && ! wanted lint; } || groups+=(python)
 step "packages of the system" packages "${groups[@]}"
-step "packages from npm" npm_packages
-{ ! wanted browser && ! wanted hosts; } || step "MkDocs" docs_packages
-! wanted package || step "bundlers" package_tools
-if wanted hosts && [ $hosts = few ]; then step "a few hosts" few_hosts; fi
-if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi
-{ ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages python/requirements.txt python/requirements-training.txt
+
+# What is fetched waits for others most of the time: meanwhile the builds go on.
+fetch() (
+  failed=0
+  step "packages from npm" npm_packages
+  { ! wanted parity && ! wanted lint; } || step "packages from PyPI" python_packages python/requirements.txt python/requirements-training.txt
+  { ! wanted browser && ! wanted hosts; } || step "MkDocs" docs_packages
+  ! wanted package || step "bundlers" package_tools
+  if wanted hosts && [ $hosts = few ]; then step "a few hosts" few_hosts; fi
+  if wanted hosts && [ $hosts = all ]; then step "all hosts" host_tools; fi
+  if [ $quick = no ] && wanted node; then step "the newest Node.js" newest_node; fi
+  exit "$failed"
+)
+fetch &
+fetching=$!
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 [ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
@@ -123,9 +132,10 @@ if wanted node && [ $quick = no ]; then
   step "building natively for pictures, gcc, Debug" build_pictures gcc-debug gcc Debug
   step "building natively for pictures, clang, Release" build_pictures clang-release clang-19 Release
   wanted debug || step "building natively for pictures, clang, Debug" build_pictures debug clang-19 Debug
-  step "the newest Node.js" newest_node
 fi
 ! wanted sanitize || step "building with sanitizers" build_native sanitize clang-19 Debug -DPD_SANITIZE=ON
+wait $fetching
+failed=$((failed + $?))
 unlock
 
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1

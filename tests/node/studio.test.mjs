@@ -146,6 +146,30 @@ test('a device that is slow makes fewer steps, and runs of one', async () => {
   assert.equal(studio.draftSteps, runs[0].options.steps);
 });
 
+test('of a consistency model one step is a draft where two take too long, and is refined at rest', async () => {
+  const made = begin({ workers: 1 });
+  const { board, runs, studio, shown } = made;
+  const two = (scale) => requests(scale, 4).map((request) => ({ ...request, steps: 2, sampler: 'lcm' }));
+  board.show(two(1));
+  while (runs.length > 0) await runs[0].finish();
+  board.show(two(2), { draft: true });
+  assert.equal(runs[0].options.steps, 2, 'nothing is known of this device yet');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await runs[0].finish();
+  assert.equal(studio.draftSteps, 1);
+  while (runs.length > 0) await runs[0].finish();
+  shown.length = 0;
+  board.show(two(3), { draft: true });
+  assert.equal(runs[0].options.steps, 1);
+  while (board.drafting) await runs[0].finish();
+  assert.ok(shown.length >= 4 && shown.every(([, scale, draft]) => scale === 3 && draft));
+  board.show(two(3));
+  assert.equal(runs[0].options.steps, 2);
+  while (runs.length > 0) await runs[0].finish();
+  assert.equal(board.state, 'done');
+  assert.ok(board.slots.every(({ picture }) => picture.scale === 3));
+});
+
 test('pictures of few steps are whole while a value is dragged, and the board is done with each value', async () => {
   const made = begin();
   await warmUp(made);

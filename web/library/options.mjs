@@ -6,8 +6,9 @@ export const NULL_LABEL = 0x7fffffff;
 
 /**
  * By pd_sampler, in its order (pd_sampler_table has the same traits).
- * @type {Record<import('../index.d.ts').SamplerName, { title: string, evaluations?: 2, drawsNoise?: true, multistep?: true }>}
- *   title: as its paper calls it; evaluations: network calls of a step, otherwise 1; multistep: it continues from earlier steps
+ * @type {Record<import('../index.d.ts').SamplerName, { title: string, evaluations?: 2, drawsNoise?: true, multistep?: true, consistency?: true }>}
+ *   title: as its paper calls it; evaluations: network calls of a step, otherwise 1; multistep: it continues from earlier steps;
+ *   consistency: of networks for which one step is a picture already
  */
 export const SAMPLERS = {
   ddim: { title: 'DDIM', drawsNoise: true },
@@ -18,7 +19,7 @@ export const SAMPLERS = {
   'euler-ancestral': { title: 'Euler ancestral', drawsNoise: true },
   heun: { title: 'Heun', evaluations: 2 },
   unipc: { title: 'UniPC', multistep: true },
-  lcm: { title: 'LCM', drawsNoise: true },
+  lcm: { title: 'LCM', drawsNoise: true, consistency: true },
 };
 export const SAMPLER_NAMES = /** @type {import('../index.d.ts').SamplerName[]} */ (Object.keys(SAMPLERS));
 

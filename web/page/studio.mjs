@@ -11,6 +11,7 @@
 // show nothing. It is replaced by a draft of the newest value.
 
 import { mostInBatch } from '../library/batches.mjs';
+import { SAMPLERS } from '../library/options.mjs';
 
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {import('../index.d.ts').Picture} Picture */
@@ -50,10 +51,13 @@ import { mostInBatch } from '../library/batches.mjs';
 const FULL_RUNS = 2;
 const DRAFT_RUNS = 1;
 
-/** What all pictures of a board may take together, for four updates in a second and some to spare, and each alone. */
-const UPDATE_MILLISECONDS = 225;
-const DRAFT_MILLISECONDS = { min: 40, max: 80 };
-const DRAFT_STEPS = { min: 3, initial: 6 };
+/**
+ * What all pictures of a board may take together, and each alone, in milliseconds, and the fewest steps: for four updates
+ * in a second and some to spare. Of a consistency model one step is a picture already: then for twenty.
+ */
+const DRAFTS = { update: 225, min: 40, max: 80, steps: 3, whole: Math.round };
+const DRAFTS_OF_CONSISTENCY = { update: 50, min: 0, max: 80, steps: 1, whole: Math.floor };
+const INITIAL_STEPS = 6;
 /** A number of steps that is off by less stays. */
 const STEPS_TOLERANCE = 0.8;
 /** How much the newest run says of the time that a step takes; the rest is from those before. */
@@ -273,7 +277,7 @@ export class Studio {
   beforeFill = () => {};
 
   /** Steps of a draft, or more than are wanted: as many as this device can take in time. */
-  draftSteps = DRAFT_STEPS.initial;
+  draftSteps = INITIAL_STEPS;
 
   /** @param {Callbacks} callbacks @returns {Board} less important than all that were made before */
   addBoard(callbacks) {
@@ -291,7 +295,7 @@ export class Studio {
     this.#model = model;
     this.#paused = false;
     this.#workers = workers;
-    this.draftSteps = DRAFT_STEPS.initial;
+    this.draftSteps = INITIAL_STEPS;
     this.#stepMilliseconds = 0;
     this.#warm = false;
     this.#calm = true;
@@ -374,7 +378,7 @@ export class Studio {
       });
       if (run.slots === 0) return;
       this.#warm = true;
-      if (run.dragged && (follows || this.#stepMilliseconds === 0)) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length);
+      if (run.dragged && (follows || this.#stepMilliseconds === 0)) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length, request.sampler);
       board.complete(slots, run, pictures);
     } catch (error) {
       if (run.slots > 0) board.fail(error);
@@ -385,13 +389,13 @@ export class Studio {
   /**
    * Of runs that follow others of as many steps: the model remembers how those began, but with another number of steps
    * everything is new. For the same reason the number stays as long as it is about right.
-   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board
+   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {string} [sampler]
    */
-  #measure(milliseconds, pictures) {
-    const { min, max } = DRAFT_MILLISECONDS;
+  #measure(milliseconds, pictures, sampler) {
+    const { update, min, max, steps, whole } = SAMPLERS[sampler]?.consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
     this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
-    const each = Math.min(Math.max((UPDATE_MILLISECONDS * this.#workers) / pictures, min), max);
-    const possible = Math.max(each / this.#stepMilliseconds, DRAFT_STEPS.min);
-    if (Math.abs(possible - this.draftSteps) > STEPS_TOLERANCE) this.draftSteps = Math.round(possible);
+    const each = Math.min(Math.max((update * this.#workers) / pictures, min), max);
+    const possible = Math.max(each / this.#stepMilliseconds, steps);
+    if (Math.abs(possible - this.draftSteps) > STEPS_TOLERANCE) this.draftSteps = whole(possible);
   }
 }
