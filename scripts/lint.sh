@@ -9,7 +9,7 @@
 #   ruff         Python in python/, scripts/ and tests/      ruff.toml
 #   mypy         types of the Python package         python/pyproject.toml
 #   eslint       JavaScript                         eslint.config.mjs
-#   types        the JavaScript library             tsconfig.json
+#   types        JavaScript in web/                 tsconfig.json, tsconfig.service_worker.json
 #
 # A check that finds something prints it. Report in JUnit format: build/reports/lint.xml.
 
@@ -52,6 +52,6 @@ run_mypy() { (cd python && ../.venv/bin/mypy --no-error-summary --cache-dir ../b
 
 run_eslint() { node node_modules/eslint/bin/eslint.js --max-warnings 0 .; }
 
-run_types() { node node_modules/typescript/bin/tsc --project .; }
+run_types() { node node_modules/typescript/bin/tsc --project . && node node_modules/typescript/bin/tsc --project tsconfig.service_worker.json; }
 
 junit_cases lint "${checks[@]}"

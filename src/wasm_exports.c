@@ -143,23 +143,34 @@ PD_EXPORT(pd_wasm_graph_name) const char *pd_wasm_graph_name(const pd_model *mod
     const pd_graph *graph = &model->network.graph;
     return index >= 0 && index < graph->count ? graph->nodes[index].operation->name : NULL;
 }
-/* Of such an operation, by key: 0 number of inputs, 1 of axes, 2 of integers; 3 what its value depends on (bits: 1
- * class, 2 time, 4 x); 4 whether it costs nothing; 5 channels as the file has them; 16 + k input k (-1: absent), 96 + k axis k,
- * 112 + k integer k; NaN for an unknown key. */
-PD_EXPORT(pd_wasm_graph_number) double pd_wasm_graph_number(const pd_model *model, int32_t index, int32_t key)
+/* What there is to know of such an operation: `inputs` by their numbers (-1: absent), `shape` of its value with the channels
+ * as the file has them, its `integers`; whether the value depends on the `class`, the `time`, `x`; whether it is `free`. */
+enum { INPUTS, SHAPE, INTEGERS, ON_CLASS, ON_TIME, ON_X, FREE, GRAPH_FIELDS };
+static const char *const graph_fields[GRAPH_FIELDS] = {
+    [INPUTS] = "inputs", [SHAPE] = "shape", [INTEGERS] = "integers", [ON_CLASS] = "class",
+    [ON_TIME] = "time",  [ON_X] = "x",      [FREE] = "free",
+};
+/* The name of a key, 0 beyond the last. */
+PD_EXPORT(pd_wasm_graph_field_name) const char *pd_wasm_graph_field_name(int32_t key)
+{
+    return key >= 0 && key < GRAPH_FIELDS ? graph_fields[key] : NULL;
+}
+/* Number `at` of what a key stands for; NaN beyond the last, and for an unknown key. */
+PD_EXPORT(pd_wasm_graph_number)
+double pd_wasm_graph_number(const pd_model *model, int32_t index, int32_t key, int32_t at)
 {
     const pd_node *node = &model->network.graph.nodes[index];
-    if (key >= 16 && key < 16 + node->input_count) return node->inputs[key - 16];
-    if (key >= 96 && key < 96 + node->axes.rank) return node->axes.length[key - 96];
-    if (key >= 112 && key < 112 + node->integer_count) return node->integers[key - 112];
+    const int32_t last_axis = node->axes.rank - 1;
+    const int32_t counts[GRAPH_FIELDS] = {node->input_count, node->axes.rank, node->integer_count, 1, 1, 1, 1};
+    if (key < 0 || key >= GRAPH_FIELDS || at < 0 || at >= counts[key]) return (double)__builtin_nanf("");
     switch (key) {
-    case 0: return node->input_count;
-    case 1: return node->axes.rank;
-    case 2: return node->integer_count;
-    case 3: return node->depends;
-    case 4: return node->aliased;
-    case 5: return node->layout.real;
-    default: return (double)__builtin_nanf("");
+    case INPUTS: return node->inputs[at];
+    case SHAPE: return at == last_axis ? node->layout.real : node->axes.length[at];
+    case INTEGERS: return node->integers[at];
+    case ON_CLASS: return (node->depends & PD_ON_CLASS) != 0;
+    case ON_TIME: return (node->depends & PD_ON_TIME) != 0;
+    case ON_X: return (node->depends & PD_ON_X) != 0;
+    default: return node->aliased;
     }
 }
 /* label: PD_LABEL_NULL (2147483647) for the null class. */

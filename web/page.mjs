@@ -20,7 +20,8 @@ import { View } from './page/view.mjs';
 /** @typedef {import('./page/settings.mjs').Settings} Settings */
 
 /**
- * What the parts of the page know of each other.
+ * What the parts of the page know of each other. Of a model, its controls and its settings there is nothing before the first
+ * one has come; Session.ready says when.
  * @typedef {object} App
  * @property {Studio} studio
  * @property {View} view
@@ -52,10 +53,10 @@ const CLASS_SEED = 3;
 
 /** @type {ClassPicker | null} */
 let classes = null;
+/** @type {number[]} */
 let classesWanted = []; // class numbers on classBoard
 
-/** @type {App} */
-const app = {
+const app = /** @type {App} */ ({
   studio: new Studio(), path: null, standIn: false, sample: null, edit: null, lab: null,
   measured: { loadMilliseconds: 0, run: null },
   get settings() { return this.controls.settings; },
@@ -69,7 +70,7 @@ const app = {
     await app.session.showView({ drawing: true });
     app.edit?.take(picture);
   },
-};
+});
 app.session = new Session(app);
 app.links = new Links(app);
 app.view = new View((tab, drawing) => app.session.chooseTab(tab, drawing), (changes) => app.session.showView(changes));
@@ -102,7 +103,7 @@ function show(settings, { draft = false, again = false } = {}) {
   element('guidance').hidden = !canBeGuided(model);
   element('board').hidden = part !== 'grid';
   element('edit').hidden = element('draw-models').hidden = part !== 'edit';
-  classes.value = settings.label;
+  if (classes && settings.label !== null) classes.value = settings.label;
   lettering.draw({ ...settings, seed: settings.seed + (part === 'grid' ? pictures.chosen : 0) }, { draft });
   if (part === 'grid') pictures.draw(settings, { draft, again });
   else pictures.rest();
@@ -114,8 +115,10 @@ function show(settings, { draft = false, again = false } = {}) {
 }
 
 function useClasses() {
-  const ids = { list: 'class-list', box: 'search', search: 'class-search', found: 'class-found', hint: 'class-hint', wall: 'class-wall', dialog: 'wall' };
-  const elements = Object.fromEntries(Object.entries(ids).map(([part, id]) => [part, element(id)]));
+  const elements = {
+    list: element('class-list'), box: element('search'), search: element('class-search'), found: element('class-found'),
+    hint: element('class-hint'), wall: element('class-wall'), dialog: element('wall'),
+  };
   classes = new ClassPicker(elements, app.model.labels, pickClass, drawClasses);
 }
 

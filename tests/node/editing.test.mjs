@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from 'pocket-diffusion';
+import { SAMPLER_NAMES } from '../../web/library/options.mjs';
 import { tinyBytes } from './helpers.mjs';
 
-const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 const MULTISTEP = ['dpmpp-2m', 'dpmpp-2m-sde', 'unipc'];
 const STEPS = 4;
 
@@ -33,7 +33,7 @@ const FEATURES = {
 const goes = (sampler, { resample = 1 }) => resample === 1 || !MULTISTEP.includes(sampler);
 
 test('strength 0 gives the image back, with every sampler', async () => {
-  for (const sampler of SAMPLERS) {
+  for (const sampler of SAMPLER_NAMES) {
     let events = 0;
     const picture = await generate({ sampler, image, strength: 0, onStep: () => events++ });
     assert.deepEqual(picture.pixels, image.pixels);
@@ -53,7 +53,7 @@ test('strength says how many steps are made', async () => {
 
 test('kept pixels come back as they were, with every sampler, resampled or not', async () => {
   const kept = (made) => made.every((value, i) => mask.pixels[i] === 255 || value === image.pixels[i]);
-  for (const sampler of SAMPLERS) {
+  for (const sampler of SAMPLER_NAMES) {
     for (const feature of ['inpainting', 'inpainting from an image', 'RePaint']) {
       if (!goes(sampler, FEATURES[feature])) continue;
       const previews = [];
@@ -91,7 +91,7 @@ test('the ends of the interpolation are the two noises', async () => {
 
 test('a class with all of the weight is that class alone', async () => {
   const alone = [{ label: 0, weight: 0 }, { label: 1, weight: 0.25 }];
-  for (const sampler of SAMPLERS) {
+  for (const sampler of SAMPLER_NAMES) {
     for (const mixMode of ['embedding', 'prediction']) {
       assert.deepEqual(await pixels({ sampler, label: undefined, classMix: alone, mixMode }), await pixels({ sampler }));
     }
@@ -110,7 +110,7 @@ test('weights count by their proportion', async () => {
 
 for (const [name, feature] of Object.entries(FEATURES)) {
   test(`${name}: aborted at any step, it leaves the model as it was`, async () => {
-    for (const sampler of SAMPLERS.filter((each) => goes(each, feature))) {
+    for (const sampler of SAMPLER_NAMES.filter((each) => goes(each, feature))) {
       let total = 0;
       const expected = await pixels({ sampler, ...feature, onStep: ({ steps }) => { total = steps; } });
       for (let at = 1; at <= total; at++) {

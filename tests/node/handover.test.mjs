@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, mock, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { ModelHost } from '../../web/library/host.mjs';
+import { SAMPLER_NAMES } from '../../web/library/options.mjs';
 import { checkGenerateBatchOptions } from '../../web/library/validate.mjs';
 import { isBuilt, modelPaths, nativeHashes, optionsOf, pixelHash, requests } from '../native_pictures.mjs';
 import { tinyBytes, wasmPath } from './helpers.mjs';
@@ -55,7 +56,7 @@ async function handOver(all, request, changes, events = []) {
 
 test('pictures and events with a change of hands after any step', async () => {
   slowClock();
-  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm']) {
+  for (const sampler of SAMPLER_NAMES) {
     const request = { ...requestOf({ steps: 4, sampler, eta: 1, guidanceScale: 3, momentum: -0.5 }, [{ label: 0, seed: 5 }, { label: 2, seed: 6 }]), ...VIEWS };
     const steps = [];
     const { pixels } = await handOver(hosts, request, [], steps);

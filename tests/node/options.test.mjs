@@ -1,4 +1,5 @@
-// The table of options in JavaScript against those of the core, which the module shows, and against the types in index.d.ts.
+// What JavaScript knows by name of the core, which the module shows: options, samplers, operations of networks; and the types in
+// index.d.ts.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -84,6 +85,11 @@ test('index.d.ts has the options of the table, in both of its interfaces, with t
   const { recommended } = Object.fromEntries(membersOf('ModelInfo').map((member) => [member.name, member]));
   const names = checker.getPropertiesOfType(checker.getTypeOfSymbol(recommended)).map(({ name }) => name);
   assert.deepEqual(names.sort(), Object.keys(OPTIONS).filter((name) => !('initial' in OPTIONS[name]) && !['seed', 'strength'].includes(name)).sort());
+});
+
+test('what the core tells of an operation has the names of its type', () => {
+  const members = membersOf('GraphOperation').map(({ name }) => name).filter((name) => !['name', 'depends'].includes(name));
+  assert.deepEqual(namesOf(exports.pd_wasm_graph_field_name).sort(), [...members, 'class', 'time', 'x'].sort());
 });
 
 test('what is said of options is said of some that there are, once', () => {

@@ -1,8 +1,10 @@
 // Parts of the page that know no DOM: words, lines of letters, other words for classes, addresses, the choice of a file.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
+import { Page } from '../../scripts/site/html.mjs';
 import { readAddress } from '../../web/page/address.mjs';
 import { embedSnippet } from '../../web/page/embed.mjs';
 import { explain } from '../../web/page/errors.mjs';
@@ -22,6 +24,15 @@ const labelsOf = async (name) => {
   model.close();
   return model.labels;
 };
+
+test('what the page asks index.html for is there, and of the tag that the types say', async () => {
+  const web = new URL('../../web/', import.meta.url);
+  const page = await Page.read(new URL('index.html', web));
+  const [, rows] = /@typedef \{object\} Ids\n([^]*?)\*\//.exec(await readFile(new URL('page/elements.mjs', web), 'utf8'));
+  const typed = [...rows.matchAll(/@property \{([^}]*)\} (\w+)/g)].flatMap(([, ids, tag]) => Array.from(ids.matchAll(/'([^']*)'/g), ([, id]) => [id, tag]));
+  assert.ok(typed.length > 100, String(typed.length));
+  assert.deepEqual(typed.filter(([id, tag]) => page.all([tag], { id }).length !== 1), []);
+});
 
 describe('words', () => {
   test('are spelled in classes, in the other case where there is no better one', () => {

@@ -6,13 +6,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { load } from 'pocket-diffusion';
+import { SAMPLER_NAMES } from '../../web/library/options.mjs';
 import { root, tinyBytes } from './helpers.mjs';
 
 const path = join(root, 'build', 'wasm-safe-heap', 'pocket-diffusion.wasm');
 const skip = existsSync(path) ? false : 'not built';
 const STEPS = 2;
-/** In the order of pd_sampler. */
-const SAMPLERS = ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm'];
 
 /** An instance whose every import but the notice of growth is a failure. */
 function instantiate() {
@@ -36,6 +35,15 @@ function place(exports, bytes) {
   return address;
 }
 
+function set(exports, options, name, value) {
+  for (let key = 0; ; key++) {
+    const address = exports.pd_wasm_options_name(key);
+    const memory = Buffer.from(exports.memory.buffer);
+    assert.notEqual(address, 0, name);
+    if (memory.toString('latin1', address, memory.indexOf(0, address)) === name) return assert.equal(exports.pd_wasm_options_set(options, key, value), 0);
+  }
+}
+
 test('a checked heap: the same pictures with every sampler', { skip }, async () => {
   const reference = await load(tinyBytes);
   const length = reference.info.width * reference.info.height * reference.info.channels;
@@ -44,10 +52,10 @@ test('a checked heap: the same pictures with every sampler', { skip }, async () 
   const model = exports.pd_wasm_model_load(file, tinyBytes.length);
   assert.notEqual(model, 0);
   exports.pd_wasm_release(file);
-  for (const [sampler, name] of SAMPLERS.entries()) {
+  for (const [sampler, name] of SAMPLER_NAMES.entries()) {
     const options = exports.pd_wasm_options_create(model);
-    exports.pd_wasm_options_set(options, 0, sampler);
-    exports.pd_wasm_options_set(options, 1, STEPS);
+    set(exports, options, 'sampler', sampler);
+    set(exports, options, 'steps', STEPS);
     const record = new DataView(new ArrayBuffer(24)); // pd_picture
     record.setInt32(0, 1, true);
     record.setBigUint64(8, 5n, true);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { load } from 'pocket-diffusion';
+import { SAMPLER_NAMES } from '../../web/library/options.mjs';
 import { doodlesPath, tinyBytes } from './helpers.mjs';
 
 const OPTIONS = { label: 1, seed: 3, steps: 4, guidanceScale: 3, sampler: 'ddim' };
@@ -9,7 +10,7 @@ const PLANES = ['x', 'x0', 'conditional', 'null', 'difference'];
 const model = await load(tinyBytes);
 
 test('a trace changes no pixel, and without the option there is none', async () => {
-  for (const sampler of ['ddim', 'ddpm', 'dpmpp-2m', 'dpmpp-2m-sde', 'euler', 'euler-ancestral', 'heun', 'unipc', 'lcm']) {
+  for (const sampler of SAMPLER_NAMES) {
     const plain = await model.generate({ ...OPTIONS, sampler });
     assert.equal(plain.trace, undefined);
     const traced = await model.generate({ ...OPTIONS, sampler, trace: true });

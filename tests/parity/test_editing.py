@@ -3,8 +3,6 @@
 `python -m pytest tests/parity/test_editing.py -s` prints the errors that docs/sampling.md lists.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import editing_oracle
@@ -17,34 +15,16 @@ from node_engine import Engine
 from pocket_diffusion import reference
 from pocket_diffusion.options import SAMPLERS
 from pocket_diffusion.verify import PIXEL_SHARE, STATE_TOLERANCE, PixelTally, Subject
-from test_parity import EPS, make_model
-from test_sampling import MODELS, distance
+from sampling_subjects import distance
+from test_parity import EPS
+
+pytest_plugins = ["sampling_subjects"]
 
 STOCHASTIC = {"ddim": {"eta": 0.5}, "ddpm": {"ddpmVariance": "beta"}}
 MIX = [{"label": 0, "weight": 1.5}, {"label": 2, "weight": 0.5}, {"label": 1, "weight": 1.0}]
 
 errors: dict[str, float] = {}  # feature -> largest difference of any x
 pixels = PixelTally()  # of all runs
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as engine:
-        yield engine
-    print()
-    for feature, error in sorted(errors.items()):
-        print(f"{feature:<28} {error:.1e}")
-
-
-@pytest.fixture(scope="module", params=[*MODELS, "doodles"])
-def subject(request: Any, engine: Engine, tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Subject:
-    if request.param == "doodles":
-        path = repository / "weights" / "doodles.gguf"
-    else:
-        path = tmp_path_factory.mktemp("models") / "model.gguf"
-        make_model(MODELS[request.param], path)
-    engine.load(path).result()
-    return Subject.read(path)
 
 
 def shape_of(subject: Subject) -> tuple[int, int, int]:

@@ -8,8 +8,6 @@ import ctypes
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import core_library
@@ -22,39 +20,16 @@ from node_engine import Engine, EngineError
 from pocket_diffusion import reference
 from pocket_diffusion.reference import Generation
 from pocket_diffusion.verify import FORWARD_TOLERANCE, PIXEL_SHARE, ROUNDING_FACTOR, STATE_TOLERANCE, PixelTally, Subject
-from test_parity import EPS, X0, V, make_model, network
+from sampling_subjects import distance
+from test_parity import EPS
+
+pytest_plugins = ["sampling_subjects"]
 
 SOLVERS = ["dpmpp-2m", "dpmpp-2m-sde", "euler", "euler-ancestral", "heun", "unipc", "lcm"]
 GRIDS = ["linear", "quadratic", "trailing", "karras"]
-SMALL = dict(dim=12, dim_mults=(1, 2), channels=3)
-MODELS = {
-    "noise, linear": network("noise", (16, 16), EPS, "linear", 1000, **SMALL),
-    "x0, cosine": network("x0", (16, 16), X0, "cosine", 400, **SMALL),
-    "v, cosine": network("v", (16, 16), V, "cosine", 1000, **SMALL),
-}
 
 errors: dict[str, float] = {}  # feature -> largest difference of any x_t
 pixels = PixelTally()  # of all runs
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with Engine() as engine:
-        yield engine
-    print()
-    for feature, error in sorted(errors.items()):
-        print(f"{feature:<28} {error:.1e}")
-
-
-@pytest.fixture(scope="module", params=[*MODELS, "doodles"])
-def subject(request: Any, engine: Engine, tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Subject:
-    if request.param == "doodles":
-        path = repository / "weights" / "doodles.gguf"
-    else:
-        path = tmp_path_factory.mktemp("models") / "model.gguf"
-        make_model(MODELS[request.param], path)
-    engine.load(path).result()
-    return Subject.read(path)
 
 
 class _UnroundedUnet(torch.nn.Module):
@@ -66,11 +41,6 @@ class _UnroundedUnet(torch.nn.Module):
 
     def forward(self, x, t, classes, **options):
         return self.unet(x.double(), t.double(), classes, **options).to(x.dtype)
-
-
-def distance(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
-    assert len(ours) == len(theirs)
-    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs))
 
 
 def compare(engine: Engine, subject: Subject, feature: str, expected: list[torch.Tensor], options: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 // The options of the command line: how a text becomes a value, and the flags of generate and sweep.
 
 import { InvalidArgumentError, Option } from 'commander';
-import { FORMS, OPTIONS, dashed } from '../library/options.mjs';
+import { OPTIONS, dashed, formOf } from '../library/options.mjs';
 
 /** @typedef {import('commander').Command} Command */
 
@@ -75,10 +75,9 @@ const IN_ANOTHER_FORM = {
 /** The flags of an option of the library. @param {Command} command @param {string} name */
 function addOption(command, name) {
   const { kind, choices } = OPTIONS[name];
-  const { help } = FORMS[name];
   const flag = dashed(name);
   const [argument = '', parse] = ARGUMENTS[name] ?? ARGUMENTS[kind] ?? [];
-  const option = new Option(`--${flag} ${argument}`.trim(), help);
+  const option = new Option(`--${flag} ${argument}`.trim(), formOf(name)?.help);
   if (choices) option.choices(choices);
   if (parse) option.argParser(parse);
   command.addOption(option);

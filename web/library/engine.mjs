@@ -216,22 +216,23 @@ export class Engine {
   }
 
   /**
-   * The operations of the network, as pd_wasm_graph_number numbers what there is to know of them.
+   * The operations of the network.
    * @param {number} model @returns {import('../index.d.ts').GraphOperation[]}
    */
   describeGraph(model) {
+    const fields = this.#names('pd_wasm_graph_field_name');
     const operations = [];
     for (let index = 0; ; index++) {
       const name = this.#text(this.#call('pd_wasm_graph_name', model, index));
       if (!name) return operations;
-      /** @param {number} key @returns {number} */
-      const number = (key) => this.#call('pd_wasm_graph_number', model, index, key);
-      /** @param {number} count @param {number} first */
-      const list = (count, first) => Array.from({ length: number(count) }, (_, k) => number(first + k));
-      const [inputs, shape, integers] = [list(0, 16), list(1, 96), list(2, 112)];
-      shape[shape.length - 1] = number(5);
-      const depends = ['class', 'time', 'x'].filter((_, bit) => number(3) & (1 << bit));
-      operations.push({ name, inputs, shape, integers, depends, free: number(4) === 1 });
+      /** @param {string} field */
+      const numbers = (field) => {
+        const list = [];
+        for (let number; !Number.isNaN(number = this.#call('pd_wasm_graph_number', model, index, fields.indexOf(field), list.length)); ) list.push(number);
+        return list;
+      };
+      const depends = ['class', 'time', 'x'].filter((field) => numbers(field)[0] === 1);
+      operations.push({ name, inputs: numbers('inputs'), shape: numbers('shape'), integers: numbers('integers'), depends, free: numbers('free')[0] === 1 });
     }
   }
 

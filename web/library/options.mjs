@@ -112,7 +112,7 @@ export function numbersOf(request) {
  * @property {string} [needs]
  */
 
-/** @type {Record<string, OptionForm>} */
+/** @satisfies {Record<string, OptionForm>} */
 export const FORMS = {
   guidanceScale: { help: 'null + s (cond - null); 1 is the conditional model alone' },
   guidanceInterval: { help: 'guide at timesteps low to high alone, or: all, diverse (half to seven tenths)' },
@@ -154,6 +154,9 @@ export const FORMS = {
   variationSeed: { help: 'seed to move the first noise towards; counts up instead of the seed' },
   variationStrength: { help: 'how far, 0 to 1' },
 };
+
+/** What is said of an option, if anything is. @param {string} name @returns {OptionForm | undefined} */
+export const formOf = (name) => /** @type {Record<string, OptionForm>} */ (FORMS)[name];
 
 /** The attribute of the element, or the option of the command line, for an option. @param {string} name */
 export const dashed = (name) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,6 +1,7 @@
 // Any picture as one that a model could have made: its size, its channels, its ink and paper. Knows no DOM.
 
 /** @typedef {import('./drawing.mjs').Shape} Shape */
+/** @typedef {{ width: number, height: number }} Size */
 
 const MIDDLE = 128;
 /** The border of a drawing is paper: these many in 100 of its pixels are alike, within TOLERANCE levels. */
@@ -13,6 +14,7 @@ const LUMA = [0.299, 0.587, 0.114];
 
 /**
  * The largest part of a picture, around its middle, that has the proportions of the model's pictures.
+ * @param {Size} source @param {Size} shape
  * @returns {{ x: number, y: number, width: number, height: number }}
  */
 export function cropOf(source, { width, height }) {
@@ -21,7 +23,7 @@ export function cropOf(source, { width, height }) {
   return { x: (source.width - crop.width) / 2, y: (source.height - crop.height) / 2, ...crop };
 }
 
-/** Means over squares of `factor` pixels. @param {Uint8ClampedArray} rgba @returns {Float32Array[]} red, green, blue */
+/** Means over squares of `factor` pixels. @param {Uint8ClampedArray} rgba @param {Size} size @param {number} factor @returns {Float32Array[]} red, green, blue */
 function shrink(rgba, { width, height }, factor) {
   const planes = [0, 1, 2].map(() => new Float32Array(width * height));
   for (let y = 0; y < height * factor; y++) {
@@ -34,21 +36,26 @@ function shrink(rgba, { width, height }, factor) {
   return planes;
 }
 
-/** The outermost pixels of one channel, in order of their levels. */
+/** The outermost pixels of one channel, in order of their levels. @param {ArrayLike<number>} plane @param {Size} size */
 function borderOf(plane, { width, height }) {
+  /** @param {number} _ @param {number} place */
   const isBorder = (_, place) => place < width || place >= width * (height - 1) || place % width === 0 || place % width === width - 1;
   return Array.from(plane).filter(isBorder).sort((a, b) => a - b);
 }
 
+/** @param {number[]} sorted */
 const median = (sorted) => sorted[Math.floor(sorted.length / 2)];
 
-/** The grey level of the paper of a model's pictures, white or black, from one of them. @param {import('./paint.mjs').Image} image */
+/** The grey level of the paper of a model's pictures, white or black, from one of them. @param {Shape & { pixels: Uint8Array | Uint8ClampedArray | Float32Array }} image */
 export function paperOf({ width, height, channels, pixels }) {
   const first = pixels.filter((_, index) => index % channels === 0);
   return median(borderOf(first, { width, height })) < MIDDLE ? 0 : 255;
 }
 
-/** Ink on paper of one tone becomes ink on the model's paper, as dark as it can be; photographs stay as they are. */
+/**
+ * Ink on paper of one tone becomes ink on the model's paper, as dark as it can be; photographs stay as they are.
+ * @param {Float32Array} plane @param {Shape} shape @param {number} paper
+ */
 function adaptInk(plane, shape, paper) {
   const border = borderOf(plane, shape);
   const own = median(border);

@@ -5,6 +5,7 @@ import { formatHash, linkedModel, parseHash } from './settings.mjs';
 /** Longest text of the field. */
 export const MOST_LETTERS = 24;
 
+/** @param {string} hash */
 const parametersOf = (hash) => new URLSearchParams(hash.replace(/^#/, ''));
 
 /**
@@ -35,5 +36,5 @@ export function writeAddress(settings, model, view, word) {
   return `#${parameters}`;
 }
 
-/** Names of the settings that a link asks for. */
+/** Names of the settings that a link asks for. @param {string} hash @param {import('../index.d.ts').Model} model */
 export const askedFor = (hash, model) => Object.keys(parseHash(hash, model).settings);

@@ -6,6 +6,7 @@ import { KEYWORD as RECIPE_KEYWORD } from '../library/recipe.mjs';
 /** @typedef {import('./paint.mjs').Image} Image */
 
 const SIGNATURE = Uint8Array.of(137, 80, 78, 71, 13, 10, 26, 10);
+/** @type {Record<number, number>} */
 const COLOUR_TYPES = { 1: 0, 2: 4, 3: 2, 4: 6 }; // channels -> colour type
 const FILTER_NONE = 0;
 const FILTER_UP = 2;
@@ -18,13 +19,14 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
+/** @param {Uint8Array} bytes */
 function crc32(bytes) {
   let crc = ~0;
   for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
   return ~crc >>> 0;
 }
 
-/** Big-endian unsigned numbers, each [value, bytes]. */
+/** Big-endian unsigned numbers. @param {Array<[value: number, bytes: 1 | 2 | 4]>} fields */
 function numbers(...fields) {
   const bytes = new Uint8Array(fields.reduce((sum, [, size]) => sum + size, 0));
   const view = new DataView(bytes.buffer);
@@ -38,7 +40,7 @@ function numbers(...fields) {
   return bytes;
 }
 
-/** Length, type, data, CRC. */
+/** Length, type, data, CRC. @param {string} type @param {Uint8Array[]} parts */
 function chunk(type, ...parts) {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const bytes = new Uint8Array(12 + length);
@@ -54,7 +56,7 @@ function chunk(type, ...parts) {
   return bytes;
 }
 
-/** Rows with their filter types: Up where a row repeats the one above, as in enlarged pictures, otherwise None. */
+/** Rows with their filter types: Up where a row repeats the one above, as in enlarged pictures, otherwise None. @param {Image} image */
 function filtered({ width, height, channels, pixels }) {
   const stride = width * channels;
   const rows = new Uint8Array((stride + 1) * height);
@@ -68,19 +70,20 @@ function filtered({ width, height, channels, pixels }) {
   return rows;
 }
 
-/** An iTXt chunk with the recipe, as docs/recipe.md describes it; nothing without one. */
+/** An iTXt chunk with the recipe, as docs/recipe.md describes it; nothing without one. @param {import('../index.d.ts').Recipe} [recipe] */
 function recipeChunk(recipe) {
   if (!recipe) return new Uint8Array(0);
   // Keyword, NUL; not compressed; no language, no translated keyword; text.
   return chunk('iTXt', new TextEncoder().encode(`${RECIPE_KEYWORD}\0\0\0\0\0${JSON.stringify(recipe)}`));
 }
 
-/** A zlib stream (RFC 1950), as PNG wants it. */
+/** A zlib stream (RFC 1950), as PNG wants it. @param {Uint8Array<ArrayBuffer>} bytes */
 async function compress(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** @param {Image} image */
 const header = ({ width, height, channels }) =>
   chunk('IHDR', numbers([width, 4], [height, 4], [8, 1], [COLOUR_TYPES[channels], 1], [0, 1], [0, 1], [0, 1]));
 

@@ -13,6 +13,7 @@ const MOST_SHOWN = 40;
 /** As many of them stand before the chosen one. */
 const BEFORE_CHOSEN = 8;
 
+/** @typedef {{ label: number, canvas: HTMLCanvasElement }} Place of a class */
 /** @typedef {{ list: HTMLElement, box: HTMLElement, search: HTMLInputElement, found: HTMLElement, hint: HTMLElement, wall: HTMLButtonElement, dialog: HTMLDialogElement }} Elements */
 
 export class ClassPicker {
@@ -20,12 +21,16 @@ export class ClassPicker {
   #labels;
   #onChange;
   #onShow;
-  #kind; // 'few', 'keys' or 'many'
+  /** @type {'few' | 'keys' | 'many'} */
+  #kind;
   #value = 0;
   #first = 0; // class at the beginning of the row
-  #shown = new Map(); // class number -> { input, canvas }
-  #pictures = new Map(); // class number -> Image
-  #asked = []; // classes that are to be seen elsewhere, and where: { label, canvas }
+  /** @type {Map<number, { input: HTMLInputElement, canvas: HTMLCanvasElement | null }>} */
+  #shown = new Map(); // by class number
+  /** @type {Map<number, import('./paint.mjs').Image>} */
+  #pictures = new Map(); // by class number
+  /** @type {Place[]} */
+  #asked = []; // classes that are to be seen elsewhere
 
   /**
    * @param {Elements} elements
@@ -69,6 +74,13 @@ export class ClassPicker {
     for (const canvas of canvases) if (canvas) paint(canvas, image);
   }
 
+  /** @param {number} label @param {HTMLCanvasElement} canvas */
+  #paintKnown(label, canvas) {
+    const image = this.#pictures.get(label);
+    if (image) paint(canvas, image);
+  }
+
+  /** @param {number} label */
   #pick(label) {
     this.value = label;
     this.#onChange(label);
@@ -92,10 +104,10 @@ export class ClassPicker {
     this.#list.scrollLeft += item.getBoundingClientRect().left - this.#list.getBoundingClientRect().left - (this.#list.clientWidth - item.clientWidth) / 2;
   }
 
-  /** Pictures of classes elsewhere: what is asked for newly goes first. @param {Array<{ label: number, canvas: HTMLCanvasElement }>} canvases */
+  /** Pictures of classes elsewhere: what is asked for newly goes first. @param {Place[]} canvases */
   #ask(canvases) {
     this.#asked = canvases;
-    for (const { label, canvas } of canvases) if (this.#pictures.has(label)) paint(canvas, this.#pictures.get(label));
+    for (const { label, canvas } of canvases) this.#paintKnown(label, canvas);
     this.#showMissing();
   }
 
@@ -105,18 +117,20 @@ export class ClassPicker {
     this.#onShow([...wanted].filter((label) => !this.#pictures.has(label)));
   }
 
+  /** @param {number} label */
   #makeItem(label) {
     const item = Object.assign(document.createElement('label'), { className: this.#kind === 'keys' ? 'key' : 'class' });
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', checked: label === this.#value });
     input.addEventListener('change', () => this.#pick(label));
     const caption = Object.assign(document.createElement('span'), { textContent: this.#labels[label] });
     const canvas = this.#kind === 'keys' ? null : makeCanvas();
-    item.append(...[input, canvas, caption].filter(Boolean));
+    item.append(input, ...(canvas ? [canvas] : []), caption);
     this.#shown.set(label, { input, canvas });
-    if (canvas && this.#pictures.has(label)) paint(canvas, this.#pictures.get(label));
+    if (canvas) this.#paintKnown(label, canvas);
     return item;
   }
 
+  /** @param {{ input: HTMLInputElement, list: HTMLElement }} elements */
   async #connectSearch(elements) {
     elements.input.disabled = true;
     const { connectSearch, loadThesaurus } = await fetchMore();
@@ -125,6 +139,7 @@ export class ClassPicker {
     connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
   }
 
+  /** @param {HTMLDialogElement} dialog */
   async #openWall(dialog) {
     const { openWall } = await fetchMore();
     openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });

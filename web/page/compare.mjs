@@ -6,6 +6,7 @@ import { SAMPLERS, nameOf } from './settings.mjs';
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 
+/** @type {Record<string, string>} */
 const TITLES = { label: 'class', guidanceScale: 'scale', seed: 'seed', steps: 'steps', sampler: 'sampler' };
 
 /**
@@ -31,10 +32,10 @@ export function describeSettings(settings, model) {
   return parts;
 }
 
-/** Names of what differs, in words. @returns {string} */
+/** Names of what differs, in words. @param {Settings} a @param {Settings} b @returns {string} */
 export function differences(a, b) {
-  const names = Object.keys(a).filter((name) => name !== 'count' && a[name] !== b[name]);
-  return names.map((name) => TITLES[name] ?? OPTIONS.find((option) => option.name === name).title.toLowerCase()).join(', ');
+  const names = /** @type {Array<keyof Settings>} */ (Object.keys(a)).filter((name) => name !== 'count' && a[name] !== b[name]);
+  return names.map((name) => TITLES[name] ?? OPTIONS.find((option) => option.name === name)?.title.toLowerCase()).join(', ');
 }
 
 export class Compare {

@@ -19,13 +19,12 @@ function says(scale, recommended, wish) {
 }
 
 export class Controls {
-  /** @type {Settings} */
   #settings;
   #own;
   #model;
   #onChange;
   #byPointer = false;
-  /** @type {any} of setTimeout, while moves of the slider wait */
+  /** @type {ReturnType<typeof setTimeout> | undefined} while moves of the slider wait */
   #moves;
   #movedAt = -Infinity;
   #inPlay = true;
@@ -43,8 +42,9 @@ export class Controls {
     this.#model = model;
     this.#own = new Set(own);
     this.#onChange = onChange;
+    this.#settings = settings;
     this.#connectScale();
-    this.settings = settings;
+    this.settings = settings; // shows them
     element('scale').disabled = false;
   }
 
@@ -79,9 +79,10 @@ export class Controls {
     return this.#own;
   }
 
-  /** Changes settings at the visitor's wish and says so. @param {Partial<Settings>} changes */
+  /** Changes settings at the visitor's wish and says so. @param {Partial<Settings>} changes @param {{ draft?: boolean }} [how] */
   change(changes, how = {}) {
-    for (const [name, value] of Object.entries(changes)) if (value !== this.#settings[name]) this.#own.add(name);
+    const names = /** @type {Array<keyof Settings>} */ (Object.keys(changes));
+    for (const name of names) if (changes[name] !== this.#settings[name]) this.#own.add(name);
     this.#apply(changes, how);
   }
 
@@ -91,6 +92,7 @@ export class Controls {
     this.#apply(changes);
   }
 
+  /** @param {Partial<Settings>} changes @param {{ draft?: boolean, again?: boolean }} [how] */
   #apply(changes, how = {}) {
     clearTimeout(this.#moves);
     this.#moves = undefined;
@@ -98,7 +100,7 @@ export class Controls {
     this.#onChange(this.#settings, how);
   }
 
-  /** Another class, with another seed unless that is locked. */
+  /** Another class, with another seed unless that is locked. @param {number} label */
   pickClass(label) {
     this.#own.add('label');
     this.#apply({ label, ...(this.locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
@@ -139,6 +141,7 @@ export class Controls {
   /**
    * The slider has moved, and is likely to go on: where it stands is shown at once, but what follows from that is done
    * once for all moves that come close together. Nobody could see what came of the others.
+   * @param {number} guidanceScale
    */
   #move(guidanceScale) {
     this.#own.add('guidanceScale');
@@ -164,6 +167,7 @@ export class Controls {
     const recommended = recommendedScale(this.#model);
     const [min, highest] = scaleRange(this.#model);
     const max = this.#inPlay && Math.max(guidanceScale, recommended) <= SCALE.playMax ? Math.min(SCALE.playMax, highest) : highest;
+    /** @param {number} value */
     const place = (value) => String((value - min) / Math.max(max - min, 0.1));
     const scale = element('scale');
     if (scale.min !== String(min) || scale.max !== String(max)) {

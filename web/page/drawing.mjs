@@ -1,8 +1,12 @@
 // A drawing of the size of the model's pictures, and the mask over it: strokes, presets, undo. Knows no DOM.
 
-/** @typedef {import('./paint.mjs').Image} Image */
+/** @typedef {import('./paint.mjs').Image & { pixels: Uint8Array }} Image */
 /** @typedef {{ width: number, height: number, channels: number }} Shape */
 /** @typedef {'pen' | 'eraser' | 'mark' | 'unmark'} Tool mark: this is to be made anew; unmark: this is to be kept */
+/** @typedef {{ x: number, y: number }} Point in pixels */
+/** @typedef {{ pixels: Uint8Array<ArrayBuffer>, mask: Uint8Array<ArrayBuffer> }} Snapshot */
+/** @typedef {{ tool: Tool, radius: number, ink: number[], before: Snapshot, coverage: Float32Array, last: Point }} Stroke */
+/** @typedef {(x: number, y: number) => boolean} IsMarked whether the pixel at the shares x and y of the sides is marked */
 
 const ANEW = 255;
 const KEPT = 0;
@@ -12,7 +16,7 @@ const OPAQUE = 255;
 const UNDO_BYTES = 2 ** 25;
 const UNDO_STEPS = 50;
 
-/** Parts of a picture that can be marked at once. Each says of a pixel, at the shares x and y of the sides, if it is marked. */
+/** Parts of a picture that can be marked at once. @satisfies {Record<string, IsMarked>} */
 export const MASK_PRESETS = {
   left: (x) => x < 0.5,
   right: (x) => x >= 0.5,
@@ -24,7 +28,7 @@ export const MASK_PRESETS = {
 /** Whether a tool works on the mask. @param {Tool} tool */
 export const isMaskTool = (tool) => tool === 'mark' || tool === 'unmark';
 
-/** How far the point is from the line between two others. */
+/** How far the point is from the line between two others. @param {number} x @param {number} y @param {Point} from @param {Point} to */
 function distanceToSegment(x, y, from, to) {
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length2 = dx * dx + dy * dy;
@@ -32,7 +36,7 @@ function distanceToSegment(x, y, from, to) {
   return Math.hypot(x - from.x - share * dx, y - from.y - share * dy);
 }
 
-/** One level per channel from a grey level, or from red, green and blue; alpha is opaque. */
+/** One level per channel from a grey level, or from red, green and blue; alpha is opaque. @param {number[]} colour @param {number} channels */
 const levelsOf = (colour, channels) => Array.from({ length: channels }, (_, channel) =>
   (channels % 2 === 0 && channel === channels - 1 ? OPAQUE : colour[Math.min(channel, colour.length - 1)]));
 
@@ -41,10 +45,13 @@ export class Drawing {
   #paper;
   #pixels;
   #mask;
-  #undo = []; // { pixels, mask }, the oldest first
-  #stroke = null; // { tool, radius, ink, before, coverage, last }
+  /** @type {Snapshot[]} */
+  #undo = []; // the oldest first
+  /** @type {Stroke | null} */
+  #stroke = null;
   /** @type {Image | null} */
   #image = null; // what `image` gave out; nobody may change it
+  /** @type {Image | null} */
   #maskImage = null;
 
   /** @param {Shape} shape of the model's pictures @param {number} paper grey level of an empty place */
@@ -97,6 +104,7 @@ export class Drawing {
   /**
    * Puts the tool down at a point; coordinates are pixels from the top left corner, the centre of the first pixel is at 0.5.
    * @param {Tool} tool @param {number} diameter in pixels @param {number[]} colour of the pen: one grey level, or red, green, blue
+   * @param {number} x @param {number} y
    */
   begin(tool, diameter, colour, x, y) {
     this.end();
@@ -107,12 +115,13 @@ export class Drawing {
     this.moveTo(x, y);
   }
 
-  /** Draws on to a point. */
+  /** Draws on to a point. @param {number} x @param {number} y */
   moveTo(x, y) {
     const stroke = this.#stroke;
     if (!stroke) return;
     const { width, height } = this.#shape;
     const { last, radius, coverage } = stroke;
+    /** @type {(a: number, b: number, end: number) => [number, number]} */
     const range = (a, b, end) => [Math.max(Math.floor(Math.min(a, b) - radius - 1), 0), Math.min(Math.ceil(Math.max(a, b) + radius + 1), end)];
     const [left, right] = range(last.x, x, width);
     const [top, bottom] = range(last.y, y, height);
@@ -131,6 +140,7 @@ export class Drawing {
     else this.#image = null;
   }
 
+  /** @param {number} place @param {number} share @param {Stroke} stroke */
   #cover(place, share, { tool, ink, before }) {
     if (isMaskTool(tool)) {
       if (share >= 0.5) this.#mask[place] = tool === 'mark' ? ANEW : KEPT; // masks have no greys
@@ -173,7 +183,7 @@ export class Drawing {
     }));
   }
 
-  /** @param {(x: number, y: number) => boolean} isMarked one of MASK_PRESETS */
+  /** @param {IsMarked} isMarked one of MASK_PRESETS */
   mark(isMarked) {
     const { width, height } = this.#shape;
     this.#act(() => this.#mask.forEach((_, place) => {
@@ -195,6 +205,7 @@ export class Drawing {
     this.#changed();
   }
 
+  /** @param {() => void} change */
   #act(change) {
     this.end();
     const before = this.#snapshot();
@@ -207,8 +218,9 @@ export class Drawing {
     return { pixels: this.#pixels.slice(), mask: this.#mask.slice() };
   }
 
-  /** What changed nothing is no step. */
+  /** What changed nothing is no step. @param {Snapshot} before */
   #remember(before) {
+    /** @param {Uint8Array} a @param {Uint8Array} b */
     const same = (a, b) => a.every((value, index) => value === b[index]);
     if (same(before.pixels, this.#pixels) && same(before.mask, this.#mask)) return;
     this.#undo.push(before);

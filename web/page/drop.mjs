@@ -1,5 +1,6 @@
 // Files from the visitor: dropped anywhere on the page, or chosen through a button.
 
+/** @param {DragEvent} event @returns {event is DragEvent & { dataTransfer: DataTransfer }} */
 const hasFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false;
 
 /**
@@ -8,6 +9,7 @@ const hasFiles = (event) => event.dataTransfer?.types.includes('Files') ?? false
  * @param {(file: File) => void} onFile
  */
 export function acceptFiles({ overlay, button, input }, onFile) {
+  /** @param {boolean} visible */
   const show = (visible) => (overlay.hidden = !visible);
   addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
@@ -26,7 +28,7 @@ export function acceptFiles({ overlay, button, input }, onFile) {
   });
   button.addEventListener('click', () => input.click());
   input.addEventListener('change', () => {
-    const [file] = input.files;
+    const [file] = input.files ?? [];
     if (file) onFile(file);
     input.value = ''; // so that the same file can be chosen again
   });

@@ -2,16 +2,20 @@
 
 import { adapt, cropOf } from './adapt.mjs';
 import { Drawing, MASK_PRESETS, isMaskTool } from './drawing.mjs';
+import { element } from './elements.mjs';
 import { paint } from './paint.mjs';
 import { RadioGroup } from './radios.mjs';
 
 /** @typedef {import('./drawing.mjs').Tool} Tool */
-
-const element = (id) => document.getElementById(id);
+/** @typedef {import('./drawing.mjs').Shape} Shape */
+/** @typedef {import('./drawing.mjs').Point} Point */
+/** @typedef {'draw' | 'mark'} Kind of tools: each has a diameter */
 
 /** @type {ReadonlyArray<[tool: Tool, title: string]>} */
 const TOOLS = [['pen', 'Pen'], ['eraser', 'Eraser'], ['mark', 'Mark'], ['unmark', 'Unmark']];
+/** @type {Record<keyof typeof MASK_PRESETS, string>} */
 const PRESET_TITLES = { left: 'Left half', right: 'Right half', top: 'Top half', bottom: 'Bottom half', middle: 'Middle' };
+const MASK_NAMES = /** @type {Array<keyof typeof MASK_PRESETS>} */ (Object.keys(MASK_PRESETS));
 
 /** Diameter of the tools, as shares of the picture's shorter side: as the strokes in small drawings are. */
 const SIZE = { min: 1, max: 0.5, initial: 0.06, mark: 0.25 };
@@ -23,13 +27,16 @@ const MOST_SIDE = 1024;
 /** Red, green, blue and alpha of what is marked. */
 const MARKED = [255, 92, 40, 150];
 
+/** Of the sheet before there is a model. */
+const NO_MODEL = { width: 32, height: 32, channels: 1 };
+
 /** Pixels that a key moves the pen, without and with Shift. */
 const KEY_STEPS = [1, 4];
+/** @type {Record<string, [dx: number, dy: number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Easel {
-  /** @type {Drawing | null} */
-  #drawing = null;
+  #drawing = new Drawing(NO_MODEL, 255);
   #canvas = element('easel-canvas');
   #mask = element('easel-mask');
   #brush = element('easel-brush');
@@ -38,6 +45,7 @@ export class Easel {
   /** @type {Tool} */
   #tool = 'pen';
   #sizes = { draw: 2, mark: 8 }; // diameters
+  /** @type {number | null} */
   #pointer = null; // id of the one that draws
   #cursor = { x: 0, y: 0 }; // of the keyboard, in pixels
   #penDown = false; // by a key
@@ -56,19 +64,18 @@ export class Easel {
     this.#connectKeys();
   }
 
-  /** @returns {Drawing} */
   get drawing() {
     return this.#drawing;
   }
 
   /**
    * From now on drawings are of this shape; what is there is taken over.
-   * @param {import('./drawing.mjs').Shape} shape @param {number} paper
+   * @param {Shape} shape @param {number} paper
    */
   use(shape, paper) {
     const old = this.#drawing;
     this.#drawing = new Drawing(shape, paper);
-    if (old && !old.blank) this.#drawing.replace(this.#fit(this.#canvas, shape, paper));
+    if (!old.blank) this.#drawing.replace(this.#fit(this.#canvas, shape, paper));
     const side = Math.min(shape.width, shape.height);
     this.#sizes = { draw: Math.max(2, Math.round(side * SIZE.initial)), mark: Math.max(3, Math.round(side * SIZE.mark)) };
     Object.assign(element('easel-size'), { min: SIZE.min, max: Math.max(3, Math.round(side * SIZE.max)) });
@@ -80,12 +87,12 @@ export class Easel {
     this.show();
   }
 
-  /** The paper of the model is known now; an untouched sheet follows. */
+  /** The paper of the model is known now; an untouched sheet follows. @param {number} paper */
   set paper(paper) {
     if (this.#drawing.paper !== paper && this.#drawing.blank && !this.#drawing.canUndo) this.use(this.#drawing.shape, paper);
   }
 
-  /** @param {{ pixels: Uint8Array }} image of the model's own shape */
+  /** @param {import('../index.d.ts').Picture} image of the model's own shape */
   take(image) {
     this.#act(() => this.#drawing.replace(image.pixels));
   }
@@ -101,14 +108,14 @@ export class Easel {
     bitmap.close();
   }
 
-  /** @param {ImageBitmap | HTMLCanvasElement} source @returns {Uint8Array} pixels of that shape */
+  /** @param {ImageBitmap | HTMLCanvasElement} source @param {Shape} shape @param {number} paper @returns {Uint8Array} pixels of that shape */
   #fit(source, shape, paper) {
     const crop = cropOf(source, shape);
     const enlarged = crop.width / shape.width;
     const most = Math.max(1, Math.min(MOST_SAMPLES, Math.floor(MOST_SIDE / Math.max(shape.width, shape.height))));
     const factor = Math.min(Math.max(Math.ceil(enlarged), 1), most);
     const canvas = new OffscreenCanvas(shape.width * factor, shape.height * factor);
-    const context = canvas.getContext('2d', { willReadFrequently: true });
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
     context.fillStyle = '#fff';
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.imageSmoothingQuality = 'high';
@@ -120,16 +127,19 @@ export class Easel {
 
   // ---- tools
 
+  /** @param {Tool} tool */
   #take(tool) {
     this.#tool = tool;
     element('easel-size').value = String(this.#sizes[this.#kind]);
     this.#showSize();
   }
 
+  /** @returns {Kind} */
   get #kind() {
     return isMaskTool(this.#tool) ? 'mark' : 'draw';
   }
 
+  /** @param {number} diameter */
   #resize(diameter) {
     this.#sizes[this.#kind] = diameter;
     this.#showSize();
@@ -138,7 +148,7 @@ export class Easel {
   #showSize() {
     const diameter = this.#sizes[this.#kind];
     element('easel-size-value').textContent = `${diameter} px`;
-    this.#brush.style.setProperty('--diameter', `${(diameter / (this.#drawing?.shape.width ?? 32)) * 100}%`);
+    this.#brush.style.setProperty('--diameter', `${(diameter / this.#drawing.shape.width) * 100}%`);
     this.#brush.dataset.kind = this.#kind;
   }
 
@@ -146,18 +156,20 @@ export class Easel {
   get #colour() {
     const { shape, paper } = this.#drawing;
     if (shape.channels < 3) return [255 - paper];
-    return element('easel-colour').value.match(/[0-9a-f]{2}/gi).map((digits) => parseInt(digits, 16));
+    return Array.from(element('easel-colour').value.matchAll(/[0-9a-f]{2}/gi), ([digits]) => parseInt(digits, 16));
   }
 
   #connectPresets() {
+    /** @param {string} title @param {() => void} act */
     const make = (title, act) => Object.assign(document.createElement('button'), { type: 'button', textContent: title, onclick: () => this.#act(act) });
     element('easel-presets').append(
-      ...Object.entries(MASK_PRESETS).map(([name, isMarked]) => make(PRESET_TITLES[name], () => this.#drawing.mark(isMarked))),
+      ...MASK_NAMES.map((name) => make(PRESET_TITLES[name], () => this.#drawing.mark(MASK_PRESETS[name]))),
       make('Swap', () => this.#drawing.swapMask()),
       make('Nothing', () => this.#drawing.mark(() => false)),
     );
   }
 
+  /** @param {() => void} change */
   #act(change) {
     this.#lift();
     change();
@@ -194,13 +206,14 @@ export class Easel {
     canvas.onpointerleave = () => (this.#brush.hidden = true);
   }
 
-  /** Where an event is, in pixels of the drawing. */
+  /** Where an event is, in pixels of the drawing. @param {PointerEvent} event */
   #pointOf({ clientX, clientY }) {
     const { left, top, width, height } = this.#canvas.getBoundingClientRect();
     const { shape } = this.#drawing;
     return { x: ((clientX - left) / width) * shape.width, y: ((clientY - top) / height) * shape.height };
   }
 
+  /** @param {Point} point */
   #begin({ x, y }) {
     this.#drawing.begin(this.#tool, this.#sizes[this.#kind], this.#colour, x, y);
     this.show();
@@ -239,6 +252,7 @@ export class Easel {
     return { x: this.#cursor.x + 0.5, y: this.#cursor.y + 0.5 };
   }
 
+  /** @param {[dx: number, dy: number]} direction @param {number} step */
   #moveCursor([dx, dy], step) {
     const { width, height } = this.#drawing.shape;
     this.#cursor.x = Math.min(Math.max(this.#cursor.x + dx * step, 0), width - 1);
@@ -266,6 +280,7 @@ export class Easel {
 
   // ---- showing
 
+  /** @param {Point} point */
   #showBrush({ x, y }) {
     const { width, height } = this.#drawing.shape;
     this.#brush.style.setProperty('--x', `${(x / width) * 100}%`);
@@ -280,7 +295,7 @@ export class Easel {
     const shown = new Uint8Array(shape.width * shape.height * 4);
     mask?.pixels.forEach((value, place) => value && shown.set(MARKED, place * 4));
     paint(this.#mask, { ...shape, channels: 4, pixels: shown });
-    this.#canvas.parentElement.toggleAttribute('data-blank', blank);
+    this.#canvas.parentElement?.toggleAttribute('data-blank', blank);
     element('easel-undo').disabled = !canUndo;
     element('easel-clear').disabled = blank && !mask;
   }

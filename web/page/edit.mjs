@@ -41,6 +41,7 @@ export class Edit {
   #connect() {
     const { keep, pictures } = this.#app;
     const strength = element('edit-strength');
+    /** @param {{ draft: boolean }} [how] */
     const readStrength = (how) => {
       this.#strengths[this.#part] = strength.valueAsNumber;
       this.draw(how);
@@ -50,7 +51,7 @@ export class Edit {
     element('edit-resample').onchange = () => this.draw();
     element('edit-open').onclick = () => element('edit-file').click();
     element('edit-file').onchange = () => {
-      const [file] = element('edit-file').files;
+      const [file] = element('edit-file').files ?? [];
       if (file) this.open(file);
       element('edit-file').value = ''; // so that the same file can be chosen again
     };
@@ -67,7 +68,7 @@ export class Edit {
   use(model) {
     this.#model = model;
     this.#paperKnown = false;
-    this.#easel.use(model.info, this.#easel.drawing?.paper ?? 255);
+    this.#easel.use(model.info, this.#easel.drawing.paper);
     this.#grid.resize(COUNT);
     this.#grid.clear();
     element('edit').inert = false;
@@ -117,7 +118,7 @@ export class Edit {
   /** Shows the results of what is on the easel under the page's settings, where that is on show. */
   draw({ draft = false } = {}) {
     if (!this.#model || !this.#app.view.drawing) return;
-    this.#showOptions();
+    this.#showOptions(this.#model);
     element('edit-take').disabled = !this.#app.pictures.picture;
     const { shape } = this.#easel.drawing;
     if (draft && shape.width * shape.height > MOST_LIVE_PIXELS) return;
@@ -125,19 +126,20 @@ export class Edit {
     if (requests.length === 0) {
       this.#board.clear();
       this.#grid.clear();
-      return this.#app.report('edit', { state: 'idle', draft: false, draftSteps: 0, progress: 0, finished: 0, computed: 0, milliseconds: 0 });
+      return this.#app.report('edit', { state: 'idle', draft: false, dragged: false, draftSteps: 0, progress: 0, finished: 0, computed: 0, milliseconds: 0 });
     }
     this.#board.first = this.#grid.chosen;
     this.#board.show(requests, { draft });
     this.#board.slots.forEach(({ has }, index) => has !== 'picture' && this.#grid.markStale(index));
   }
 
-  #showOptions() {
+  /** @param {import('../index.d.ts').Model} model */
+  #showOptions(model) {
     const { label, sampler } = this.#app.settings;
     const part = this.#part === 'part';
     const strength = this.#strengths[this.#part];
     for (let index = 0; index < COUNT; index++) {
-      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${nameOf(this.#model, label)}`);
+      this.#grid.describe(index, `Picture ${index + 1} from your drawing, ${nameOf(model, label)}`);
     }
     element('edit-strength').value = String(strength);
     element('edit-strength-value').textContent = strength.toFixed(2);
@@ -150,11 +152,13 @@ export class Edit {
     element('edit-save-drawing').disabled = this.#easel.drawing.blank;
   }
 
+  /** @param {number} index @param {import('./paint.mjs').Image} preview */
   showStep(index, preview) {
     this.#grid.setState(index, 'running');
     if (!isCalm()) this.#grid.paint(index, preview);
   }
 
+  /** @param {number} index @param {import('../index.d.ts').Picture} picture @param {boolean} draft */
   showPicture(index, picture, draft) {
     this.#grid.paint(index, picture);
     this.#grid.setState(index, draft ? 'draft' : 'done');
@@ -170,7 +174,7 @@ export class Edit {
     element('edit-save').disabled = element('edit-go-on').disabled = !this.#picture;
   }
 
-  /** @param {import('./studio.mjs').Report | { state: 'idle' }} report of its board */
+  /** @param {import('./studio.mjs').Report} report of its board */
   report({ state, draft, draftSteps, finished, computed, error }) {
     const before = element('edit').dataset.state;
     element('edit').dataset.state = draft ? 'draft' : state;

@@ -2,6 +2,7 @@
 
 import { formatClass } from './options.mjs';
 
+/** @param {string | number} text */
 const escape = (text) => String(text).replace(/&/g, '&amp;').replace(/"/g, '&quot;').replace(/</g, '&lt;');
 
 /**

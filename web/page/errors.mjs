@@ -1,5 +1,6 @@
 // What went wrong, for people who do not read stack traces.
 
+/** @type {Record<string, string>} */
 const SENTENCES = {
   INTEGRITY: 'The file that came is not the one that this site offers. Try again later.',
   NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
@@ -17,7 +18,7 @@ const LAST_FILE_STATUS = 20;
 
 const CHECKPOINT = /\.(?:pt|pth|ckpt|bin|safetensors)$/i;
 
-/** A file that was opened as a model and is none. */
+/** A file that was opened as a model and is none. @param {string} file */
 function explainFile(file) {
   if (CHECKPOINT.test(file)) return `${file} is a checkpoint. The exporter makes a model file (.gguf) of it: python -m pocket_diffusion export ${file} model.gguf`;
   if (/\.gguf$/i.test(file)) return `The model file ${file} is damaged or not one that this page can read.`;
@@ -30,7 +31,7 @@ function explainFile(file) {
  * @returns {{ sentence: string, detail: string }}
  */
 export function explain(error, file = '') {
-  const { code = '', status = -1, message = String(error) } = error ?? {};
+  const { code = '', status = -1, message = String(error) } = /** @type {{ code?: string, status?: number, message?: string }} */ (error ?? {});
   const broken = status > 0 && status <= LAST_FILE_STATUS;
   const sentence = SENTENCES[code] ?? (!broken ? 'Something went wrong.'
     : file ? explainFile(file) : 'The model file is damaged or not one that this page can read.');

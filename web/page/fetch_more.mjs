@@ -10,7 +10,7 @@ function fetchStyle() {
   if (isOneFile()) return Promise.resolve();
   style ??= new Promise((resolve) => {
     const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'more.css', onload: resolve, onerror: resolve });
-    document.querySelector('link[rel="stylesheet"]').after(link);
+    document.querySelector('link[rel="stylesheet"]')?.after(link);
   });
   return style;
 }

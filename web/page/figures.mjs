@@ -3,7 +3,9 @@
 const MEGABYTE = 1e6;
 const MEBIBYTE = 2 ** 20;
 
+/** @param {number} bytes */
 const megabytes = (bytes) => `${Math.round(bytes / MEGABYTE)} MB`;
+/** @param {number} milliseconds */
 const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
 
 /**
@@ -16,6 +18,7 @@ const seconds = (milliseconds) => `${(milliseconds / 1000).toFixed(2)} s`;
  * @returns {Array<[term: string, value: string]>}
  */
 export function figures({ info, placement: { workers, wanted, workerBytes, memoryBudget }, loadMilliseconds, run, draftSteps }) {
+  /** @type {Array<[term: string, value: string]>} */
   const rows = [
     ['Parameters', `${(info.parameterCount / 1e6).toFixed(2)} million`],
     ['Model file', `${(info.fileBytes / MEGABYTE).toFixed(2)} MB`],

@@ -6,13 +6,17 @@ import { MOST_FRAMES, moments } from './recorder.mjs';
 
 /** @typedef {import('./paint.mjs').Image} Image */
 /** @typedef {import('./recorder.mjs').Frame} Frame */
+/** @typedef {{ kind: 'state' | 'preview', name: string, container: HTMLElement, tiles: Array<ReturnType<typeof makeTile>> }} Row */
 
 const COLUMNS = 8;
 
 export class Film {
-  #rows; // { name, container, tiles, kind }
+  /** @type {[Row, Row]} */
+  #rows;
+  /** @type {number[]} */
   #columns = []; // step of each column
   #onLook;
+  /** @type {Frame[]} */
   #frames = [];
 
   /**
@@ -31,6 +35,7 @@ export class Film {
   /**
    * Shows a run of `steps` network calls as far as it has come.
    * @param {Frame[]} frames nothing is shown of those of a run with other steps
+   * @param {number} steps
    */
   show(frames, steps) {
     this.#prepare(steps);
@@ -55,6 +60,7 @@ export class Film {
     if (last) last.input.checked = true;
   }
 
+  /** @param {number} steps */
   #prepare(steps) {
     const kept = moments(steps, MOST_FRAMES);
     const columns = moments(kept.length, COLUMNS).map((place) => kept[place - 1]);
@@ -71,6 +77,7 @@ export class Film {
     this.rest();
   }
 
+  /** @param {Row['kind']} kind @param {number} step @param {number} column */
   #look(kind, step, column) {
     const frame = this.#frames.find((each) => each.step === step) ?? null;
     const finished = kind === 'preview' && column === this.#columns.length - 1;

@@ -4,15 +4,16 @@ import { element, makeOption } from './elements.mjs';
 import { RadioGroup } from './radios.mjs';
 import { COUNTS, MAX_SEED, SAMPLERS } from './settings.mjs';
 
-/** Enter takes the value over; the browser alone does so only when the field is left. */
+/** Enter takes the value over; the browser alone does so only when the field is left. @param {HTMLInputElement} input */
 export function takeOverOnEnter(input) {
   input.onkeydown = (event) => {
     if (event.key !== 'Enter') return;
     event.preventDefault();
-    input.onchange();
+    input.onchange?.(event);
   };
 }
 
+/** @param {string} text */
 const wholeNumber = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : NaN);
 
 export class FineFields {
@@ -21,10 +22,14 @@ export class FineFields {
   /** @param {import('../index.d.ts').Model} model @param {import('./controls.mjs').Controls} controls */
   constructor(model, controls) {
     const { timesteps } = model.info;
-    const [seed, steps, sampler, lock, roll] = ['seed', 'steps', 'sampler', 'lock', 'roll'].map(element);
+    const seed = element('seed');
+    const steps = element('steps');
+    const sampler = element('sampler');
+    const lock = element('lock');
+    const roll = element('roll');
     this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => controls.change({ count: COUNTS[index] }));
     sampler.replaceChildren(...Object.entries(SAMPLERS).map(([name, { title }]) => makeOption(name, title)));
-    sampler.onchange = () => controls.change({ sampler: sampler.value });
+    sampler.onchange = () => controls.change({ sampler: /** @type {import('./settings.mjs').Settings['sampler']} */ (sampler.value) });
     seed.onchange = () => {
       const value = wholeNumber(seed.value);
       if (value <= MAX_SEED) controls.change({ seed: value });

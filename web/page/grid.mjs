@@ -3,9 +3,12 @@
 import { blank, paint } from './paint.mjs';
 import { makeTile } from './radios.mjs';
 
+/** @typedef {import('./paint.mjs').Image} Image */
+
 export class Grid {
   #container;
-  #tiles = []; // { root, input, canvas, image }
+  /** @type {Array<ReturnType<typeof makeTile> & { image?: Image | null }>} */
+  #tiles = [];
   #onChoose;
 
   /** @param {HTMLElement} container what is in it is replaced @param {() => void} onChoose */
@@ -26,7 +29,7 @@ export class Grid {
   resize(count) {
     if (this.#tiles.length === 0) this.#container.replaceChildren();
     const chosen = Math.min(this.chosen, count - 1);
-    while (this.#tiles.length > count) this.#tiles.pop().root.remove();
+    while (this.#tiles.length > count) this.#tiles.pop()?.root.remove();
     while (this.#tiles.length < count) this.#addTile();
     this.chosen = chosen;
     this.#container.dataset.count = String(count);
@@ -39,29 +42,29 @@ export class Grid {
     this.setState(this.#tiles.length - 1, 'empty');
   }
 
-  /** What a screen reader says of a picture. */
+  /** What a screen reader says of a picture. @param {number} index @param {string} text */
   describe(index, text) {
     this.#tiles[index].input.setAttribute('aria-label', text);
   }
 
-  /** @param {'empty' | 'stale' | 'running' | 'draft' | 'done'} state */
+  /** @param {number} index @param {'empty' | 'stale' | 'running' | 'draft' | 'done'} state */
   setState(index, state) {
     this.#tiles[index].root.dataset.state = state;
   }
 
-  /** The picture on show belongs to settings that have been replaced. */
+  /** The picture on show belongs to settings that have been replaced. @param {number} index */
   markStale(index) {
     const { root } = this.#tiles[index];
     if (root.dataset.state !== 'empty') root.dataset.state = 'stale';
   }
 
-  /** @param {import('./paint.mjs').Image} image */
+  /** @param {number} index @param {Image} image */
   paint(index, image) {
     this.#tiles[index].image = image;
     paint(this.#tiles[index].canvas, image);
   }
 
-  /** @returns {import('./paint.mjs').Image | null} what was painted last */
+  /** @param {number} index @returns {Image | null} what was painted last */
   imageOf(index) {
     return this.#tiles[index].image ?? null;
   }

@@ -32,6 +32,7 @@ export function makeKeep(app) {
     }
   }
 
+  /** @param {Array<string | number>} parts */
   const partsOf = (...parts) => [nameOf(app.model, app.settings.label), `s${app.settings.guidanceScale}`, ...parts];
 
   /** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
@@ -60,7 +61,7 @@ export function makeKeep(app) {
       { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
     saveWord: () => save(({ linesFile }) => app.lettering.finished &&
       { making: linesFile(app.lettering.finished.lines, size()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
-    /** @param {import('./paint.mjs').Image} image @param {string} name */
-    saveImage: (image, name) => save(({ imageFile }) => ({ making: imageFile(image), parts: [name] })),
+    /** @param {import('./paint.mjs').Image | null} image @param {string} name */
+    saveImage: (image, name) => save(({ imageFile }) => image && { making: imageFile(image), parts: [name] }),
   };
 }

@@ -15,9 +15,12 @@ import { SAMPLERS, canBeGuided, nameOf, requestOf } from './settings.mjs';
 import { Sweep } from './sweep.mjs';
 import { explainTerms } from './terms.mjs';
 
+/** @typedef {import('./paint.mjs').Image} Image */
+/** @typedef {import('./recorder.mjs').Frame} Frame */
+
 const PLAY_MILLISECONDS = 1600;
 
-/** The last step takes one. */
+/** The last step takes one. @param {import('./settings.mjs').Settings} settings */
 const networkCalls = ({ sampler, steps }) => (SAMPLERS[sampler].evaluations ?? 1) * (steps - 1) + 1;
 
 export class Lab {
@@ -34,26 +37,27 @@ export class Lab {
   #options = null;
   /** @type {FineFields | null} */
   #fine = null;
-  /** @type {any} of setTimeout */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #playing;
 
   /** @param {import('../page.mjs').App} app */
   constructor(app) {
     this.#app = app;
     this.#sweepBoard = app.studio.addBoard({
-      onPicture: (index, picture) => this.#sweep.paint(index, picture),
+      onPicture: (index, picture) => this.#sweep?.paint(index, picture),
       onReport: ({ state, error }) => {
         element('sweep').dataset.state = state;
         if (state === 'failed') fail(error, () => this.#drawSweep());
       },
     });
     const { keep } = app;
+    /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
       'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
       embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
     };
-    for (const [id, act] of Object.entries(on)) element(id).onclick = act;
+    for (const id of /** @type {Array<keyof typeof on>} */ (Object.keys(on))) element(id).onclick = on[id] ?? null;
     element('figures').ontoggle = () => this.showFigures();
     new IntersectionObserver(([{ isIntersecting }]) => {
       this.#sweepVisible = isIntersecting;
@@ -86,12 +90,12 @@ export class Lab {
     element('embed').hidden = path === null || isOneFile();
   }
 
-  /** The settings on show are these. */
+  /** The settings on show are these. @param {import('./settings.mjs').Settings} settings */
   show(settings, { draft = false } = {}) {
     this.#stopPlaying();
     this.#options?.show(settings);
     this.#fine?.show(settings);
-    this.#sweep.scale = settings.guidanceScale;
+    if (this.#sweep) this.#sweep.scale = settings.guidanceScale;
     this.#drawSweep();
     // While a slider is dragged, this follows the pictures and not every move: of all that is on show only text changes.
     if (!draft) this.choose();
@@ -104,7 +108,7 @@ export class Lab {
     if (state === 'done') this.showFigures();
   }
 
-  /** A step of the chosen picture. */
+  /** A step of the chosen picture. @param {Image} image @param {Frame | null | undefined} frame if it is kept */
   step(image, frame) {
     paint(this.#big, image);
     if (frame) this.#film.add(frame);
@@ -129,14 +133,14 @@ export class Lab {
     if (image) paint(this.#big, image);
     this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
     const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
-    for (const id of ['save', 'size', 'edit-this']) element(id).disabled = !picture;
-    for (const id of ['save-film', 'play']) element(id).disabled = !whole;
-    for (const id of ['link', 'embed']) element(id).disabled = false;
+    for (const id of /** @type {const} */ (['save', 'size', 'edit-this'])) element(id).disabled = !picture;
+    for (const id of /** @type {const} */ (['save-film', 'play'])) element(id).disabled = !whole;
+    for (const id of /** @type {const} */ (['link', 'embed'])) element(id).disabled = false;
     this.#film.rest();
     this.#showDifference();
   }
 
-  /** A moment of the strip, large. */
+  /** A moment of the strip, large. @param {Image | null} image @param {Frame | null} frame */
   #look(image, frame) {
     this.#stopPlaying();
     const shown = image ?? this.#app.pictures.image;
@@ -148,9 +152,11 @@ export class Lab {
   #play() {
     const { frames, picture } = this.#app.pictures;
     this.#stopPlaying();
-    const images = [...frames.slice(0, -1).map(({ state }) => state), picture];
+    /** @type {Image[]} */
+    const images = [...frames.slice(0, -1).map(({ state }) => state), ...(picture ? [picture] : [])];
     const next = () => {
-      paint(this.#big, images.shift());
+      const [image] = images.splice(0, 1);
+      paint(this.#big, image);
       if (images.length > 0) this.#playing = setTimeout(next, PLAY_MILLISECONDS / frames.length);
     };
     next();
@@ -164,11 +170,12 @@ export class Lab {
 
   #drawSweep() {
     const { settings, pictures, view } = this.#app;
-    if (!this.#sweepVisible || view.inPlay || view.drawing) return;
-    const requests = this.#sweep.scales.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, pictures.chosen));
+    const sweep = this.#sweep;
+    if (!sweep || !this.#sweepVisible || view.inPlay || view.drawing) return;
+    const requests = sweep.scales.map((guidanceScale) => requestOf({ ...settings, guidanceScale }, pictures.chosen));
     const key = JSON.stringify(requests);
     if (key === this.#sweepKey && this.#sweepBoard.working) return;
-    if (key !== this.#sweepKey) this.#sweep.markStale();
+    if (key !== this.#sweepKey) sweep.markStale();
     this.#sweepKey = key;
     this.#sweepBoard.show(requests);
   }
@@ -191,9 +198,10 @@ export class Lab {
     this.#showCompare(false);
   }
 
+  /** @param {boolean} pinned */
   #showCompare(pinned) {
     element('board').toggleAttribute('data-pinned', pinned);
-    for (const id of ['pinned', 'side']) element(id).hidden = !pinned;
+    for (const id of /** @type {const} */ (['pinned', 'side'])) element(id).hidden = !pinned;
     element('big-figure').hidden = pinned;
     element('pin').textContent = pinned ? 'Pin anew' : 'Compare';
     this.#showDifference();
@@ -209,14 +217,15 @@ export class Lab {
 
   /** What is on show becomes A, and the settings of A are those on show. */
   #swap() {
-    const { settings } = this.#compare.pinned;
-    if (this.#pin()) this.#app.controls.change(settings);
+    const { pinned } = this.#compare;
+    if (pinned && this.#pin()) this.#app.controls.change(pinned.settings);
   }
 
   // ---- for other pages, and for those who ask
 
   #copyEmbed() {
     const { settings, model, path, keep } = this.#app;
+    if (path === null) return;
     const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
     keep.copy(embedSnippet(settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
   }

@@ -13,6 +13,7 @@ const LONG = 5.5;
 /** What a model without a word of its own begins with. */
 const FIRST_LETTERS = 3;
 
+/** @param {ReadonlyArray<string>} labels */
 const labelsAreDigits = (labels) => labels.every((label) => /^\d$/.test(label));
 
 export class Lettering {
@@ -23,7 +24,8 @@ export class Lettering {
   /** @type {Array<{ line: Word, label: number }>} on the board */
   #wanted = [];
   #style = ''; // the settings that the letters on show were drawn with, as text
-  #texts = new Map(); // tab -> text of the visitor
+  /** @type {Map<string, string>} */
+  #texts = new Map(); // of the visitor, by tab
   #tab = '';
   /** Of the first line. */
   seed = 0;
@@ -57,14 +59,14 @@ export class Lettering {
     return isAlphabet(this.#app.model.labels);
   }
 
-  /** Text for the address; null if it is not on show, or beside other things and nobody has chosen it. */
+  /** Text for the address; null if it is not on show, or beside other things and nobody has chosen it. @returns {string | null} */
   get text() {
     const { part } = this.#app;
     const text = element('word-text').value;
     return this.usable && (part === 'word' || (part === 'grid' && text !== this.#firstText())) ? text : null;
   }
 
-  /** The text of a link. */
+  /** The text of a link. @param {string} text */
   set text(text) {
     this.#texts.set(this.#app.view.tab, text);
     element('word-text').value = text;
@@ -103,12 +105,14 @@ export class Lettering {
     this.#board.show(this.#wanted.map(({ line, label }) => requestOf({ ...settings, label }, this.#lines.indexOf(line))), { draft });
   }
 
+  /** @param {ReadonlyArray<number | null>} letters @param {string[]} missing */
   #hint(letters, missing) {
     if (this.#app.standIn) return 'Digits first: the network for letters is on its way.';
     if (missing.length > 0) return `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.`;
     return letters.length === 0 ? 'Type a word.' : 'Each line is one seed, one style.';
   }
 
+  /** @param {number} count */
   #makeLines(count) {
     if (this.#lines.length === count) return;
     this.#style = '';
@@ -117,15 +121,16 @@ export class Lettering {
     element('word-rows').replaceChildren(...this.#lines.map(({ root }) => root));
   }
 
+  /** @param {number} index @param {import('./paint.mjs').Image} image @param {boolean} final */
   #paint(index, image, final) {
     const { line, label } = this.#wanted[index];
     element('strip').hidden = true;
     line.paint(label, image, final);
   }
 
-  /** What is set, to be saved. @returns {{ text: string, lines: Array<NonNullable<Word['line']>> } | null} null until all of it is there */
+  /** What is set, to be saved. @returns {{ text: string, lines: import('./sheet.mjs').Letter[][] } | null} null until all of it is there */
   get finished() {
-    const lines = this.#lines.map(({ line }) => line);
-    return lines.length > 0 && lines.every(Boolean) ? { text: this.#lines[0].text, lines } : null;
+    const lines = this.#lines.flatMap(({ line }) => (line ? [line] : []));
+    return lines.length > 0 && lines.length === this.#lines.length ? { text: this.#lines[0].text, lines } : null;
   }
 }

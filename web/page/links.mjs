@@ -4,8 +4,7 @@ import { askedFor, readAddress, writeAddress } from './address.mjs';
 import { element } from './elements.mjs';
 import { firstOf } from './first.mjs';
 import { showError } from './messages.mjs';
-import { OPTIONS } from './options.mjs';
-import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash } from './settings.mjs';
+import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, recommendedOptions } from './settings.mjs';
 
 /** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
 const REST_MILLISECONDS = 300;
@@ -15,16 +14,17 @@ const EVERYDAY = ['label', 'guidanceScale', 'seed', 'count'];
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
+/** @typedef {{ model: Model, settings: Settings, own: ReadonlySet<string> }} Previous */
 
 export class Links {
   #app;
   #ownHash = ''; // what the page itself has put into the address
   #foreign = ''; // one that was made with a model that is not here
-  /** @type {any} of setTimeout */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /**
    * What was chosen for a model before a fast one took its place: sampler, steps and the like are not for that.
-   * @type {{ model: Model, settings: Settings, own: ReadonlySet<string> } | null}
+   * @type {Previous | null}
    */
   #whole = null;
 
@@ -36,7 +36,7 @@ export class Links {
 
   /**
    * What a model begins with: what it recommends, except what a link asks for or the visitor has chosen before.
-   * @param {{ model: Model, settings: Settings, own: ReadonlySet<string> } | null} previous
+   * @param {Previous | null} previous
    * @returns {[settings: Settings, own: string[]]} as Controls takes them
    */
   begin(previous) {
@@ -54,9 +54,11 @@ export class Links {
   /**
    * Between a model and the fast one that stands beside it goes what is the same for both: class, scale, seed, number of
    * pictures. The rest waits until a model comes again that it is for.
+   * @param {Settings} begin @param {Previous} previous @returns {[settings: Settings, own: string[]]}
    */
   #carry(begin, previous) {
     const { model } = this.#app;
+    /** @param {Model} model */
     const isFast = ({ info }) => info.guidanceIsInput;
     const same = isFast(previous.model) === isFast(model);
     if (!same && isFast(model)) this.#whole = previous;
@@ -71,18 +73,17 @@ export class Links {
   #first() {
     const { model, path, standIn, view } = this.#app;
     const { seed, label: name } = (path !== null && firstOf(view.tab)) || {};
-    const label = model.labels.indexOf(name);
+    const label = name === undefined ? -1 : model.labels.indexOf(name);
     // A model that stands in for another leaves the slider where it is.
-    const guidanceScale = standIn && element('scale').valueAsNumber;
-    return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }), ...(standIn && { guidanceScale }) };
+    return { ...(seed !== undefined && { seed }), ...(label >= 0 && { label }), ...(standIn && { guidanceScale: element('scale').valueAsNumber }) };
   }
 
-  /** What an address asks for; what it leaves out is as the model recommends. */
+  /** What an address asks for; what it leaves out is as the model recommends. @param {string} hash */
   #parse(hash) {
     const { model } = this.#app;
     const { settings, refused } = parseHash(hash, model);
     if (Object.keys(settings).length === 0) return { settings, refused };
-    return { settings: { ...Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)])), ...settings }, refused };
+    return { settings: { ...recommendedOptions(model), ...settings }, refused };
   }
 
   /** The address is to follow what is on show. @param {{ draft?: boolean }} [how] draft: more changes are coming */

@@ -6,16 +6,17 @@ import { explain } from './errors.mjs';
 /** @type {(() => void) | null} */
 let retry = null;
 
+/** @param {string} text */
 export function setStatus(text) {
   setText(element('status'), text);
 }
 
-/** How far something is, 0 .. 1. */
+/** How far something is. @param {number} share 0 .. 1 */
 export function setProgress(share) {
   if (element('progress').value !== share) element('progress').value = share;
 }
 
-/** To screen readers, and sparingly. */
+/** To screen readers, and sparingly. @param {string} text */
 export function announce(text) {
   element('announcer').textContent = text;
 }
@@ -32,7 +33,7 @@ export function fail(error, again = null, file = '') {
 export function showError(sentence, detail, again = null, opened = false) {
   element('error-text').textContent = sentence;
   element('error-detail').textContent = detail;
-  element('error-detail').parentElement.open = opened;
+  /** @type {HTMLDetailsElement} */ (element('error-detail').parentElement).open = opened;
   retry = again;
   element('retry').hidden = !again;
   element('error').hidden = false;

@@ -40,7 +40,8 @@ async function readList() {
 
 /** The models in the page itself. */
 function listEmbedded() {
-  const paths = [...document.querySelectorAll('script[data-asset$=".gguf"]')].map(({ dataset }) => dataset.asset);
+  const scripts = /** @type {NodeListOf<HTMLScriptElement>} */ (document.querySelectorAll('script[data-asset$=".gguf"]'));
+  const paths = Array.from(scripts, ({ dataset }) => dataset.asset ?? '');
   return paths.map((path) => ({ path, name: path.replace(/^.*\/|\.gguf$/g, '') }));
 }
 
@@ -68,7 +69,8 @@ const LEAST_BYTES = 10_000;
 
 /** Whether the page itself took so long that a model of megabytes would try a visitor's patience. */
 export function isSlowNetwork() {
-  const files = performance.getEntriesByType('resource').filter(({ transferSize, responseStart }) => transferSize >= LEAST_BYTES && responseStart > 0);
+  const loaded = /** @type {PerformanceResourceTiming[]} */ (performance.getEntriesByType('resource'));
+  const files = loaded.filter(({ transferSize, responseStart }) => transferSize >= LEAST_BYTES && responseStart > 0);
   if (files.length === 0) return false;
   const bytes = files.reduce((sum, { transferSize }) => sum + transferSize, 0);
   const milliseconds = Math.max(...files.map(({ responseEnd }) => responseEnd)) - Math.min(...files.map(({ responseStart }) => responseStart));
@@ -94,7 +96,7 @@ export function listModels() {
   });
 }
 
-/** What the list says about a file: a model that is not the one of the list is refused. */
+/** What the list says about a file: a model that is not the one of the list is refused. @param {URL} url */
 async function expected(url) {
   const entry = (await listModels()).find(({ path }) => new URL(path, document.baseURI).href === url.href);
   if (!entry) return {};
@@ -107,6 +109,7 @@ async function expected(url) {
  * @returns {Promise<import('../index.d.ts').Model>}
  */
 export async function loadModel(source, onProgress) {
+  /** @type {import('../index.d.ts').LoadOptions} */
   const options = { worker: true, onProgress };
   const wasm = await embedded('pocket-diffusion.wasm');
   if (wasm) options.wasm = wasm;

@@ -12,7 +12,7 @@ let begun = false;
 /** @param {string | null} path of the model in use, relative to the page */
 async function keepModel(path) {
   const { active } = await navigator.serviceWorker.ready;
-  if (path !== null) active.postMessage(path);
+  if (path !== null) active?.postMessage(path);
 }
 
 /** To be called when pictures of a model are there. @param {string | null} path */

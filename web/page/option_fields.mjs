@@ -3,9 +3,11 @@
 import { element, makeOption, setText } from './elements.mjs';
 import { takeOverOnEnter } from './fine_fields.mjs';
 import { OPTIONS, applies, formatOption, isOf, parseOption } from './options.mjs';
+import { recommendedOptions } from './settings.mjs';
 import { explainTerms } from './terms.mjs';
 
 /** @typedef {import('./options.mjs').Option} Option */
+/** @typedef {HTMLInputElement | HTMLSelectElement} Field */
 
 /** Of a model with more classes the class to guide away from is typed: its name or its number. */
 const MOST_IN_SELECT = 200;
@@ -13,7 +15,8 @@ const MOST_IN_SELECT = 200;
 export class OptionFields {
   #model;
   #controls;
-  #fields = new Map(); // Option -> { input, hint }
+  /** @type {Map<Option, { input: Field, hint: HTMLElement }>} */
+  #fields = new Map();
 
   /** The fields are made when they are asked for. @param {import('../index.d.ts').Model} model @param {import('./controls.mjs').Controls} controls */
   constructor(model, controls) {
@@ -22,7 +25,7 @@ export class OptionFields {
     const more = element('more');
     element('options').replaceChildren();
     more.ontoggle = () => this.#make();
-    element('reset').onclick = () => controls.recommend(Object.fromEntries(OPTIONS.map(({ name, initial }) => [name, initial(model)])));
+    element('reset').onclick = () => controls.recommend(recommendedOptions(model));
     this.#make();
     this.show();
   }
@@ -42,7 +45,7 @@ export class OptionFields {
     const input = this.#makeInput(option);
     input.id = id;
     input.onchange = () => this.#readOption(option, input);
-    if (input.localName === 'input') takeOverOnEnter(input);
+    if (input instanceof HTMLInputElement) takeOverOnEnter(input);
     const hint = Object.assign(document.createElement('p'), { className: 'hint', id: `${id}-hint` });
     input.setAttribute('aria-describedby', hint.id);
     field.append(title, input, hint);
@@ -51,7 +54,7 @@ export class OptionFields {
     return field;
   }
 
-  /** @param {Option} option */
+  /** @param {Option} option @returns {Field} */
   #makeInput(option) {
     const { labels } = this.#model;
     if (option.kind === 'class' && labels.length > MOST_IN_SELECT) {
@@ -61,6 +64,8 @@ export class OptionFields {
       choice: () => option.choices.map((choice) => makeOption(choice)),
       flag: () => [makeOption('0', 'off'), makeOption('1', 'on')],
       class: () => [makeOption('', 'no class'), ...labels.map((name, label) => makeOption(formatOption(option, label, labels), name))],
+      number: null,
+      whole: null,
     }[option.kind];
     if (choices) {
       const select = document.createElement('select');
@@ -68,9 +73,10 @@ export class OptionFields {
       return select;
     }
     const [min, max] = option.range(this.#model);
-    return Object.assign(document.createElement('input'), { type: 'number', min, max, step: option.step });
+    return Object.assign(document.createElement('input'), { type: 'number', min: String(min), max: String(max), step: String(option.step) });
   }
 
+  /** @param {Option} option @param {Field} input */
   #readOption(option, input) {
     const value = parseOption(option, input.value, this.#model);
     if (value === undefined) this.show();

@@ -1,6 +1,6 @@
 // Pixels onto canvases. A canvas has the size of the picture; the style sheet enlarges it.
 
-/** @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array }} Image interleaved rows */
+/** @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array | Uint8ClampedArray }} Image interleaved rows */
 
 /** @param {Image} image grey, RGB or RGBA @returns {ImageData} */
 function imageData({ width, height, channels, pixels }) {
@@ -16,6 +16,7 @@ function imageData({ width, height, channels, pixels }) {
 }
 
 // Small pictures that change often are quicker in plain memory than on the graphics card.
+/** @type {CanvasRenderingContext2DSettings} */
 const CONTEXT = { willReadFrequently: true };
 
 /** @returns {HTMLCanvasElement} of one transparent pixel until something is painted */
@@ -29,7 +30,8 @@ export function paint(canvas, image) {
     canvas.width = image.width;
     canvas.height = image.height;
   }
-  canvas.getContext('2d', CONTEXT).putImageData(imageData(image), 0, 0);
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', CONTEXT));
+  context.putImageData(imageData(image), 0, 0);
 }
 
 /** @param {HTMLCanvasElement} canvas */

@@ -11,8 +11,8 @@ export class Pictures {
   #app;
   #board;
   #grid;
-  /** @type {Recorder} */
-  #recorder;
+  /** @type {Recorder | null} */
+  #recorder = null;
 
   /** @param {import('../page.mjs').App} app @param {(picture: import('../index.d.ts').Picture) => void} onFull gets those that are not drafts */
   constructor(app, onFull) {
@@ -34,16 +34,17 @@ export class Pictures {
     });
   }
 
+  /** @param {number} index @param {import('./studio.mjs').Step} event */
   #showStep(index, event) {
     this.#grid.setState(index, 'running');
-    const frame = this.#recorder.add(index, event);
+    const frame = this.#recorder?.add(index, event);
     if (isCalm()) return;
     const image = frame?.state ?? event.preview;
     this.#grid.paint(index, image);
     if (index === this.chosen) this.#app.lab?.step(image, frame);
   }
 
-  /** As many places as there will be pictures. */
+  /** As many places as there will be pictures. @param {number} count */
   prepare(count) {
     this.#grid.resize(count);
     element('board').dataset.count = String(count);
@@ -65,13 +66,14 @@ export class Pictures {
 
   /** All of them, once they are there. @returns {import('../index.d.ts').Picture[] | null} */
   get all() {
-    const pictures = this.#board.slots.map(({ picture }) => picture);
-    return pictures.length > 0 && pictures.every(Boolean) ? pictures : null;
+    const { slots } = this.#board;
+    const pictures = slots.flatMap(({ picture }) => picture ?? []);
+    return pictures.length > 0 && pictures.length === slots.length ? pictures : null;
   }
 
   /** How the chosen one came about. @returns {Frame[]} */
   get frames() {
-    return this.#recorder.framesOf(this.chosen);
+    return this.#recorder?.framesOf(this.chosen) ?? [];
   }
 
   /** What is painted where the chosen one is. */

@@ -31,7 +31,7 @@ function finish(app, { computed, milliseconds }) {
 
 /** Pictures that a moving value brought are told of when it has been at rest for so long. */
 const REST_MILLISECONDS = 500;
-/** @type {any} of setTimeout */
+/** @type {ReturnType<typeof setTimeout> | undefined} */
 let telling;
 
 /** @param {import('../page.mjs').App} app @param {'word' | 'grid' | 'edit'} part @param {Report} report of it */

@@ -42,6 +42,7 @@ export class RadioGroup {
     }));
   }
 
+  /** @param {number} index of the chosen one */
   set value(index) {
     this.#inputs.forEach((input, each) => (input.checked = each === index));
   }

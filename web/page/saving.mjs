@@ -18,23 +18,25 @@ const REST_MILLISECONDS = 1400;
 /** Films have many pictures: their longer side has about these many pixels at most. */
 const FILM_SIDE = 1024;
 /** Side by side on a sheet. */
+/** @type {Record<number, number>} */
 const COLUMNS = { 1: 1, 6: 3, 9: 3, 12: 4, 24: 6 };
 
-/** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. */
+/** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. @param {{ width: number, height: number }} size */
 export function sizeFactors({ width, height }) {
   const side = Math.max(width, height);
   const factors = TARGET_SIZES.map((target) => Math.max(1, Math.round(target / side)));
   return [...new Set([1, ...factors.filter((factor) => factor <= largestFactor({ width, height }))])];
 }
 
+/** @param {{ width: number, height: number }} size */
 const largestFilmFactor = ({ width, height }) => Math.max(1, Math.round(FILM_SIDE / Math.max(width, height)));
 
-/** Something that every file system takes. */
+/** Something that every file system takes. @param {Array<string | number>} parts */
 export const fileName = (...parts) => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.png`;
 
 /** @param {Picture} picture @param {Size} size @returns {Promise<Blob>} */
 export const pictureFile = async (picture, { factor, transparent }) =>
-  new Blob([await picture.toPNG({ scale: Math.min(factor, largestFactor(picture)), transparent })], { type: 'image/png' });
+  new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (await picture.toPNG({ scale: Math.min(factor, largestFactor(picture)), transparent }))], { type: 'image/png' });
 
 /** All pictures of the grid, of one class, on one sheet. @param {ReadonlyArray<Picture>} pictures @param {Size} size @returns {Promise<Blob>} */
 export function sheetFile(pictures, { factor, rendering, transparent }) {
@@ -57,9 +59,9 @@ export function filmFile(frames, picture, { factor, rendering }) {
   ], picture.recipe);
 }
 
-/** A text in some styles. @param {ReadonlyArray<NonNullable<import('./word.mjs').Word['line']>>} lines @param {Size} size @returns {Promise<Blob>} */
+/** A text in some styles. @param {ReadonlyArray<import('./sheet.mjs').Letter[]>} lines @param {Size} size @returns {Promise<Blob>} */
 export function linesFile(lines, { factor, rendering, transparent }) {
-  const { image } = lines[0].find((letter) => letter.image);
+  const { image } = /** @type {import('./sheet.mjs').Drawn} */ (lines[0].find((letter) => letter.image));
   const usable = usableFactor(factor, image, lines[0].length, lines.length);
   const sheet = composeLines(lines.map((line) => line.map((letter) => ({ ...letter, image: letter.image && enlarge(letter.image, rendering, usable) }))));
   // The tone of ink is given once.

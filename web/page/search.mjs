@@ -1,12 +1,13 @@
 // Classes found by typing: a combobox with a list below it (WAI-ARIA Authoring Practices, combobox with manual
 // selection of a listbox). The list lies over the page: nothing else moves.
 
-import { element } from './elements.mjs';
 import { makeCanvas } from './paint.mjs';
 
 const MOST_FOUND = 8;
 
 /** @typedef {typeof import('./thesaurus.mjs')} Thesaurus */
+
+/** @typedef {{ label: number, name: string, also: string | undefined, order: number }} Found also: the other word that fits */
 
 /** @type {Thesaurus | null} */
 let thesaurus = null;
@@ -16,9 +17,10 @@ export async function loadThesaurus() {
   return thesaurus;
 }
 
+/** @param {string} text */
 const plain = (text) => text.normalize('NFKD').replace(/\p{Mark}/gu, '').toLowerCase();
 
-/** How well a class fits, the least best; undefined: not at all. */
+/** How well a class fits, the least best; undefined: not at all. @param {string} name @param {string} wanted @param {string[]} others */
 function rank(name, wanted, others) {
   const at = plain(name).indexOf(wanted);
   if (at === 0) return 0;
@@ -30,11 +32,12 @@ function rank(name, wanted, others) {
 
 /**
  * @param {string} text @param {ReadonlyArray<string>} labels
- * @returns {Array<{ label: number, name: string, also: string }>} the best first; also: the other word that fits
+ * @returns {Found[]} the best first
  */
 export function findClasses(text, labels) {
   const wanted = plain(text.trim());
   if (wanted === '') return [];
+  /** @type {Found[]} */
   const found = [];
   labels.forEach((name, label) => {
     const others = thesaurus?.wordsFor(name) ?? [];
@@ -57,6 +60,7 @@ class Search {
   #labels;
   #onPick;
   #onShow;
+  /** @type {Found[]} */
   #found = [];
   #active = -1;
 
@@ -64,7 +68,7 @@ class Search {
    * @param {{ input: HTMLInputElement, list: HTMLElement }} elements
    * @param {ReadonlyArray<string>} labels
    * @param {(label: number) => void} onPick
-   * @param {(canvases: Array<{ label: number, canvas: HTMLCanvasElement }>) => void} onShow gets the classes in the list
+   * @param {(canvases: import('./classes.mjs').Place[]) => void} onShow gets the classes in the list
    */
   constructor({ input, list }, labels, onPick, onShow) {
     this.#input = input;
@@ -79,8 +83,8 @@ class Search {
     // Before the field loses the focus.
     list.onpointerdown = (event) => {
       event.preventDefault();
-      const option = event.target.closest('[role="option"]');
-      if (option) this.#pick(Number(option.dataset.index));
+      const option = /** @type {Element} */ (event.target).closest('[role="option"]');
+      if (option) this.#pick(Number(option.getAttribute('data-index')));
     };
     this.#close();
   }
@@ -88,6 +92,7 @@ class Search {
   #update() {
     this.#found = findClasses(this.#input.value, this.#labels).slice(0, MOST_FOUND);
     this.#active = this.#found.length > 0 ? 0 : -1;
+    /** @type {import('./classes.mjs').Place[]} */
     const canvases = [];
     const options = this.#found.map(({ label, name, also }, index) => {
       const option = Object.assign(document.createElement('li'), { id: `class-found-${index}` });
@@ -114,13 +119,14 @@ class Search {
 
   #mark() {
     [...this.#list.children].forEach((option, index) => {
-      if (option.dataset.index !== undefined) option.setAttribute('aria-selected', String(index === this.#active));
+      if (option.hasAttribute('data-index')) option.setAttribute('aria-selected', String(index === this.#active));
     });
     if (this.#active >= 0 && !this.#list.hidden) this.#input.setAttribute('aria-activedescendant', `class-found-${this.#active}`);
     else this.#input.removeAttribute('aria-activedescendant');
-    element(`class-found-${this.#active}`)?.scrollIntoView({ block: 'nearest' });
+    document.getElementById(`class-found-${this.#active}`)?.scrollIntoView({ block: 'nearest' });
   }
 
+  /** @param {KeyboardEvent} event */
   #key(event) {
     const { key } = event;
     const { length } = this.#found;
@@ -135,6 +141,7 @@ class Search {
     this.#mark();
   }
 
+  /** @param {number} index */
   #pick(index) {
     const { label } = this.#found[index];
     this.#input.value = '';

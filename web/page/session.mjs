@@ -71,7 +71,7 @@ export class Session {
     await this.#offerTabs();
     if (word !== null) lettering.text = word;
     if (!linked && isSlowNetwork()) await this.open(pathFor(this.#available, STAND_IN.name, true), { standIn: true });
-    await this.open(this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
+    await this.open(entry && this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
   }
 
   /** The model of the site whose SHA-256 begins so. @param {string} digits */
@@ -79,12 +79,13 @@ export class Session {
     return this.#listed.find(({ sha256 }) => digits && sha256?.startsWith(digits));
   }
 
-  /** The file for a tab as the view is now. */
+  /** The file for a tab as the view is now. @param {string} tab */
   #pathOf(tab) {
     const { view } = this.#app;
     return pathFor(this.#available, tab, view.inPlay && !view.drawing);
   }
 
+  /** @param {string | null} path */
   #tabOfPath(path) {
     if (path === null) return OWN_TAB;
     return tabOf(this.#listed.find((each) => each.path === path)?.name ?? path.replace(/^.*\/|\.gguf$/g, ''));
@@ -154,6 +155,7 @@ export class Session {
     nextTask().then(() => model.release()); // keeps its bytes: if the other is refused, it goes on
   }
 
+  /** @param {unknown} error @param {string | File} source */
   #refuse(error, source) {
     const { model, path, view, studio } = this.#app;
     studio.resume();
@@ -209,7 +211,7 @@ export class Session {
         if (app.sample) app.edit.learnPaper(app.sample);
       }
     } catch (error) {
-      fail(Object.assign(new Error(error.message), { code: 'NETWORK' }), () => this.showView({}));
+      fail(Object.assign(new Error(/** @type {Error} */ (error).message), { code: 'NETWORK' }), () => this.showView({}));
     }
   }
 
@@ -227,7 +229,7 @@ export class Session {
   async #offerTabs() {
     const { view } = this.#app;
     const titles = new Map(this.#listed.map(({ name }) => [tabOf(name), tabOf(name)]));
-    if (titles.size === 0) for (const { dataset, textContent } of element('tabs').children) titles.set(dataset.tab, textContent);
+    if (titles.size === 0) for (const { dataset: { tab = '' }, textContent } of element('tabs').querySelectorAll('button')) titles.set(tab, textContent ?? '');
     if (this.#ownFile) titles.set(OWN_TAB, this.#ownFile);
     titles.delete('draw');
     view.offer(titles);
@@ -241,6 +243,7 @@ export class Session {
   }
 }
 
+/** @param {{ loaded: number, total: number }} progress */
 function showDownload({ loaded, total }) {
   if (!total) return;
   setProgress(loaded / total);

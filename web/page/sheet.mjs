@@ -1,13 +1,18 @@
 // Pictures put together, in rows, on sheets. Knows no DOM.
 
 /** @typedef {import('./paint.mjs').Image} Image */
+/** @typedef {{ image: Image | null, advance: number }} Letter image: null of a space; advance: its share of a square's side */
+/** @typedef {{ image: Image, advance: number }} Drawn a letter */
 
 /** What a sheet may have at most: some programs refuse more. */
 const MAX_SHEET_SIDE = 8192;
 
 const PAPER = 255;
 
-/** The largest factor up to `factor` with which a sheet of these many pictures stays a usable file. */
+/**
+ * The largest factor up to `factor` with which a sheet of these many pictures stays a usable file.
+ * @param {number} factor @param {{ width: number, height: number }} size of one @param {number} columns @param {number} rows
+ */
 export function usableFactor(factor, { width, height }, columns, rows) {
   const most = Math.floor(MAX_SHEET_SIDE / Math.max(width * columns, height * rows));
   return Math.max(1, Math.min(factor, most));
@@ -19,7 +24,7 @@ export function usableFactor(factor, { width, height }, columns, rows) {
  * @param {number} columns @returns {Image}
  */
 export function compose(images, columns) {
-  const { width, height, channels } = images.find(Boolean);
+  const { width, height, channels } = /** @type {Image} */ (images.find(Boolean));
   const sheet = { width: width * columns, height: height * Math.ceil(images.length / columns), channels };
   const pixels = new Uint8Array(sheet.width * sheet.height * channels).fill(PAPER);
   images.forEach((image, index) => {
@@ -37,14 +42,14 @@ export function compose(images, columns) {
 /**
  * Lines of letters, each as wide as its share of its square says, under each other. Where squares overlap the darker
  * level stays, as of ink on paper.
- * @param {ReadonlyArray<ReadonlyArray<{ image: Image | null, advance: number }>>} lines of as many letters each; null: a space
+ * @param {ReadonlyArray<ReadonlyArray<Letter>>} lines of as many letters each
  * @returns {Image}
  */
 export function composeLines(lines) {
-  const { width: side, height, channels } = lines.flat().find(({ image }) => image).image;
+  const { width: side, height, channels } = /** @type {Drawn} */ (lines.flat().find(({ image }) => image)).image;
   const [line] = lines;
-  const ends = line.reduce((sums, { advance }) => [...sums, (sums.at(-1) ?? 0) + advance * side], []).map(Math.round);
-  const width = ends.at(-1);
+  const ends = line.reduce((sums, { advance }) => [...sums, (sums.at(-1) ?? 0) + advance * side], /** @type {number[]} */ ([])).map(Math.round);
+  const width = ends[ends.length - 1];
   const pixels = new Uint8Array(width * height * lines.length * channels).fill(PAPER);
   lines.forEach((letters, row) => letters.forEach(({ image }, index) => {
     if (!image) return;

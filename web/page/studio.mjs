@@ -17,6 +17,8 @@ import { SAMPLERS } from '../library/options.mjs';
 /** @typedef {import('../index.d.ts').Picture} Picture */
 /** @typedef {import('../index.d.ts').StepEvent} StepEvent */
 /** @typedef {import('../index.d.ts').GenerateOptions} GenerateOptions */
+/** @typedef {Partial<GenerateOptions> & { steps: number }} Request plain values, and pixels that do not change */
+/** @typedef {StepEvent & { preview: import('./paint.mjs').Image }} Step with x_t if the board asked for it */
 
 /**
  * @typedef {object} Run one or several pictures that are made together
@@ -41,7 +43,7 @@ import { SAMPLERS } from '../library/options.mjs';
 
 /**
  * @typedef {object} Callbacks
- * @property {(index: number, event: StepEvent) => void} [onStep] of pictures in full
+ * @property {(index: number, event: Step) => void} [onStep] of pictures in full
  * @property {(index: number, picture: Picture, draft: boolean) => void} onPicture
  * @property {(report: Report) => void} [onReport]
  * @property {boolean} [state] put x_t into events
@@ -66,9 +68,10 @@ const NEWEST_SHARE = 0.3;
 /** What the pictures of a run may differ in. @param {Partial<GenerateOptions>} request */
 const ownOf = ({ label, seed, variationSeed }) => ({ label, seed, variationSeed });
 
-const identities = new WeakMap(); // buffer -> number
+/** @type {WeakMap<ArrayBufferLike, number>} */
+const identities = new WeakMap(); // of buffers
 
-/** Requests with the same key ask for the same picture. Pixels are told apart by their buffers: nobody changes those. */
+/** Requests with the same key ask for the same picture. Pixels are told apart by their buffers: nobody changes those. @param {object} request */
 function keyOf(request) {
   return JSON.stringify(request, (_, value) => {
     if (!ArrayBuffer.isView(value)) return value;
@@ -80,8 +83,8 @@ keyOf.last = 0;
 
 /** One place of a board. */
 class Slot {
-  /** @type {Partial<GenerateOptions> | null} */
-  request = null;
+  /** @type {Request} */
+  request = { steps: 0 }; // what is wanted takes its place at once
   key = '';
   kind = ''; // slots of the same kind can share a run
   /** @type {'nothing' | 'draft' | 'picture'} under the wanted request */
@@ -111,6 +114,7 @@ export class Board {
   drafting = false;
   #studio;
   #callbacks;
+  /** @type {Report['state']} */
   #state = 'idle';
   #startedAt = 0;
   #computed = 0;
@@ -122,7 +126,6 @@ export class Board {
     this.#callbacks = callbacks;
   }
 
-  /** @returns {Report['state']} */
   get state() {
     return this.#state;
   }
@@ -133,7 +136,7 @@ export class Board {
 
   /**
    * Makes these the wanted pictures, at once. What is there already stays.
-   * @param {Array<Partial<GenerateOptions>>} requests plain values, and pixels that do not change
+   * @param {Request[]} requests
    * @param {{ draft?: boolean, again?: boolean }} [options] draft: a value is being dragged and others will follow;
    *   again: compute also what is there
    */
@@ -151,6 +154,7 @@ export class Board {
     this.update();
   }
 
+  /** @param {Slot} slot @param {Request} request @param {{ draft: boolean, again: boolean, continues: boolean }} how */
   #want(slot, request, { draft, again, continues }) {
     const kind = keyOf({ ...request, ...ownOf({}) });
     const key = kind + keyOf(ownOf(request));
@@ -196,7 +200,10 @@ export class Board {
     return lacking.filter(({ kind }) => kind === lacking[0].kind).slice(0, this.drafting ? most : 1);
   }
 
-  /** What a run of slots needs beyond their requests. */
+  /**
+   * What a run of slots needs beyond their requests.
+   * @param {Slot[]} slots @param {Run} run @returns {Partial<import('../index.d.ts').GenerateBatchOptions>}
+   */
   viewsOf(slots, run) {
     const { onStep, state = false } = this.#callbacks;
     for (const slot of slots) slot.steps = 0;
@@ -208,7 +215,7 @@ export class Board {
         const slot = slots[index];
         if (slot.run !== run) return;
         slot.steps = event.step / event.steps;
-        onStep(this.slots.indexOf(slot), event);
+        onStep(this.slots.indexOf(slot), /** @type {Step} */ (event));
         this.update();
       },
     };
@@ -229,18 +236,20 @@ export class Board {
     this.update();
   }
 
+  /** @param {unknown} error */
   fail(error) {
     this.abort();
     this.#finish('failed', error);
   }
 
+  /** @param {Report['state']} state @param {unknown} [error] */
   #finish(state, error) {
     this.#state = state;
     this.drafting = false;
     this.update(error);
   }
 
-  /** Reports how far the board is. */
+  /** Reports how far the board is. @param {unknown} [error] */
   update(error) {
     if (this.working && this.slots.every(({ has }) => has === 'picture')) {
       this.#state = 'done';
@@ -315,6 +324,7 @@ export class Studio {
   /**
    * To be called when a board wants other pictures: those of less important boards can wait. More important ones go on:
    * if each move of a slider threw their runs away, they would never end.
+   * @param {Board} board
    */
   changed(board) {
     this.#boards.slice(this.#boards.indexOf(board) + 1).forEach((other) => other.abort());
@@ -355,7 +365,7 @@ export class Studio {
     return null;
   }
 
-  /** Of no more pictures than leave some for every worker: then none waits for the others. */
+  /** Of no more pictures than leave some for every worker: then none waits for the others. @param {Board} board */
   #draftsInRun({ slots }) {
     if (this.#stepMilliseconds === 0) return 1;
     return Math.min(Math.max(Math.floor(slots.length / this.#workers), 1), mostInBatch(this.#stepMilliseconds, 1));
@@ -363,7 +373,7 @@ export class Studio {
 
   /** @param {Board} board @param {Slot[]} slots of one kind */
   async #start(board, slots) {
-    const model = this.#model;
+    const model = /** @type {Model} */ (this.#model);
     const [{ request }] = slots;
     const steps = board.drafting ? Math.min(this.draftSteps, request.steps) : request.steps;
     /** @type {Run} */
@@ -389,10 +399,10 @@ export class Studio {
   /**
    * Of runs that follow others of as many steps: the model remembers how those began, but with another number of steps
    * everything is new. For the same reason the number stays as long as it is about right.
-   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {string} [sampler]
+   * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {GenerateOptions['sampler']} sampler
    */
   #measure(milliseconds, pictures, sampler) {
-    const { update, min, max, steps, whole } = SAMPLERS[sampler]?.consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
+    const { update, min, max, steps, whole } = sampler && SAMPLERS[sampler].consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
     this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
     const each = Math.min(Math.max((update * this.#workers) / pictures, min), max);
     const possible = Math.max(each / this.#stepMilliseconds, steps);

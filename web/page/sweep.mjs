@@ -24,7 +24,7 @@ export class Sweep {
     container.replaceChildren(...this.#items.map(({ button }) => button));
   }
 
-  /** Marks the scale in use. */
+  /** Marks the scale in use. @param {number} scale */
   set scale(scale) {
     this.#items.forEach(({ button }, index) => button.setAttribute('aria-pressed', String(this.scales[index] === scale)));
   }
@@ -33,6 +33,7 @@ export class Sweep {
     for (const { button } of this.#items) button.dataset.state = 'stale';
   }
 
+  /** @param {number} index @param {import('./paint.mjs').Image} image */
   paint(index, image) {
     paint(this.#items[index].canvas, image);
     this.#items[index].button.dataset.state = 'done';

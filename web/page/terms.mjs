@@ -1,5 +1,6 @@
 // What the words of the Lab mean: a line for each, on demand, beside its label.
 
+/** @type {Record<string, string>} */
 const LINES = {
   scale: 'How strongly the class pulls: 0 leaves it out, 1 is the model alone, more goes beyond it. Papers also write w = scale − 1.',
   seed: 'The number that the static is made from. The same seed gives the same picture, in every browser.',
@@ -30,14 +31,17 @@ let count = 0;
 
 /** A button beside every label in `root` that has a line, and has no button yet. @param {HTMLElement} root */
 export function explainTerms(root) {
-  for (const label of root.querySelectorAll('[data-term]')) {
-    if (Object.hasOwn(LINES, label.dataset.term) && !label.nextElementSibling?.matches('.term')) label.after(...makeTerm(label));
+  for (const label of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-term]'))) {
+    const line = LINES[label.dataset.term ?? ''];
+    if (line && !label.nextElementSibling?.matches('.term')) label.after(...makeTerm(label, line));
   }
 }
 
-function makeTerm(label) {
-  const note = Object.assign(document.createElement('p'), { className: 'note', id: `term-${++count}`, hidden: true, textContent: LINES[label.dataset.term] });
+/** @param {HTMLElement} label @param {string} line */
+function makeTerm(label, line) {
+  const note = Object.assign(document.createElement('p'), { className: 'note', id: `term-${++count}`, hidden: true, textContent: line });
   const button = Object.assign(document.createElement('button'), { type: 'button', className: 'term', textContent: '?' });
+  /** @param {boolean} visible */
   const show = (visible) => {
     note.hidden = !visible;
     button.setAttribute('aria-expanded', String(visible));
@@ -55,7 +59,7 @@ function makeTerm(label) {
   return [button, note];
 }
 
-/** Below the button, within the window. */
+/** Below the button, within the window. @param {HTMLElement} note @param {HTMLElement} button */
 function place(note, button) {
   const { left, bottom, top } = button.getBoundingClientRect();
   const { width, height } = note.getBoundingClientRect();

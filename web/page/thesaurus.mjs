@@ -1,7 +1,7 @@
 // Other words for the classes of the site's models, and groups to find them in. Models of others have classes of their
 // own: what is not named here is found by its name, and stands under OTHERS.
 
-/** Title -> names of classes. */
+/** Title -> names of classes. @type {Record<string, string>} */
 const GROUPS = {
   'Mammals': 'aardvark, ape, bat, bear, beluga, capybara, cat, cow, dog, fox, goat, horse, kangaroo, moose, mouse, orangutan, orca, otter, panda, rabbit, tiger, whale, living whale, zebra, unicorn, werewolf, yeti, bigfoot',
   'Birds, fish and others': 'bird, chameleon, chicken, crab, crane, dinosaur, duck, rubber duck, flamingo, frog, goldfish, grouper, jellyfish, mosquito, oyster, owl, pufferfish, raven, scorpion, shark, green snake, shrimp tempura, snowman, squid',
@@ -15,7 +15,7 @@ const GROUPS = {
 };
 const OTHERS = 'Others';
 
-/** Name of a class -> other words for it. */
+/** Name of a class -> other words for it. @type {Record<string, string>} */
 const WORDS = {
   'airplane': 'plane, jet', 'ape': 'monkey, gorilla, chimpanzee', 'orangutan': 'monkey, ape', 'backpack': 'rucksack, bag', 'bag': 'sack, purse',
   'bagpipe': 'music, scotland', 'bank': 'money, temple', 'baseball': 'ball, sport', 'basketball': 'ball, sport', 'volleyball': 'ball, sport',
@@ -56,6 +56,7 @@ const WORDS = {
   'owl': 'bird', 'fox': 'vixen', 'pizza': 'italian', 'unicorn': 'horn, magic', 'turing': 'computer pioneer',
 };
 
+/** @param {string} text */
 const listOf = (text) => text.split(', ');
 
 /** @param {string} name of a class @returns {string[]} */

@@ -6,6 +6,7 @@ import { element, makeOption } from './elements.mjs';
 
 /** Of the tabs that index.html does not have. */
 const OWN_ID = 'tab-own-';
+/** @type {Record<string, number>} */
 const KEYS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
 export class View {
@@ -27,13 +28,13 @@ export class View {
     this.#onTab = onTab;
     this.#onChange = onChange;
     element('tabs').onclick = ({ target }) => {
-      const tab = target.closest('[role="tab"]');
+      const tab = /** @type {Element} */ (target).closest('button');
       if (tab && !tab.disabled) this.#choose(tab);
     };
     element('tabs').onkeydown = (event) => this.#moveByKey(event);
     element('depth').onclick = ({ target }) => {
-      const { depth } = target.dataset;
-      if (depth && depth !== this.depth) onChange({ depth });
+      const depth = /** @type {HTMLElement} */ (target).dataset.depth;
+      if (depth && depth !== this.depth) onChange({ depth: /** @type {Depth} */ (depth) });
     };
     element('draw-model').onchange = () => onTab(element('draw-model').value, true);
   }
@@ -56,16 +57,17 @@ export class View {
         this.#reveal(tab);
       }
     }
-    for (const button of element('depth').children) button.setAttribute('aria-pressed', String(button.dataset.depth === this.depth));
+    for (const button of element('depth').querySelectorAll('button')) button.setAttribute('aria-pressed', String(button.dataset.depth === this.depth));
     element('draw-model').value = this.tab;
   }
 
-  #choose({ dataset: { tab } }) {
+  /** @param {HTMLButtonElement} button */
+  #choose({ dataset: { tab = '' } }) {
     if (tab === 'draw') this.#onChange({ drawing: true });
     else this.#onTab(tab, false);
   }
 
-  /** Of a narrow window's tabs some are out of sight. */
+  /** Of a narrow window's tabs some are out of sight. @param {HTMLButtonElement} tab */
   #reveal(tab) {
     const row = element('tabs');
     const { left, right } = tab.getBoundingClientRect();
@@ -74,13 +76,14 @@ export class View {
   }
 
   get #tabs() {
-    return [...element('tabs').querySelectorAll('[role="tab"]')];
+    return [...element('tabs').querySelectorAll('button')];
   }
 
+  /** @param {KeyboardEvent} event */
   #moveByKey(event) {
     const step = KEYS[event.key];
     const tabs = this.#tabs.filter(({ disabled }) => !disabled);
-    const at = tabs.indexOf(document.activeElement);
+    const at = tabs.findIndex((tab) => tab === document.activeElement);
     if (step === undefined || at < 0) return;
     event.preventDefault();
     const next = Number.isFinite(step) ? (at + step + tabs.length) % tabs.length : step < 0 ? 0 : tabs.length - 1;
@@ -94,25 +97,23 @@ export class View {
    */
   offer(titles, out = new Set()) {
     const draw = element('tab-draw');
-    for (const tab of this.#tabs) if (tab !== draw && titles.get(tab.dataset.tab) === undefined) tab.remove();
+    for (const tab of this.#tabs) if (tab !== draw && !titles.has(tab.dataset.tab ?? '')) tab.remove();
     for (const [name, title] of titles) {
-      if (!this.#find(name)) draw.before(makeTab(name));
-      if (this.#find(name).id.startsWith(OWN_ID)) this.#find(name).lastChild.textContent = title;
+      const tab = this.#tabs.find(({ dataset }) => dataset.tab === name) ?? makeTab(name);
+      if (!tab.parentElement) draw.before(tab);
+      if (tab.id.startsWith(OWN_ID)) tab.lastChild?.replaceWith(title);
     }
     for (const tab of this.#tabs) {
-      tab.disabled = out.has(tab.dataset.tab);
+      tab.disabled = out.has(tab.dataset.tab ?? '');
       tab.title = tab.disabled ? 'Not kept for use without a network' : '';
     }
     element('draw-model').replaceChildren(...this.#tabs.filter((tab) => tab !== draw)
-      .map(({ dataset, textContent, disabled }) => Object.assign(makeOption(dataset.tab, textContent), { disabled })));
+      .map(({ dataset: { tab = '' }, textContent, disabled }) => Object.assign(makeOption(tab, textContent ?? tab), { disabled })));
     this.show({});
-  }
-
-  #find(name) {
-    return this.#tabs.find(({ dataset }) => dataset.tab === name);
   }
 }
 
+/** @param {string} name */
 function makeTab(name) {
   const tab = Object.assign(document.createElement('button'), { type: 'button', role: 'tab', id: `${OWN_ID}${++makeTab.count}` });
   tab.dataset.tab = name;

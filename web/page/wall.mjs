@@ -4,6 +4,10 @@ import { plural } from './elements.mjs';
 import { makeCanvas } from './paint.mjs';
 import { findClasses, loadThesaurus } from './search.mjs';
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} name @param {Partial<HTMLElementTagNameMap[Tag]>} [properties] @returns {HTMLElementTagNameMap[Tag]}
+ */
 const make = (name, properties = {}) => Object.assign(document.createElement(name), properties);
 
 /**
@@ -12,13 +16,16 @@ const make = (name, properties = {}) => Object.assign(document.createElement(nam
  * @param {ReadonlyArray<string>} what.labels
  * @param {number} what.value the chosen class
  * @param {(label: number) => void} what.onPick
- * @param {(canvases: Array<{ label: number, canvas: HTMLCanvasElement }>) => void} what.onShow gets the classes in sight
+ * @param {(canvases: import('./classes.mjs').Place[]) => void} what.onShow gets the classes in sight
  */
 export async function openWall(dialog, { labels, value, onPick, onShow }) {
   const thesaurus = await loadThesaurus();
   const groups = thesaurus ? thesaurus.groupsOf(labels) : [{ title: '', members: labels.map((_, label) => label) }];
-  const items = new Map(); // class number -> { root, canvas }
+  /** @type {Map<number, import('./classes.mjs').Place & { root: HTMLButtonElement }>} */
+  const items = new Map(); // by class number
+  /** @type {Set<number>} */
   const inSight = new Set(); // class numbers
+  /** @param {number} label */
   const pick = (label) => {
     dialog.close();
     onPick(label);
@@ -31,8 +38,8 @@ export async function openWall(dialog, { labels, value, onPick, onShow }) {
   head.append(make('h2', { id: 'wall-title', textContent: plural(labels.length, 'class', 'classes') }), search, close);
 
   const observer = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) inSight[isIntersecting ? 'add' : 'delete'](Number(target.dataset.label));
-    onShow([...inSight].map((label) => ({ label, canvas: items.get(label).canvas })));
+    for (const { target, isIntersecting } of entries) inSight[isIntersecting ? 'add' : 'delete'](Number(target.getAttribute('data-label')));
+    onShow([...inSight].flatMap((label) => items.get(label) ?? []));
   }, { root: dialog, rootMargin: '120px' });
   const sections = groups.map(({ title, members }) => {
     const section = make('section');
@@ -43,7 +50,7 @@ export async function openWall(dialog, { labels, value, onPick, onShow }) {
       root.setAttribute('aria-pressed', String(label === value));
       const canvas = makeCanvas();
       root.append(canvas, make('span', { textContent: labels[label] }));
-      items.set(label, { root, canvas });
+      items.set(label, { label, root, canvas });
       list.append(root);
       observer.observe(root);
     }
@@ -53,7 +60,7 @@ export async function openWall(dialog, { labels, value, onPick, onShow }) {
   search.oninput = () => {
     const found = new Set(findClasses(search.value, labels).map(({ label }) => label));
     for (const [label, { root }] of items) root.hidden = search.value.trim() !== '' && !found.has(label);
-    for (const section of sections) section.hidden = [...section.querySelectorAll('.class')].every(({ hidden }) => hidden);
+    for (const section of sections) section.hidden = !section.querySelector('.class:not([hidden])');
   };
   search.onkeydown = (event) => {
     const [best] = findClasses(search.value, labels);

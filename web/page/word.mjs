@@ -2,9 +2,10 @@
 
 import { blank, makeCanvas, paint } from './paint.mjs';
 
+/** @param {string} label */
 const isCharacter = (label) => [...label].length === 1;
 
-/** Whether every class of a model is one character. */
+/** Whether every class of a model is one character. @param {ReadonlyArray<string>} labels */
 export const isAlphabet = (labels) => labels.length > 1 && labels.every(isCharacter);
 
 /**
@@ -14,6 +15,7 @@ export const isAlphabet = (labels) => labels.length > 1 && labels.every(isCharac
  * @returns {{ letters: Array<number | null>, missing: string[] }} null: a space
  */
 export function spell(text, labels) {
+  /** @type {Array<number | null>} */
   const letters = [];
   const missing = new Set();
   for (const character of text.normalize('NFC').trim()) {
@@ -30,19 +32,24 @@ export function spell(text, labels) {
  * How much of its square a character takes in a line, as type has it: the same for all styles, so that nothing moves
  * while they are drawn. @type {ReadonlyArray<[characters: string, share: number]>}
  */
-const ADVANCES = [['ijlI1', 0.36], ['frt', 0.44], ['mwMW', 0.84], ['ABCDEFGHJKLNOPQRSTUVXYZ', 0.64], ['', 0.54]];
+const ADVANCES = [['ijlI1', 0.36], ['frt', 0.44], ['mwMW', 0.84], ['ABCDEFGHJKLNOPQRSTUVXYZ', 0.64]];
+const OTHERS = 0.54;
 const SPACE = 0.4;
 
 /** @param {string | null} character null: a space */
-export const advanceOf = (character) => (character === null ? SPACE : ADVANCES.find(([all]) => all.includes(character))?.[1] ?? ADVANCES.at(-1)[1]);
+export const advanceOf = (character) => (character === null ? SPACE : ADVANCES.find(([all]) => all.includes(character))?.[1] ?? OTHERS);
 
 /** One line in one style. */
 export class Word {
   /** @type {HTMLElement} */
   root = Object.assign(document.createElement('div'), { className: 'word-row' });
+  /** @type {ReadonlyArray<number | null>} */
   #letters = [];
-  #places = []; // { root, canvas }
-  #images = new Map(); // class number -> { image, final: under the settings on show, and in full }
+  /** @type {Array<ReturnType<typeof makePlace>>} */
+  #places = [];
+  /** @type {Map<number, { image: import('./paint.mjs').Image, final: boolean }>} */
+  #images = new Map(); // by class number; final: under the settings on show, and in full
+  /** @type {ReadonlyArray<string>} */
   #labels = [];
 
   constructor() {
@@ -60,7 +67,7 @@ export class Word {
     this.#places.forEach(({ root, canvas }, index) => {
       const label = letters[index];
       root.style.setProperty('--advance', String(this.advance(label)));
-      const drawn = this.#images.get(label);
+      const drawn = label === null ? undefined : this.#images.get(label);
       if (drawn) paint(canvas, drawn.image);
       else blank(canvas);
       root.toggleAttribute('data-final', Boolean(drawn?.final));
@@ -75,12 +82,12 @@ export class Word {
 
   /** How many squares it takes. */
   get length() {
-    return this.#letters.reduce((sum, label) => sum + this.advance(label), 0);
+    return this.#letters.map((label) => this.advance(label)).reduce((sum, advance) => sum + advance, 0);
   }
 
   /** Classes of the text that are still to be drawn, each once. @returns {number[]} */
   get lacking() {
-    return [...new Set(this.#letters.filter((label) => label !== null && !this.#images.get(label)?.final))];
+    return [...new Set(this.#letters.filter((label) => label !== null))].filter((label) => !this.#images.get(label)?.final);
   }
 
   /** @param {number} label @param {import('./paint.mjs').Image} image @param {boolean} final */
@@ -111,10 +118,10 @@ export class Word {
     return this.#letters.map((label) => (label === null ? ' ' : this.#labels[label])).join('');
   }
 
-  /** @returns {Array<{ image: import('./paint.mjs').Image | null, advance: number }> | null} null until every letter is there */
+  /** @returns {import('./sheet.mjs').Letter[] | null} null until every letter is there */
   get line() {
     if (this.#letters.length === 0 || this.lacking.length > 0) return null;
-    return this.#letters.map((label) => ({ image: label === null ? null : this.#images.get(label).image, advance: this.advance(label) }));
+    return this.#letters.map((label) => ({ image: label === null ? null : this.#images.get(label)?.image ?? null, advance: this.advance(label) }));
   }
 }
 
