@@ -3,23 +3,11 @@
 #include <string.h>
 
 #include "check.h"
+#include "golden.h"
 #include "kernels.h"
 #include "model.h"
 
 enum { SIDE = 16, CHANNELS = 1, VALUES = 4 * 8 * 8, PIXELS = SIDE * SIDE * CHANNELS };
-
-static unsigned char *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file) {
-        fprintf(stderr, "cannot open %s\n", path);
-        exit(EXIT_FAILURE);
-    }
-    unsigned char *bytes = malloc(1 << 20);
-    *size = fread(bytes, 1, 1 << 20, file);
-    fclose(file);
-    return bytes;
-}
 
 static const unsigned char *cursor;
 
@@ -359,52 +347,11 @@ static void test_info(const pd_model *model)
     CHECK(info->parameter_count == 167500); /* as counted by PyTorch: sum of numel() over state_dict() */
 }
 
-static void set_side(unsigned char *bytes, size_t size, const char *key, uint32_t side)
-{
-    const size_t length = strlen(key), most = size - length - 2 * sizeof side;
-    for (size_t i = 0; i < most; i++)
-        if (memcmp(bytes + i, key, length) == 0) memcpy(bytes + i + length + sizeof side, &side, sizeof side); /* after the type */
-}
-
-/* The larger a picture, the fewer fit into a network call; what it shows does not depend on that. */
-static void test_batch_sizes(const unsigned char *bytes, size_t size)
-{
-    static const uint32_t sides[] = {16, 128, 192};
-    int32_t most[3];
-    for (int i = 0; i < 3; i++) {
-        enum { LARGEST = 192 * 192 };
-        static uint8_t together[LARGEST], alone[LARGEST];
-        unsigned char *changed = malloc(size);
-        memcpy(changed, bytes, size);
-        set_side(changed, size, "pocket-diffusion.image.width", sides[i]);
-        set_side(changed, size, "pocket-diffusion.image.height", sides[i]);
-        pd_model *model = NULL;
-        CHECK(pd_model_load(changed, size, &model, NULL) == PD_OK);
-        free(changed);
-        if (!model) return;
-        most[i] = model->network.max_images;
-        const pd_picture pictures[3] = {{0, 0, 1, 0}, {1, 0, 2, 0}, {2, 0, 3, 0}};
-        pd_options options;
-        CHECK(pd_options_init(model, &options) == PD_OK);
-        options.steps = 2;
-        for (int32_t count = 3; count > 0; count -= 2) {
-            pd_run *run = NULL;
-            CHECK(pd_run_start(model, &options, pictures + 3 - count, count, &run, NULL) == PD_OK);
-            while (pd_run_steps_done(run) < 2) CHECK(pd_run_step(run, NULL) == PD_OK);
-            CHECK(pd_run_finish(run, count - 1, count == 3 ? together : alone, LARGEST, NULL) == PD_OK);
-            pd_run_free(run);
-        }
-        CHECK(memcmp(together, alone, (size_t)sides[i] * sides[i]) == 0);
-        pd_model_free(model);
-    }
-    CHECK(most[0] == 8 && most[1] > 2 && most[1] < 8 && most[2] == 2);
-}
-
 int main(void)
 {
-    size_t model_size, golden_size;
-    unsigned char *bytes = read_file("golden/tiny.gguf", &model_size);
-    unsigned char *golden = read_file("golden/tiny.bin", &golden_size);
+    size_t model_size, fixture_size;
+    unsigned char *bytes = (unsigned char *)golden_read("tiny", "gguf", &model_size);
+    unsigned char *fixture = (unsigned char *)golden_read("tiny", "bin", &fixture_size);
 
     for (int use_reference = 0; use_reference < 2; use_reference++) {
         printf("%s kernels\n", use_reference ? "reference" : "vectorised");
@@ -415,13 +362,13 @@ int main(void)
         if (status != PD_OK) fprintf(stderr, "%s: %s\n", pd_status_name(status), error.message);
         CHECK(status == PD_OK);
         if (status != PD_OK) break;
-        cursor = golden;
+        cursor = fixture;
         test_info(model);
         test_forward(model);
         if (!use_reference) { /* the specification is too slow for more */
             const unsigned char *const trajectories = cursor;
             test_trajectories(model, NULL);
-            CHECK(cursor == golden + golden_size);
+            CHECK(cursor == fixture + fixture_size);
             pd_model *other = NULL;
             CHECK(pd_model_load(bytes, model_size, &other, NULL) == PD_OK);
             cursor = trajectories;
@@ -432,12 +379,11 @@ int main(void)
             test_refusals(model);
             test_nonfinite(model);
             test_planes(model);
-            test_batch_sizes(bytes, model_size);
         }
         pd_model_free(model);
     }
     pd_kernels_use_reference(false);
     free(bytes);
-    free(golden);
+    free(fixture);
     return check_result();
 }
