@@ -4,10 +4,11 @@ No training data is needed: pictures are drawn by the model, as it recommends, a
 spread over the whole process. Where a network cannot be sampled, x_t is noise alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, Description
-from pocket_diffusion.model_file import Encoded, General, Recommendation, encode, encode_all, possible_type, to_rows, write_model
+from pocket_diffusion.model_file import Encoded, encode, encode_all, possible_type, to_rows
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, needs_inputs
 
 PICTURES = 64
@@ -100,6 +101,11 @@ class Calibration:
         if not self._expected.isfinite().all():
             raise CheckpointError("the predictions of this network are not finite: there is nothing to round by; use --type q8_0")
 
+    @property
+    def matrices(self) -> list[str]:
+        """Names of the tensors that are rounded."""
+        return [name for name, tensor in self.weights.items() if to_rows(name, tensor).ndim == 2]
+
     def _predict(self, inputs: Inputs) -> torch.Tensor:
         """Guided predictions: what each step of a sampler goes by."""
         with torch.no_grad():
@@ -120,10 +126,8 @@ class Calibration:
     def products(self) -> Iterator[tuple[str, InputProducts | None]]:
         """Of every matrix, in the order of the file; None for a table, whose rows are looked up."""
         waiting: dict[str, int] = {}
-        for name, tensor in self.weights.items():
-            rows = to_rows(name, tensor)
-            if rows.ndim != 2:
-                continue
+        for name in self.matrices:
+            rows = to_rows(name, self.weights[name])
             if waiting and (sum(waiting.values()) + rows.shape[1] ** 2) * 4 > PRODUCTS_BYTES:
                 yield from self._collect(list(waiting))
                 waiting.clear()
@@ -172,9 +176,28 @@ class Option:
     error: float
 
 
-def encode_calibrated(calibration: Calibration, wanted: str) -> dict[str, Encoded]:
+class Calibrated(Protocol):
+    """What decides the rounding of a network's weights: `Calibration`, or that of any network."""
+
+    weights: Mapping[str, torch.Tensor]
+
+    @property
+    def matrices(self) -> list[str]: ...
+
+    def error(self, name: str, values: torch.Tensor) -> float: ...
+
+    def products(self) -> Iterator[tuple[str, InputProducts | None]]: ...
+
+
+def _encode_rest(calibration: Calibrated) -> dict[str, Encoded]:
+    """What is no matrix."""
+    matrices = set(calibration.matrices)
+    return encode_all({name: tensor for name, tensor in calibration.weights.items() if name not in matrices}, "f32")
+
+
+def encode_calibrated(calibration: Calibrated, wanted: str) -> dict[str, Encoded]:
     """Every matrix as the same type, where that is possible, rounded for the inputs of its layer."""
-    encoded = encode_all({name: tensor for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 1}, "f32")
+    encoded = _encode_rest(calibration)
     for name, products in calibration.products():
         tensor = calibration.weights[name]
         encoded[name] = encode(name, tensor, possible_type(name, to_rows(name, tensor), wanted), products)
@@ -185,11 +208,10 @@ def _padded(encoded: Encoded) -> int:
     return -(-encoded.data.nbytes // ALIGNMENT) * ALIGNMENT
 
 
-def measure_options(calibration: Calibration) -> dict[str, list[Option]]:
+def measure_options(calibration: Calibrated) -> dict[str, list[Option]]:
     """Of every matrix, all types that it can have."""
     options: dict[str, list[Option]] = {}
-    matrices = [name for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 2]
-    for name, products in _progress(calibration.products(), "errors of types", total=len(matrices)):
+    for name, products in _progress(calibration.products(), "errors of types", total=len(calibration.matrices)):
         tensor = calibration.weights[name]
         options[name] = []
         for type_ in MIXED_TYPES:
@@ -228,19 +250,17 @@ def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Op
     return chosen
 
 
-def encode_within(
-    calibration: Calibration, description: Description, general: General, recommended: Recommendation, most_bytes: int
-) -> dict[str, Encoded]:
-    """The types of the least total error for a file of at most that many bytes."""
-    vectors = encode_all({name: tensor for name, tensor in calibration.weights.items() if to_rows(name, tensor).ndim == 1}, "f32")
+def encode_within(calibration: Calibrated, write: Callable[[Path, Mapping[str, Encoded]], object], most_bytes: int) -> dict[str, Encoded]:
+    """The types of the least total error for a file of at most that many bytes. `write`: the model with its tensors so encoded."""
+    rest = _encode_rest(calibration)
     with TemporaryDirectory() as folder:  # what is no matrix has the same size whatever the types; matrices of rows have the longest entries
         path = Path(folder) / "model.gguf"
-        whole = encode_all(calibration.weights, "f16")
-        write_model(path, description, calibration.weights, whole, general, recommended)
-        rest = path.stat().st_size - sum(_padded(each) for name, each in whole.items() if name not in vectors)
+        whole = rest | encode_all({name: calibration.weights[name] for name in calibration.matrices}, "f16")
+        write(path, whole)
+        others = path.stat().st_size - sum(_padded(whole[name]) for name in calibration.matrices)
     options = measure_options(calibration)
-    chosen = choose(options, most_bytes - rest)
+    chosen = choose(options, most_bytes - others)
     if chosen is None:
-        smallest = rest + sum(min(option.bytes for option in choices) for choices in options.values())
+        smallest = others + sum(min(option.bytes for option in choices) for choices in options.values())
         raise CheckpointError(f"--bytes {most_bytes}: the smallest file of this network has about {smallest:,} bytes")
-    return vectors | {name: option.encoded for name, option in chosen.items()}
+    return rest | {name: option.encoded for name, option in chosen.items()}

@@ -5,6 +5,7 @@ the arguments that a trainer stored beside the weights, from the buffers of `Gau
 """
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ class Checkpoint:
     record: Mapping[str, Any]  # arguments that our trainer stored beside the weights; may be empty
     claims: Mapping[str, Sequence[Claim]]  # settings that other training loops did; may be empty
     place: str  # where in the file the weights were, for people
+    before_2: bool = False  # a network of the package before 2.0.0: group norms, by the names of that time
+    version: tuple[int, ...] | None = None  # of the package, if something tells it
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Options:
     attn_dim_head: int | None = None
     fourier: str | None = None  # learned or random
     cond_drop_prob: float | None = None
+    package_version: str | None = None  # of denoising-diffusion-pytorch, where networks of before 2.0.0 compute in several ways
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Description:
     assumptions: tuple[str, ...]  # what was assumed for want of knowledge, one line each
     unsaid: tuple[str, ...]  # what nothing in the checkpoint can confirm: it comes from the options alone
     guidance_scales: tuple[float, ...] = ()  # that each class has a row of the embedding table for, where the scale is an input
+    package_version: tuple[int, ...] | None = None  # of networks before 2.0.0
 
     @property
     def network_shape(self) -> tuple[int, int, int]:
@@ -115,14 +120,14 @@ def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None
         raise CheckpointError(f"{path}: {'.'.join(first)!r} does not fit: no tensor is named {STEM!r}, as in the reference's Unet")
     try:
         place = places.choose(found, wanted, network)
-        places.check_version(tree, place.weights)
+        before_2, version = places.version_of(tree, leaves, place.weights)
         buffers = places.find_buffers(place, leaves)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     weights = {name: _plain(name, tensor) for name, tensor in place.weights.items()}
     record = _record(tree)
     claims = {} if record else places.find_claims(tree)
-    return Checkpoint(weights, buffers or _recorded_schedule(record), record, claims, str(place))
+    return Checkpoint(weights, buffers or _recorded_schedule(record), record, claims, str(place), before_2, version)
 
 
 def _recorded_schedule(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -153,7 +158,7 @@ def infer_unet_arguments(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
     def shape(name: str, rank: int) -> tuple[int, ...]:
         if name not in weights:
-            raise CheckpointError(f"{name!r} is missing: a class-conditional Unet of the reference has it")
+            raise CheckpointError(f"{name!r} is missing: a class-conditional Unet of the reference has it; every other network is exported by --network FILE.py:FUNCTION")
         if weights[name].ndim != rank or 0 in weights[name].shape:
             raise CheckpointError(f"{name!r} does not fit: shape {list(weights[name].shape)}, expected {rank} dimensions")
         return tuple(weights[name].shape)
@@ -250,6 +255,7 @@ def describe(checkpoint: Checkpoint, options: Options = Options()) -> Descriptio
     MissingOptions for what neither the checkpoint nor the options say.
     """
     settler = _Settler(checkpoint.claims)
+    version = _settle_version(checkpoint, options, settler)
     unet = _settle_unet(checkpoint, options, settler)
     r = settler.settle("pixel-unshuffle", options.pixel_unshuffle, checkpoint.record.get("pixel_unshuffle"), assume=1)
     if r < 1 or unet["channels"] % (r * r):
@@ -277,6 +283,7 @@ def describe(checkpoint: Checkpoint, options: Options = Options()) -> Descriptio
         assumptions=tuple(settler.assumptions),
         unsaid=tuple(settler.unsaid),
         guidance_scales=_recorded_scales(checkpoint.record),
+        package_version=version,
     )
 
 
@@ -292,8 +299,40 @@ def _recorded_scales(record: Mapping[str, Any]) -> tuple[float, ...]:
     return scales
 
 
+def _named_as_now(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """The weights with an RMS norm's gain wherever a network of before 2.0.0 has a group norm, so that shapes can be told from them."""
+    if not checkpoint.before_2:
+        return checkpoint.weights
+    named = {}
+    for name, tensor in checkpoint.weights.items():
+        if name.endswith((".block1.norm.weight", ".block2.norm.weight")):
+            named[f"{name.removesuffix('weight')}g"] = tensor.reshape(1, -1, 1, 1)
+        elif not name.endswith((".block1.norm.bias", ".block2.norm.bias")):
+            named[name] = tensor
+    return named
+
+
+def _settle_version(checkpoint: Checkpoint, options: Options, settler: _Settler) -> tuple[int, ...] | None:
+    """Of networks before 2.0.0. Attention and convolutions changed three times under the same names and shapes."""
+    if not checkpoint.before_2:
+        if options.package_version is not None:
+            raise CheckpointError("--package-version: not of networks of 2.0.0 and later, such as this one, which all compute alike")
+        return None
+    told = None if checkpoint.version is None else ".".join(map(str, checkpoint.version))
+    version = settler.agree("package-version", options.package_version, told, ())
+    if version is None:
+        settler.missing.append("--package-version (of denoising-diffusion-pytorch, before 2.0.0: networks up to 1.6.4, to 1.7.1, to 1.7.3 and later ones compute differently)")
+        return None
+    numbers = tuple(int(number) for number in version.split(".")) if re.fullmatch(r"\d+(\.\d+){0,2}", version) else ()
+    if not (1,) <= numbers < places.FIRST_VERSION:
+        raise CheckpointError(f"package-version {version}: this network's group norms are those of 1.0.0 to 1.11.1")
+    settler.assumptions.append("groups of norms 8")
+    return numbers
+
+
 def _settle_unet(checkpoint: Checkpoint, options: Options, settler: _Settler) -> dict[str, Any]:
-    inferred = infer_unet_arguments(checkpoint.weights)
+    weights = _named_as_now(checkpoint)
+    inferred = infer_unet_arguments(weights)
     scales = _recorded_scales(checkpoint.record)
     if inferred["num_classes"] % max(1, len(scales)):
         raise CheckpointError(f"'classes_emb.weight' does not fit: {inferred['num_classes']} rows for {len(scales)} guidance scales")
@@ -323,7 +362,7 @@ def _settle_unet(checkpoint: Checkpoint, options: Options, settler: _Settler) ->
         arguments.update(attn_heads=1, attn_dim_head=hidden)
     if not fourier and (arguments["dim"] < 4 or arguments["dim"] % 2):
         raise CheckpointError(f"'classes_emb.weight' does not fit: dim {arguments['dim']}, sinusoidal time embeddings need an even one over 2")
-    check_fit(checkpoint.weights, table_arguments(arguments, scales))
+    check_fit(weights, table_arguments(arguments, scales))
     _check_limits(arguments)
     return arguments
 

@@ -85,7 +85,8 @@ class Engine:
             "seed": generation.seed, "sampler": generation.sampler, "steps": generation.steps, "eta": generation.eta,
             "guidanceScale": generation.guidance_scale, "projection": generation.projection, "rescale": generation.rescale,
         }  # fmt: skip
-        return self.generate_with(shape, {"label": generation.label, **options})
+        label = {} if generation.label is None else {"label": generation.label}
+        return self.generate_with(shape, {**label, **options})
 
     def generate_with(self, shape: Sequence[int], options: dict[str, Any]) -> "Future[tuple[list[torch.Tensor], list[int], np.ndarray]]":
         """The same with any options of `generate` in web/index.d.ts."""

@@ -12,10 +12,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pocket_diffusion import reference
+from pocket_diffusion import earlier, reference
 from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
@@ -153,6 +153,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     facts.add_argument("--attn-heads", type=_positive, metavar="N", help="of the attention in the middle; one of the two is enough")
     facts.add_argument("--attn-dim-head", type=_positive, metavar="N")
     facts.add_argument("--fourier", choices=("learned", "random"), help="frequencies of Fourier time embeddings; the arithmetic is the same (default: learned)")
+    facts.add_argument("--package-version", metavar="N.N.N", help="of denoising-diffusion-pytorch, of networks before 2.0.0, which computed in several ways")
     facts.add_argument("--cond-drop-prob", type=_fraction, metavar="P", help="in training; informative (default: 0.5)")
 
     add_recommendation_options(parser)
@@ -231,7 +232,11 @@ def encode_as_asked(
     calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
     if arguments.bytes is None:
         return encode_calibrated(calibration, arguments.type)
-    return encode_within(calibration, description, general, recommended, arguments.bytes)
+
+    def write(path: Path, encoded: Mapping[str, Encoded]) -> None:
+        write_model(path, description, checkpoint.weights, encoded, general, recommended)
+
+    return encode_within(calibration, write, arguments.bytes)
 
 
 def _general(arguments: argparse.Namespace) -> General:
@@ -253,6 +258,15 @@ def _export_any(arguments: argparse.Namespace) -> None:
     _finish(arguments, report.stored)
 
 
+def _export_earlier(arguments: argparse.Namespace, checkpoint: Checkpoint, description: Description, recommended: Recommendation) -> None:
+    """Networks of the package before 2.0.0, as lists of operations."""
+    from pocket_diffusion.graph.command import export_given
+
+    report = export_given(arguments, earlier.export_arguments(checkpoint, description), _general(arguments), recommended)
+    print(report)
+    _finish(arguments, report.stored)
+
+
 def _finish(arguments: argparse.Namespace, stored: Sequence[StoredTensor]) -> None:
     print_table(stored)
     if arguments.manifest:
@@ -269,6 +283,9 @@ def export(arguments: argparse.Namespace) -> None:
     )
     general = _general(arguments)
     print_description(description, checkpoint.place)
+    if description.package_version:
+        _export_earlier(arguments, checkpoint, description, recommended)
+        return
     encoded = encode_as_asked(arguments, checkpoint, description, general, recommended)
     stored = write_model(arguments.output, description, checkpoint.weights, encoded, general, recommended)
     _finish(arguments, stored)

@@ -16,7 +16,7 @@ from pocket_diffusion.reference import Generation
 NOISY_ENOUGH = 0.1  # abar at the last time above which a picture shows through the noise
 
 
-def recommended_generation(metadata: Mapping[str, Any], label: int, seed: int) -> Generation:
+def recommended_generation(metadata: Mapping[str, Any], label: int | None, seed: int) -> Generation:
     """As the model file recommends, or by DDIM in 20 steps where the reference has no such sampler."""
     sampler, steps, eta = (metadata[f"sampling.{key}"] for key in ("sampler", "steps", "eta"))
     if sampler not in ("ddim", "ddpm"):

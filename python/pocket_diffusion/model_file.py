@@ -295,7 +295,7 @@ def write_recommendation(path: Path, output: Path, recommended: Recommendation) 
     """Writes a model file anew with other recommended settings: all else, the tensors too, stays byte for byte.
     `output`, which may be `path`, is replaced as a whole or left as it was.
     """
-    reader = _open(path)
+    reader = open_model(path)
     writer = gguf.GGUFWriter(None, ARCHITECTURE)
     for key, field in reader.fields.items():
         if key.startswith(("GGUF.", SAMPLING_PREFIX)) or key in ("general.architecture", RENDERING_KEY):
@@ -325,13 +325,11 @@ def write_atomically(writer: gguf.GGUFWriter, path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class ModelFile:
-    """A model file as read back: metadata without the `pocket-diffusion.` prefix, weights dequantised."""
+class FileMetadata:
+    """What every model file says, of either format: metadata without the `pocket-diffusion.` prefix."""
 
     metadata: dict[str, Any]
     types: dict[str, str]  # of its tensors, as stored
-    unet: dict[str, Any]  # arguments of the reference's Unet; num_classes without scales
-    weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
     general: General
 
     @property
@@ -346,6 +344,11 @@ class ModelFile:
         return np.array(self.metadata["diffusion.alphas_cumprod"], dtype=np.float64)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """None where a network has no classes."""
+        return tuple(self.metadata.get("class_names", ()))
+
+    @property
     def guidance_scales(self) -> tuple[float, ...]:
         """That each class has a row of the embedding table for, where the scale is an input of the network; else none."""
         return tuple(self.metadata.get("guidance.scales", ()))
@@ -354,7 +357,20 @@ class ModelFile:
     def network_shape(self) -> tuple[int, int, int]:
         """[C, H, W] of x_t."""
         r = self.metadata["image.pixel_unshuffle"]
-        return self.unet["channels"], self.metadata["image.height"] // r, self.metadata["image.width"] // r
+        return self.metadata["image.channels"] * r * r, self.metadata["image.height"] // r, self.metadata["image.width"] // r
+
+
+@dataclass(frozen=True)
+class ModelFile(FileMetadata):
+    """A model file of format 1 as read back, weights dequantised."""
+
+    unet: dict[str, Any]  # arguments of the reference's Unet; num_classes without scales
+    weights: dict[str, torch.Tensor]  # float32, in the shapes of PyTorch
+
+    @property
+    def has_null(self) -> bool:
+        """Is there a prediction without a class?"""
+        return not self.guidance_scales
 
     @property
     def options(self) -> Options:
@@ -378,7 +394,8 @@ class ModelFile:
         )
 
 
-def _open(path: Path) -> gguf.GGUFReader:
+def open_model(path: Path) -> gguf.GGUFReader:
+    """A reader of any GGUF file that says it is a model; CheckpointError for others."""
     try:
         reader = gguf.GGUFReader(path)
     except (ValueError, IndexError, OSError) as error:
@@ -389,24 +406,37 @@ def _open(path: Path) -> gguf.GGUFReader:
     return reader
 
 
-def read_model(path: Path) -> ModelFile:
-    """Reads a model file with the `gguf` package's reader, independently of the engine."""
-    reader = _open(path)
-    fields = {key: value.contents() for key, value in reader.fields.items()}
+def said_by(reader: gguf.GGUFReader) -> tuple[dict[str, Any], dict[str, str], General]:
+    """The fields of `FileMetadata`."""
     prefix = f"{ARCHITECTURE}."
-    metadata = {key[len(prefix) :]: value for key, value in fields.items() if key.startswith(prefix)}
+    fields = {key: value.contents() for key, value in reader.fields.items()}
+    metadata = {key.removeprefix(prefix): value for key, value in fields.items() if key.startswith(prefix)}
+    general = General(**{name: fields.get(f"general.{name.replace('_', '.')}", "") for name in General.__dataclass_fields__})
+    return metadata, {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}, general
+
+
+def format_version(path: Path) -> int:
+    """1: of the reference's network; 2: with a list of operations. 0: not said."""
+    field = open_model(path).fields.get(f"{ARCHITECTURE}.format_version")
+    return int(field.contents()) if field is not None else 0
+
+
+def read_model(path: Path) -> ModelFile:
+    """Reads a model file of format 1 with the `gguf` package's reader, independently of the engine."""
+    reader = open_model(path)
+    metadata, types, general = said_by(reader)
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: format {metadata.get('format_version')}, where a network of the reference (format {FORMAT_VERSION}) is expected")
     unet = {key[len("unet.") :]: value for key, value in metadata.items() if key.startswith("unet.")}
     unet["dim_mults"] = tuple(unet["dim_mults"])
     scales = metadata.get("guidance.scales", ())
     shapes = reference.unet_shapes(table_arguments(unet, scales))
     if {tensor.name for tensor in reader.tensors} != set(shapes):
         raise CheckpointError(f"{path}: its tensors are not those of the network it describes")
-    weights, types = {}, {}
+    weights = {}
     for tensor in reader.tensors:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         if values.size != math.prod(shapes[tensor.name]):
             raise CheckpointError(f"{path}: {tensor.name!r} has another size than in the network it describes")
         weights[tensor.name] = from_rows(tensor.name, torch.from_numpy(values), shapes[tensor.name])
-        types[tensor.name] = tensor.tensor_type.name
-    general = General(**{name: fields.get(f"general.{name.replace('_', '.')}", "") for name in General.__dataclass_fields__})
-    return ModelFile(metadata, types, unet, weights, general)
+    return ModelFile(metadata, types, general, unet, weights)

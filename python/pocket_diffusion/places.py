@@ -326,23 +326,21 @@ def find_claims(tree: Any) -> dict[str, list[Claim]]:
 
 # ---- versions of the package ----------------------------------------------------
 
-_FIRST_VERSION = (2, 0, 0)
+FIRST_VERSION = (2, 0, 0)
 _TRAINER_KEYS = frozenset({"step", "model", "opt", "ema", "scaler", "version"})
 
 
-def check_version(tree: Any, weights: Mapping[str, torch.Tensor]) -> None:
-    """Refuses networks of the package before 2.0.0: other norms in their blocks, and up to 1.7.3 other arithmetic under the
-    names and shapes of the later ones. The tensors tell, and so does what the package's Trainer says of itself.
+def version_of(tree: Any, leaves: Mapping[Parts, Any], weights: Mapping[str, torch.Tensor]) -> tuple[bool, tuple[int, ...] | None]:
+    """Is this a network of the package before 2.0.0, which had group norms in its blocks; and the version, as far as the
+    package's Trainer or the buffers of GaussianDiffusion tell. CheckpointError where tensors and Trainer contradict each other.
     """
     version = tree.get("version") if isinstance(tree, Mapping) and _TRAINER_KEYS >= tree.keys() >= {"model", "version"} else None
     numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
     told = tuple(int(number or 0) for number in numbers.groups()) if numbers else None
     grouped = next((name for name in weights if name.endswith(("block1.norm.bias", "block2.norm.bias"))), None)
-    if grouped is None and (told is None or told >= _FIRST_VERSION):
-        return
-    tells = [f"{grouped!r} is of a group norm"] if grouped else []
-    tells += [f"its Trainer's version is {version}"] if told and told < _FIRST_VERSION else []
-    raise CheckpointError(
-        f"a network of denoising-diffusion-pytorch before 2.0.0 ({' and '.join(tells)}): its norms, and up to 1.7.3 its attention and "
-        "convolutions too, compute otherwise than those of 2.0.0 and later, which alone are supported; train it again with one of these"
-    )
+    if told is not None and (told < FIRST_VERSION) != (grouped is not None):
+        tensors = f"{grouped!r} is of a group norm, which networks had before 2.0.0" if grouped else "there are no group norms, which networks had before 2.0.0"
+        raise CheckpointError(f"its Trainer's version is {version}, but {tensors}: what is right decides how the network computes")
+    if told is None and grouped and any(path[-1] == "p2_loss_weight" for path in leaves):
+        told = (1, 4, 6)  # the last one with this buffer
+    return grouped is not None, told

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pocket_diffusion.checkpoint import CheckpointError
 from pocket_diffusion.export_command import add_recommendation_options, recommendation, update_manifest
-from pocket_diffusion.model_file import read_model, write_recommendation
+from pocket_diffusion.graph.ir import GraphError
+from pocket_diffusion.graph.read import read_either
+from pocket_diffusion.model_file import write_recommendation
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -26,9 +28,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def recommend(arguments: argparse.Namespace) -> None:
     output = arguments.output or arguments.model
-    file = read_model(arguments.model)
+    file = read_either(arguments.model)
     data = file.metadata
     recommended = recommendation(arguments, data["diffusion.timesteps"], data["image.channels"], file.recommended, file.guidance_scales)
+    if recommended.guidance_scale != 1 and not (file.has_null or file.guidance_scales):
+        raise GraphError(f"--guidance-scale {recommended.guidance_scale:g}: this network has nothing that stands for no class")
     write_recommendation(arguments.model, output, recommended)
     if arguments.manifest:
         update_manifest(arguments.manifest, output, file.general.name or output.stem, file.general.license)
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse_arguments(arguments)
     try:
         recommend(parsed)
-    except (CheckpointError, OSError) as error:
+    except (CheckpointError, GraphError, OSError) as error:
         print(f"recommend: {error}", file=sys.stderr)
         return 1
     return 0

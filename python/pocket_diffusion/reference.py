@@ -130,7 +130,7 @@ def time_grid(timesteps: int, steps: int) -> list[int]:
 class Generation:
     """Everything that determines one picture."""
 
-    label: int
+    label: int | None  # None: of a network without classes
     seed: int
     sampler: str = "ddim"  # ddim or ddpm
     steps: int = 20
@@ -245,7 +245,7 @@ def trajectory(
     with torch.random.fork_rng(devices=[]), _noise_in_double() if double else contextlib.nullcontext():
         torch.manual_seed(generation.seed)
         picture = sample(
-            torch.tensor([generation.label]),
+            torch.tensor([generation.label or 0]),
             (1, *shape),
             cond_scale=generation.guidance_scale,
             rescaled_phi=generation.rescale,

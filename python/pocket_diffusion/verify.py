@@ -1,7 +1,13 @@
-"""Compares the engine (the WebAssembly module) with the reference, in PyTorch, on the same inputs.
+"""Compares the engine (the WebAssembly module) with PyTorch on the same inputs: with the reference's network, or with any other.
 
-The reference runs with the weights as they are in the model file, so that quantisation hides no error; what
-quantisation itself changes is measured against the checkpoint and reported at the end. What the checkpoint does not
+  python -m pocket_diffusion verify CHECKPOINT MODEL.gguf
+  python -m pocket_diffusion verify --network FILE.py:FUNCTION MODEL.gguf
+  python -m pocket_diffusion verify FOLDER MODEL.gguf --null LABEL
+
+PyTorch runs with the weights as they are in the model file, so that quantisation hides no error; what quantisation
+itself changes is measured against the checkpoint, or the module itself, and reported at the end. Of networks that are lists
+of operations (format 2) the module is first traced anew: its list must say what the module says, and the file's must be
+that list with rounded weights. What the checkpoint does not
 say itself (the objective of a bare state dict) no comparison can find wrong: then the reference draws a picture with
 the file's settings, to be looked at.
 """
@@ -11,6 +17,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +26,13 @@ import numpy as np
 import torch
 
 from pocket_diffusion import guidance_input, inspection, reference
-from pocket_diffusion.checkpoint import CheckpointError, Description, MissingOptions, describe, read_checkpoint
+from pocket_diffusion.checkpoint import CheckpointError, MissingOptions, describe, read_checkpoint
 from pocket_diffusion.engine import Engine, EngineError
-from pocket_diffusion.model_file import ModelFile, read_model
+from pocket_diffusion.graph import as_unet, comparing
+from pocket_diffusion.graph.ir import GraphError
+from pocket_diffusion.graph.read import GraphFile, read_either
+from pocket_diffusion.graph.write import weights_of
+from pocket_diffusion.model_file import ModelFile
 from pocket_diffusion.reference import Generation
 
 SCHEDULE_TOLERANCE = 1e-12  # of abar, relative
@@ -31,6 +42,7 @@ SCHEDULE_TOLERANCE = 1e-12  # of abar, relative
 # end) stays below sqrt(32 / 12) / n. Once more as much is allowed for what the exporter makes good in other columns.
 _STEPS = {"Q8_0": 127, "Q5_1": 31 / 2**0.5, "Q5_0": 16, "Q4_1": 15 / 2**0.5, "Q4_0": 8}
 WEIGHT_TOLERANCES = {"F32": 0.0, "F16": 1e-3} | {type_: 2 * (32 / 12) ** 0.5 / steps for type_, steps in _STEPS.items()}
+FOLDED_TOLERANCE = 1e-6  # of constants that are computed at export, and elsewhere perhaps by other instructions
 FORWARD_TOLERANCE = 1e-4  # of a prediction, relative to its largest magnitude
 STATE_TOLERANCE = 1e-3  # of x_t, absolute
 # Some runs come close to a parting of the ways, where the process multiplies every rounding error step by step, the
@@ -79,19 +91,22 @@ class PixelTally:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model file and the reference's network with its weights."""
+    """A model file and, in PyTorch, the network with its weights."""
 
-    file: ModelFile
+    file: ModelFile | GraphFile
     unet: torch.nn.Module = field(repr=False)
 
     @classmethod
     def read(cls, path: Path) -> "Subject":
-        file = read_model(path)
+        file = read_either(path)
+        if isinstance(file, GraphFile):
+            return cls(file, as_unet.of_file(file))
         return cls(file, guidance_input.build_unet(file.unet, file.weights, file.guidance_scales))
 
     @property
-    def classes(self) -> int:
-        return len(self.file.metadata["class_names"])
+    def labels(self) -> list[int | None]:
+        """Of the classes; of a network without any, None alone."""
+        return list(range(len(self.file.class_names))) or [None]
 
     def forward(self, unet: torch.nn.Module, x: torch.Tensor, t: int, label: int | None) -> torch.Tensor:
         """One prediction; where the scale is an input of the network, at the recommended one."""
@@ -101,7 +116,7 @@ class Subject:
             return unet.forward_with_cond_scale(x[None], torch.tensor([t]), torch.tensor([label]), self.file.metadata["sampling.guidance_scale"])[0]
 
     def trajectory(self, generation: Generation, unet: torch.nn.Module | None = None, double: bool = False) -> list[torch.Tensor]:
-        """x after every step of the reference, with the file's weights or those of another network."""
+        """x after every step of the reference's sampler, with the file's weights or those of another network."""
         objective = self.file.metadata["diffusion.objective"]
         return reference.trajectory(
             unet or self.unet, self.file.alphas_cumprod, objective, self.file.network_shape, generation, double
@@ -109,6 +124,38 @@ class Subject:
 
     def pixels(self, x: torch.Tensor) -> np.ndarray:
         return reference.to_pixels(x, self.file.metadata["image.pixel_unshuffle"])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model file was made from."""
+
+    unet: torch.nn.Module = field(repr=False)  # as it was
+    weights: Mapping[str, torch.Tensor] = field(repr=False)  # of which the file's are rounded ones
+    alphas_cumprod: np.ndarray = field(repr=False)
+    can_sample: bool
+    unsaid: Sequence[str]  # what nothing confirms: it comes from options, or from a function of the user's own, alone
+    checks: Sequence[Check] = ()  # made already
+
+
+def _origin_in_reference(arguments: argparse.Namespace, file: ModelFile) -> Origin:
+    if arguments.network or arguments.null is not None or arguments.package_version:
+        raise CheckpointError(f"{arguments.model} was made from a checkpoint of the reference, which is to be given; not --network, --null or --package-version")
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
+    description = describe(checkpoint, file.options)  # raises where file and checkpoint contradict each other
+    original = guidance_input.build_unet(description.unet, checkpoint.weights, description.guidance_scales)
+    return Origin(original, checkpoint.weights, description.alphas_cumprod, description.can_sample, description.unsaid)
+
+
+def _origin_of_graph(arguments: argparse.Namespace, file: GraphFile) -> Origin:
+    network, unsaid = comparing.traced_again(arguments, file)
+    same = comparing.same_operations(file.output, network.output)
+    checks = [
+        Check("list of operations, traced anew", network.error, FORWARD_TOLERANCE, f"{len(network.operations)} of {network.traced} of PyTorch"),
+        Check("the file's list of operations", 0.0 if same else 1.0, 0.0, "" if same else "another one than the network's: made from something else, or with other versions of the packages; export again"),
+    ]  # fmt: skip
+    weights = {name: weight.rows for name, weight in weights_of(network.output).items()} if same else {}
+    return Origin(as_unet.of_network(network), weights, network.process.alphas_cumprod, True, unsaid, checks)
 
 
 # ---- checks -----------------------------------------------------------------
@@ -127,10 +174,13 @@ def check_weights(subject: Subject, original: Mapping[str, torch.Tensor]) -> lis
     """The file's weights are the checkpoint's, up to rounding; the worst tensor of each type."""
     worst: dict[str, tuple[float, str]] = {}
     for name, tensor in subject.file.weights.items():
+        if name not in original:  # of another network altogether, which a check has said
+            continue
         error = float((tensor - original[name]).double().norm() / original[name].double().norm().clamp(min=1e-30))
         type_ = subject.file.types[name]
         worst[type_] = max(worst.get(type_, (0.0, name)), (error, name))
-    return [Check(f"weights as {type_}", error, WEIGHT_TOLERANCES[type_], name) for type_, (error, name) in sorted(worst.items())]
+    computed = FOLDED_TOLERANCE if isinstance(subject.file, GraphFile) else 0.0
+    return [Check(f"weights as {type_}", error, max(computed, WEIGHT_TOLERANCES[type_]), name) for type_, (error, name) in sorted(worst.items())]
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -139,14 +189,19 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 def forward_inputs(subject: Subject, seeds: Iterable[int]) -> Iterator[tuple[torch.Tensor, int, int | None]]:
     """x, t and label over the whole range of times, with classes and with the null class."""
-    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.classes
+    timesteps, labels = subject.file.metadata["diffusion.timesteps"], subject.labels
     times = sorted({0, timesteps // 4, timesteps // 2, 3 * timesteps // 4, timesteps - 1})
     for seed in seeds:
         for i, t in enumerate(times):
             x = torch.randn(subject.file.network_shape, generator=torch.Generator().manual_seed(seed * len(times) + i))
-            yield x, t, (seed + i) % classes
-            if not subject.file.guidance_scales:
+            yield x, t, labels[(seed + i) % len(labels)]
+            if subject.file.has_null and labels != [None]:
                 yield x, t, None
+
+
+def _used(answer: "Future[torch.Tensor]", subject: Subject) -> torch.Tensor:
+    """Of a prediction, the channels that are used: a list of operations may make more."""
+    return answer.result()[: subject.unet.out_dim]
 
 
 def check_forward(engine: Engine, subject: Subject, seeds: Sequence[int]) -> list[Check]:
@@ -156,7 +211,7 @@ def check_forward(engine: Engine, subject: Subject, seeds: Sequence[int]) -> lis
     worst: dict[str, float] = {}
     for (x, t, label), answer in zip(inputs, answers):
         name = f"forward t = {t}, {'null' if label is None else 'class'}"
-        error = relative_error(answer.result(), subject.forward(subject.unet, x, t, label))
+        error = relative_error(_used(answer, subject), subject.forward(subject.unet, x, t, label))
         worst[name] = max(worst.get(name, 0.0), error) if error == error else error
     return [Check(name, error, FORWARD_TOLERANCE) for name, error in worst.items()]
 
@@ -208,7 +263,7 @@ def check_trajectories(engine: Engine, subject: Subject, generations: Sequence[G
 
 def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list[Generation]:
     """The samplers crossed with guidance scales, projection and rescale; the labels take turns."""
-    timesteps, classes = subject.file.metadata["diffusion.timesteps"], subject.classes
+    timesteps, labels = subject.file.metadata["diffusion.timesteps"], subject.labels
     samplers: list[dict[str, Any]] = [
         {"sampler": "ddim", "steps": min(10, timesteps), "eta": 0.0},
         {"sampler": "ddim", "steps": min(10, timesteps), "eta": 1.0},
@@ -221,11 +276,13 @@ def all_generations(subject: Subject, seeds: Sequence[int], quick: bool) -> list
     if subject.file.guidance_scales:
         low, high = subject.file.guidance_scales[0], subject.file.guidance_scales[-1]
         guidances = [{"guidance_scale": low + share * (high - low)} for share in (0.0, 0.3, 0.75, 1.0)]
+    elif not subject.file.has_null or labels == [None]:
+        guidances = [{"guidance_scale": 1.0}]
     elif quick:
         guidances = [guidances[i] for i in (0, 4, 8, 15)]  # scales 0, 1 and 3 plain; 6 with projection and rescale
     generations = []
     for i, (sampler, guidance, seed) in enumerate(itertools.product(samplers, guidances, seeds)):
-        generations.append(Generation(label=i % classes, seed=seed, **sampler, **guidance))
+        generations.append(Generation(label=labels[i % len(labels)], seed=seed, **sampler, **guidance))
     return generations
 
 
@@ -239,13 +296,12 @@ def measure_quantisation(engine: Engine, subject: Subject, original: torch.nn.Mo
     """
     inputs = list(forward_inputs(subject, seeds[:1]))
     answers = [engine.predict(*each) for each in inputs]
-    forward = max(relative_error(answer.result(), subject.forward(original, *each)) for each, answer in zip(inputs, answers))
+    forward = max(relative_error(_used(answer, subject), subject.forward(original, *each)) for each, answer in zip(inputs, answers))
     result: dict[str, Any] = {"forward_relative_error": forward}
     if subject.unet.out_dim != subject.unet.channels:
         return result
     data = subject.file.metadata
-    classes = min(16, subject.classes)
-    generations = [inspection.recommended_generation(data, label, seed) for seed in seeds for label in range(classes)]
+    generations = [inspection.recommended_generation(data, label, seed) for seed in seeds for label in subject.labels[:16]]
     pictures = [engine.generate(subject.file.network_shape, generation) for generation in generations]
     differences = []
     for generation, picture in zip(generations, pictures):
@@ -268,26 +324,26 @@ def check_objective(subject: Subject) -> list[Check]:
     return [Check(f"objective {said}, as the predictions look", float(seen != said), 0.0, "" if seen == said else f"they look like {seen}")]
 
 
-def draw_what_is_unsaid(subject: Subject, description: Description, path: Path, seed: int) -> dict[str, Any]:
-    """Where nothing in the checkpoint tells a setting: a picture that the reference draws with those of the file, and the
+def draw_what_is_unsaid(subject: Subject, origin: Origin, path: Path, seed: int) -> dict[str, Any]:
+    """Where nothing in the checkpoint tells a setting: a picture that PyTorch draws with those of the file, and the
     list of what no comparison can confirm. Empty where the checkpoint tells everything.
     """
-    if not description.unsaid:
+    if not origin.unsaid:
         return {}
-    result: dict[str, Any] = {"unsaid": list(description.unsaid)}
-    if description.can_sample:
-        generation = inspection.recommended_generation(subject.file.metadata, 0, seed)
+    result: dict[str, Any] = {"unsaid": list(origin.unsaid)}
+    if origin.can_sample:
+        generation = inspection.recommended_generation(subject.file.metadata, subject.labels[0], seed)
         inspection.save_picture(path, subject.pixels(subject.trajectory(generation)[-1]))
-        result.update(picture=str(path), picture_of=description.class_names[0])
+        result.update(picture=str(path), picture_of=next(iter(subject.file.class_names), "pictures"))
     return result
 
 
 def _print_unsaid(unsaid: Mapping[str, Any]) -> None:
     if not unsaid:
         return
-    print(f"\nNothing in the checkpoint tells: {', '.join(unsaid['unsaid'])}. Reference and engine were both told so: if it is wrong, all checks pass and the pictures are junk.")
+    print(f"\nNothing in the checkpoint tells: {', '.join(unsaid['unsaid'])}. PyTorch and engine were both told so: if it is wrong, all checks pass and the pictures are junk.")
     if "picture" in unsaid:
-        print(f"Look at {unsaid['picture']}, which the reference drew with the settings of the file: it must show {unsaid['picture_of']!r} as the network was trained on.")
+        print(f"Look at {unsaid['picture']}, which PyTorch drew with the settings of the file: it must show {unsaid['picture_of']!r} as the network was trained on.")
 
 
 # ---- command line -----------------------------------------------------------
@@ -299,8 +355,11 @@ def _seeds(text: str) -> tuple[int, ...]:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pocket_diffusion verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="what the model file was made from")
+    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="what the model file was made from: a checkpoint, or a folder of diffusers")
     parser.add_argument("model", type=Path, metavar="MODEL.gguf")
+    parser.add_argument("--network", metavar="FILE.py:FUNCTION", help="in place of a checkpoint, as given to export")
+    parser.add_argument("--null", type=int, metavar="LABEL", help="as given to export")
+    parser.add_argument("--package-version", metavar="N.N.N", help="as given to export")
     parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto", help="as given to export")
     parser.add_argument("--key", metavar="NAME", help="as given to export")
     parser.add_argument("--picture", type=Path, metavar="FILE",
@@ -313,10 +372,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float], dict[str, Any]]:
     """All checks, the effect of quantisation, and what cannot be checked."""
-    subject = Subject.read(arguments.model)
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
-    description = describe(checkpoint, subject.file.options)  # raises where file and checkpoint contradict each other
-    original = guidance_input.build_unet(description.unet, checkpoint.weights, description.guidance_scales)
     checks: list[Check] = []
 
     def report(found: Sequence[Check]) -> None:
@@ -325,25 +380,31 @@ def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]
             print(*found, sep="\n", flush=True)
 
     with Engine() as engine:
-        loaded = engine.load(arguments.model).result()
-        report(check_weights(subject, checkpoint.weights))
-        report(check_schedule(subject, description.alphas_cumprod, loaded["alphasCumprod"]))
+        loaded = engine.load(arguments.model).result()  # which refuses malformed files with a reason
+        subject = Subject.read(arguments.model)
+        origin = (_origin_of_graph if isinstance(subject.file, GraphFile) else _origin_in_reference)(arguments, subject.file)
+        report(origin.checks)
+        report(check_weights(subject, origin.weights))
+        report(check_schedule(subject, origin.alphas_cumprod, loaded["alphasCumprod"]))
         report(check_forward(engine, subject, arguments.seeds))
-        if description.can_sample:
+        if origin.can_sample:
             report(check_objective(subject))
             report(check_trajectories(engine, subject, all_generations(subject, arguments.seeds, arguments.quick)))
-        quantisation = measure_quantisation(engine, subject, original, arguments.seeds)
+        quantisation = measure_quantisation(engine, subject, origin.unet, arguments.seeds)
     picture = arguments.picture or arguments.model.with_suffix(".reference.png")
-    return checks, quantisation, draw_what_is_unsaid(subject, description, picture, arguments.seeds[0])
+    return checks, quantisation, draw_what_is_unsaid(subject, origin, picture, arguments.seeds[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 all checks passed, 1 some did not or could not be made, 2 wrong usage."""
     parsed = parse_arguments(arguments)
+    if (parsed.network is None) == (parsed.checkpoint is None):
+        print("verify: a checkpoint, or --network, one of the two", file=sys.stderr)
+        return 2
     torch.set_num_threads(1)  # the engine works beside it
     try:
         checks, quantisation, unsaid = verify(parsed)
-    except (CheckpointError, MissingOptions, EngineError, reference.ReferenceUnavailable, OSError) as error:
+    except (CheckpointError, MissingOptions, EngineError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 1
     passed = all(check.passed for check in checks)
@@ -351,7 +412,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listed = [{**asdict(check), "passed": check.passed} for check in checks]
         print(json.dumps({"passed": passed, "checks": listed, "against_checkpoint": quantisation, **unsaid}, indent=2))
         return 0 if passed else 1
-    print(f"\nAgainst the checkpoint's own weights: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
+    print(f"\nAgainst the weights as they were: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
     if "pictures" in quantisation:
         print(
             f"{quantisation['pictures']} pictures by {quantisation['sampler']}: mean pixel difference {quantisation['mean_pixel_difference']:.3f} of 255, "

@@ -22,7 +22,7 @@ export function openSession(onnxPath, batch) {
 
 export async function open({ onnx }, batch) {
   const session = await openSession(onnx, batch.shape[0]);
-  const input = feeds(batch);
+  const input = Object.fromEntries(Object.entries(feeds(batch)).filter(([name]) => session.inputNames.includes(name)));
   return {
     name: 'onnxruntime-web',
     predict: async () => (await session.run(input)).prediction.data,

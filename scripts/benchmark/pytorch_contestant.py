@@ -3,7 +3,7 @@
 One JSON request a line on standard input, one JSON answer a line on standard output; nothing runs in between, so that
 the contestants of other processes can take turns with it.
 
-    {"op": "load", "path": "MODEL.gguf"}                        -> {"version", "threads"}
+    {"op": "load", "path": "MODEL.gguf"}                        -> {"version", "threads"}; or "zoo:NAME", of network_zoo.py
     {"op": "prepare", "x", "t", "label", "count"}               -> {"format"}; x: base64 of float32 [count, C, H, W];
                                                                    label: num_classes is the null class
     {"op": "predict"}                                           -> {"prediction"}, base64 of float32
@@ -28,9 +28,20 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 class Contestant:
+    _knows_zoo = False
+
     def load(self, path: str) -> dict[str, Any]:
-        unet, self._shape = read_network(Path(path))
-        self._network = OneForward(unet).eval()
+        if path.startswith("zoo:"):
+            import zoo_networks
+
+            if not self._knows_zoo:
+                zoo_networks.network_zoo.look_for_packages(zoo_networks.network_zoo.PACKAGES[0])
+                self._knows_zoo = True
+            self._network = zoo_networks.OneForward(path.removeprefix("zoo:")).eval()
+            self._shape = self._network.shape
+        else:
+            unet, self._shape = read_network(Path(path))
+            self._network = OneForward(unet).eval()
         return {"version": torch.__version__, "threads": torch.get_num_threads()}
 
     def prepare(self, x: str, t: list[int], label: list[int], count: int) -> dict[str, Any]:

@@ -337,11 +337,23 @@ def azula_vit():
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def imported(name: str) -> Network:
+def look_for_packages(folder: Path) -> None:
+    """To be called once, before networks are built."""
+    PACKAGES[0] = folder.resolve()
+    sys.path.append(str(PACKAGES[0] / "common"))
+    sys.meta_path.append(_Absent())
+
+
+def built(name: str) -> dict[str, Any]:
+    """Arguments of `import_network`; random numbers in every weight."""
     torch.manual_seed(0)
     network, shape, classes, null, times = _padded(ZOO[name][1]())
     process = Process.table("linear", timesteps=1000) if times is None else Process.table("linear", timesteps=len(times), times=times)
-    return import_network(scattered(network), shape, [f"class {label}" for label in range(classes)], null, process)
+    return {"network": scattered(network), "shape": shape, "classes": [f"class {label}" for label in range(classes)], "null": null, "process": process}
+
+
+def imported(name: str) -> Network:
+    return import_network(**built(name))
 
 
 def _padded(result: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -371,9 +383,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     parser.add_argument("--text", action="store_true", help="print the operations too")
     parsed = parser.parse_args(arguments)
-    PACKAGES[0] = parsed.packages.resolve()
-    sys.path.append(str(PACKAGES[0] / "common"))
-    sys.meta_path.append(_Absent())
+    look_for_packages(parsed.packages)
     torch.set_num_threads(1)
     lines, wrong = [], 0
     for name in parsed.names or ZOO:

@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pocket_diffusion
 import pytest
 import safetensors.torch
 import torch
@@ -422,39 +423,63 @@ def test_lines_of_the_documents(tool, plain, repository, document, monkeypatch):
     assert verify.main(["model-10.pt", "model.gguf", "--quick", *options[1]]) == 0
 
 
+def grouped(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """With a group norm wherever blocks have an RMS norm, as before 2.0.0."""
+    norms = {name: tensor for name, tensor in state.items() if re.search(r"block\d\.norm\.g$", name)}
+    biases = {f"{name[:-1]}bias": tensor.reshape(-1) / 3 for name, tensor in norms.items()}
+    return {f"{name[:-1]}weight" if name in norms else name: tensor.reshape(-1) if name in norms else tensor for name, tensor in state.items()} | biases
+
+
 def test_versions_before_2_by_the_trainer_and_by_tensors(tool, plain):
+    """What tells a version, what contradicts it, and what is asked for where nothing tells."""
     content = torch.load(plain, weights_only=True)
     for version in ("1.7.3", "1.11.1", "0.27"):
-        tool.refuses({**content, "version": version}, SIZE, "before 2.0.0", version)
+        tool.refuses({**content, "version": version}, SIZE, f"its Trainer's version is {version}, but there are no group norms")
     for version in ("2.0.0", "2.10.1", None):
         tool.takes({**content, "version": version}, SIZE)
     tool.takes({"model": content["model"], "version": "1.0", "author": "me"}, SIZE)  # of somebody's own loop
-    grouped = {}
-    for name, tensor in content["model"].items():
-        if re.search(r"block\d\.norm\.g$", name):
-            grouped[name[:-1] + "weight"] = grouped[name[:-1] + "bias"] = tensor.reshape(-1)
-        else:
-            grouped[name] = tensor
-    tool.refuses({"model": grouped}, SIZE, "before 2.0.0", "block1.norm.bias")
+    tool.refuses(content, [*SIZE, "--package-version", "1.8.0"], "--package-version: not of networks of 2.0.0 and later")
+    before = grouped(content["model"])
+    for version in ("1.0.0", "1.7.3", "1.11.1"):
+        told = {"step": 1, "model": before, "opt": {}, "ema": {}, "scaler": None, "version": version}
+        assert tool.takes(told, SIZE).package_version == tuple(map(int, version.split(".")))
+        tool.refuses(told, [*SIZE, "--package-version", "1.9.0"], "--package-version 1.9.0 contradicts the checkpoint")
+    tool.refuses({**told, "version": "2.1.0"}, SIZE, "its Trainer's version is 2.1.0, but 'downs.0.0.block1.norm.bias'", "of a group norm")
+    tool.refuses({"model": before}, SIZE, "--package-version", "up to 1.6.4", code=2)
+    assert tool.takes({"model": before}, [*SIZE, "--package-version", "1.8"]).package_version == (1, 8)
+    for version in ("2.0.0", "0.27.12", "latest"):
+        tool.refuses({"model": before}, [*SIZE, "--package-version", version], f"package-version {version}")
+    early = {"model": {**before, "p2_loss_weight": torch.ones(50)}}
+    assert tool.takes(early, SIZE).package_version == (1, 4, 6)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("version", "runs"),
-    [("0.27.12", False), ("1.0.0", False), ("1.5.4", False), ("1.7.3", False), ("1.11.1", False), ("2.0.0", True), ("2.1.0", True), ("2.2.5", True)],
-)
-def test_versions_of_the_package(tool, tmp_path, version, runs):
-    """Checkpoints that the Trainer of each version saves: those before 2.0.0 are named; later ones are the same network."""
+def test_network_before_2(tool, unet, capsys):
+    """Exported as a list of operations, verified, and not taken for one of another version."""
+    content = {"step": 1, "model": grouped(diffusion(unet, "pred_v").state_dict()), "opt": {}, "ema": {}, "scaler": None, "version": "1.8.0"}
+    path = tool.save(content)
+    assert tool(path, SIZE) == 0
+    assert verify.main([str(path), str(tool.model), "--quick"]) == 0, capsys.readouterr()
+    older = tool.save({**content, "version": "1.7.3"}, "older.pt")
+    assert verify.main([str(older), str(tool.model), "--quick"]) == 1
+    assert "FAIL  the file's list of operations" in capsys.readouterr().out
+    assert verify.main([str(tool.save(diffusion(unet).state_dict(), "later.pt")), str(tool.model)]) == 1
+    assert "2.0.0 or later" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["0.27.12", "1.0.0", "1.5.4", "1.7.0", "1.7.1", "1.7.2", "1.7.3", "1.7.4", "1.11.1", "2.0.0", "2.1.0", "2.2.5"])
+def test_versions_of_the_package(tool, tmp_path, version):
+    """Checkpoints that the Trainer of each version saves, and the predictions of that version's own network; 0.27 has no classes."""
     folder = tmp_path / "package"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), f"denoising-diffusion-pytorch=={version}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     path = save_by_package(folder, tmp_path / "model-1.pt", "pred_noise")
-    if not runs:
-        tool.refuses(path, SIZE, "before 2.0.0", *([] if version.startswith("0.") else [version]))
+    if version.startswith("0."):
+        tool.refuses(path, SIZE, "'classes_emb.weight' is missing", "--network")
         return
-    file = tool.takes(path, SIZE)
-    assert file.objective == "pred_noise"
+    file = tool.takes(path, [*SIZE, "--objective", "pred_noise"])
     program = (
         "import importlib.util, json, sys, torch; sys.path.insert(0, sys.argv[1])\n"
         "spec = importlib.util.spec_from_file_location('m', sys.argv[1] + '/denoising_diffusion_pytorch/classifier_free_guidance.py')\n"
@@ -463,12 +488,22 @@ def test_versions_of_the_package(tool, tmp_path, version, runs):
         "e = torch.load(sys.argv[2], weights_only=True)['ema']\n"
         "u.load_state_dict({k[16:]: v for k, v in e.items() if k.startswith('ema_model.model.')})\n"
         "x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))\n"
-        "torch.save(u(x, torch.tensor([9]), torch.tensor([1]), cond_drop_prob=0.), sys.argv[3])\n"
+        "torch.save([u(x, torch.tensor([9]), torch.tensor([1]), cond_drop_prob=p) for p in (0., 1.)], sys.argv[3])\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder), str(path), str(tmp_path / "out.pt")], check=True)
     x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    ours = reference.forward(reference.build_unet(file.unet, read_checkpoint(path).weights), x[0], 9, 1)
-    torch.testing.assert_close(ours, torch.load(tmp_path / "out.pt", weights_only=True)[0].detach(), rtol=0, atol=1e-6)
+    expected = [each[0].detach() for each in torch.load(tmp_path / "out.pt", weights_only=True)]
+    weights = read_checkpoint(path).weights
+    if file.package_version is None:
+        unet = reference.build_unet(file.unet, weights)
+        ours = [reference.forward(unet, x[0], 9, label) for label in (1, None)]
+    else:
+        assert file.package_version == tuple(map(int, version.split(".")))
+        assert tool(path, [*SIZE, "--objective", "pred_noise"]) == 0
+        with pocket_diffusion.load(tool.model) as model:
+            ours = [torch.from_numpy(model.predict(x[0].numpy(), 9, label).copy()) for label in (1, None)]
+    for one, other in zip(ours, expected):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-5 * float(other.abs().max()))
 
 
 # ---- what verify can and cannot see ------------------------------------------------------------

@@ -12,7 +12,7 @@ import pocket_diffusion
 import pytest
 import torch
 from network_styles import scattered
-from pocket_diffusion import export_command
+from pocket_diffusion import export_command, recommend, verify
 from pocket_diffusion.graph import exporting
 from pocket_diffusion.graph.interpreter import Interpreter
 from pocket_diffusion.graph.ir import GraphError
@@ -61,11 +61,12 @@ def test_command(module, tmp_path, capsys):
     out = tmp_path / "model.gguf"
     code, said, _ = run(capsys, "--network", f"{module}:build", out, "--type", "f32", "--license", "MIT", "--steps", "7", "--guidance-scale", "2", "--class-names", "a,b")
     assert code == 0
-    _, metadata = read_graph(out)
+    metadata = read_graph(out).metadata
     assert metadata["class_names"] == ["a", "b"]
     assert (metadata["sampling.steps"], metadata["sampling.guidance_scale"]) == (7, 2)
     assert re.search(r"linear|conv +1 ", said)
     assert re.search(r"engine +within \d", said)
+    assert re.search(r"^expected +about [\d.e-]+ ms", said, re.MULTILINE)
     assert re.search(r"list +within \d", said)
     assert f"{out.stat().st_size:,} bytes" in said
 
@@ -78,7 +79,7 @@ def test_command_refuses(module, tmp_path, capsys):
         (["--network", f"{module}:nothing", out], 1, "must return a dictionary"),
         (["--network", f"{tmp_path}/none.py:build", out], 1, "a file that is there"),
         (["--network", f"{module}:build", out, "--timesteps", "10"], 1, "--timesteps: the network itself says this"),
-        (["--network", f"{module}:build", out, "--bytes", "1M"], 1, "--bytes"),
+        (["--network", f"{module}:build", out, "--bytes", "1k"], 1, "--bytes 1000: the smallest file of this network has about"),
         (["--network", f"{module}:build", out, "--steps", "51"], 1, "50 timesteps"),
         (["--network", f"{module}:build", module, out], 2, "one of the two"),
         ([out], 2, "one of the two"),
@@ -88,6 +89,98 @@ def test_command_refuses(module, tmp_path, capsys):
         assert got == code, said
         assert re.search(message, said), said
         assert not out.exists()
+
+
+OTHERS = """
+from some_model import Net, build
+import pocket_diffusion as pd
+import torch
+
+def retrained():
+    network = Net()
+    with torch.no_grad():
+        network.conv.weight[0, 0, 0, 0] += 1
+    return {**build(), "network": network}
+
+class Deeper(Net):
+    def forward(self, x, t, y):
+        return super().forward(super().forward(x, t, y), t, y)
+
+def deeper():
+    return {**build(), "network": Deeper()}
+
+def unguided():
+    return {**build(), "classes": ["cat", "dog", "none"], "null": None}
+
+def with_three():
+    return {**build(), "classes": ["cat", "dog", "none"], "null": 2}
+
+def larger():
+    return {**build(), "shape": (3, 8, 16)}
+
+def of_v():
+    return {**build(), "process": pd.Process.table("cosine", timesteps=50, objective="v")}
+
+def other_schedule():
+    return {**build(), "process": pd.Process.table("linear", timesteps=50)}
+
+def later():
+    return {**build(), "process": pd.Process.table("cosine", timesteps=50, times=range(1, 51))}
+"""
+
+
+def test_verify(module, tmp_path, capsys):
+    """A file and the network it was made from agree; with another network, a check or an error names what differs."""
+    out, others = tmp_path / "model.gguf", module.with_name("others.py")
+    others.write_text(OTHERS)
+    assert run(capsys, "--network", f"{module}:build", out, "--type", "q5_1", "--sampler", "ddpm", "--steps", "50")[0] == 0
+
+    def verified(network: str, *more: str) -> tuple[int, str]:
+        code = verify.main(["--network", network, str(out), "--quick", *more])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    code, said = verified(f"{module}:build")
+    assert code == 0, said
+    for line in (r"PASS  the file's list of operations", r"PASS  weights as F16", r"PASS  forward t = 49, null", r"PASS  x_t, DDPM 50 steps, scale 3", r"objective pred_noise, schedule cosine", r"PASS: (\d+) of \1 checks"):
+        assert re.search(line, said), said
+    assert (tmp_path / "model.reference.png").exists()
+    for function, message in (
+        ("retrained", r"FAIL  weights as F16 .*conv.weight"),
+        ("deeper", r"FAIL  the file's list of operations .*made from something else"),
+        ("unguided", "number of classes: 2 in the file, 3"),
+        ("with_three", "number of classes: 2 in the file, 3"),
+        ("larger", r"shape: \(3, 8, 8\) in the file, \(3, 8, 16\)"),
+        ("of_v", "objective: pred_noise in the file, pred_v"),
+        ("other_schedule", "FAIL  abar in the file"),
+        ("later", "is fed 0 at t = 0 there, 1 here"),
+    ):
+        code, said = verified(f"{others}:{function}")
+        assert code == 1, function
+        assert re.search(message, said), said
+    assert "file that is there" in verified(f"{tmp_path}/none.py:build")[1]
+    assert verify.main([str(out)]) == 2
+    assert verify.main([str(module), str(out)]) == 1
+    assert "some_model.py" in capsys.readouterr().err
+    golden = Path(__file__).parents[1] / "golden" / "tiny.gguf"
+    assert verify.main(["--network", f"{module}:build", str(golden)]) == 1
+    assert "made from a checkpoint of the reference" in capsys.readouterr().err
+
+
+def test_recommend(module, tmp_path, capsys):
+    """What a file of any network recommends is changed like that of the reference's."""
+    out = tmp_path / "model.gguf"
+    assert run(capsys, "--network", f"{module}:build", out)[0] == 0
+    before = read_graph(out)
+    assert recommend.main([str(out), "--steps", "9", "--guidance-scale", "2.5"]) == 0
+    after = read_graph(out)
+    assert (after.recommended.steps, after.recommended.guidance_scale) == (9, 2.5)
+    assert all(torch.equal(after.weights[name], rows) for name, rows in before.weights.items())
+    assert pocket_diffusion.load(out).generate(label="cat", seed=1).recipe["options"]["steps"] == 9
+    (tmp_path / "one.py").write_text(MODULE + "def unguided():\n    return {**build(), 'classes': ['a', 'b', 'c'], 'null': None}\n")
+    assert run(capsys, "--network", f"{tmp_path}/one.py:unguided", out)[0] == 0
+    assert recommend.main([str(out), "--guidance-scale", "2"]) == 1
+    assert "stands for no class" in capsys.readouterr().err
 
 
 def test_function_of_the_package(module, tmp_path, monkeypatch):
@@ -156,13 +249,21 @@ def test_folder_of_diffusers(tmp_path, capsys):
     scheduler.save_pretrained(folder / "scheduler")
     code, _, said = run(capsys, folder, out, "--type", "f32", "--null", "3", "--class-names", "a,b,c")
     assert code == 0, said
-    output, metadata = read_graph(out)
+    file = read_graph(out)
+    metadata = file.metadata
     assert metadata["diffusion.objective"] == "pred_v"
     assert np.allclose(metadata["diffusion.alphas_cumprod"], scheduler.alphas_cumprod.numpy(), rtol=1e-4)
     x = torch.randn(1, 1, 16, 16)
     with torch.no_grad():
         expected = unet.eval()(x, torch.tensor([321]), class_labels=torch.tensor([3])).sample[0]
-    assert (Interpreter(output)(x[0], 321, 321.0, 3) - expected).abs().max() < 2e-5 * expected.abs().max()
+    assert (Interpreter(file.output)(x[0], 321, 321.0, 3) - expected).abs().max() < 2e-5 * expected.abs().max()
+    code = verify.main([str(folder), str(out), "--null", "3", "--quick", "--json"])
+    assert code == 0, capsys.readouterr()
+    checks = {each["name"]: each["error"] for each in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["weights as F32"] == 0
+    assert checks["forward t = 499, null"] < 1e-5
+    assert verify.main([str(folder), str(out)]) == 1
+    assert "something in it stands for no class, the network's null is None" in capsys.readouterr().err
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     without = {key: value for key, value in config.items() if key != "beta_schedule"}
     for changed, message in (({**config, "prediction_type": "flow"}, "prediction_type 'flow'"), (without, "no table of betas")):

@@ -72,7 +72,8 @@ def test_styles(name, tmp_path):
     report = export(network, tmp_path / "model.gguf", **arguments, type="f32")
     assert report.engine is not None
     assert report.engine <= 2e-5
-    output, metadata = read_graph(tmp_path / "model.gguf")
+    file = read_graph(tmp_path / "model.gguf")
+    output, metadata = file.output, file.metadata
     run, process, module = Interpreter(output), arguments["process"], report.network.module
     labels = report.network.labels or (None,)
     for seed, t in enumerate((0, 1, process.timesteps // 3, process.timesteps - 2)):
@@ -358,7 +359,7 @@ def test_file(tmp_path):
     types = {tensor.name: tensor.tensor_type.name for tensor in reader.tensors}
     assert types["out.weight"] == "F16"  # 3 rows of 72: no whole blocks
     assert 0 < report.rounding < 0.05
-    output, _ = read_graph(path)
+    output = read_graph(path).output
     x = torch.randn(3, 8, 8)
     with torch.no_grad():
         expected = network(x[None], torch.tensor([0.5]), torch.tensor([3]))[0]
@@ -372,7 +373,7 @@ def test_no_null_no_guidance(tmp_path):
         export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS, guidance_scale=2)
     assert not path.exists()
     export(Labelled(3), path, shape=(3, 8, 8), classes=["a", "b", "c"], process=PROCESS)
-    assert read_graph(path)[1]["sampling.guidance_scale"] == 1
+    assert read_graph(path).metadata["sampling.guidance_scale"] == 1
 
 
 def test_network_without_classes_draws_the_same_everywhere(tmp_path):

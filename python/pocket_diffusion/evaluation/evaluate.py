@@ -3,7 +3,7 @@
   python -m pocket_diffusion evaluate MODEL --data doodles.npz --invert --output build/evaluation/doodles
   python -m pocket_diffusion evaluate MODEL --data doodles.npz --invert --output build/evaluation/doodles --table steps
 
-MODEL is a checkpoint of a training or an exported .gguf. Pictures are compared with held-out real ones; the floors
+MODEL is a checkpoint of a training or an exported .gguf, of any network. Pictures are compared with held-out real ones; the floors
 are what as many training pictures, and as many other held-out ones, score.
 
   --table guidance   every scale of --scales, and a contact sheet of each (the default)
@@ -34,6 +34,7 @@ from pocket_diffusion.engine import EngineError
 from pocket_diffusion.evaluation import metrics, report
 from pocket_diffusion.evaluation.pictures import Model, Pictures, Setting, labels_and_seeds, write_text
 from pocket_diffusion.evaluation.style import StyleJudge
+from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.options import SAMPLERS, TIME_GRIDS
 from pocket_diffusion.training.train import sheet_image
 
@@ -122,7 +123,11 @@ def base_setting(arguments: argparse.Namespace, model: Model) -> Setting:
     given = {name: value for name, value in vars(arguments).items() if name in Setting.__dataclass_fields__ and value is not None}
     if given.get("guidance_interval") == ():
         given["guidance_interval"] = None
-    return dataclasses.replace(model.recommended, **given)
+    base = dataclasses.replace(model.recommended, **given)
+    scales = {base.guidance_scale, *(arguments.scales if arguments.table in ("guidance", "style") else ())}
+    if not model.can_be_guided and scales != {1}:
+        raise data.DataError(f"{arguments.model}: nothing in it stands for no class, so there is no guidance: --scale 1 --scales 1")
+    return base
 
 
 def guidance_rows(arguments: argparse.Namespace, base: Setting) -> Iterator[Planned]:
@@ -348,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parse_arguments(arguments)
     try:
         evaluate(parsed)
-    except (data.DataError, CheckpointError, MissingOptions, EngineError, reference.ReferenceUnavailable, OSError) as error:
+    except (data.DataError, CheckpointError, MissingOptions, EngineError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
     print(f"wrote {parsed.output}")

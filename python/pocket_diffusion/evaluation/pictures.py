@@ -19,7 +19,9 @@ from tqdm import tqdm
 from pocket_diffusion import export_command, guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, describe, read_checkpoint
 from pocket_diffusion.engine import Engine
-from pocket_diffusion.model_file import read_model
+from pocket_diffusion.graph import as_unet
+from pocket_diffusion.graph.ir import as_text
+from pocket_diffusion.graph.read import GraphFile, read_either
 from pocket_diffusion.options import SAMPLERS
 from pocket_diffusion.reference import Generation
 
@@ -87,7 +89,7 @@ class Model:
     path: Path
     fingerprint: str  # of all that decides a prediction; not of the words and recommendations in the file
     unet: torch.nn.Module
-    unet_arguments: dict[str, Any]
+    unet_arguments: dict[str, Any] | None  # None: not the reference's Unet
     alphas_cumprod: np.ndarray
     objective: str
     shape: tuple[int, int, int]  # of x_t
@@ -96,27 +98,30 @@ class Model:
     size: tuple[int, int]  # width and height of the finished picture
     channels: int
     recommended: Setting
+    can_be_guided: bool = True
 
     @classmethod
     def read(cls, path: Path) -> "Model":
         if path.suffix == ".gguf":
-            file = read_model(path)
+            file = read_either(path)
             meta = file.metadata
             recommended = Setting(**{name: value for name, value in dataclasses.asdict(file.recommended).items() if name != "rendering"})
-            scales = file.guidance_scales
-            facts = file.unet, file.weights, file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
-            shown = tuple(meta["class_names"]), (meta["image.width"], meta["image.height"]), meta["image.channels"]
+            unet, weights, scales = None if isinstance(file, GraphFile) else file.unet, file.weights, file.guidance_scales
+            facts = file.alphas_cumprod, meta["diffusion.objective"], file.network_shape, meta["image.pixel_unshuffle"]
+            shown = file.class_names, (meta["image.width"], meta["image.height"]), meta["image.channels"]
         else:
             checkpoint = read_checkpoint(path)
             about = describe(checkpoint)
             recommended = Setting(steps=min(20, about.timesteps))
-            scales = about.guidance_scales
-            facts = about.unet, checkpoint.weights, about.alphas_cumprod, about.objective, about.network_shape, about.pixel_unshuffle
+            unet, weights, scales = about.unet, checkpoint.weights, about.guidance_scales
+            facts = about.alphas_cumprod, about.objective, about.network_shape, about.pixel_unshuffle
             shown = about.class_names, (about.image_width, about.image_height), about.image_channels
-        unet, weights, *others = facts
-        fingerprint = _fingerprint({**unet, **({"guidance_scales": scales} if scales else {})}, weights, *others)
+        if unet is None:
+            fingerprint = _fingerprint({"graph": as_text(file.output), "times": file.times.tolist()}, weights, *facts)
+            return cls(path, fingerprint, as_unet.of_file(file), None, *facts, *shown, recommended, file.has_null)
+        fingerprint = _fingerprint({**unet, **({"guidance_scales": scales} if scales else {})}, weights, *facts)
         network = guidance_input.build_unet(unet, weights, scales)
-        return cls(path, fingerprint, network, unet, *others, *shown, recommended)
+        return cls(path, fingerprint, network, unet, *facts, *shown, recommended)
 
     @property
     def timesteps(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pocket_diffusion.graph.exporting import Report, export_recommended
+from pocket_diffusion.graph.exporting import Report, Rounding, export_recommended
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.graph.process import Process
 from pocket_diffusion.model_file import General, Recommendation
@@ -117,27 +117,37 @@ def _process(folder: Path) -> Process:
     return Process.table(alphas_cumprod=alphas_cumprod, objective=_OBJECTIVES[prediction])
 
 
-def export_network(arguments: argparse.Namespace, general: General, recommend: Callable[[int, Recommendation], Recommendation]) -> Report:
-    """`recommend`: what the options say for so many timesteps, where they say nothing as given."""
-    if arguments.bytes is not None:
-        raise GraphError("--bytes: so far for networks of the reference alone; --type q5_1 and its like make smaller files")
-    for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob"):
-        if getattr(arguments, option) is not None:
-            raise GraphError(f"--{option.replace('_', '-')}: the network itself says this")
+def of_arguments(arguments: argparse.Namespace, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """What a command's --network or folder, and --null, stand for, as arguments of `pocket_diffusion.export`."""
     if arguments.network:
         given = built(arguments.network)
-        if arguments.class_names is not None:
-            given["classes"] = arguments.class_names
+        if class_names is not None:
+            given["classes"] = class_names
         if arguments.null is not None:
             given["null"] = arguments.null
-    else:
-        given = of_diffusers(arguments.checkpoint, arguments.class_names, arguments.null)
+        return given
+    if not arguments.checkpoint.is_dir():
+        raise GraphError(f"{arguments.checkpoint}: a folder of diffusers is expected; everything else by --network FILE.py:FUNCTION")
+    return of_diffusers(arguments.checkpoint, class_names, arguments.null)
+
+
+def export_network(arguments: argparse.Namespace, general: General, recommend: Callable[[int, Recommendation], Recommendation]) -> Report:
+    """`recommend`: what the options say for so many timesteps, where they say nothing as given."""
+    for option in ("image_size", "objective", "beta_schedule", "timesteps", "attn_heads", "attn_dim_head", "fourier", "cond_drop_prob", "package_version"):
+        if getattr(arguments, option) is not None:
+            raise GraphError(f"--{option.replace('_', '-')}: the network itself says this")
+    given = of_arguments(arguments, arguments.class_names)
     if arguments.pixel_unshuffle is not None:
         given["pixel_unshuffle"] = arguments.pixel_unshuffle
     process = given["process"]
     guided = bool(given.get("classes")) and given.get("null") is not None
     recommended = recommend(process.timesteps, Recommendation(steps=min(20, process.timesteps), guidance_scale=3.0 if guided else 1.0))
+    return export_given(arguments, given, general, recommended)
+
+
+def export_given(arguments: argparse.Namespace, given: dict[str, Any], general: General, recommended: Recommendation) -> Report:
+    """`given`: arguments of `pocket_diffusion.export`."""
     return export_recommended(
-        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), process, arguments.type,
+        given["network"], arguments.output, given["shape"], given.get("classes", ()), given.get("null"), given["process"], Rounding(arguments.type, arguments.bytes, arguments.calibration_seed),
         given.get("pixel_unshuffle", 1), general, recommended,
     )  # fmt: skip

@@ -50,13 +50,24 @@ def _pad(a: torch.Tensor, top: int, left: int, bottom: int, right: int, kind: in
     return F.pad(a, (left, right, top, bottom), mode=mode) if any((top, left, bottom, right)) else a
 
 
-def _conv(value: Value, weights, a, *_):
-    out, kh, kw, down, across, top, left, bottom, right, kind, groups, factor = value.integers[:12]
+def _padded(value: Value, a: torch.Tensor) -> torch.Tensor:
+    """What a convolution's kernel moves over, [1, C, H, W]."""
     a = _planar(a)
-    if factor == 2:
+    if value.integers[11] == 2:
         a = F.interpolate(a, scale_factor=2, mode="nearest")
+    return _pad(a, *value.integers[5:10])
+
+
+def _conv(value: Value, weights, a, *_):
+    out, kh, kw, down, across = value.integers[:5]
     weight = weights[0].reshape(out, kh, kw, -1).permute(0, 3, 1, 2)
-    return _back(F.conv2d(_pad(a, top, left, bottom, right, kind), weight, weights[1], (down, across), groups=groups))
+    return _back(F.conv2d(_padded(value, a), weight, weights[1], (down, across), groups=value.integers[10]))
+
+
+def patches(value: Value, a: torch.Tensor) -> torch.Tensor:
+    """What each row of a convolution's weights is multiplied by, [positions, kh kw C]."""
+    _, kh, kw, down, across = value.integers[:5]
+    return F.unfold(_padded(value, a), (kh, kw), stride=(down, across)).unflatten(1, (a.shape[2], -1)).permute(0, 3, 2, 1).flatten(2)[0]
 
 
 def _conv_transpose(value: Value, weights, a, *_):
@@ -191,30 +202,65 @@ class Interpreter:
         self._values = in_order(output)
         self._weights = {each.name: each.rows for value in self._values for each in value.tensors if each is not None}
         self._weights.update(weights or {})
-        self._last_reader = {id(each): i for i, value in enumerate(self._values) for each in value.inputs if each is not None}
+        self._number = {id(value): i for i, value in enumerate(self._values)}
+        self._last_reader = {self._number[id(each)]: i for i, value in enumerate(self._values) for each in value.inputs if each is not None}
         self._type = torch.float64 if double else torch.float32
 
+    def _operands(self, value: Value, known: Sequence[torch.Tensor | None]) -> list[torch.Tensor | None]:
+        return [None if each is None else known[self._number[id(each)]] for each in value.inputs]
+
+    def _row(self, value: Value, t: int, label: int, weights: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return weights[value.tensors[0].name][{"class": label, "time_row": t}[value.name]].to(self._type)
+
     @torch.no_grad()
-    def __call__(self, x: torch.Tensor, t: int, time: float, label: int) -> torch.Tensor:
-        """x [C, H, W]; t: index of the step; time: what the network is fed there; label: row of the class tables. Returns [P, H, W]."""
-        known: dict[int, torch.Tensor] = {}
+    def values(
+        self, x: torch.Tensor, t: int, time: float, label: int, seen: Callable[[Value, Sequence[torch.Tensor | None]], None] | None = None, keep: bool = True
+    ) -> list[torch.Tensor]:
+        """What every operation makes, the prediction last, channels last. `seen` is shown each operation and its operands;
+        without `keep`, what nothing reads any more is dropped.
+        """
+        known: list[torch.Tensor | None] = []
         given = {"x": lambda v: x.permute(1, 2, 0).to(self._type), "time": lambda v: torch.tensor([time], dtype=self._type)}
-        rows = {"class": label, "time_row": t}
-        result = torch.empty(0)
         for i, value in enumerate(self._values):
-            inputs = [None if each is None else known[id(each)] for each in value.inputs]
+            inputs = self._operands(value, known)
+            if seen is not None:
+                seen(value, inputs)
             if value.name in given:
                 result = given[value.name](value)
-            elif value.name in rows:
-                result = self._weights[value.tensors[0].name][rows[value.name]].to(self._type)
+            elif value.name in ("class", "time_row"):
+                result = self._row(value, t, label, self._weights)
             elif value.name == "constant":
                 result = self._weights[value.tensors[0].name].reshape(value.integers).to(self._type)
             else:
                 result = evaluate(value, inputs, self._weights)
             if tuple(result.shape) != value.shape:
                 raise AssertionError(f"{value.name}: {tuple(result.shape)} instead of {value.shape}")
-            known[id(value)] = result
-            for each in value.inputs:
-                if each is not None and self._last_reader[id(each)] == i:
-                    known.pop(id(each), None)
-        return result.permute(2, 0, 1)
+            known.append(result)
+            for each in value.inputs if not keep else ():
+                if each is not None and self._last_reader[self._number[id(each)]] == i:
+                    known[self._number[id(each)]] = None
+        return known
+
+    @torch.no_grad()
+    def changed(self, known: Sequence[torch.Tensor], rows: tuple[int, int], name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """The prediction, channels last, if one tensor were another: only what depends on it is computed anew. `known`: what
+        `values` returned; `rows`: t and label of then.
+        """
+        weights = {**self._weights, name: tensor}
+        now: list[torch.Tensor] = []
+        for value, before in zip(self._values, known):
+            reads = any(each is not None and each.name == name for each in value.tensors)
+            moved = any(each is not None and now[self._number[id(each)]] is not known[self._number[id(each)]] for each in value.inputs)
+            if not (reads or moved):
+                now.append(before)
+            elif value.name in ("class", "time_row"):
+                now.append(self._row(value, *rows, weights))
+            elif value.name == "constant":
+                now.append(tensor.reshape(value.integers).to(self._type))
+            else:
+                now.append(evaluate(value, self._operands(value, now), weights))
+        return now[-1]
+
+    def __call__(self, x: torch.Tensor, t: int, time: float, label: int) -> torch.Tensor:
+        """x [C, H, W]; t: index of the step; time: what the network is fed there; label: row of the class tables. Returns [P, H, W]."""
+        return self.values(x, t, time, label, keep=False)[-1].permute(2, 0, 1)

@@ -1,23 +1,46 @@
-"""Reads the graph of a model file of format 2 back, independently of the engine."""
+"""Reads model files of format 2 back, independently of the engine."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import gguf
 import numpy as np
 import torch
 
 from pocket_diffusion.graph.ir import GraphError, Value, Weight, in_order
-from pocket_diffusion.model_file import ARCHITECTURE
+from pocket_diffusion.graph.write import FORMAT_VERSION
+from pocket_diffusion.model_file import FileMetadata, ModelFile, format_version, open_model, read_model, said_by
 
 
-def read_graph(path: Path) -> tuple[Value, dict[str, Any]]:
-    """The prediction, with the tensors of the file as readers see them, and the metadata without `pocket-diffusion.`."""
-    reader = gguf.GGUFReader(path)
-    prefix = f"{ARCHITECTURE}."
-    metadata = {key.removeprefix(prefix): field.contents() for key, field in reader.fields.items() if key.startswith(prefix)}
-    if metadata.get("format_version") != 2:
-        raise GraphError(f"{path}: no model file of format 2")
+@dataclass(frozen=True)
+class GraphFile(FileMetadata):
+    """A model file of format 2 as read back."""
+
+    output: Value = field(repr=False)  # the prediction, with the tensors of the file as readers see them
+
+    @property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """In rows, by name."""
+        return {each.name: each.rows for value in in_order(self.output) for each in value.tensors if each is not None}
+
+    @property
+    def times(self) -> np.ndarray:
+        """What the network is fed at each index, float32 [T]."""
+        return np.asarray(self.metadata.get("diffusion.times", np.arange(len(self.alphas_cumprod))), dtype=np.float32)
+
+    @property
+    def has_null(self) -> bool:
+        """Is there a row that stands for no class?"""
+        tables = (value.tensors[0].rows for value in in_order(self.output) if value.name == "class" and value.tensors[0] is not None)
+        return any(len(rows) > len(self.class_names) for rows in tables)
+
+
+def read_graph(path: Path) -> GraphFile:
+    """Raises GraphError for what is no graph, CheckpointError for what is no model file."""
+    reader = open_model(path)
+    metadata, types, general = said_by(reader)
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise GraphError(f"{path}: no model file of format {FORMAT_VERSION}")
     weights = {}
     for tensor in reader.tensors:
         rows = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
@@ -43,7 +66,12 @@ def read_graph(path: Path) -> tuple[Value, dict[str, Any]]:
         ))  # fmt: skip
     if any(left.values()) or len(in_order(values[-1])) != len(values):
         raise GraphError(f"{path}: the arrays of the graph do not fit together")
-    return values[-1], metadata
+    return GraphFile(metadata, types, general, values[-1])
+
+
+def read_either(path: Path) -> ModelFile | GraphFile:
+    """A model file of whichever format."""
+    return read_graph(path) if format_version(path) == FORMAT_VERSION else read_model(path)
 
 
 def _in_rows(operation: str, k: int, integers: list[int], weight: Weight) -> Weight:

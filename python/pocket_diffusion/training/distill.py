@@ -143,6 +143,8 @@ class Distiller:
             torch.set_num_threads(configuration.threads)
         self.bf16 = configuration.precision == "bf16" or (configuration.precision == "auto" and components.native_bf16("cpu"))
         self.model = Model.read(Path(configuration.teacher))
+        if self.model.unet_arguments is None:
+            raise TrainingError(f"{configuration.teacher}: only networks of the reference can be distilled so far")
         self.teacher = self.model.unet.to(memory_format=torch.channels_last)
         abar = torch.from_numpy(self.model.alphas_cumprod)
         self.process = Process(abar, self.model.objective)
