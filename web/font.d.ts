@@ -3,9 +3,9 @@
 import type { GenerateOptions, Model, Recipe } from './index.js';
 
 export interface FontOptions extends Partial<Omit<GenerateOptions, 'label' | 'classMix' | 'onStep' | 'recipe'>> {
-  /** Family name, at most 60 characters of it. Default: "Pocket", the model's name and the seed. */
+  /** Family name, at most 60 characters of it. Default: "Pocket", the model's name, the seed and the variation. */
   name?: string;
-  /** Text about the licence in the font. Default: the model's licence. */
+  /** Text about the licence in the font. Default: the model's licence. With more than 10,000 characters a PocketDiffusionError. */
   license?: string;
   /** Called after every letter. */
   onProgress?: (progress: { done: number; total: number }) => void;

@@ -1,10 +1,22 @@
 // The font of a seed. An entry of its own, for it needs packages that pictures do not. Documented in font.d.ts.
 
-import { PocketDiffusionError, argumentError, show } from './library/errors.mjs';
+import { PocketDiffusionError, argumentError, show, tooBigError } from './library/errors.mjs';
 import { buildFont, makeLetter } from './outlines/font.mjs';
 
 /** Names in a font have at most as many characters here. */
 const LONGEST_NAME = 60;
+/** Of a model's name in the family name: seeds find room after it, in a PostScript name too. */
+const LONGEST_MODEL_NAME = 20;
+const LONGEST_LICENSE = 10_000;
+
+/** Characters are never cut in two. @param {string} text @param {number} length in characters */
+const cut = (text, length) => [...text].slice(0, length).join('').trim();
+
+/** What other options draw has another name. @param {string} model @param {import('./index.d.ts').Picture['options']} options */
+function defaultFamily(model, { seed, variationSeed, variationStrength }) {
+  const variation = variationStrength ? ` to ${variationSeed} by ${variationStrength}` : '';
+  return `Pocket ${cut(model, LONGEST_MODEL_NAME) || 'letters'} ${seed}${variation}`;
+}
 
 /** Classes that are one character each. @param {ReadonlyArray<string>} labels */
 const charactersOf = (labels) => labels.filter((label) => [...label].length === 1 && !/[\s\p{C}]/u.test(label));
@@ -20,6 +32,8 @@ export async function makeFont(model, { name, license, onProgress, ...options } 
   for (const key of ['label', 'classMix', 'onStep']) {
     if (/** @type {Record<string, unknown>} */ (options)[key] !== undefined) throw argumentError(TypeError, key, 'not of a font, which has every letter');
   }
+  const about = license ?? `Drawn by the model "${info.name}"${info.license ? `, whose licence is ${info.license}` : ''}.`;
+  if ([...about].length > LONGEST_LICENSE) throw tooBigError(`license: the text about the licence has more than ${LONGEST_LICENSE} characters: give a shorter one, or the address of it`);
   /** @type {import('./outlines/font.mjs').Letter[]} */
   const letters = [];
   /** @type {import('./index.d.ts').Picture | undefined} */
@@ -33,10 +47,9 @@ export async function makeFont(model, { name, license, onProgress, ...options } 
   }
   if (!picture || letters.length === 0) throw new PocketDiffusionError('NONFINITE', 'no letter has any ink: take another seed or scale');
   const recipe = { ...picture.recipe, sheet: { labels: characters.map((each) => labels.indexOf(each)), count: 1, columns: Math.ceil(Math.sqrt(characters.length)) } };
-  const family = (name ?? `Pocket ${info.name || 'letters'} ${picture.options.seed}`).trim().slice(0, LONGEST_NAME);
+  const family = cut((name ?? defaultFamily(info.name, picture.options)).trim(), LONGEST_NAME);
   const made = buildFont(letters, info.height, {
-    family, designer: info.author, description: JSON.stringify(recipe),
-    license: license ?? `Drawn by the model "${info.name}"${info.license ? `, whose licence is ${info.license}` : ''}.`,
+    family, designer: cut(info.author, LONGEST_NAME), description: JSON.stringify(recipe), license: about,
   });
   return { ...made, family, recipe };
 }

@@ -194,6 +194,11 @@ test('SVG: outlines of ink by the name of the file, and its recipe makes the sam
   assert.match(readFileSync(inFolder('sheet.svg'), 'utf8'), /viewBox="0 0 100 32">\n<path/);
   await failsWith(2, run([...ink, '--label', 'cat', '--enlarge', '2', '--output', 'never.svg']), /--output: an SVG has any size/);
   await failsWith(2, generate('--label', '0', '--output', 'never.svg'), /--output: SVG is for ink/);
+  for (const flag of ['--film', '--preview']) {
+    await failsWith(2, run([...ink, '--label', 'cat', '--output', 'never.png', flag, 'never.svg']), new RegExp(`${flag}: is always a PNG`));
+  }
+  await failsWith(2, run(['sweep', '--model', doodlesPath, '--label', 'cat', '--columns', 'seed=1,2', '--output', 'never.SVG']), /--output: a sweep is always a PNG/);
+  await failsWith(2, run(['font', '--model', doodlesPath, '--negative-label', 'cat', '--output', 'never.otf']), /--negative-label: not of a font/);
   await failsWith(1, run([...ink, '--from', 'sheet.svg', '--output', 'never.png']), /is an SVG picture, which holds no recipe/);
 });
 

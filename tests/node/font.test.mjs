@@ -105,6 +105,35 @@ test('the same letters are the same bytes, and the command line makes them', asy
   tiny.close();
 });
 
+test('names of any length and script, and of each variation', async () => {
+  const tiny = await load(await lettersModel());
+  const options = { seed: 1, steps: 1 };
+  const families = await Promise.all([{}, { variationSeed: 2, variationStrength: 0.5 }, { variationSeed: 3, variationStrength: 0.5 }, { variationSeed: 2, variationStrength: 0.25 }]
+    .map(async (variation) => (await makeFont(tiny, { ...options, ...variation })).family));
+  assert.equal(new Set(families).size, 4, String(families));
+  assert.ok(families.every((family) => family.length <= 60));
+  assert.equal((await makeFont(tiny, { ...options, name: '😀'.repeat(61) })).family, '😀'.repeat(60));
+  await assert.rejects(makeFont(tiny, { ...options, license: 'x'.repeat(10_001) }), { name: 'PocketDiffusionError', code: 'TOO_BIG', message: /more than 10000 characters/ });
+  if (hasFontTools) {
+    const postScript = async (name, license) => {
+      writeFileSync(join(folder, 'named.otf'), (await makeFont(tiny, { ...options, name, license })).bytes);
+      return execFileSync(python, ['-c', 'import sys; from fontTools.ttLib import TTFont; font = TTFont(sys.argv[1]); print(font["name"].getDebugName(6), len(font["name"].getDebugName(13)))', join(folder, 'named.otf')], { encoding: 'utf8' }).trim();
+    };
+    assert.equal(await postScript('a'.repeat(60), 'x'.repeat(10_000)), `${'a'.repeat(55)}-Regular 10000`);
+    assert.equal(await postScript('字', 'x'), 'PocketDiffusion-Regular 1');
+  }
+  tiny.close();
+});
+
+test('no character has two glyphs, and glyphs beyond U+FFFF have names that programs know', { skip: !hasFontTools }, async () => {
+  const greek = await load(await lettersModel(['σ', 'ς', '😀']));
+  writeFileSync(join(folder, 'greek.otf'), (await makeFont(greek, { seed: 1, steps: 1 })).bytes);
+  greek.close();
+  const stdout = execFileSync(python, ['-c', 'import json, sys; from fontTools.ttLib import TTFont; print(json.dumps(TTFont(sys.argv[1]).getBestCmap()))', join(folder, 'greek.otf')], { encoding: 'utf8' });
+  const { 0x3a3: capital, 0x3c3: medial, 0x3c2: final, 0x1f600: face } = JSON.parse(stdout);
+  assert.deepEqual([capital, medial, final, face], ['uni03C3', 'uni03C3', 'uni03C2', 'u1F600']);
+});
+
 test('a letter that is there in one case stands for both; own names; what is no model of letters', async () => {
   const tiny = await load(await lettersModel());
   const font = await makeFont(tiny, { seed: 1, steps: 2, name: '  Über "All" ', license: 'Own' });

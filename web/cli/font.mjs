@@ -2,7 +2,7 @@
 
 import { UsageError } from './errors.mjs';
 import { writeOut, writeWhole } from './files.mjs';
-import { addSampling } from './options.mjs';
+import { addSampling, flagOf } from './options.mjs';
 import { printable, startProgress } from './output.mjs';
 import { open, requestOf } from './request.mjs';
 import { stop } from './stopping.mjs';
@@ -13,7 +13,7 @@ const NOT_OF_FONTS = ['label', 'mix', 'image', 'mask', 'invert', 'from', 'negati
 /** @param {Record<string, any>} given options of the command, as commander has parsed them */
 async function font({ output, name, license, ...given }) {
   const [unusable] = NOT_OF_FONTS.filter((option) => given[option] !== undefined);
-  if (unusable) throw new UsageError(`--${unusable}: not of a font, which has every letter of one seed`);
+  if (unusable) throw new UsageError(`${flagOf(unusable)}: not of a font, which has every letter of one seed`);
   if (output === '' || output === '-' || !/\.otf$/i.test(output)) throw new UsageError('--output: must be the name of a file that ends in .otf');
   const model = await open(given, undefined);
   /** @type {ReturnType<typeof startProgress>} */

@@ -38,6 +38,8 @@ function checkUsage({ output, json, film, filmPlanes, trace, separate, columns, 
   for (const [name, file] of Object.entries({ film, trace, preview })) {
     if (file === '' || file === '-') throw new UsageError(`--${name}: must be the name of a file`);
   }
+  if (isSVG(film ?? '')) throw new UsageError('--film: is always a PNG, never an SVG');
+  if (isSVG(preview ?? '')) throw new UsageError('--preview: is always a PNG, never an SVG');
   if (filmPlanes && film === undefined) throw new UsageError('--film-planes: only with --film');
   if (output === '-' && json) throw new UsageError('--json and --output - both write to standard output');
   if (output === '-' && separate) throw new UsageError('--separate writes several files: --output must be a name');

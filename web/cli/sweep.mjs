@@ -6,7 +6,7 @@ import { Table, zoomFor } from './canvas.mjs';
 import { UsageError } from './errors.mjs';
 import { writeOut } from './files.mjs';
 import { OWN_OPTIONS, READ_OPTIONS, addSampling, parseLabel, parseNumber } from './options.mjs';
-import { printable, startProgress, writePNG } from './output.mjs';
+import { isSVG, printable, startProgress, writePNG } from './output.mjs';
 import { titleOf } from './report.mjs';
 import { checkCounts, checkEditingUsage, checkLabelGiven, checkOutput, open, readFrom, requestOf } from './request.mjs';
 
@@ -78,6 +78,7 @@ async function requestsOf(given, recipe, { rows, columns }, model) {
 /** @param {Given} given @param {Command} command */
 export async function sweep(given, command) {
   checkOutput(given.output);
+  if (isSVG(given.output)) throw new UsageError('--output: a sweep is always a PNG, never an SVG');
   checkEditingUsage(given);
   const { recipe, sheet } = await readFrom(given);
   checkCounts({ zoom: given.zoom ?? sheet.zoom });

@@ -31,10 +31,33 @@ function missingGlyph(units, height) {
   return new Glyph({ name: '.notdef', advanceWidth: units, path });
 }
 
-/** Characters that a glyph stands for: its own, and that of the other case if no glyph is that. @param {string} character @param {ReadonlySet<string>} all */
-function codesOf(character, all) {
-  const others = [character.toUpperCase(), character.toLowerCase()].filter((each) => [...each].length === 1 && !all.has(each));
-  return [character, ...others].map((each) => /** @type {number} */ (each.codePointAt(0)));
+/** A PostScript name has at most as many characters, all of them ASCII. */
+const LONGEST_POSTSCRIPT_NAME = 63;
+
+/**
+ * Characters that a glyph stands for: its own, and that of the other case if no glyph is that yet.
+ * @param {string} character @param {Set<string>} claimed characters that have a glyph; those of this one come to them
+ */
+function codesOf(character, claimed) {
+  const codes = [character];
+  for (const other of [character.toUpperCase(), character.toLowerCase()]) {
+    if ([...other].length !== 1 || claimed.has(other)) continue;
+    claimed.add(other);
+    codes.push(other);
+  }
+  return codes.map((each) => /** @type {number} */ (each.codePointAt(0)));
+}
+
+/** As the Adobe Glyph List Specification has it. @param {number} code */
+function glyphName(code) {
+  const digits = code.toString(16).toUpperCase();
+  return code > 0xffff ? `u${digits}` : `uni${digits.padStart(4, '0')}`;
+}
+
+/** @param {string} family */
+function postScriptName(family) {
+  const style = '-Regular';
+  return (family.replace(/[^A-Za-z0-9]/g, '').slice(0, LONGEST_POSTSCRIPT_NAME - style.length) || 'PocketDiffusion') + style;
 }
 
 /** A letter for a font; null if it has no ink. @param {string} character @param {Image} image @returns {Letter | null} */
@@ -53,7 +76,7 @@ export function buildFont(drawn, side, names) {
   const scale = UNITS_PER_EM / (EM_IN_SIDES * side);
   /** @param {number} length */
   const units = (length) => Math.round(length * scale);
-  const all = new Set(drawn.map(({ character }) => character));
+  const claimed = new Set(drawn.map(({ character }) => character));
   const tops = drawn.map(({ shape }) => units(spacing.baseline - shape.top));
   const space = units(spacing.space);
 
@@ -71,14 +94,14 @@ export function buildFont(drawn, side, names) {
       }
       path.closePath();
     }
-    const unicodes = codesOf(character, all);
-    return new Glyph({ name: `uni${unicodes[0].toString(16).toUpperCase().padStart(4, '0')}`, unicode: unicodes[0], unicodes, advanceWidth: units(spacing.advance(shape)), path });
+    const unicodes = codesOf(character, claimed);
+    return new Glyph({ name: glyphName(unicodes[0]), unicode: unicodes[0], unicodes, advanceWidth: units(spacing.advance(shape)), path });
   });
 
   const font = new Font({
     familyName: names.family,
     styleName: 'Regular',
-    postScriptName: `${names.family.replace(/[^A-Za-z0-9]/g, '')}-Regular`,
+    postScriptName: postScriptName(names.family),
     unitsPerEm: UNITS_PER_EM,
     ascender: Math.max(...tops, 1),
     descender: Math.min(...drawn.map(({ shape }) => units(spacing.baseline - shape.bottom)), 0),
