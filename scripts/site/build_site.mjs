@@ -9,7 +9,7 @@
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { load } from '../../web/node.mjs';
@@ -51,13 +51,33 @@ const withoutForeignNames = {
   setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
 };
 
-/** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @returns {Promise<string>} */
-async function bundle(file, options) {
-  const { outputFiles } = await build({ ...BUNDLE, entryPoints: [join(web, file)], ...options });
+/** Package that holds another one's code without its notice -> what that asks for. */
+const WITHIN = { 'opentype.js': 'It contains tiny-inflate, under the same terms:\n\nCopyright (c) 2015-present Devon Govett' };
+
+/**
+ * The notices of all packages whose code got into bundles: most licences ask for them in every copy.
+ * @param {Iterable<string>} inputs of esbuild's metafiles, relative to the root of the repository @returns {Promise<string>}
+ */
+async function noticesOf(inputs) {
+  const folders = new Set([...inputs].flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
+  const notices = await Promise.all([...folders].sort().map(async (folder) => {
+    const { name, version } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'));
+    const file = (await readdir(join(root, folder))).find((each) => /^licen[cs]e(\.|$)/i.test(each));
+    if (!file) throw new Error(`${name}: has no file with its licence, which the site has to show`);
+    const text = (await readFile(join(root, folder, file), 'utf8')).trim();
+    return [`${name} ${version}`, text, ...(WITHIN[name] ? [WITHIN[name]] : [])].join('\n\n');
+  }));
+  return `${['Packages whose code is in these scripts, with their licences.', ...notices].join('\n\n----\n\n')}\n`;
+}
+
+/** @param {string} file in web/ @param {import('esbuild').BuildOptions} options @param {Set<string>} [inputs] what it is made of comes to them @returns {Promise<string>} */
+async function bundle(file, options, inputs) {
+  const { outputFiles, metafile } = await build({ ...BUNDLE, entryPoints: [join(web, file)], metafile: true, absWorkingDir: root, ...options });
+  Object.keys(metafile.inputs).forEach((path) => inputs?.add(path));
   return outputFiles[0].text;
 }
 
-/** @typedef {{ files: Map<string, string>, first: string[] }} Split first: the parts without which the page does not begin */
+/** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
@@ -79,7 +99,8 @@ async function splitPage() {
   for (const path of first) {
     for (const { path: imported, kind } of metafile.outputs[path].imports) if (kind === 'import-statement' && files.has(imported)) first.add(imported);
   }
-  return { files, first: [...first] };
+  const inputs = new Set(Object.keys(metafile.inputs).map((path) => relative(root, join(web, path)).replaceAll('\\', '/')));
+  return { files, first: [...first], inputs };
 }
 
 // ---- the folder
@@ -138,13 +159,14 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const parts = page.first.filter((path) => path !== PAGE).map((path) => `  <link rel="modulepreload" href="${path}">\n`);
   html.append('head', PRELOAD + parts.join(''));
   const files = new Map([['index.html', String(html)], ...page.files]);
-  for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }));
+  for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
   // What is for other pages is no part of this one, and so of no copy that the service worker keeps.
   const serviceWorker = await fillServiceWorker(files);
   files.set(SERVICE_WORKER, serviceWorker);
-  for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }));
+  for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
+  files.set('licenses.txt', await noticesOf(page.inputs));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
   files.set('pocket-diffusion.css', await readFile(join(web, 'element.css')));
   for (const [path, data] of docs) files.set(path, data);
@@ -174,7 +196,8 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
-  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames] })).replaceAll('</script', '<\\/script');
+  const inputs = new Set();
+  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames] }, inputs)).replaceAll('</script', '<\\/script');
   const style = await bundle('style.css', {}) + await bundle('more.css', {});
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
   const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
@@ -194,7 +217,8 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   const assets = new Map([['pocket-diffusion.wasm', join(web, 'pocket-diffusion.wasm')], ...models.map(({ file }) => [`weights/${file}`, join(weights, file)])]);
   let blocks = '';
   for (const [asset, source] of assets) blocks += dataBlock(asset, await readFile(source));
-  html.append('body', `${blocks}<script>${script}</script>\n`);
+  const notices = (await noticesOf(inputs)).replaceAll('<', '&lt;');
+  html.append('body', `${blocks}<script type="text/plain" id="licenses">\n${notices}</script>\n<script>${script}</script>\n`);
   const text = String(html);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, text);
