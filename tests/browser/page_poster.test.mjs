@@ -72,6 +72,7 @@ for (const name of MORE_ENGINES) {
       assert.deepEqual(readRecipe(file).sheet.labels.slice(0, 4), [0, 1, 2, 2]);
 
       await page.$eval('#poster .check input', (box) => box.click());
+      await isReady();
       await press('Save PNG');
       const cut = decodePNG(await downloaded(session.downloads, 'abc-cab-bac-abc-cab-bac-abc-é-seed' + await page.$eval('#poster-style', (style) => style.value) + '.png'));
       assert.equal(cut.channels, 2);
@@ -130,7 +131,43 @@ for (const name of MORE_ENGINES) {
       const found = await page.evaluate(async () => (await globalThis.axe.run(document.getElementById('poster'), { resultTypes: ['violations'] })).violations
         .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ').slice(0, 300)}`));
       assert.deepEqual(found, []);
+    });
+
+    test('another style has another font; a font is made while letters are drawn', async () => {
+      await set(page, '#poster-to-another-style', '0.25');
+      assert.equal(await page.$eval('.poster-sample', ({ hidden }) => hidden), true);
+      assert.equal(await page.evaluate(() => document.fonts.size), 0);
+      assert.equal(await page.$eval('#poster-to-another-style', (slider) => slider.getAttribute('aria-valuetext')), '25 %');
+      assert.ok(await page.$$eval('#poster button', (buttons) => buttons.filter(({ textContent }) => /Save (PNG|SVG)/.test(textContent)).every(({ disabled }) => disabled)), 'nothing to save until the letters are there');
+      await set(page, '#poster-text', 'a\nb\nc');
+      await press('Make a font');
+      await page.waitForFunction(() => document.querySelector('.poster-canvas').getAttribute('aria-label').endsWith('3 lines'));
+      await isReady();
+      await page.waitForSelector('.poster-sample:not([hidden])', { timeout: 60_000 });
+      await press('Save SVG');
+      const { options } = readSVGRecipe(String(await downloaded(session.downloads, `a-b-c-seed${await page.$eval('#poster-style', (style) => style.value)}.svg`)));
+      assert.equal(options.variationStrength, 0.25);
+    });
+
+    test('closed while it draws, it leaves nothing; a double click opens one', async () => {
+      await set(page, '#poster-to-another-style', '0.75');
+      await press('Make a font');
+      await press('Close');
+      await page.waitForSelector('#poster:not([open])');
+      await page.$eval('#poster-open', (button) => { button.click(); button.click(); });
+      await page.waitForSelector('#poster[open]');
+      await isReady();
+      assert.equal(await page.$$eval('#poster h2', (titles) => titles.length), 1);
+      assert.equal(await page.evaluate(() => document.fonts.size), 0);
+      await set(page, '#poster-text', '');
+      await page.waitForFunction(() => document.querySelector('.poster-canvas').getAttribute('aria-label') === 'No text yet');
+      assert.equal(await page.$eval('.poster-canvas', ({ width }) => width), 1);
       assert.deepEqual(troubles, []);
+    });
+
+    test('every package in its scripts has its licence beside them', () => {
+      const notices = site.text('licenses.txt');
+      for (const text of ['d3-array', 'd3-contour', 'fit-curve', 'opentype.js', 'Frederik De Bleser', 'Mike Bostock', 'Devon Govett']) assert.ok(notices.includes(text), text);
     });
   });
 }

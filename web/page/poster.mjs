@@ -5,6 +5,7 @@ import { contoursOf } from '../outlines/contours.mjs';
 import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
 import { encodeStill } from './apng.mjs';
+import { element } from './elements.mjs';
 import { announce, setStatus } from './messages.mjs';
 import { explain } from './errors.mjs';
 import { download, fileName } from './saving.mjs';
@@ -35,6 +36,8 @@ const STYLES = 12;
 const REST_MILLISECONDS = 150;
 /** Letters of a recipe's sheet in a row. */
 const COLUMNS = 16;
+/** As more.css has it. */
+const PREVIEW_FAMILY = 'pocket-preview';
 const SAMPLE = 'The quick brown fox jumps over 13 lazy dogs while Avatar Toy waves to 27 types of quartz';
 
 /** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Record<string, unknown>} [properties] @param {...(Node | string)} children */
@@ -55,8 +58,8 @@ export class Poster {
   #dialog;
   /** @type {Map<string, Letter>} by style and class */
   #letters = new Map();
-  /** @type {AbortController} */
-  #drawing = new AbortController();
+  #drawing = new AbortController(); // the letters of the text
+  #making = new AbortController(); // the font
   /** @type {any} of setTimeout */
   #timer;
   /** @type {Layout | null} */
@@ -74,21 +77,28 @@ export class Poster {
 
   /** @param {string} text to begin with */
   open(text) {
+    if (this.#dialog.open) return; // a double click
     const { seed } = this.#app.lettering;
     /** @param {number} chosen */
     const styles = (chosen) => Array.from({ length: STYLES }, (_, index) =>
       make('option', { value: String(seed + index), textContent: `seed ${seed + index}`, selected: index === chosen }));
     const change = () => this.#change();
+    const restyle = () => {
+      this.#making.abort();
+      this.#dropFont();
+      change();
+    };
     const controls = this.#controls = {
       text: make('textarea', { value: text, maxLength: LONGEST_TEXT, rows: 2, spellcheck: false, oninput: change }),
-      from: make('select', { onchange: change }, ...styles(0)),
-      to: make('select', { onchange: change }, ...styles(1)),
-      between: make('input', { type: 'range', className: 'slider', min: '0', max: '1', step: '0.05', value: '0', oninput: change }),
-      line: make('input', { type: 'range', className: 'slider', min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value), oninput: () => this.#show() }),
+      from: make('select', { onchange: restyle }, ...styles(0)),
+      to: make('select', { onchange: restyle }, ...styles(1)),
+      between: make('input', { type: 'range', className: 'slider', min: '0', max: '1', step: '0.05', value: '0', oninput: restyle }),
+      line: make('input', { type: 'range', className: 'slider', min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value), oninput: change }),
       width: make('select', {}, ...WIDTHS.map((width) => make('option', { value: String(width), textContent: `${width} px wide`, selected: width === 2048 }))),
-      paper: make('input', { type: 'checkbox', checked: true, onchange: () => this.#show() }),
+      paper: make('input', { type: 'checkbox', checked: true, onchange: change }),
       canvas: make('canvas', { width: 1, height: 1, className: 'poster-canvas' }),
       says: make('p', { className: 'hint' }),
+      progress: make('span', { className: 'hint' }), // not for screen readers, which hear the beginning and the end
       png: make('button', { type: 'button', textContent: 'Save PNG', disabled: true, onclick: () => this.#try(() => this.#savePNG()) }),
       svg: make('button', { type: 'button', textContent: 'Save SVG', disabled: true, onclick: () => this.#try(() => this.#saveSVG()) }),
       font: make('button', { type: 'button', textContent: 'Make a font', onclick: () => this.#try(() => this.#makeFont()) }),
@@ -107,12 +117,22 @@ export class Poster {
         field('Text', controls.text), field('Line length', controls.line),
         field('Style', controls.from), field('To another style', controls.between), field('Other style', controls.to)),
       make('div', { className: 'buttons' }, controls.png, controls.svg, field('Size', controls.width), paper),
-      make('div', { className: 'buttons' }, controls.font, controls.saveFont),
+      make('div', { className: 'buttons' }, controls.font, controls.saveFont, controls.progress),
       controls.sample,
     );
+    const { model } = this.#app;
+    const watch = new MutationObserver(() => {
+      if (this.#app.model !== model) this.#dialog.close();
+    });
+    watch.observe(element('page'), { attributeFilter: ['data-loading'] });
     this.#dialog.onclose = () => {
+      watch.disconnect();
       this.#drawing.abort();
+      this.#making.abort();
       clearTimeout(this.#timer);
+      this.#dropFont();
+      this.#letters.clear();
+      this.#lines = [];
       this.#dialog.replaceChildren();
     };
     this.#dialog.showModal();
@@ -128,6 +148,11 @@ export class Poster {
   }
 
   #change(milliseconds = REST_MILLISECONDS) {
+    const { between, line, png, progress, svg } = this.#controls;
+    progress.textContent = '';
+    png.disabled = svg.disabled = true; // until what is asked for is there
+    between.setAttribute('aria-valuetext', `${Math.round(100 * between.valueAsNumber)} %`);
+    line.setAttribute('aria-valuetext', `${line.value} letters`);
     this.#drawing.abort();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#try(() => this.#draw()), milliseconds);
@@ -151,7 +176,10 @@ export class Poster {
     const { model } = this.#app;
     const request = this.#request;
     const style = JSON.stringify(request);
-    const { letters, missing } = spell(this.#controls.text.value, model.labels);
+    /** @type {Array<ReturnType<typeof spell>>} */
+    const spelled = this.#controls.text.value.trim().split('\n').map((/** @type {string} */ line) => spell(line, model.labels));
+    const letters = spelled.flatMap((line) => line.letters);
+    const missing = [...new Set(spelled.flatMap((line) => line.missing))];
     this.#drawing = new AbortController();
     const { signal } = this.#drawing;
     const lacking = [...new Set(letters.flatMap((label) => (label !== null && !this.#letters.has(style + label) ? [label] : [])))];
@@ -160,34 +188,48 @@ export class Poster {
       this.#say(`Drawing ${lacking.length} letters …`);
       for await (const picture of model.generateMany({ ...request, label: lacking, count: 1, signal })) {
         this.#letters.set(style + lacking[done++], { picture, shape: shapeOf(picture), contours: contoursOf(picture) });
-        this.#say(`Drawing letters: ${done} of ${lacking.length}`);
+        signal.throwIfAborted();
+        this.#controls.progress.textContent = `Drawing letters: ${done} of ${lacking.length}`;
       }
+      this.#controls.progress.textContent = '';
     }
     signal.throwIfAborted();
     this.#say(missing.length > 0 ? `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.` : letters.length === 0 ? 'Type a text.' : '');
-    this.#set = letters.map((label) => (label === null ? null : this.#letters.get(style + label) ?? null));
+    /** @param {number | null} label */
+    const letterOf = (label) => (label === null ? null : this.#letters.get(style + label) ?? null);
+    this.#lines = spelled.map((line) => line.letters.map(letterOf));
     this.#show();
   }
 
-  /** Letters of the text, null for spaces. @type {Array<Letter | null>} */
-  #set = [];
+  /** Letters of each line of the text, null for spaces. @type {Array<Array<Letter | null>>} */
+  #lines = [];
 
   /** Lines of the letters that are there. */
   #show() {
     const { canvas, line, paper, png, svg, text } = this.#controls;
     const side = this.#app.model.info.height;
-    const shapes = this.#set.map((letter) => letter?.shape ?? null);
-    const spacing = new Spacing(/** @type {Shape[]} */ ([...new Set(shapes)].filter(Boolean)), side);
-    const lines = spacing.breakLines(shapes, line.valueAsNumber * side);
-    png.disabled = svg.disabled = lines.length === 0;
+    /** @param {Letter | null} letter */
+    const shapeIn = (letter) => letter?.shape ?? null;
+    const spacing = new Spacing(/** @type {Shape[]} */ ([...new Set(this.#lines.flat().map(shapeIn))].filter(Boolean)), side);
+    const lines = this.#lines.flatMap((letters) => {
+      const broken = spacing.breakLines(letters.map(shapeIn), line.valueAsNumber * side);
+      return broken.length > 0 ? broken.map(([begin, end]) => letters.slice(begin, end)) : [[]];
+    });
+    const empty = lines.every((letters) => letters.length === 0);
+    png.disabled = svg.disabled = empty;
     this.#layout = null;
-    if (lines.length === 0) return;
+    if (empty) {
+      canvas.width = canvas.height = 1;
+      canvas.setAttribute('aria-label', 'No text yet');
+      return;
+    }
     const margin = MARGIN * side;
     let widest = 0;
-    const placed = lines.flatMap(([begin, end], row) => {
-      const { places, width } = spacing.line(shapes.slice(begin, end));
+    const placed = lines.flatMap((set, row) => {
+      if (set.length === 0) return [];
+      const { places, width } = spacing.line(set.map(shapeIn));
       widest = Math.max(widest, width);
-      return this.#set.slice(begin, end).flatMap((letter, index) => (letter?.shape ?
+      return set.flatMap((letter, index) => (letter?.shape ?
         [{ contours: letter.contours, x: places[index] + margin, y: margin + row * LEADING * side }] : []));
     });
     this.#layout = { width: widest + 2 * margin, height: ((lines.length - 1) * LEADING + 1) * side + 2 * margin, placed };
@@ -212,7 +254,7 @@ export class Poster {
 
   /** Of a sheet of the letters, which the command line makes again. */
   get #recipe() {
-    const letters = /** @type {Letter[]} */ (this.#set.filter(Boolean));
+    const letters = /** @type {Letter[]} */ (this.#lines.flat().filter(Boolean));
     const labels = letters.map(({ picture }) => picture.options.label);
     return { ...letters[0].picture.recipe, sheet: { labels, count: 1, columns: Math.min(labels.length, COLUMNS) } };
   }
@@ -249,25 +291,38 @@ export class Poster {
   }
 
   async #makeFont() {
-    const { font, saveFont, sample } = this.#controls;
+    const { font, saveFont, sample, progress } = this.#controls;
+    const { signal } = this.#making = new AbortController();
+    const { model } = this.#app;
+    const request = this.#request;
     font.disabled = true;
+    this.#dropFont();
+    this.#say('Drawing the font …');
     try {
       const { makeFont } = await import('./make_font.mjs');
-      this.#drawing.abort();
-      this.#drawing = new AbortController();
-      this.#font = await makeFont(this.#app.model, {
-        ...this.#request, signal: this.#drawing.signal,
-        onProgress: ({ done, total }) => this.#say(`Drawing the font: ${done} of ${total} letters`),
+      signal.throwIfAborted();
+      const made = await makeFont(model, {
+        ...request, signal, onProgress: ({ done, total }) => { progress.textContent = `Drawing the font: ${done} of ${total} letters`; },
       });
-      const { bytes, family, glyphs } = this.#font;
-      const face = await new FontFace('pocket-preview', bytes).load();
-      for (const other of document.fonts) if (other.family === face.family) document.fonts.delete(other);
+      signal.throwIfAborted();
+      const face = await new FontFace(PREVIEW_FAMILY, made.bytes).load();
+      signal.throwIfAborted();
+      this.#font = made;
       document.fonts.add(face);
       sample.hidden = saveFont.hidden = false;
-      this.#say(`${family}: ${glyphs} letters, ${Math.round(bytes.length / 1000)} kB. Below it sets a paragraph.`);
+      this.#say(`${made.family}: ${made.glyphs} letters, ${Math.round(made.bytes.length / 1000)} kB. Below it sets a paragraph.`);
     } finally {
+      progress.textContent = '';
       font.disabled = false;
     }
+  }
+
+  /** Of a style that is no longer on show. */
+  #dropFont() {
+    const { saveFont, sample } = this.#controls;
+    this.#font = null;
+    sample.hidden = saveFont.hidden = true;
+    for (const face of document.fonts) if (face.family === PREVIEW_FAMILY) document.fonts.delete(face);
   }
 
   #saveFont() {
