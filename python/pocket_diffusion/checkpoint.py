@@ -104,11 +104,12 @@ def _record(tree: Any) -> Mapping[str, Any]:
     return tree if plain else {}
 
 
-def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None) -> Checkpoint:
+def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None, *, earlier: bool = False) -> Checkpoint:
     """Finds the network in a checkpoint: a state dict of `Unet` or `GaussianDiffusion` under any prefix (`model.`, `module.`,
     `_orig_mod.`, `ema_model.`, ...), nested in the mappings and lists of a trainer, as .safetensors, or in a folder.
 
     `wanted`: ema, online, or auto (the average if there is one). `network`: parts of its place, where there are several.
+    `earlier`: also networks of the package before 2.0.0 (`Checkpoint.before_2`), which compute otherwise.
     """
     tree = load(path)
     leaves = places.flatten(tree)
@@ -121,6 +122,8 @@ def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None
     try:
         place = places.choose(found, wanted, network)
         before_2, version = places.version_of(tree, leaves, place.weights)
+        if before_2 and not earlier:
+            raise CheckpointError("a network of denoising-diffusion-pytorch before 2.0.0: export it, and use the model file")
         buffers = places.find_buffers(place, leaves)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -1,8 +1,8 @@
 """Class-conditional networks of denoising-diffusion-pytorch before 2.0.0: the reference's, with the layers that they had then.
 
 Their blocks have group norms, which tensors tell. What else changed under the same names and shapes, only the version tells:
-convolutions with standardised weights up to 1.7.1, layer norms in place of RMS norms up to 1.6.4, and linear attention whose
-values are divided by the number of positions up to 1.7.3.
+convolutions with standardised weights up to 1.7.1 (there 1e-5 is the least variance, before it is added to the variance), layer
+norms in place of RMS norms up to 1.6.4, and linear attention whose values are divided by the number of positions up to 1.7.3.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from pocket_diffusion import reference
-from pocket_diffusion.checkpoint import Checkpoint, Description
+from pocket_diffusion.checkpoint import Checkpoint, CheckpointError, Description
 from pocket_diffusion.graph.process import Process
 
 GROUPS = 8  # resnet_block_groups, which nothing in a checkpoint tells: the default
@@ -22,6 +22,13 @@ class _Standardised(torch.nn.Conv2d):
         mean = self.weight.mean((1, 2, 3), keepdim=True)
         variance = self.weight.var((1, 2, 3), unbiased=False, keepdim=True)
         return self._conv_forward(x, (self.weight - mean) * (variance + 1e-5).rsqrt(), self.bias)
+
+
+class _StandardisedByLimit(torch.nn.Conv2d):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = self.weight.mean((1, 2, 3), keepdim=True)
+        variance = self.weight.var((1, 2, 3), unbiased=False, keepdim=True)
+        return self._conv_forward(x, (self.weight - mean) * variance.clamp(min=1e-5).rsqrt(), self.bias)
 
 
 class _ValuesDivided(torch.nn.Conv2d):
@@ -59,16 +66,22 @@ def build_unet(arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
     modules = list(unet.modules())
     for module in modules:
         if isinstance(module, package.Block):
-            module.norm = torch.nn.GroupNorm(GROUPS, module.proj.out_channels)
+            channels = module.proj.out_channels
+            if channels % GROUPS:
+                raise CheckpointError(f"group norms of {channels} channels: their number of groups is not {GROUPS}, the package's default; give the network by --network")
+            module.norm = torch.nn.GroupNorm(GROUPS, channels)
             if version <= (1, 7, 1):
-                module.proj.__class__ = _Standardised
+                module.proj.__class__ = _StandardisedByLimit if version == (1, 7, 1) else _Standardised
         elif isinstance(module, package.LinearAttention) and version <= (1, 7, 3):
             module.to_qkv.__class__ = _ValuesDivided
     if version <= (1, 6, 4):
         for module in unet.modules():
             if isinstance(module, package.RMSNorm):
                 module.__class__ = _LayerNorm
-    unet.load_state_dict(dict(weights))
+    try:
+        unet.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit a network of version {'.'.join(map(str, version))}: {error}") from error
     return unet.eval().requires_grad_(False)
 
 

@@ -275,7 +275,7 @@ def _finish(arguments: argparse.Namespace, stored: Sequence[StoredTensor]) -> No
 
 
 def export(arguments: argparse.Namespace) -> None:
-    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key)
+    checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key, earlier=True)
     options = Options(**{name: getattr(arguments, name) for name in Options.__dataclass_fields__})
     description = describe(checkpoint, options)
     recommended = recommendation(

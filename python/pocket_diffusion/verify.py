@@ -367,7 +367,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=_seeds, default=(7,), metavar="A,B,...", help="of the noise (default: 7)")
     parser.add_argument("--quick", action="store_true", help="a few combinations of guidance options instead of all")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)  # with the optional checkpoint, options may stand between the two
 
 
 def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float], dict[str, Any]]:

@@ -16,8 +16,8 @@ import pocket_diffusion
 import pytest
 import safetensors.torch
 import torch
-from pocket_diffusion import export_command, reference, verify
-from pocket_diffusion.checkpoint import Description, Options, describe, read_checkpoint
+from pocket_diffusion import earlier, export_command, reference, verify
+from pocket_diffusion.checkpoint import CheckpointError, Description, Options, describe, read_checkpoint
 from pocket_diffusion.model_file import read_model
 
 ARGUMENTS = {"dim": 8, "num_classes": 3, "dim_mults": (1, 2), "channels": 3}
@@ -65,7 +65,7 @@ class Tool:
         """What the exporter finds, with the weights of `state`; nothing is written."""
         path = content if isinstance(content, Path) else self.save(content)
         arguments = export_command.parse_arguments([str(path), str(self.model), *options])
-        checkpoint = read_checkpoint(path, arguments.weights, arguments.key)
+        checkpoint = read_checkpoint(path, arguments.weights, arguments.key, earlier=True)
         if state is not None:
             weights = checkpoint.weights
             assert set(weights) == set(state) and all(torch.equal(weights[name], state[name]) for name in state)
@@ -465,10 +465,17 @@ def test_network_before_2(tool, unet, capsys):
     assert "FAIL  the file's list of operations" in capsys.readouterr().out
     assert verify.main([str(tool.save(diffusion(unet).state_dict(), "later.pt")), str(tool.model)]) == 1
     assert "2.0.0 or later" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match=r"before 2\.0\.0: export it"):  # judge and trainer have the network of today alone
+        read_checkpoint(path)
+
+
+def test_groups_that_nothing_tells():
+    with pytest.raises(CheckpointError, match="group norms of 12 channels"):
+        earlier.build_unet({"dim": 12, "dim_mults": (1,), "channels": 3, "num_classes": 3}, {}, (1, 8, 0))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["0.27.12", "1.0.0", "1.5.4", "1.7.0", "1.7.1", "1.7.2", "1.7.3", "1.7.4", "1.11.1", "2.0.0", "2.1.0", "2.2.5"])
+@pytest.mark.parametrize("version", ["0.27.12", "1.0.0", "1.4.6", "1.6.4", "1.7.0", "1.7.1", "1.7.2", "1.7.3", "1.7.4", "1.11.1", "2.0.0", "2.1.0", "2.2.5"])
 def test_versions_of_the_package(tool, tmp_path, version):
     """Checkpoints that the Trainer of each version saves, and the predictions of that version's own network; 0.27 has no classes."""
     folder = tmp_path / "package"
@@ -493,7 +500,7 @@ def test_versions_of_the_package(tool, tmp_path, version):
     subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(folder), str(path), str(tmp_path / "out.pt")], check=True)
     x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     expected = [each[0].detach() for each in torch.load(tmp_path / "out.pt", weights_only=True)]
-    weights = read_checkpoint(path).weights
+    weights = read_checkpoint(path, earlier=True).weights
     if file.package_version is None:
         unet = reference.build_unet(file.unet, weights)
         ours = [reference.forward(unet, x[0], 9, label) for label in (1, None)]
@@ -503,7 +510,8 @@ def test_versions_of_the_package(tool, tmp_path, version):
         with pocket_diffusion.load(tool.model) as model:
             ours = [torch.from_numpy(model.predict(x[0].numpy(), 9, label).copy()) for label in (1, None)]
     for one, other in zip(ours, expected):
-        torch.testing.assert_close(one, other, rtol=0, atol=2e-5 * float(other.abs().max()))
+        # Both by PyTorch, or one by the engine.
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6 if file.package_version is None else 2e-5 * float(other.abs().max()))
 
 
 # ---- what verify can and cannot see ------------------------------------------------------------

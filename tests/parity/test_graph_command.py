@@ -13,9 +13,9 @@ import pytest
 import torch
 from network_styles import scattered
 from pocket_diffusion import export_command, recommend, verify
-from pocket_diffusion.graph import exporting
+from pocket_diffusion.graph import comparing, exporting, read
 from pocket_diffusion.graph.interpreter import Interpreter
-from pocket_diffusion.graph.ir import GraphError
+from pocket_diffusion.graph.ir import GraphError, Value, Weight
 from pocket_diffusion.graph.read import read_graph
 from torch import nn
 
@@ -295,3 +295,23 @@ def test_engine_of_an_older_build_is_told(tmp_path, module):
                 report = pocket_diffusion.export(**some_model.build(), path=tmp_path / "model.gguf")
                 assert report.engine is None
                 assert "NOT compared" in str(report)
+
+
+@pytest.mark.parametrize("change", [{"graph.version": 2}, {"graph.counts": [1]}, {"graph.tensors": ["nowhere"] * 400}, {"graph.inputs": [99] * 400}], ids=str)
+def test_arrays_that_do_not_fit(repository, monkeypatch, change):
+    said = read.said_by
+
+    def changed(reader):
+        metadata, types, general = said(reader)
+        return {**metadata, **change}, types, general
+
+    monkeypatch.setattr(read, "said_by", changed)
+    with pytest.raises(GraphError, match=r"vocabulary 2|do not fit together"):
+        read_graph(repository / "tests/golden/no-classes.gguf")
+
+
+def test_tables_of_other_sizes_are_other_lists():
+    """Of a table before a linear layer the list itself tells no size."""
+    one, other = (Value("class", tensors=(Weight("table", torch.zeros(3, width)),)) for width in (32, 48))
+    assert comparing.same_operations(one, one)
+    assert not comparing.same_operations(one, other)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from pocket_diffusion.calibration import PRODUCTS_BYTES
+from pocket_diffusion.errors import PocketDiffusionError
 from pocket_diffusion.graph.exporting import Network
 from pocket_diffusion.graph.interpreter import Interpreter, patches
 from pocket_diffusion.graph.ir import GraphError, Value
@@ -21,7 +22,7 @@ from pocket_diffusion.quantisation import InputProducts
 
 Tensor = torch.Tensor
 PICTURES, TIMES_PER_PICTURE = 32, 4
-MEASURED = 6  # of the inputs, evenly spread: what the errors of the types are compared on
+MEASURED = 7  # of the inputs, evenly spread: what the errors of the types are compared on
 
 
 def _draw(network: Network, write: Callable[[Path, Mapping[str, Encoded]], object], pixel_unshuffle: int, seed: int) -> Tensor:
@@ -55,12 +56,16 @@ class GraphCalibration:
         times = ((torch.arange(count) + 0.5) * process.timesteps / count).long()
         which = torch.randperm(count, generator=generator) % PICTURES  # or early pictures would be seen at early times alone
         abar = torch.from_numpy(process.alphas_cumprod).float()[times][:, None, None, None]
-        x = abar.sqrt() * _draw(network, write, pixel_unshuffle, seed)[which] + (1 - abar).sqrt() * noise
+        try:
+            drawn = _draw(network, write, pixel_unshuffle, seed)
+        except PocketDiffusionError as failure:
+            raise GraphError(f"the engine refuses the file: {failure}. No file was written") from failure
+        x = abar.sqrt() * drawn[which] + (1 - abar).sqrt() * noise
         labels = (which % max(1, len(network.class_names))).tolist()
         self._inputs = [(each, t, float(process.times[t]), label) for each, t, label in zip(x, times.tolist(), labels)]
         self._null = len(network.class_names)
         # All values on the way, of each measured input: a change is followed from where it is made.
-        chosen = list(self._evaluations(self._inputs[:: count // MEASURED]))
+        chosen = list(self._evaluations(self._inputs[:: count // (MEASURED - 1)]))
         self._rows = [(t, label) for _, t, _, label in chosen]
         self._measured = [self._run.values(*each) for each in chosen]
         self._expected = self._guided([values[-1] for values in self._measured])

@@ -1,14 +1,16 @@
 """Reads model files of format 2 back, independently of the engine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import torch
 
 from pocket_diffusion.graph.ir import GraphError, Value, Weight, in_order
-from pocket_diffusion.graph.write import FORMAT_VERSION
+from pocket_diffusion.graph.write import FORMAT_VERSION, VOCABULARY_VERSION
 from pocket_diffusion.model_file import FileMetadata, ModelFile, format_version, open_model, read_model, said_by
 
 
@@ -41,6 +43,16 @@ def read_graph(path: Path) -> GraphFile:
     metadata, types, general = said_by(reader)
     if metadata.get("format_version") != FORMAT_VERSION:
         raise GraphError(f"{path}: no model file of format {FORMAT_VERSION}")
+    if metadata.get("graph.version") != VOCABULARY_VERSION:
+        raise GraphError(f"{path}: vocabulary {metadata.get('graph.version')} of operations, here {VOCABULARY_VERSION}")
+    try:
+        values = _values(reader, metadata)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise GraphError(f"{path}: the arrays of the graph do not fit together: {error!r}") from error
+    return GraphFile(metadata, types, general, values[-1])
+
+
+def _values(reader: gguf.GGUFReader, metadata: Mapping[str, Any]) -> list[Value]:
     weights = {}
     for tensor in reader.tensors:
         rows = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
@@ -65,8 +77,8 @@ def read_graph(path: Path) -> GraphFile:
             shape=(height, width, channels) if name == "x" else (),
         ))  # fmt: skip
     if any(left.values()) or len(in_order(values[-1])) != len(values):
-        raise GraphError(f"{path}: the arrays of the graph do not fit together")
-    return GraphFile(metadata, types, general, values[-1])
+        raise ValueError("numbers or operations are left over")
+    return values
 
 
 def read_either(path: Path) -> ModelFile | GraphFile:
