@@ -192,6 +192,9 @@ test('SVG: outlines of ink by the name of the file, and its recipe makes the sam
   assert.equal(readFileSync(inFolder('again.svg'), 'utf8'), svg);
   await succeeds(run([...ink, '--label', 'cat', '--count', '3', '--no-recipe', '--output', 'sheet.svg']));
   assert.match(readFileSync(inFolder('sheet.svg'), 'utf8'), /viewBox="0 0 100 32">\n<path/);
+  await succeeds(run([...ink, '--label', 'cat', '--steps', '1', '--count', '125', '--columns', '125', '--output', 'wide.svg']));
+  assert.match(readFileSync(inFolder('wide.svg'), 'utf8'), /viewBox="0 0 4248 32">/);
+  assert.equal(JSON.parse(await succeeds(run(['recipe', 'wide.svg']))).sheet.columns, 125);
   await failsWith(2, run([...ink, '--label', 'cat', '--enlarge', '2', '--output', 'never.svg']), /--output: an SVG has any size/);
   await failsWith(2, generate('--label', '0', '--output', 'never.svg'), /--output: SVG is for ink/);
   for (const flag of ['--film', '--preview']) {

@@ -54,9 +54,18 @@ export function writeSVG({ width, height }, placed, { title, recipe }) {
     `<path fill-rule="evenodd" d="${pathOf(placed)}"/>\n</svg>\n`;
 }
 
-/** The text in the element for recipes, or null. @param {string} svg */
-export function metadataOf(svg) {
-  const found = /<metadata id="pocket-diffusion">([^<]*)<\/metadata>/.exec(svg);
-  if (!found) return null;
-  return found[1].replace(/&(?:amp|lt|gt|quot);/g, (entity) => Object.keys(ENTITIES).find((character) => ENTITIES[character] === entity) ?? entity);
+/** @param {string} entity named, decimal or hexadecimal @param {string} code of the latter two */
+function characterOf(entity, code) {
+  const number = code && (code[0] === 'x' ? parseInt(code.slice(1), 16) : Number(code));
+  if (number) return number <= 0x10ffff ? String.fromCodePoint(number) : entity;
+  return Object.keys(ENTITIES).find((character) => ENTITIES[character] === entity) ?? (entity === '&apos;' ? "'" : entity);
+}
+
+/**
+ * The texts of elements for recipes. Programs that save an SVG anew write attributes and entities in other ways.
+ * @param {string} svg @returns {string[]}
+ */
+export function metadataIn(svg) {
+  const found = svg.matchAll(/<metadata\s[^<>]{0,400}?\bid\s*=\s*(["'])pocket-diffusion\1[^<>]{0,400}>([^<]*)<\/metadata\s*>/g);
+  return Array.from(found, ([, , text]) => text.replace(/&(?:[a-z]{2,4}|#(\d{1,7}|x[\da-fA-F]{1,6}));/g, characterOf));
 }

@@ -6,7 +6,6 @@ import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
 import { encodeStill } from './apng.mjs';
 import { element } from './elements.mjs';
-import { announce, setStatus } from './messages.mjs';
 import { explain } from './errors.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
@@ -23,8 +22,9 @@ import { spell } from './word.mjs';
 const WIDTHS = [1024, 2048, 4096, 8192];
 /** Of what is on show. */
 const PREVIEW_WIDTH = 1600;
-/** A picture has no more pixels: some telephones refuse larger canvases. */
-const MOST_PIXELS = 2 ** 26;
+/** A picture has no more pixels, nor a longer side: browsers refuse larger canvases. */
+const SAVED = { pixels: 2 ** 26, side: 16_384 };
+const PREVIEWED = { pixels: 2 ** 22, side: 8192 };
 const LONGEST_TEXT = 400;
 /** In sides of the letters' pictures. */
 const LEADING = 1.04;
@@ -233,16 +233,19 @@ export class Poster {
         [{ contours: letter.contours, x: places[index] + margin, y: margin + row * LEADING * side }] : []));
     });
     this.#layout = { width: widest + 2 * margin, height: ((lines.length - 1) * LEADING + 1) * side + 2 * margin, placed };
-    this.#paint(canvas, PREVIEW_WIDTH, true);
+    this.#paint(canvas, PREVIEW_WIDTH, PREVIEWED, true);
     canvas.parentElement?.toggleAttribute('data-transparent', !paper.checked);
     canvas.setAttribute('aria-label', `The text ${text.value}, in generated letters, ${lines.length === 1 ? 'one line' : `${lines.length} lines`}`);
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {number} width @param {boolean} onPaper */
-  #paint(canvas, width, onPaper) {
+  /**
+   * As wide as is wished, or as the limits allow.
+   * @param {HTMLCanvasElement} canvas @param {number} width @param {{ pixels: number, side: number }} most @param {boolean} onPaper
+   */
+  #paint(canvas, width, most, onPaper) {
     const { width: from, height, placed } = /** @type {Layout} */ (this.#layout);
-    const factor = Math.min(width / from, Math.sqrt(MOST_PIXELS / (from * height)));
-    Object.assign(canvas, { width: Math.round(from * factor), height: Math.round(height * factor) });
+    const factor = Math.min(width / from, most.side / height, Math.sqrt(most.pixels / (from * height)));
+    Object.assign(canvas, { width: Math.max(1, Math.round(from * factor)), height: Math.round(height * factor) });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
     context.fillStyle = '#fff';
     if (onPaper) context.fillRect(0, 0, canvas.width, canvas.height);
@@ -266,14 +269,15 @@ export class Poster {
   async #savePNG() {
     const { width, paper } = this.#controls;
     const canvas = document.createElement('canvas');
-    const { data } = this.#paint(canvas, Number(width.value), paper.checked).getImageData(0, 0, canvas.width, canvas.height);
+    const { data } = this.#paint(canvas, Number(width.value), SAVED, paper.checked).getImageData(0, 0, canvas.width, canvas.height);
     const channels = paper.checked ? 1 : 2;
     const pixels = new Uint8Array(canvas.width * canvas.height * channels);
     for (let index = 0; index < pixels.length / channels; index++) {
       pixels[index * channels] = data[index * 4];
       if (channels === 2) pixels[index * 2 + 1] = data[index * 4 + 3];
     }
-    this.#save(await encodeStill({ width: canvas.width, height: canvas.height, channels, pixels }, this.#recipe), fileName(...this.#name));
+    const file = await encodeStill({ width: canvas.width, height: canvas.height, channels, pixels }, this.#recipe);
+    this.#save(file, fileName(...this.#name), `, ${canvas.width} × ${canvas.height} pixels`);
   }
 
   async #saveSVG() {
@@ -282,12 +286,10 @@ export class Poster {
     this.#save(new Blob([svg], { type: 'image/svg+xml' }), fileName(...this.#name).replace(/png$/, 'svg'));
   }
 
-  /** @param {Blob} blob @param {string} name */
-  #save(blob, name) {
+  /** @param {Blob} blob @param {string} name @param {string} [about] */
+  #save(blob, name, about = '') {
     download(blob, name);
-    this.#say(`Saved ${name}`);
-    setStatus(`Saved ${name}`);
-    announce('Saved.');
+    this.#say(`Saved ${name}${about}`);
   }
 
   async #makeFont() {
