@@ -2,7 +2,7 @@
 
 import type { GenerateOptions, Model, Recipe } from './index.js';
 
-export interface FontOptions extends Partial<Omit<GenerateOptions, 'label' | 'classMix' | 'onStep' | 'recipe'>> {
+export interface FontOptions extends Partial<Omit<GenerateOptions, 'label' | 'classMix' | 'image' | 'mask' | 'noise' | 'onStep' | 'recipe'>> {
   /** Family name, at most 60 characters of it. Default: "Pocket", the model's name, the seed and the variation. */
   name?: string;
   /** Text about the licence in the font. Default: the model's licence. With more than 10,000 characters a PocketDiffusionError. */

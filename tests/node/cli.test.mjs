@@ -201,7 +201,7 @@ test('SVG: outlines of ink by the name of the file, and its recipe makes the sam
     await failsWith(2, run([...ink, '--label', 'cat', '--output', 'never.png', flag, 'never.svg']), new RegExp(`${flag}: is always a PNG`));
   }
   await failsWith(2, run(['sweep', '--model', doodlesPath, '--label', 'cat', '--columns', 'seed=1,2', '--output', 'never.SVG']), /--output: a sweep is always a PNG/);
-  await failsWith(2, run(['font', '--model', doodlesPath, '--negative-label', 'cat', '--output', 'never.otf']), /--negative-label: not of a font/);
+  await failsWith(2, run(['font', '--model', doodlesPath, '--invert-label', 'cat', '--output', 'never.otf']), /--invert-label: not of a font/);
   await failsWith(1, run([...ink, '--from', 'sheet.svg', '--output', 'never.png']), /is an SVG picture, which holds no recipe/);
 });
 

@@ -115,9 +115,13 @@ test('the file is well-formed, of the size of its picture, named, and carries it
 
 test('wrong arguments are refused by name', () => {
   const picture = draw(8, () => true);
-  for (const wrong of [null, 3, { ...picture, channels: 3 }, { ...picture, width: 7 }, { ...picture, width: 0 }, { ...picture, pixels: [] }]) {
-    assert.throws(() => toSVG(wrong), { argument: 'picture' });
-    assert.throws(() => outlinesOf(wrong), { argument: 'picture' });
+  const wrongs = [
+    [null, 'picture'], [3, 'picture'], [{ ...picture, channels: 3, pixels: new Uint8Array(192) }, 'picture'], [{ ...picture, width: 7 }, 'pixels'],
+    [{ ...picture, width: 0 }, 'width'], [{ ...picture, height: 2049 }, 'height'], [{ ...picture, pixels: [] }, 'pixels'],
+  ];
+  for (const [wrong, argument] of wrongs) {
+    assert.throws(() => toSVG(wrong), { argument });
+    assert.throws(() => outlinesOf(wrong), { argument });
   }
   assert.throws(() => toSVG(picture, { title: 3 }), { argument: 'title' });
   assert.throws(() => toSVG(picture, { recipe: 'no' }), { argument: 'recipe' });
