@@ -9,8 +9,8 @@ import { makeKeep } from './page/keep.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
 import { takeNewVersion } from './page/new_version.mjs';
-import { fetchMore } from './page/fetch_more.mjs';
-import { fail, hideError } from './page/messages.mjs';
+import { hideError } from './page/messages.mjs';
+import { openDialog } from './page/open_dialog.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
 import { Session } from './page/session.mjs';
@@ -153,14 +153,7 @@ element('generate').onclick = () => app.controls.drawAgain();
 element('stop').onclick = stop;
 element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() : app.keep.savePicture());
 element('play-link').onclick = () => app.keep.copyLink();
-element('poster-open').onclick = async () => {
-  try {
-    const [{ Poster }] = await Promise.all([import('./page/poster.mjs'), fetchMore()]);
-    new Poster(app, element('poster'), element('word-text').value).open();
-  } catch (error) {
-    fail(error);
-  }
-};
+element('poster-open').onclick = () => openDialog(app, () => import('./page/poster.mjs'));
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 element('late').remove(); // this script has come

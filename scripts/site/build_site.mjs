@@ -29,7 +29,7 @@ const FIRST_MODEL = 'letters.gguf';
 const PAGE = 'page.js';
 /** Names in the site -> what they are made of. */
 const BUNDLES = { 'worker.js': 'worker.js', 'style.css': 'style.css', 'more.css': 'more.css' };
-/** What other pages may import from the site: the library, and the element. */
+/** What other pages may have from the site: the library, the element, and what a frame shows. */
 const FOR_OTHERS = { 'index.js': 'index.mjs', 'pocket-diffusion.js': 'element.mjs' };
 const SERVICE_WORKER = 'service_worker.js';
 
@@ -49,6 +49,12 @@ const BUNDLE = { bundle: true, minify: true, write: false, external: ['node:*'],
 const withoutForeignNames = {
   name: 'without-foreign-names',
   setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
+};
+
+/** The element is a file of its own, which pages have that show it themselves, too. */
+const elementBeside = {
+  name: 'element-beside',
+  setup: (build) => build.onResolve({ filter: /^\.\/element\.mjs$/ }, () => ({ path: './pocket-diffusion.js', external: true })),
 };
 
 /** Package that holds another one's code without its notice -> what that asks for. */
@@ -80,7 +86,7 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-const LATE = { more: true, poster: true, make_font: false };
+const LATE = { more: true, poster: true, make_font: false, embed_dialog: false, zip: false };
 
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
@@ -169,9 +175,12 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   const serviceWorker = await fillServiceWorker(files);
   files.set(SERVICE_WORKER, serviceWorker);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
+  files.set('frame.js', await bundle('frame.mjs', { format: 'esm', plugins: [elementBeside] }));
   files.set('licenses.txt', await noticesOf(page.inputs));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
   files.set('pocket-diffusion.css', await readFile(join(web, 'element.css')));
+  files.set('frame.html', String(await Page.read(join(web, 'frame.html'))));
+  files.set('license.txt', await readFile(join(root, 'LICENSE')));
   for (const [path, data] of docs) files.set(path, data);
 
   await makeEmpty(folder);

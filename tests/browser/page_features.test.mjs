@@ -236,15 +236,6 @@ for (const name of MORE_ENGINES) {
       assert.match(text, new RegExp(doodles.info.sha256));
     });
 
-    test('the snippet for other pages carries the settings', async () => {
-      await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => (globalThis.copied = text) }, configurable: true }));
-      await page.click('#embed');
-      await page.waitForFunction(() => globalThis.copied);
-      assert.equal(await page.evaluate(() => copied),
-        `<script type="module" src="${site.url}pocket-diffusion.js"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
-        'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
-    });
-
     test('a broken model is explained and changes nothing, an own model is used', async () => {
       const before = await pixelsOfGrid(page);
       await dropFile(page, Buffer.from('this is not a model, however long it may be'), 'broken.gguf');

@@ -2,12 +2,12 @@
 
 import { Compare, describeSettings, differences } from './compare.mjs';
 import { element } from './elements.mjs';
-import { embedSnippet } from './embed.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
 import { FineFields } from './fine_fields.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile } from './models.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
@@ -55,7 +55,7 @@ export class Lab {
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
       'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
-      embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
+      embed: () => openDialog(app, () => import('./embed_dialog.mjs')), 'edit-this': () => app.draw(app.pictures.picture),
     };
     for (const id of /** @type {Array<keyof typeof on>} */ (Object.keys(on))) element(id).onclick = on[id] ?? null;
     element('figures').ontoggle = () => this.showFigures();
@@ -222,13 +222,6 @@ export class Lab {
   }
 
   // ---- for other pages, and for those who ask
-
-  #copyEmbed() {
-    const { settings, model, path, keep } = this.#app;
-    if (path === null) return;
-    const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
-    keep.copy(embedSnippet(settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
-  }
 
   showFigures() {
     if (!element('figures').open) return;
