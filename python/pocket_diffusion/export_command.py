@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pocket_diffusion import earlier, reference
-from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
+from pocket_diffusion.calibration import Calibration, SizeError, encode_calibrated, encode_within, one_thread
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.loading import holds_weights
@@ -229,14 +229,15 @@ def encode_as_asked(
     if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
         return encode_all(checkpoint.weights, arguments.type)
     steps = {"steps": recommended.steps} if description.guidance_scales else {}
-    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
-    if arguments.bytes is None:
-        return encode_calibrated(calibration, arguments.type)
 
     def write(path: Path, encoded: Mapping[str, Encoded]) -> None:
         write_model(path, description, checkpoint.weights, encoded, general, recommended)
 
-    return encode_within(calibration, write, arguments.bytes)
+    with one_thread():
+        calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
+        if arguments.bytes is None:
+            return encode_calibrated(calibration, arguments.type)
+        return encode_within(calibration, write, arguments.bytes)
 
 
 def _general(arguments: argparse.Namespace) -> General:
@@ -305,6 +306,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingOptions as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
+    except SizeError as error:
+        print(f"export: --{error}", file=sys.stderr)
+        return 1
     except (CheckpointError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1

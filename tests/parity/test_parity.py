@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from few_pictures import use_few_pictures
 from node_engine import Engine, EngineError
 from pocket_diffusion import calibration, export_command, reference, verify
 from pocket_diffusion.reference import Generation
@@ -177,7 +178,7 @@ def test_enough_is_tried():
 @pytest.mark.parametrize("kind", ["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
 def test_quantised_files(engine: Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
     """The engine unpacks weights exactly as the gguf package does, so the tolerances stay."""
-    monkeypatch.setattr(calibration, "PICTURES", 8)
+    use_few_pictures(monkeypatch, calibration)
     each = NETWORKS[NAMES.index("dim 32")]
     path = tmp_path / "model.gguf"
     make_model(each, path, "--type", kind)
