@@ -371,7 +371,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float], dict[str, Any]]:
-    """All checks, the effect of quantisation, and what cannot be checked."""
+    """All checks, the effect of quantisation, and what cannot be checked; the last two empty where the file is of another network."""
     checks: list[Check] = []
 
     def report(found: Sequence[Check]) -> None:
@@ -384,8 +384,9 @@ def verify(arguments: argparse.Namespace) -> tuple[list[Check], dict[str, float]
         subject = Subject.read(arguments.model)
         origin = (_origin_of_graph if isinstance(subject.file, GraphFile) else _origin_in_reference)(arguments, subject.file)
         report(origin.checks)
-        report(check_weights(subject, origin.weights))
-        report(check_schedule(subject, origin.alphas_cumprod, loaded["alphasCumprod"]))
+        report([*check_weights(subject, origin.weights), *check_schedule(subject, origin.alphas_cumprod, loaded["alphasCumprod"])])
+        if not all(check.passed for check in origin.checks):  # of another network: nothing that follows would say more
+            return checks, {}, {}
         report(check_forward(engine, subject, arguments.seeds))
         if origin.can_sample:
             report(check_objective(subject))
@@ -412,7 +413,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listed = [{**asdict(check), "passed": check.passed} for check in checks]
         print(json.dumps({"passed": passed, "checks": listed, "against_checkpoint": quantisation, **unsaid}, indent=2))
         return 0 if passed else 1
-    print(f"\nAgainst the weights as they were: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
+    if quantisation:
+        print(f"\nAgainst the weights as they were: prediction within {quantisation['forward_relative_error']:.2%} of its largest magnitude")
     if "pictures" in quantisation:
         print(
             f"{quantisation['pictures']} pictures by {quantisation['sampler']}: mean pixel difference {quantisation['mean_pixel_difference']:.3f} of 255, "
