@@ -99,6 +99,8 @@ def prepare_judge(arguments: argparse.Namespace, model: Model) -> Judge:
     dataset = data.load(arguments.data, layout, arguments.kind)
     if dataset.classes != model.classes:
         raise data.DataError(f"{arguments.data}: its classes are not those of {arguments.model}")
+    if arguments.table == "style" and getattr(dataset.held_out, "groups", None) is None:
+        raise data.DataError(f"{arguments.data}: nothing says which pictures belong together, as the fonts of letters do")
     if len(dataset.held_out) < 20:
         raise data.DataError(f"{arguments.data}: {len(dataset.held_out)} held-out pictures are too few to compare with (at least 20)")
     classifier = metrics.cached_classifier(dataset, arguments.cache, arguments.classifier_pictures)
@@ -188,9 +190,7 @@ def options_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures) 
 
 def style_scores(arguments: argparse.Namespace, judge: Judge, labels: list[int], seeds: list[int]) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, Any]]]:
     """What held-out fonts score, and what scores the pictures of these labels and seeds."""
-    fonts = getattr(judge.dataset.held_out, "groups", None)
-    if fonts is None:
-        raise data.DataError(f"{arguments.data}: nothing says which pictures belong together, as the fonts of letters do")
+    fonts: np.ndarray = getattr(judge.dataset.held_out, "groups")  # noqa: B009 -- of data that has them, which was made sure of
     style = StyleJudge(judge.dataset)
     rng = np.random.default_rng(0)
     names = np.unique(fonts)

@@ -28,6 +28,7 @@ import torch
 from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError
 from pocket_diffusion.evaluation.pictures import Model
+from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.training import components, distillation
 from pocket_diffusion.training.components import TrainingError, option
 from pocket_diffusion.training.distillation import Process, Trajectories
@@ -482,7 +483,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         distiller = Distiller(parse_arguments(arguments))
         finished = distiller.run()
-    except (TrainingError, CheckpointError, reference.ReferenceUnavailable, OSError) as error:
+    except (TrainingError, CheckpointError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"distill: {error}", file=sys.stderr)
         return 1
     state = "finished" if finished else "interrupted; the same command goes on"
