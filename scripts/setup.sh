@@ -102,6 +102,7 @@ missing_packages() {
     browsers)
       has chromium || echo chromium
       has firefox-esr || echo firefox-esr
+      has fc-scan || echo fontconfig
       ;;
     webkit)
       has WebKitWebDriver || echo webkit2gtk-driver

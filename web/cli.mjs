@@ -45,8 +45,8 @@ function makeProgram() {
   addFont(program);
   program
     .command('recipe')
-    .description('Print the recipe of a PNG as JSON.')
-    .argument('<file>', 'a PNG made here')
+    .description('Print the recipe of a PNG or SVG as JSON.')
+    .argument('<file>', 'a PNG or SVG made here')
     .action(async (file) => writeOut(`${asJSON(await readRecipeFile(file))}\n`));
   program
     .command('info')

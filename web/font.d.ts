@@ -2,7 +2,7 @@
 
 import type { GenerateOptions, Model, Recipe } from './index.js';
 
-export interface FontOptions extends Partial<Omit<GenerateOptions, 'label' | 'classMix' | 'onStep' | 'recipe'>> {
+export interface FontOptions extends Partial<Omit<GenerateOptions, 'label' | 'classMix' | 'image' | 'mask' | 'noise' | 'onStep' | 'recipe'>> {
   /** Family name, at most 60 characters of it. Default: "Pocket", the model's name, the seed and the variation. */
   name?: string;
   /** Text about the licence in the font. Default: the model's licence. With more than 10,000 characters a PocketDiffusionError. */
@@ -17,7 +17,7 @@ export interface MadeFont {
   readonly family: string;
   /** Letters that have ink; a space and a box for what is missing come to them. */
   readonly glyphs: number;
-  /** Pairs of letters in the table GPOS. */
+  /** Pairs of letters that kerning moves. The table GPOS has the 12,000 that it moves most. */
   readonly kerningPairs: number;
   /** That of a sheet of all letters; the font has it as its description. */
   readonly recipe: Recipe;

@@ -8,6 +8,8 @@ const LONGEST_NAME = 60;
 /** Of a model's name in the family name: seeds find room after it, in a PostScript name too. */
 const LONGEST_MODEL_NAME = 20;
 const LONGEST_LICENSE = 10_000;
+/** Of generate(): what is about one picture. */
+const NOT_OF_FONTS = ['label', 'classMix', 'image', 'mask', 'noise', 'recipe', 'onStep'];
 
 /** Characters are never cut in two. @param {string} text @param {number} length in characters */
 const cut = (text, length) => [...text].slice(0, length).join('').trim();
@@ -29,7 +31,7 @@ export async function makeFont(model, { name, license, onProgress, ...options } 
   for (const [key, text] of Object.entries({ name, license })) {
     if (text !== undefined && (typeof text !== 'string' || text.trim() === '')) throw argumentError(TypeError, key, `must be a text, not ${show(text)}`);
   }
-  for (const key of ['label', 'classMix', 'onStep']) {
+  for (const key of NOT_OF_FONTS) {
     if (/** @type {Record<string, unknown>} */ (options)[key] !== undefined) throw argumentError(TypeError, key, 'not of a font, which has every letter');
   }
   const about = license ?? `Drawn by the model "${info.name}"${info.license ? `, whose licence is ${info.license}` : ''}.`;

@@ -9,7 +9,7 @@ export type OutlineCurve = [from: OutlinePoint, control: OutlinePoint, control: 
 
 /**
  * The edges of the ink as closed contours, each of which ends where it begins. Holes are contours, too: fill them by the
- * even-odd rule. A TypeError or RangeError names a picture that is not grey (of one channel).
+ * even-odd rule. A TypeError or RangeError names a picture that is not grey (of one channel), or larger than 2048 pixels a side.
  */
 export function outlinesOf(picture: Image): OutlineCurve[][];
 
@@ -26,5 +26,5 @@ export interface SVGOptions {
  */
 export function toSVG(picture: Image, options?: SVGOptions): string;
 
-/** The recipe in an SVG file of toSVG; null if it has none. A PocketDiffusionError of code RECIPE if it is damaged. */
+/** The recipe in an SVG file of toSVG; null if it has none. A PocketDiffusionError of code RECIPE if it is damaged, or one of two. */
 export function readSVGRecipe(svg: string): Recipe | null;

@@ -2,21 +2,19 @@
 // outlines.d.ts.
 
 import { PocketDiffusionError, argumentError, show } from './library/errors.mjs';
-import { checkRecipe } from './library/recipe.mjs';
+import { checkRecipe, parseRecipe } from './library/recipe.mjs';
+import { checkImage, checkKeys } from './library/validate.mjs';
 import { contoursOf } from './outlines/contours.mjs';
-import { metadataOf, writeSVG } from './outlines/svg.mjs';
+import { metadataIn, writeSVG } from './outlines/svg.mjs';
 
-/** A grey picture, or an error that names it. @param {any} image @returns {import('./library/rendering.mjs').Image} */
-function checkInk(image) {
-  if (typeof image !== 'object' || image === null) throw argumentError(TypeError, 'picture', `must be a picture, not ${show(image)}`);
-  const { width, height, pixels, channels = 1 } = image;
-  if (channels !== 1) throw argumentError(RangeError, 'picture', `must be grey, of one channel: outlines are those of ink, not of ${show(channels)} channels`);
-  const isSide = (/** @type {unknown} */ value) => Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 4096;
-  if (!isSide(width) || !isSide(height)) throw argumentError(RangeError, 'picture', 'must have a width and a height of 1 to 4096');
-  if (!(pixels instanceof Uint8Array || pixels instanceof Uint8ClampedArray) || pixels.length !== width * height) {
-    throw argumentError(TypeError, 'picture', 'must have one byte a pixel');
-  }
-  return { width, height, channels, pixels };
+/** Of a side: what is traced is enlarged before, and takes a hundred bytes a pixel. */
+const MOST_SIDE = 2048;
+
+/** A grey picture, or an error that names it. @param {unknown} picture */
+function checkInk(picture) {
+  const image = checkImage(picture, { argument: 'picture', side: MOST_SIDE });
+  if (image.channels !== 1) throw argumentError(RangeError, 'picture', `must be grey, of one channel: outlines are those of ink, not of ${image.channels} channels`);
+  return image;
 }
 
 /** @type {typeof import('./outlines.d.ts').outlinesOf} */
@@ -25,10 +23,8 @@ export const outlinesOf = (picture) => contoursOf(checkInk(picture));
 /** @type {typeof import('./outlines.d.ts').toSVG} */
 export function toSVG(picture, options = {}) {
   const checked = checkInk(picture);
-  if (typeof options !== 'object' || options === null) throw argumentError(TypeError, 'options', `must be an object, not ${show(options)}`);
-  const { recipe = true, title, ...others } = options;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) throw argumentError(TypeError, 'options', `unknown key ${show(unknown)}`);
+  checkKeys('options', options, ['recipe', 'title']);
+  const { recipe = true, title } = options;
   if (title !== undefined && typeof title !== 'string') throw argumentError(TypeError, 'title', `must be a string, not ${show(title)}`);
   const own = /** @type {import('./index.d.ts').Picture} */ (picture);
   const written = recipe === true ? own.recipe : recipe === false ? null : checkRecipe(recipe);
@@ -38,11 +34,7 @@ export function toSVG(picture, options = {}) {
 /** @type {typeof import('./outlines.d.ts').readSVGRecipe} */
 export function readSVGRecipe(svg) {
   if (typeof svg !== 'string') throw argumentError(TypeError, 'svg', `must be a string, not ${show(svg)}`);
-  const text = metadataOf(svg);
-  if (text === null) return null;
-  try {
-    return checkRecipe(JSON.parse(text));
-  } catch {
-    throw new PocketDiffusionError('RECIPE', 'the recipe in the SVG file is damaged');
-  }
+  const texts = metadataIn(svg);
+  if (texts.length > 1) throw new PocketDiffusionError('RECIPE', 'the SVG file has two recipes');
+  return texts.length === 0 ? null : parseRecipe(texts[0]);
 }

@@ -156,7 +156,7 @@ element('play-link').onclick = () => app.keep.copyLink();
 element('poster-open').onclick = async () => {
   try {
     const [{ Poster }] = await Promise.all([import('./page/poster.mjs'), fetchMore()]);
-    new Poster(app, element('poster')).open(element('word-text').value);
+    new Poster(app, element('poster'), element('word-text').value).open();
   } catch (error) {
     fail(error);
   }

@@ -79,13 +79,16 @@ async function bundle(file, options, inputs) {
 
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
+/** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
+const LATE = { more: true, poster: true, make_font: false };
+
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
  * of what is shared and what is not.
  */
 const inOneFile = {
   name: 'in-one-file',
-  setup: (build) => build.onLoad({ filter: /page[/\\](more|poster|make_font)\.mjs$/ }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
+  setup: (build) => build.onLoad({ filter: new RegExp(`page[/\\\\](${Object.keys(LATE).join('|')})\\.mjs$`) }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
 };
 
 /** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
@@ -127,7 +130,7 @@ async function fillServiceWorker(files) {
     if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
     return text.replace(from, () => to);
   };
-  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') || path.startsWith('make_font-'));
+  const onDemand = [...files.keys()].filter((path) => path.endsWith('.gguf') || Object.entries(LATE).some(([name, kept]) => !kept && path.startsWith(`${name}-`)));
   let text = fill(template, "const VERSION = '';", `const VERSION = '${sha256(JSON.stringify(hashes), 'hex').slice(0, 16)}';`);
   text = fill(text, 'const FILES = {};', `const FILES = ${JSON.stringify(hashes, null, 2)};`);
   return fill(text, 'const ON_DEMAND = [];', `const ON_DEMAND = ${JSON.stringify(onDemand)};`);

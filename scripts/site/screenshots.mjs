@@ -34,6 +34,8 @@ const SHOTS = [
   { name: 'found', viewport: DESKTOP, hash: WORD, act: searchClasses },
   { name: 'wall', viewport: DESKTOP, hash: WORD, act: openWall },
   { name: 'wall-phone', viewport: PHONE, hash: WORD, act: openWall },
+  { name: 'poster', viewport: DESKTOP, hash: WORD, act: openPoster },
+  { name: 'poster-phone', viewport: PHONE, hash: WORD, act: openPoster },
   { name: 'draw', viewport: DESKTOP, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-dark', viewport: DESKTOP, dark: true, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-phone', viewport: PHONE, hash: `${CAT}&view=draw`, act: drawByHand },
@@ -72,6 +74,11 @@ async function openWall(page) {
   await page.$eval('#class-wall', (button) => button.click());
   await page.waitForFunction(() => [...document.querySelectorAll('#wall canvas')]
     .every((canvas) => canvas.width > 1 || canvas.getBoundingClientRect().top > innerHeight), { timeout: 120_000 });
+}
+
+async function openPoster(page) {
+  await page.click('#poster-open');
+  await page.waitForFunction(() => [...document.querySelectorAll('#poster button')].some(({ textContent, disabled }) => textContent === 'Save SVG' && !disabled), { timeout: 120_000 });
 }
 
 async function dragSlider(page) {

@@ -6,10 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { encodePNG, load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
-import { MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
+import { MORE_ENGINES, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, showTab, textOf } from './page_tools.mjs';
-import { serveSite } from './server.mjs';
+import { visit } from './server.mjs';
 
 const HASH = '#label=cat&s=3&seed=7&steps=6&sampler=ddim&count=1';
 const OPTIONS = { label: 'cat', guidanceScale: 3, seed: 7, steps: 6, sampler: 'ddim' };
@@ -75,21 +75,16 @@ async function stroke(page, points) {
 
 for (const name of MORE_ENGINES) {
   describe(`a drawing to start from, in ${name}`, () => {
-    let site;
     let session;
     let page;
     let troubles;
+    let leave;
     before(async () => {
-      site = await serveSite();
-      session = await launch(name);
-      ({ page, troubles } = await openPage(session.browser, `${site.url}${HASH}`));
+      ({ session, page, troubles, leave } = await visit(name, HASH));
       await settled(page);
       await openSheet(page);
     });
-    after(async () => {
-      await session?.close();
-      await site?.close();
-    });
+    after(() => leave?.());
 
     test('strokes of the mouse become pictures of several seeds', async () => {
       assert.ok((await onEasel(page)).every((level) => level === 255), 'an empty sheet');

@@ -11,7 +11,7 @@ import { lettersModel } from './letters_model.mjs';
 import {
   change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, tabOnShow, textOf,
 } from './page_tools.mjs';
-import { serveSite } from './server.mjs';
+import { serveSite, visit } from './server.mjs';
 
 const tinyPath = new URL('../golden/tiny.gguf', import.meta.url);
 const HASH = '#label=cat&s=3&seed=7&steps=10&sampler=ddim&count=6';
@@ -98,16 +98,12 @@ for (const name of MORE_ENGINES) {
     let session;
     let page;
     let troubles;
+    let leave;
     before(async () => {
-      site = await serveSite();
-      session = await launch(name);
-      ({ page, troubles } = await openPage(session.browser, `${site.url}${HASH}`));
+      ({ site, session, page, troubles, leave } = await visit(name, HASH));
       await settled(page);
     });
-    after(async () => {
-      await session?.close();
-      await site?.close();
-    });
+    after(() => leave?.());
 
     test('every class has a picture in the picker', async () => {
       await page.waitForFunction(() => [...document.querySelectorAll('.class canvas')].every(({ width }) => width === 32));

@@ -12,7 +12,7 @@ import { decodePNG } from '../node/png_reader.mjs';
 import { ENGINES, MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { change, downloaded, dropFile, pixelsOf, showDepth, showTab, tabOnShow, textOf } from './page_tools.mjs';
-import { serveSite } from './server.mjs';
+import { serveSite, visit } from './server.mjs';
 
 const LINES = 4;
 const VIEWPORTS = { telephone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
@@ -51,20 +51,15 @@ for (const name of ENGINES) {
   for (const [device, viewport] of Object.entries(VIEWPORTS)) {
     if (device === 'desktop' && !MORE_ENGINES.includes(name)) continue;
     describe(`the first screen in ${name} on a ${device}`, () => {
-      let site;
       let session;
       let page;
       let troubles;
+      let leave;
       before(async () => {
-        site = await serveSite();
-        session = await launch(name);
-        ({ page, troubles } = await openPage(session.browser, `${site.url}${WORD}`, { viewport }));
+        ({ session, page, troubles, leave } = await visit(name, WORD, { viewport }));
         await settled(page, { timeout: 60_000 });
       });
-      after(async () => {
-        await session?.close();
-        await site?.close();
-      });
+      after(() => leave?.());
 
       test('says what it is, and asks for one thing', async () => {
         assert.equal(await textOf(page, '.statement'), 'A neural network of two megabytes, in this page, turns static into pictures. Nothing is sent.');

@@ -8,10 +8,10 @@ import { Resvg } from '@resvg/resvg-js';
 import { load, readRecipe } from 'pocket-diffusion';
 import { readSVGRecipe } from 'pocket-diffusion/outlines';
 import { decodePNG } from '../node/png_reader.mjs';
-import { MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
+import { MORE_ENGINES, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
 import { downloaded, dropFile, textOf } from './page_tools.mjs';
-import { serveSite } from './server.mjs';
+import { visit } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 
@@ -27,22 +27,22 @@ for (const name of MORE_ENGINES) {
     let session;
     let page;
     let troubles;
+    let leave;
     before(async () => {
-      site = await serveSite();
-      session = await launch(name);
-      const viewport = { width: 320, height: 640 };
-      ({ page, troubles } = await openPage(session.browser, `${site.url}#word=a&steps=2&sampler=ddim&view=play`, { viewport, dark: name === 'chrome', prepare: await readFile(axePath, 'utf8') }));
+      ({ site, session, page, troubles, leave } = await visit(name, '#word=a&steps=2&sampler=ddim&view=play', { viewport: { width: 320, height: 640 }, dark: name === 'chrome', prepare: await readFile(axePath, 'utf8') }));
       await settled(page, { timeout: 60_000 });
       await dropFile(page, await lettersModel(), 'letters.gguf');
       await page.waitForSelector('[data-tab="own file"]');
       await page.waitForSelector('#word[data-state="done"]');
       site.requests.length = 0;
     });
-    after(async () => {
-      await session?.close();
-      await site?.close();
-    });
+    after(() => leave?.());
     const isReady = () => page.waitForFunction(() => document.querySelector('#poster-size') && [...document.querySelectorAll('#poster button')].find((button) => button.textContent === 'Save PNG' && !button.disabled));
+    /** A saved file of this text in the style that is chosen. */
+    const saved = async (text, extension, variation = '') => downloaded(session.downloads, await page.evaluate((words, how, ending) => {
+      const [from, to] = ['poster-style', 'poster-other-style'].map((id) => document.getElementById(id).value);
+      return `${words}-seed${from}${how && `-to${to}-by${how}`}.${ending}`;
+    }, text, variation, extension));
     const press = (text) => page.$$eval('#poster button', (buttons, wanted) => buttons.find((button) => button.textContent === wanted).click(), text);
 
     test('is fetched when it is opened, by keyboard', async () => {
@@ -64,7 +64,7 @@ for (const name of MORE_ENGINES) {
       assert.match(await page.$eval('.poster-canvas', (canvas) => canvas.getAttribute('aria-label')), /^The text abc .* [3-9] lines$/);
       await page.select('#poster-size', '1024');
       await press('Save PNG');
-      const file = await downloaded(session.downloads, 'abc-cab-bac-abc-cab-bac-abc-é-seed' + await page.$eval('#poster-style', (style) => style.value) + '.png');
+      const file = await saved('abc-cab-bac-abc-cab-bac-abc-é', 'png');
       const { width, height, channels, pixels } = decodePNG(file);
       assert.deepEqual([width, channels], [1024, 1]);
       assert.ok(height > 300);
@@ -74,7 +74,7 @@ for (const name of MORE_ENGINES) {
       await page.$eval('#poster .check input', (box) => box.click());
       await isReady();
       await press('Save PNG');
-      const cut = decodePNG(await downloaded(session.downloads, 'abc-cab-bac-abc-cab-bac-abc-é-seed' + await page.$eval('#poster-style', (style) => style.value) + '.png'));
+      const cut = decodePNG(await saved('abc-cab-bac-abc-cab-bac-abc-é', 'png'));
       assert.equal(cut.channels, 2);
       assert.equal(cut.pixels[1], 0, 'without paper in the corner');
     });
@@ -83,7 +83,7 @@ for (const name of MORE_ENGINES) {
       await set(page, '#poster-text', 'ab c');
       await page.waitForFunction(() => document.querySelector('.poster-canvas').getAttribute('aria-label').includes('ab c,'));
       await press('Save SVG');
-      const svg = String(await downloaded(session.downloads, `ab-c-seed${await page.$eval('#poster-style', (style) => style.value)}.svg`));
+      const svg = String(await saved('ab-c', 'svg'));
       const recipe = readSVGRecipe(svg);
       assert.deepEqual(recipe.sheet.labels, [0, 1, 2]);
       const [width, ink] = await page.$eval('.poster-canvas', (canvas) => {
@@ -109,7 +109,7 @@ for (const name of MORE_ENGINES) {
       await set(page, '#poster-to-another-style', '0.5');
       await page.waitForFunction((old) => document.querySelector('.poster-canvas').toDataURL() !== old, {}, before);
       await press('Save SVG');
-      const { options } = readSVGRecipe(String(await downloaded(session.downloads, `ab-c-seed${await page.$eval('#poster-style', (style) => style.value)}.svg`)));
+      const { options } = readSVGRecipe(String(await saved('ab-c', 'svg', '0.5')));
       assert.equal(options.variationStrength, 0.5);
       assert.equal(options.variationSeed, options.seed + 1);
     });
@@ -150,7 +150,7 @@ for (const name of MORE_ENGINES) {
       await isReady();
       await page.waitForSelector('.poster-sample:not([hidden])', { timeout: 60_000 });
       await press('Save SVG');
-      const { options } = readSVGRecipe(String(await downloaded(session.downloads, `a-b-c-seed${await page.$eval('#poster-style', (style) => style.value)}.svg`)));
+      const { options } = readSVGRecipe(String(await saved('a-b-c', 'svg', '0.25')));
       assert.equal(options.variationStrength, 0.25);
     });
 

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import sirv from 'sirv';
 import { buildSite } from '../../scripts/site/build_site.mjs';
+import { launch, openPage } from './browsers.mjs';
 
 /** No part of the page may count on lying at the root of its host. */
 const SUB_PATH = '/some/where/';
@@ -99,4 +100,28 @@ export async function serveCompressed(folder) {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/**
+ * A site of its own, a browser and a page in it.
+ * @param {'chrome' | 'firefox' | 'webkit'} browser @param {string} path below the site's folder, with what follows # @param {Parameters<typeof openPage>[2]} [options]
+ * @returns {Promise<Awaited<ReturnType<typeof openPage>> & { site: Site, session: Awaited<ReturnType<typeof launch>>, leave: () => Promise<void> }>}
+ *   leave: closes all of it
+ */
+export async function visit(browser, path, options) {
+  const site = await serveSite();
+  const session = await launch(browser).catch(async (error) => {
+    await site.close();
+    throw error;
+  });
+  const leave = async () => {
+    await session.close();
+    await site.close();
+  };
+  try {
+    return { site, session, leave, ...await openPage(session.browser, `${site.url}${path}`, options) };
+  } catch (error) {
+    await leave();
+    throw error;
+  }
 }

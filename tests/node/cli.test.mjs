@@ -192,13 +192,16 @@ test('SVG: outlines of ink by the name of the file, and its recipe makes the sam
   assert.equal(readFileSync(inFolder('again.svg'), 'utf8'), svg);
   await succeeds(run([...ink, '--label', 'cat', '--count', '3', '--no-recipe', '--output', 'sheet.svg']));
   assert.match(readFileSync(inFolder('sheet.svg'), 'utf8'), /viewBox="0 0 100 32">\n<path/);
+  await succeeds(run([...ink, '--label', 'cat', '--steps', '1', '--count', '125', '--columns', '125', '--output', 'wide.svg']));
+  assert.match(readFileSync(inFolder('wide.svg'), 'utf8'), /viewBox="0 0 4248 32">/);
+  assert.equal(JSON.parse(await succeeds(run(['recipe', 'wide.svg']))).sheet.columns, 125);
   await failsWith(2, run([...ink, '--label', 'cat', '--enlarge', '2', '--output', 'never.svg']), /--output: an SVG has any size/);
   await failsWith(2, generate('--label', '0', '--output', 'never.svg'), /--output: SVG is for ink/);
   for (const flag of ['--film', '--preview']) {
     await failsWith(2, run([...ink, '--label', 'cat', '--output', 'never.png', flag, 'never.svg']), new RegExp(`${flag}: is always a PNG`));
   }
   await failsWith(2, run(['sweep', '--model', doodlesPath, '--label', 'cat', '--columns', 'seed=1,2', '--output', 'never.SVG']), /--output: a sweep is always a PNG/);
-  await failsWith(2, run(['font', '--model', doodlesPath, '--negative-label', 'cat', '--output', 'never.otf']), /--negative-label: not of a font/);
+  await failsWith(2, run(['font', '--model', doodlesPath, '--invert-label', 'cat', '--output', 'never.otf']), /--invert-label: not of a font/);
   await failsWith(1, run([...ink, '--from', 'sheet.svg', '--output', 'never.png']), /is an SVG picture, which holds no recipe/);
 });
 

@@ -13,10 +13,12 @@ import { hash, root } from './helpers.mjs';
 const folder = mkdtempSync(join(tmpdir(), 'pocket-diffusion-font-'));
 after(() => rmSync(folder, { recursive: true }));
 const python = join(root, '.venv/bin/python');
-const hasFontTools = existsSync(python) && spawnSync(python, ['-c', 'import fontTools']).status === 0;
+const noPython = !existsSync(python) && 'scripts/setup.sh python installs fontTools'; // where it is set up, fontTools has to be there
 const hasFontconfig = spawnSync('fc-scan', ['--version']).status === 0;
 
 const SEED = 7;
+/** 2000-01-01, in seconds since 1904. */
+const DATE = 3_029_529_600;
 /** Few: what the letters look like does not matter to tables. */
 const STEPS = 4;
 const path = join(folder, 'seed.otf');
@@ -60,7 +62,7 @@ print(json.dumps({
 }))
 `;
 
-test('fontTools has no complaint: tables, checksums, names, every letter with its width', { skip: !hasFontTools }, () => {
+test('fontTools has no complaint: tables, checksums, names, every letter with its width', { skip: noPython }, () => {
   const { stdout, stderr, status } = spawnSync(python, ['-c', PROGRAM, path], { encoding: 'utf8' });
   assert.equal(status, 0, stderr);
   assert.equal(stderr, '');
@@ -84,7 +86,10 @@ test('fontTools has no complaint: tables, checksums, names, every letter with it
   const recipe = JSON.parse(seen.names[10]);
   assert.deepEqual(recipe, JSON.parse(JSON.stringify(made.recipe)));
   assert.deepEqual([recipe.options.seed, recipe.sheet.labels.length], [SEED, 62]);
-  assert.equal(seen.head[0], 1000);
+  const [unitsPerEm, ascent, descent] = seen.head;
+  assert.equal(unitsPerEm, 1000);
+  assert.ok(ascent > seen.cmap.H.bounds[3] - 1 && descent < seen.cmap.g.bounds[1] + 1, `${ascent}, ${descent}`);
+  assert.equal(seen.date, DATE, 'not when it was made: the same bytes');
 });
 
 test('FreeType reads it', { skip: !hasFontconfig }, () => {
@@ -114,18 +119,21 @@ test('names of any length and script, and of each variation', async () => {
   assert.ok(families.every((family) => family.length <= 60));
   assert.equal((await makeFont(tiny, { ...options, name: '😀'.repeat(61) })).family, '😀'.repeat(60));
   await assert.rejects(makeFont(tiny, { ...options, license: 'x'.repeat(10_001) }), { name: 'PocketDiffusionError', code: 'TOO_BIG', message: /more than 10000 characters/ });
-  if (hasFontTools) {
-    const postScript = async (name, license) => {
-      writeFileSync(join(folder, 'named.otf'), (await makeFont(tiny, { ...options, name, license })).bytes);
-      return execFileSync(python, ['-c', 'import sys; from fontTools.ttLib import TTFont; font = TTFont(sys.argv[1]); print(font["name"].getDebugName(6), len(font["name"].getDebugName(13)))', join(folder, 'named.otf')], { encoding: 'utf8' }).trim();
-    };
-    assert.equal(await postScript('a'.repeat(60), 'x'.repeat(10_000)), `${'a'.repeat(55)}-Regular 10000`);
-    assert.equal(await postScript('字', 'x'), 'PocketDiffusion-Regular 1');
-  }
   tiny.close();
 });
 
-test('no character has two glyphs, and glyphs beyond U+FFFF have names that programs know', { skip: !hasFontTools }, async () => {
+test('names for PostScript, and long texts about the licence', { skip: noPython }, async () => {
+  const tiny = await load(await lettersModel());
+  const postScript = async (name, license) => {
+    writeFileSync(join(folder, 'named.otf'), (await makeFont(tiny, { seed: 1, steps: 1, name, license })).bytes);
+    return execFileSync(python, ['-c', 'import sys; from fontTools.ttLib import TTFont; font = TTFont(sys.argv[1]); print(font["name"].getDebugName(6), len(font["name"].getDebugName(13)))', join(folder, 'named.otf')], { encoding: 'utf8' }).trim();
+  };
+  assert.equal(await postScript('a'.repeat(60), 'x'.repeat(10_000)), `${'a'.repeat(55)}-Regular 10000`);
+  assert.equal(await postScript('字', 'x'), 'PocketDiffusion-Regular 1');
+  tiny.close();
+});
+
+test('no character has two glyphs, and glyphs beyond U+FFFF have names that programs know', { skip: noPython }, async () => {
   const greek = await load(await lettersModel(['σ', 'ς', '😀']));
   writeFileSync(join(folder, 'greek.otf'), (await makeFont(greek, { seed: 1, steps: 1 })).bytes);
   greek.close();
@@ -134,23 +142,32 @@ test('no character has two glyphs, and glyphs beyond U+FFFF have names that prog
   assert.deepEqual([capital, medial, final, face], ['uni03C3', 'uni03C3', 'uni03C2', 'u1F600']);
 });
 
-test('a letter that is there in one case stands for both; own names; what is no model of letters', async () => {
+test('a letter that is there in one case stands for both', { skip: noPython }, async () => {
+  const tiny = await load(await lettersModel());
+  writeFileSync(join(folder, 'tiny.otf'), (await makeFont(tiny, { seed: 1, steps: 2 })).bytes);
+  tiny.close();
+  const codes = execFileSync(python, ['-c', 'import sys; from fontTools.ttLib import TTFont; print("".join(map(chr, TTFont(sys.argv[1]).getBestCmap())))', join(folder, 'tiny.otf')], { encoding: 'utf8' });
+  for (const letter of 'ABCabc') assert.ok(codes.includes(letter), letter);
+});
+
+test('own names; what is not of a font; what is no model of letters', async () => {
   const tiny = await load(await lettersModel());
   const font = await makeFont(tiny, { seed: 1, steps: 2, name: '  Über "All" ', license: 'Own' });
   assert.equal(font.family, 'Über "All"');
-  if (hasFontTools) {
-    writeFileSync(join(folder, 'tiny.otf'), font.bytes);
-    const codes = execFileSync(python, ['-c', 'import sys; from fontTools.ttLib import TTFont; print("".join(map(chr, TTFont(sys.argv[1]).getBestCmap())))', join(folder, 'tiny.otf')], { encoding: 'utf8' });
-    for (const letter of 'ABCabc') assert.ok(codes.includes(letter), letter);
-  }
-  for (const [name, value] of [['name', ''], ['license', 3], ['label', 'A'], ['classMix', []]]) {
+  for (const [name, value] of [['name', ''], ['license', 3], ['label', 'A'], ['classMix', []], ['recipe', {}], ['image', {}], ['mask', {}], ['noise', new Float32Array(1)]]) {
     await assert.rejects(makeFont(tiny, { [name]: value }), { argument: name });
   }
   tiny.close();
   const doodles = await load(`${root}/weights/doodles.gguf`);
   await assert.rejects(makeFont(doodles), { name: 'RangeError', argument: 'model' });
   doodles.close();
-  const refused = spawnSync(process.execPath, [`${root}/web/cli.mjs`, 'font', '--model', `${root}/tests/golden/tiny.gguf`, '--output', 'font.ttf'], { encoding: 'utf8' });
+  const command = (...flags) => spawnSync(process.execPath, [`${root}/web/cli.mjs`, 'font', '--model', `${root}/tests/golden/tiny.gguf`, ...flags], { encoding: 'utf8' });
+  for (const flag of ['--invert-label', '--image', '--label', '--from']) {
+    const { status, stderr } = command(flag, 'circle', '--output', 'font.otf');
+    assert.deepEqual([status, stderr.includes(`${flag}: not of a font`)], [2, true], stderr);
+  }
+  assert.equal(command('--any-model', '--output', 'font.otf').status, 2);
+  const refused = command('--output', 'font.ttf');
   assert.equal(refused.status, 2);
   assert.match(refused.stderr, /--output: must be the name of a file that ends in \.otf/);
 });

@@ -118,7 +118,8 @@ test('a sheet has all pictures that the page can show', async () => {
     assert.deepEqual([width * height, new Set(pixels).size], [count * 16, 1], `${count} pictures`);
   }
   assert.deepEqual(sizeFactors({ width: 32, height: 16 }), [1, 8, 16, 32, 64, 128]);
-  assert.equal(fileName('a cat', 's3'), 'a-cat-s3.png');
+  assert.equal(fileName(['a cat', 's3']), 'a-cat-s3.png');
+  assert.equal(fileName(['/..'], 'svg'), 'picture.svg');
 });
 
 test('a model that cannot be guided has scale 1, whatever was set before, and no class in its link or its snippet', async () => {

@@ -2,13 +2,13 @@
 
 import { UsageError } from './errors.mjs';
 import { writeOut, writeWhole } from './files.mjs';
-import { addSampling, flagOf } from './options.mjs';
+import { READ_OPTIONS, addSampling, flagOf } from './options.mjs';
 import { printable, startProgress } from './output.mjs';
 import { open, requestOf } from './request.mjs';
 import { stop } from './stopping.mjs';
 
-/** Options of pictures that no font has. */
-const NOT_OF_FONTS = ['label', 'mix', 'image', 'mask', 'invert', 'from', 'negativeLabel'];
+/** Options of pictures that no font has; makeFont() refuses others. */
+const NOT_OF_FONTS = [...READ_OPTIONS, 'label', 'from', 'anyModel'];
 
 /** @param {Record<string, any>} given options of the command, as commander has parsed them */
 async function font({ output, name, license, ...given }) {

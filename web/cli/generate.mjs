@@ -122,8 +122,8 @@ async function generate(given, command) {
   if (film && !pictures[0].trace?.length) throw new UsageError(`--film: at this strength ${stepsOf(pictures[0].options)} are made`);
 
   const outputs = layOut(pictures, options, model.info.rendering);
-  for (const { image, recipe: made, file } of outputs) {
-    if (file) await writePicture(file, image, options.recipe ? made : null);
+  for (const { file, recipe: made, ...laid } of outputs) {
+    if (file) await writePicture(file, laid, options.recipe ? made : null);
   }
   if (film) {
     const image = drawFilm(pictures, titleOf(model.info, pictures[0].options), model.info.rendering, filmPlanes);

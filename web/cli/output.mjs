@@ -41,12 +41,15 @@ export const isSVG = (/** @type {string} */ file) => /\.svg$/i.test(file);
 
 /**
  * A PNG, or the outlines of ink if the name ends in .svg, as writePNG has it.
- * @param {string} file @param {Bitmap} image @param {Recipe | null} recipe
+ * @param {string} file @param {Pick<import('./sheets.mjs').Output, 'image' | 'placed'>} laid @param {Recipe | null} recipe
  */
-export async function writePicture(file, image, recipe) {
+export async function writePicture(file, { image, placed }, recipe) {
   if (!isSVG(file)) return writePNG(file, image, recipe);
-  const { toSVG } = await import('../outlines.mjs');
-  return writeWhole(file, new TextEncoder().encode(toSVG(image, { recipe: recipe ?? false })), stop.signal);
+  const [{ contoursOf }, { writeSVG }] = await Promise.all([import('../outlines/contours.mjs'), import('../outlines/svg.mjs')]);
+  // Each by itself: as one, a large sheet would take a hundred bytes a pixel.
+  const outlines = placed.map(({ image: each, x, y }) => ({ contours: contoursOf(each), x, y }));
+  const title = /** @type {Partial<import('../index.d.ts').Picture>} */ (image).options?.labelName;
+  return writeWhole(file, new TextEncoder().encode(writeSVG(image, outlines, { title, recipe })), stop.signal);
 }
 
 /** @param {number} total @param {string} format */

@@ -9,7 +9,7 @@ const SIGNATURES = {
   'a BMP': /^BM.{4}\0{4}/s,
   'a TIFF': /^(II\*\0|MM\0\*)/,
   'a JPEG XL': /^(\xff\n|\0{3}\fJXL )/,
-  'an SVG': /^\s*<(\?xml|svg)/,
+  'an SVG': /^(\xef\xbb\xbf)?\s*<(\?xml|svg|!--|!DOCTYPE svg)/,
   'a PDF': /^%PDF/,
 };
 

@@ -25,7 +25,7 @@ async function describeOptions({ image, mask, noise, ...others }) {
   return { ...others, image: await describe(image), mask: await describe(mask), noise: noise && { length: noise.length, SHA256: await sha256(noise) } };
 }
 
-/** @param {object} model @param {Picture[]} pictures @param {{ image: Bitmap, file: string | null }[]} outputs */
+/** @param {object} model @param {Picture[]} pictures @param {Pick<import('./sheets.mjs').Output, 'image' | 'file'>[]} outputs */
 export async function reportJSON(model, pictures, outputs) {
   const described = pictures.map(async ({ options, pixels }) => ({ ...await describeOptions(options), pixelsSHA256: await sha256(pixels) }));
   const written = outputs.map(async ({ image, file }) => ({

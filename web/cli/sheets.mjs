@@ -9,6 +9,8 @@ import { Canvas } from './canvas.mjs';
  * @typedef {import('../index.d.ts').Recipe} Recipe
  * @typedef {import('../index.d.ts').ResolvedOptions} ResolvedOptions
  * @typedef {{ width: number, height: number, channels: number, pixels: Uint8Array }} Bitmap
+ * @typedef {{ image: Bitmap, x: number, y: number }} Placed
+ * @typedef {{ image: Bitmap, placed: Placed[], recipe: Recipe, file: string | null }} Output image: of all that is placed
  * @typedef {Record<string, any>} Given options of a command, as commander has parsed them, or fields of a recipe
  */
 
@@ -18,6 +20,7 @@ export const SHEET_COLUMNS = 8; // of one class, before the next row begins
 /**
  * Pictures in rows of `columns`, a new row with every class, on white.
  * @param {Bitmap[]} pictures @param {number} perClass @param {number} columns
+ * @returns {{ image: Bitmap, placed: Placed[] }}
  */
 function makeSheet(pictures, perClass, columns) {
   const { width, height, channels } = pictures[0];
@@ -25,13 +28,18 @@ function makeSheet(pictures, perClass, columns) {
   const rows = rowsPerClass * (pictures.length / perClass);
   const used = Math.min(columns, perClass);
   const sheet = new Canvas(used * (width + SHEET_GAP) - SHEET_GAP, rows * (height + SHEET_GAP) - SHEET_GAP, channels);
-  pictures.forEach((picture, index) => {
+  const placed = pictures.map((image, index) => {
     const within = index % perClass;
     const row = Math.floor(index / perClass) * rowsPerClass + Math.floor(within / columns);
-    sheet.draw(picture, (within % columns) * (width + SHEET_GAP), row * (height + SHEET_GAP));
+    const place = { image, x: (within % columns) * (width + SHEET_GAP), y: row * (height + SHEET_GAP) };
+    sheet.draw(image, place.x, place.y);
+    return place;
   });
-  return sheet;
+  return { image: sheet, placed };
 }
+
+/** @param {Bitmap} image @returns {{ image: Bitmap, placed: Placed[] }} */
+const alone = (image) => ({ image, placed: [{ image, x: 0, y: 0 }] });
 
 /** @param {string} output @param {ResolvedOptions} options */
 function separateName(output, { label, labelName, classMix, seed, variationSeed, variationStrength }) {
@@ -58,14 +66,14 @@ export function recipeOf(pictures, options) {
 
 /**
  * @param {Picture[]} pictures @param {Given} options @param {import('../index.d.ts').RenderingName} rendering
- * @returns {{ image: Bitmap, recipe: Recipe, file: string | null }[]} what to encode and where to put it
+ * @returns {Output[]} what to encode and where to put it
  */
 export function layOut(pictures, options, rendering) {
   const { output = null, count } = options;
   const images = pictures.map((picture) => /** @type {Bitmap} */ (enlarge(picture, rendering, options.enlarge, options.transparent)));
   if (options.separate) {
-    return pictures.map((picture, index) => ({ image: images[index], recipe: picture.recipe, file: output && separateName(output, picture.options) }));
+    return pictures.map((picture, index) => ({ ...alone(images[index]), recipe: picture.recipe, file: output && separateName(output, picture.options) }));
   }
-  const image = images.length === 1 ? images[0] : makeSheet(images, count, columnsOf(pictures, options));
-  return [{ image, recipe: recipeOf(pictures, options), file: output }];
+  const laid = images.length === 1 ? alone(images[0]) : makeSheet(images, count, columnsOf(pictures, options));
+  return [{ ...laid, recipe: recipeOf(pictures, options), file: output }];
 }

@@ -148,6 +148,20 @@ function textOf({ type, data, crc, checked }) {
   }
 }
 
+/** A recipe as it stands in a file. @param {string} text JSON @returns {import('../index.d.ts').Recipe} */
+export function parseRecipe(text) {
+  if (text.length > MAX_TEXT_BYTES) refuse(`the recipe has more than ${MAX_TEXT_BYTES} bytes`);
+  let recipe;
+  try {
+    recipe = JSON.parse(text);
+  } catch {
+    refuse('the recipe is not JSON');
+  }
+  const fault = findFault(recipe);
+  if (fault) refuse(`the recipe ${fault}`);
+  return recipe;
+}
+
 /**
  * Documented in index.d.ts. Its result depends on the bytes alone.
  * @type {typeof import('../index.d.ts').readRecipe}
@@ -162,17 +176,7 @@ export function readRecipe(png) {
     if (found) refuse('the PNG file has two recipes');
     found = chunk;
   }
-  if (!found) return null;
-  const text = textOf(found);
-  let recipe;
-  try {
-    recipe = JSON.parse(text);
-  } catch {
-    refuse('the recipe is not JSON');
-  }
-  const fault = findFault(recipe);
-  if (fault) refuse(`the recipe ${fault}`);
-  return recipe;
+  return found && parseRecipe(textOf(found));
 }
 
 // ---- using

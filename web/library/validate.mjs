@@ -35,7 +35,7 @@ function checkObject(argument, value) {
 }
 
 /** @param {string} argument @param {unknown} options @param {ReadonlyArray<string>} known @returns {asserts options is Given} */
-function checkKeys(argument, options, known) {
+export function checkKeys(argument, options, known) {
   checkObject(argument, options);
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue;
@@ -509,11 +509,11 @@ function checkWasm(wasm) {
 /** Sides that PNG encoding accepts (pd_png_encode). */
 const MAX_PNG_SIDE = 8192;
 
-/** @param {unknown} image */
-export function checkImage(image) {
-  checkObject('image', image);
-  const width = checkWhole('width', image.width, 1, MAX_PNG_SIDE);
-  const height = checkWhole('height', image.height, 1, MAX_PNG_SIDE);
+/** @param {unknown} image @param {{ argument?: string, side?: number }} [most] its name, and the longest side */
+export function checkImage(image, { argument = 'image', side = MAX_PNG_SIDE } = {}) {
+  checkObject(argument, image);
+  const width = checkWhole('width', image.width, 1, side);
+  const height = checkWhole('height', image.height, 1, side);
   const channels = checkWhole('channels', image.channels, 1, 4);
   checkPixelArray('pixels', image.pixels, { width, height, channels });
   return { width, height, channels, pixels: image.pixels };
@@ -523,7 +523,7 @@ export function checkImage(image) {
 export function checkPictures(pictures) {
   if (!Array.isArray(pictures)) throw wrongType('pictures', 'an array', pictures);
   if (pictures.length === 0) throw argumentError(RangeError, 'pictures', 'must hold at least one');
-  const checked = pictures.map(checkImage);
+  const checked = pictures.map((image) => checkImage(image));
   /** @param {Shape} shape */
   const shapeOf = ({ width, height, channels }) => `${width} x ${height} x ${channels}`;
   const other = checked.findIndex((image) => shapeOf(image) !== shapeOf(checked[0]));

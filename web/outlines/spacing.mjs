@@ -124,6 +124,15 @@ export class Spacing {
   }
 
   /**
+   * What a letter or a space takes after another one, or at the beginning of a line.
+   * @param {Shape | null | undefined} before @param {Shape | null} shape
+   */
+  #taken(before, shape) {
+    if (!shape) return this.space;
+    return this.advance(shape) + (before ? this.kerning(before, shape) : 0);
+  }
+
+  /**
    * Letters in a line.
    * @param {ReadonlyArray<Shape | null>} shapes null: a space
    * @returns {{ places: number[], width: number }} places: of the left edges of the pictures, which may begin before the line
@@ -131,15 +140,8 @@ export class Spacing {
   line(shapes) {
     let at = 0;
     const places = shapes.map((shape, index) => {
-      if (!shape) {
-        at += this.space;
-        return at;
-      }
-      const before = shapes[index - 1];
-      if (before) at += this.kerning(before, shape);
-      const place = at + this.bearing(shape, 'left') - shape.minLeft;
-      at += this.advance(shape);
-      return place;
+      at += this.#taken(shapes[index - 1], shape);
+      return shape ? at - this.advance(shape) + this.bearing(shape, 'left') - shape.minLeft : at;
     });
     return { places, width: at };
   }
@@ -157,8 +159,11 @@ export class Spacing {
         begin++;
         continue;
       }
-      let [fits, space] = [begin + 1, -1];
-      while (fits < shapes.length && this.line(shapes.slice(begin, fits + 1)).width <= width) fits++;
+      let [fits, space, taken] = [begin + 1, -1, this.#taken(null, shapes[begin])];
+      for (; fits < shapes.length; fits++) {
+        taken += this.#taken(shapes[fits - 1], shapes[fits]);
+        if (taken > width) break;
+      }
       if (fits < shapes.length) space = shapes.slice(0, fits + 1).lastIndexOf(null);
       let end = fits < shapes.length && space > begin ? space : fits;
       const next = end;

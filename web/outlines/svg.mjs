@@ -1,5 +1,7 @@
 // Outlines as SVG, with the recipe of what they show.
 
+import { KEYWORD } from '../library/recipe.mjs';
+
 /**
  * @typedef {import('./contours.mjs').Contour} Contour
  * @typedef {import('./contours.mjs').Point} Point
@@ -8,8 +10,6 @@
 
 /** A curve whose control points are as near to its chord, in pixels, is written as a line. */
 const STRAIGHT = 0.03;
-/** Of the recipe's element. */
-const METADATA = 'pocket-diffusion';
 
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
@@ -50,13 +50,22 @@ export function pathOf(placed) {
 export function writeSVG({ width, height }, placed, { title, recipe }) {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${short(width)}" height="${short(height)}" viewBox="0 0 ${short(width)} ${short(height)}">\n` +
     `${title ? `<title>${escape(title)}</title>\n` : ''}` +
-    `${recipe ? `<metadata id="${METADATA}">${escape(JSON.stringify(recipe))}</metadata>\n` : ''}` +
+    `${recipe ? `<metadata id="${KEYWORD}">${escape(JSON.stringify(recipe))}</metadata>\n` : ''}` +
     `<path fill-rule="evenodd" d="${pathOf(placed)}"/>\n</svg>\n`;
 }
 
-/** The text in the element for recipes, or null. @param {string} svg */
-export function metadataOf(svg) {
-  const found = /<metadata id="pocket-diffusion">([^<]*)<\/metadata>/.exec(svg);
-  if (!found) return null;
-  return found[1].replace(/&(?:amp|lt|gt|quot);/g, (entity) => Object.keys(ENTITIES).find((character) => ENTITIES[character] === entity) ?? entity);
+/** @param {string} entity named, decimal or hexadecimal @param {string} code of the latter two */
+function characterOf(entity, code) {
+  const number = code && (code[0] === 'x' ? parseInt(code.slice(1), 16) : Number(code));
+  if (number) return number <= 0x10ffff ? String.fromCodePoint(number) : entity;
+  return Object.keys(ENTITIES).find((character) => ENTITIES[character] === entity) ?? (entity === '&apos;' ? "'" : entity);
+}
+
+/**
+ * The texts of elements for recipes. Programs that save an SVG anew write attributes and entities in other ways.
+ * @param {string} svg @returns {string[]}
+ */
+export function metadataIn(svg) {
+  const found = svg.matchAll(new RegExp(`<metadata\\s[^<>]{0,400}?\\bid\\s*=\\s*(["'])${KEYWORD}\\1[^<>]{0,400}>([^<]*)</metadata\\s*>`, 'g'));
+  return Array.from(found, ([, , text]) => text.replace(/&(?:[a-z]{2,4}|#(\d{1,7}|x[\da-fA-F]{1,6}));/g, characterOf));
 }

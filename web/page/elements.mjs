@@ -43,6 +43,17 @@ export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 
 /** Whether nothing may move by itself. */
 export const isCalm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} name @param {Partial<HTMLElementTagNameMap[Tag]>} [properties] @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(name, properties = {}, ...children) {
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
+}
+
 /** @param {string} value @param {string} [text] */
 export const makeOption = (value, text = value) => Object.assign(document.createElement('option'), { value, textContent: text });
 

@@ -4,6 +4,7 @@
 const SENTENCES = {
   INTEGRITY: 'The file that came is not the one that this site offers. Try again later.',
   NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
+  PART: 'This part of the page could not be downloaded. Is the network there? Then try again.',
   PICTURE: 'This file is not a picture that the browser can read: PNG, JPEG, WebP and GIF are.',
   WASM: 'This browser cannot run the model: it needs WebAssembly with SIMD. A current Chrome, Edge, Firefox or Safari will do.',
   WORKER: 'The part of the page that draws has stopped. Try again, or reload the page.',

@@ -23,7 +23,7 @@ export function makeKeep(app) {
       const files = await fetchMore();
       const made = make(files);
       if (!made) return;
-      const name = files.fileName(...made.parts);
+      const name = files.fileName(made.parts);
       files.download(await made.making, name);
       setStatus(`Saved ${name}`);
       announce('Saved.');

@@ -4,7 +4,7 @@ import { element, isCalm, setText } from './elements.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { imageOfState } from './paint.mjs';
 import { requestOf } from './settings.mjs';
-import { Word, isAlphabet, spell } from './word.mjs';
+import { Word, isAlphabet, lackOf, spell } from './word.mjs';
 
 /** Styles side by side where they are the only thing to see. */
 const LINES = 4;
@@ -76,6 +76,7 @@ export class Lettering {
   use() {
     this.#tab = this.#app.view.tab;
     this.#style = '';
+    element('poster').close(); // its letters are those of the model before
     this.#lines.forEach((line) => line.clear());
     element('word').hidden = element('word-save').hidden = !this.usable;
     element('poster-open').disabled = !this.usable || this.#app.standIn || this.#app.model.info.channels !== 1;
@@ -109,7 +110,7 @@ export class Lettering {
   /** @param {ReadonlyArray<number | null>} letters @param {string[]} missing */
   #hint(letters, missing) {
     if (this.#app.standIn) return 'Digits first: the network for letters is on its way.';
-    if (missing.length > 0) return `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.`;
+    if (missing.length > 0) return lackOf(missing);
     return letters.length === 0 ? 'Type a word.' : 'Each line is one seed, one style.';
   }
 

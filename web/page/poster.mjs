@@ -5,12 +5,11 @@ import { contoursOf } from '../outlines/contours.mjs';
 import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
 import { encodeStill } from './apng.mjs';
-import { element } from './elements.mjs';
-import { announce, setStatus } from './messages.mjs';
+import { make, makeOption, plural } from './elements.mjs';
 import { explain } from './errors.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
-import { spell } from './word.mjs';
+import { lackOf, spell } from './word.mjs';
 
 /**
  * @typedef {import('../index.d.ts').Picture} Picture
@@ -23,8 +22,9 @@ import { spell } from './word.mjs';
 const WIDTHS = [1024, 2048, 4096, 8192];
 /** Of what is on show. */
 const PREVIEW_WIDTH = 1600;
-/** A picture has no more pixels: some telephones refuse larger canvases. */
-const MOST_PIXELS = 2 ** 26;
+/** A picture has no more pixels, nor a longer side: browsers refuse larger canvases. */
+const SAVED = { pixels: 2 ** 26, side: 16_384 };
+const PREVIEWED = { pixels: 2 ** 22, side: 8192 };
 const LONGEST_TEXT = 400;
 /** In sides of the letters' pictures. */
 const LEADING = 1.04;
@@ -40,17 +40,39 @@ const COLUMNS = 16;
 const PREVIEW_FAMILY = 'pocket-preview';
 const SAMPLE = 'The quick brown fox jumps over 13 lazy dogs while Avatar Toy waves to 27 types of quartz';
 
-/** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Record<string, unknown>} [properties] @param {...(Node | string)} children */
-function make(name, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(name), properties);
-  node.append(...children);
-  return node;
-}
-
 /** @param {string} text @param {HTMLElement} control @param {string} [id] */
 function field(text, control, id = `poster-${text.toLowerCase().replace(/\W+/g, '-')}`) {
   control.id = id;
   return make('div', { className: 'field' }, make('label', { htmlFor: id, textContent: text }), control);
+}
+
+/** @param {string} text to begin with @param {number} seed of the first style */
+function makeControls(text, seed) {
+  /** @param {number} chosen */
+  const styles = (chosen) => Array.from({ length: STYLES }, (_, index) =>
+    Object.assign(makeOption(String(seed + index), `seed ${seed + index}`), { selected: index === chosen }));
+  const slider = { type: 'range', className: 'slider' };
+  const button = { type: /** @type {const} */ ('button') };
+  const controls = {
+    text: make('textarea', { value: text, maxLength: LONGEST_TEXT, rows: 2, spellcheck: false }),
+    from: make('select', {}, ...styles(0)),
+    to: make('select', {}, ...styles(1)),
+    between: make('input', { ...slider, min: '0', max: '1', step: '0.05', value: '0' }),
+    line: make('input', { ...slider, min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value) }),
+    width: make('select', {}, ...WIDTHS.map((width) => Object.assign(makeOption(String(width), `${width} px wide`), { selected: width === 2048 }))),
+    paper: make('input', { type: 'checkbox', checked: true }),
+    canvas: make('canvas', { width: 1, height: 1, className: 'poster-canvas' }),
+    says: make('p', { className: 'hint' }),
+    progress: make('span', { className: 'hint' }), // not for screen readers, which hear the beginning and the end
+    png: make('button', { ...button, textContent: 'Save PNG', disabled: true }),
+    svg: make('button', { ...button, textContent: 'Save SVG', disabled: true }),
+    font: make('button', { ...button, textContent: 'Make a font' }),
+    saveFont: make('button', { ...button, textContent: 'Save font', hidden: true }),
+    sample: make('p', { className: 'poster-sample', hidden: true, textContent: SAMPLE }),
+  };
+  controls.canvas.setAttribute('role', 'img');
+  controls.says.setAttribute('role', 'status');
+  return controls;
 }
 
 export class Poster {
@@ -60,53 +82,38 @@ export class Poster {
   #letters = new Map();
   #drawing = new AbortController(); // the letters of the text
   #making = new AbortController(); // the font
-  /** @type {any} of setTimeout */
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   /** @type {Layout | null} */
   #layout = null;
-  /** @type {Record<string, any>} controls by name */
-  #controls = {};
+  #controls;
   /** @type {import('../font.d.ts').MadeFont | null} */
   #font = null;
 
-  /** @param {import('../page.mjs').App} app @param {HTMLDialogElement} dialog */
-  constructor(app, dialog) {
+  /** @param {import('../page.mjs').App} app @param {HTMLDialogElement} dialog @param {string} text to begin with */
+  constructor(app, dialog, text) {
     this.#app = app;
     this.#dialog = dialog;
+    this.#controls = makeControls(text, app.lettering.seed);
   }
 
-  /** @param {string} text to begin with */
-  open(text) {
+  open() {
     if (this.#dialog.open) return; // a double click
-    const { seed } = this.#app.lettering;
-    /** @param {number} chosen */
-    const styles = (chosen) => Array.from({ length: STYLES }, (_, index) =>
-      make('option', { value: String(seed + index), textContent: `seed ${seed + index}`, selected: index === chosen }));
+    const controls = this.#controls;
     const change = () => this.#change();
     const restyle = () => {
       this.#making.abort();
       this.#dropFont();
       change();
     };
-    const controls = this.#controls = {
-      text: make('textarea', { value: text, maxLength: LONGEST_TEXT, rows: 2, spellcheck: false, oninput: change }),
-      from: make('select', { onchange: restyle }, ...styles(0)),
-      to: make('select', { onchange: restyle }, ...styles(1)),
-      between: make('input', { type: 'range', className: 'slider', min: '0', max: '1', step: '0.05', value: '0', oninput: restyle }),
-      line: make('input', { type: 'range', className: 'slider', min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value), oninput: change }),
-      width: make('select', {}, ...WIDTHS.map((width) => make('option', { value: String(width), textContent: `${width} px wide`, selected: width === 2048 }))),
-      paper: make('input', { type: 'checkbox', checked: true, onchange: change }),
-      canvas: make('canvas', { width: 1, height: 1, className: 'poster-canvas' }),
-      says: make('p', { className: 'hint' }),
-      progress: make('span', { className: 'hint' }), // not for screen readers, which hear the beginning and the end
-      png: make('button', { type: 'button', textContent: 'Save PNG', disabled: true, onclick: () => this.#try(() => this.#savePNG()) }),
-      svg: make('button', { type: 'button', textContent: 'Save SVG', disabled: true, onclick: () => this.#try(() => this.#saveSVG()) }),
-      font: make('button', { type: 'button', textContent: 'Make a font', onclick: () => this.#try(() => this.#makeFont()) }),
-      saveFont: make('button', { type: 'button', textContent: 'Save font', hidden: true, onclick: () => this.#saveFont() }),
-      sample: make('p', { className: 'poster-sample', hidden: true, textContent: SAMPLE }),
-    };
-    controls.canvas.setAttribute('role', 'img');
-    controls.says.setAttribute('role', 'status');
+    for (const control of [controls.text, controls.line]) control.oninput = change;
+    controls.paper.onchange = change;
+    controls.between.oninput = restyle;
+    for (const control of [controls.from, controls.to]) control.onchange = restyle;
+    controls.png.onclick = () => this.#try(() => this.#savePNG());
+    controls.svg.onclick = () => this.#try(() => this.#saveSVG());
+    controls.font.onclick = () => this.#try(() => this.#makeFont());
+    controls.saveFont.onclick = () => this.#saveFont();
     const close = make('button', { type: 'button', textContent: 'Close', onclick: () => this.#dialog.close() });
     const paper = make('label', { className: 'check' }, controls.paper, ' white paper');
     this.#dialog.replaceChildren(
@@ -120,13 +127,7 @@ export class Poster {
       make('div', { className: 'buttons' }, controls.font, controls.saveFont, controls.progress),
       controls.sample,
     );
-    const { model } = this.#app;
-    const watch = new MutationObserver(() => {
-      if (this.#app.model !== model) this.#dialog.close();
-    });
-    watch.observe(element('page'), { attributeFilter: ['data-loading'] });
     this.#dialog.onclose = () => {
-      watch.disconnect();
       this.#drawing.abort();
       this.#making.abort();
       clearTimeout(this.#timer);
@@ -177,7 +178,7 @@ export class Poster {
     const request = this.#request;
     const style = JSON.stringify(request);
     /** @type {Array<ReturnType<typeof spell>>} */
-    const spelled = this.#controls.text.value.trim().split('\n').map((/** @type {string} */ line) => spell(line, model.labels));
+    const spelled = this.#controls.text.value.trim().split('\n').map((line) => spell(line, model.labels));
     const letters = spelled.flatMap((line) => line.letters);
     const missing = [...new Set(spelled.flatMap((line) => line.missing))];
     this.#drawing = new AbortController();
@@ -194,7 +195,7 @@ export class Poster {
       this.#controls.progress.textContent = '';
     }
     signal.throwIfAborted();
-    this.#say(missing.length > 0 ? `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.` : letters.length === 0 ? 'Type a text.' : '');
+    this.#say(missing.length > 0 ? lackOf(missing) : letters.length === 0 ? 'Type a text.' : '');
     /** @param {number | null} label */
     const letterOf = (label) => (label === null ? null : this.#letters.get(style + label) ?? null);
     this.#lines = spelled.map((line) => line.letters.map(letterOf));
@@ -233,16 +234,19 @@ export class Poster {
         [{ contours: letter.contours, x: places[index] + margin, y: margin + row * LEADING * side }] : []));
     });
     this.#layout = { width: widest + 2 * margin, height: ((lines.length - 1) * LEADING + 1) * side + 2 * margin, placed };
-    this.#paint(canvas, PREVIEW_WIDTH, true);
+    this.#paint(canvas, PREVIEW_WIDTH, PREVIEWED, true);
     canvas.parentElement?.toggleAttribute('data-transparent', !paper.checked);
-    canvas.setAttribute('aria-label', `The text ${text.value}, in generated letters, ${lines.length === 1 ? 'one line' : `${lines.length} lines`}`);
+    canvas.setAttribute('aria-label', `The text ${text.value}, in generated letters, ${plural(lines.length, 'line')}`);
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {number} width @param {boolean} onPaper */
-  #paint(canvas, width, onPaper) {
+  /**
+   * As wide as is wished, or as the limits allow.
+   * @param {HTMLCanvasElement} canvas @param {number} width @param {{ pixels: number, side: number }} most @param {boolean} onPaper
+   */
+  #paint(canvas, width, most, onPaper) {
     const { width: from, height, placed } = /** @type {Layout} */ (this.#layout);
-    const factor = Math.min(width / from, Math.sqrt(MOST_PIXELS / (from * height)));
-    Object.assign(canvas, { width: Math.round(from * factor), height: Math.round(height * factor) });
+    const factor = Math.min(width / from, most.side / height, Math.sqrt(most.pixels / (from * height)));
+    Object.assign(canvas, { width: Math.max(1, Math.round(from * factor)), height: Math.round(height * factor) });
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
     context.fillStyle = '#fff';
     if (onPaper) context.fillRect(0, 0, canvas.width, canvas.height);
@@ -260,34 +264,35 @@ export class Poster {
   }
 
   get #name() {
-    return [this.#controls.text.value.trim().slice(0, 40), `seed${this.#controls.from.value}`];
+    const { text, from, between, to } = this.#controls;
+    const variation = between.valueAsNumber > 0 ? [`to${to.value}`, `by${between.value}`] : [];
+    return [text.value.trim().slice(0, 40), `seed${from.value}`, ...variation];
   }
 
   async #savePNG() {
     const { width, paper } = this.#controls;
     const canvas = document.createElement('canvas');
-    const { data } = this.#paint(canvas, Number(width.value), paper.checked).getImageData(0, 0, canvas.width, canvas.height);
+    const { data } = this.#paint(canvas, Number(width.value), SAVED, paper.checked).getImageData(0, 0, canvas.width, canvas.height);
     const channels = paper.checked ? 1 : 2;
     const pixels = new Uint8Array(canvas.width * canvas.height * channels);
     for (let index = 0; index < pixels.length / channels; index++) {
       pixels[index * channels] = data[index * 4];
       if (channels === 2) pixels[index * 2 + 1] = data[index * 4 + 3];
     }
-    this.#save(await encodeStill({ width: canvas.width, height: canvas.height, channels, pixels }, this.#recipe), fileName(...this.#name));
+    const file = await encodeStill({ width: canvas.width, height: canvas.height, channels, pixels }, this.#recipe);
+    this.#save(file, fileName(this.#name), `, ${canvas.width} × ${canvas.height} pixels`);
   }
 
   async #saveSVG() {
     const { width, height, placed } = /** @type {Layout} */ (this.#layout);
     const svg = writeSVG({ width, height }, placed, { title: this.#controls.text.value, recipe: this.#recipe });
-    this.#save(new Blob([svg], { type: 'image/svg+xml' }), fileName(...this.#name).replace(/png$/, 'svg'));
+    this.#save(new Blob([svg], { type: 'image/svg+xml' }), fileName(this.#name, 'svg'));
   }
 
-  /** @param {Blob} blob @param {string} name */
-  #save(blob, name) {
+  /** @param {Blob} blob @param {string} name @param {string} [about] */
+  #save(blob, name, about = '') {
     download(blob, name);
-    this.#say(`Saved ${name}`);
-    setStatus(`Saved ${name}`);
-    announce('Saved.');
+    this.#say(`Saved ${name}${about}`);
   }
 
   async #makeFont() {
@@ -299,7 +304,9 @@ export class Poster {
     this.#dropFont();
     this.#say('Drawing the font …');
     try {
-      const { makeFont } = await import('./make_font.mjs');
+      const { makeFont } = await import('./make_font.mjs').catch((error) => {
+        throw Object.assign(new Error(String(error)), { code: 'PART' });
+      });
       signal.throwIfAborted();
       const made = await makeFont(model, {
         ...request, signal, onProgress: ({ done, total }) => { progress.textContent = `Drawing the font: ${done} of ${total} letters`; },
@@ -327,6 +334,6 @@ export class Poster {
 
   #saveFont() {
     const { bytes, family } = /** @type {import('../font.d.ts').MadeFont} */ (this.#font);
-    this.#save(new Blob([bytes], { type: 'font/otf' }), fileName(family).replace(/png$/, 'otf'));
+    this.#save(new Blob([bytes], { type: 'font/otf' }), fileName([family], 'otf'));
   }
 }

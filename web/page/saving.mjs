@@ -2,6 +2,7 @@
 
 import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from '../library/rendering.mjs';
 import { encodeAnimation, encodeStill } from './apng.mjs';
+import { COLUMNS } from './settings.mjs';
 import { compose, composeLines, usableFactor } from './sheet.mjs';
 
 /**
@@ -17,9 +18,6 @@ const FILM_MILLISECONDS = 1600;
 const REST_MILLISECONDS = 1400;
 /** Films have many pictures: their longer side has about these many pixels at most. */
 const FILM_SIDE = 1024;
-/** Side by side on a sheet. */
-/** @type {Record<number, number>} */
-const COLUMNS = { 1: 1, 6: 3, 9: 3, 12: 4, 24: 6 };
 
 /** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. @param {{ width: number, height: number }} size */
 export function sizeFactors({ width, height }) {
@@ -32,7 +30,7 @@ export function sizeFactors({ width, height }) {
 const largestFilmFactor = ({ width, height }) => Math.max(1, Math.round(FILM_SIDE / Math.max(width, height)));
 
 /** Something that every file system takes. @param {Array<string | number>} parts */
-export const fileName = (...parts) => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.png`;
+export const fileName = (parts, extension = 'png') => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.${extension}`;
 
 /** @param {Picture} picture @param {Size} size @returns {Promise<Blob>} */
 export const pictureFile = async (picture, { factor, transparent }) =>
@@ -40,7 +38,7 @@ export const pictureFile = async (picture, { factor, transparent }) =>
 
 /** All pictures of the grid, of one class, on one sheet. @param {ReadonlyArray<Picture>} pictures @param {Size} size @returns {Promise<Blob>} */
 export function sheetFile(pictures, { factor, rendering, transparent }) {
-  const columns = COLUMNS[pictures.length];
+  const columns = /** @type {number} */ (COLUMNS.get(pictures.length));
   const usable = usableFactor(factor, pictures[0], columns, Math.ceil(pictures.length / columns));
   const [{ recipe, options }] = pictures;
   // As the command line has it, which makes the same pictures again: their seeds follow that of the first.

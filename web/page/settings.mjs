@@ -21,7 +21,9 @@ export { SAMPLERS };
 
 /** playMax: as far as the slider goes where it stands alone; more comes from links. */
 export const SCALE = { min: 0, max: 10, playMax: 4 };
-export const COUNTS = [1, 6, 9, 12, 24];
+/** How many pictures there may be, and how many of them are side by side on a sheet. */
+export const COLUMNS = new Map([[1, 1], [6, 3], [9, 3], [12, 4], [24, 6]]);
+export const COUNTS = [...COLUMNS.keys()];
 /** The page keeps room for as many. */
 export const DEFAULT_COUNT = 12;
 /** The last picture's seed, too, has to be a safe integer. */

@@ -1,14 +1,8 @@
 // All classes at once, in groups, over the whole window. Their pictures are drawn as they come into sight.
 
-import { plural } from './elements.mjs';
+import { make, plural } from './elements.mjs';
 import { makeCanvas } from './paint.mjs';
 import { findClasses, loadThesaurus } from './search.mjs';
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} name @param {Partial<HTMLElementTagNameMap[Tag]>} [properties] @returns {HTMLElementTagNameMap[Tag]}
- */
-const make = (name, properties = {}) => Object.assign(document.createElement(name), properties);
 
 /**
  * @param {HTMLDialogElement} dialog
@@ -34,8 +28,7 @@ export async function openWall(dialog, { labels, value, onPick, onShow }) {
   const search = make('input', { type: 'search', placeholder: 'Search', autocomplete: 'off', spellcheck: false });
   search.setAttribute('aria-label', 'Search all classes');
   const close = make('button', { type: 'button', textContent: 'Close', onclick: () => dialog.close() });
-  const head = make('div', { className: 'wall-head' });
-  head.append(make('h2', { id: 'wall-title', textContent: plural(labels.length, 'class', 'classes') }), search, close);
+  const head = make('div', { className: 'wall-head' }, make('h2', { id: 'wall-title', textContent: plural(labels.length, 'class', 'classes') }), search, close);
 
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) inSight[isIntersecting ? 'add' : 'delete'](Number(target.getAttribute('data-label')));

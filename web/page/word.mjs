@@ -28,6 +28,9 @@ export function spell(text, labels) {
   return { letters, missing: [...missing] };
 }
 
+/** What is said of characters that are no class. @param {ReadonlyArray<string>} missing */
+export const lackOf = (missing) => `This model has no ${missing.map((each) => `“${each}”`).join(', ')}.`;
+
 /**
  * How much of its square a character takes in a line, as type has it: the same for all styles, so that nothing moves
  * while they are drawn. @type {ReadonlyArray<[characters: string, share: number]>}
