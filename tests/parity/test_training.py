@@ -119,7 +119,7 @@ def test_killed_while_writing(tmp_path):
 def test_killed_and_resumed(folder, config, tmp_path):
     """SIGKILL at random moments: no broken file, one interval lost at most, and the same network in the end."""
     interval, steps, chance = 0.3, 140, random.Random(5)
-    options = [str(config), *TINY, "--data", str(folder), "--steps", str(steps)]
+    options = [str(config), *TINY, "--data", str(folder), "--steps", str(steps), "--log-every", "1"]
     killed, plain = tmp_path / "killed", tmp_path / "plain"
     restarts, done = 0, 0
     while restarts < 3:
