@@ -65,9 +65,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def spread(
-    pictures: int, count: int, shape: Sequence[int], timesteps: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def spread(pictures: int, count: int, shape: Sequence[int], timesteps: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Noise, float32 [count, *shape]; times over the whole process, int64 [count]; and which of the pictures is noised, int64 [count]."""
     noise = torch.randn((count, *shape), generator=generator)
     times = ((torch.arange(count) + 0.5) * timesteps / count).long()

@@ -162,7 +162,9 @@ def infer_unet_arguments(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
     def shape(name: str, rank: int) -> tuple[int, ...]:
         if name not in weights:
-            raise CheckpointError(f"{name!r} is missing: a class-conditional Unet of the reference has it; every other network is exported by --network FILE.py:FUNCTION")
+            raise CheckpointError(
+                f"{name!r} is missing: a class-conditional Unet of the reference has it; every other network is exported by --network FILE.py:FUNCTION"
+            )
         if weights[name].ndim != rank or 0 in weights[name].shape:
             raise CheckpointError(f"{name!r} does not fit: shape {list(weights[name].shape)}, expected {rank} dimensions")
         return tuple(weights[name].shape)

@@ -69,7 +69,9 @@ def build_unet(arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
         if isinstance(module, package.Block):
             channels = module.proj.out_channels
             if channels % GROUPS:
-                raise CheckpointError(f"group norms of {channels} channels: their number of groups is not {GROUPS}, the package's default; give the network by --network")
+                raise CheckpointError(
+                    f"group norms of {channels} channels: their number of groups is not {GROUPS}, the package's default; give the network by --network"
+                )
             module.norm = torch.nn.GroupNorm(GROUPS, channels)
             if version <= (1, 7, 1):
                 module.proj.__class__ = _StandardisedByLimit if version == (1, 7, 1) else _Standardised

@@ -52,9 +52,7 @@ def write_onnx(name: str, folder: Path) -> None:
     inputs = (torch.zeros(1, channels, height, width), torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numbers of Python become constants, which is what is wanted
-        torch.onnx.export(
-            forward, inputs, folder / f"{name}.onnx", input_names=names[:3], output_names=names[3:], opset_version=18, dynamo=False
-        )
+        torch.onnx.export(forward, inputs, folder / f"{name}.onnx", input_names=names[:3], output_names=names[3:], opset_version=18, dynamo=False)
 
 
 def made(name: str, folder: Path) -> bool:

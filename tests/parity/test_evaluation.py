@@ -171,7 +171,19 @@ def test_wrong_usage(model: Path, capsys: pytest.CaptureFixture, options: list[s
 
 
 def test_refused(workplace: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    common = [str(model), "--data", str(workplace / "data"), "--cache", str(workplace), "--drawn", str(tmp_path), "--output", str(tmp_path), "--classifier-pictures", "2000"]
+    common = [
+        str(model),
+        "--data",
+        str(workplace / "data"),
+        "--cache",
+        str(workplace),
+        "--drawn",
+        str(tmp_path),
+        "--output",
+        str(tmp_path),
+        "--classifier-pictures",
+        "2000",
+    ]
     for options, word in (
         (["--through", "pytorch", "--sampler", "unipc"], "unipc"), (["--steps", "101"], "steps"), (["--scale", "101"], "guidance_scale"),
     ):  # fmt: skip

@@ -29,7 +29,11 @@ class Net(nn.Module):
         self.label, self.time = nn.Embedding(4, 32), nn.Linear(32, 32)
         self.stem, self.down = nn.Conv2d(4, 32, 3, padding=1), nn.Conv2d(32, 64, 4, 2, 1)
         self.groups, self.qkv = nn.Conv2d(64, 64, 3, padding=1, groups=4), nn.Conv2d(64, 192, 1)
-        self.up, self.smooth, self.out = nn.ConvTranspose2d(64, 32, 2, 2), nn.Conv2d(32, 32, 3, padding=1, padding_mode="reflect"), nn.Conv2d(64, 4, 3, padding=1)
+        self.up, self.smooth, self.out = (
+            nn.ConvTranspose2d(64, 32, 2, 2),
+            nn.Conv2d(32, 32, 3, padding=1, padding_mode="reflect"),
+            nn.Conv2d(64, 4, 3, padding=1),
+        )
 
     def forward(self, x, t, y):
         skip = h = F.silu(self.stem(x) + self.time(sines(t, 32) + self.label(y))[..., None, None])

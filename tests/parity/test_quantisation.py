@@ -183,8 +183,7 @@ def test_choice_against_brute_force():
     random = np.random.default_rng(8)
     for _ in range(50):
         options = {
-            name: [Option(None, 32 * int(random.integers(1, 30)), float(random.exponential())) for _ in range(random.integers(1, 5))]
-            for name in "abcde"
+            name: [Option(None, 32 * int(random.integers(1, 30)), float(random.exponential())) for _ in range(random.integers(1, 5))] for name in "abcde"
         }
         everything = [(sum(o.bytes for o in each), sum(o.error for o in each)) for each in itertools.product(*options.values())]
         for budget in random.integers(100, 5000, 5):

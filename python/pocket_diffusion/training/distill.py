@@ -229,9 +229,7 @@ class Distiller:
             if path.exists():
                 continue
             labels, scales, noise = self._draw(TRAJECTORIES_A_FILE, 1, index)
-            points = distillation.draw_trajectories(
-                self.teacher, self.process, noise, labels, scales, configuration.teacher_steps, configuration.kept
-            )
+            points = distillation.draw_trajectories(self.teacher, self.process, noise, labels, scales, configuration.teacher_steps, configuration.kept)
             Trajectories(points, labels, scales).write(path)
         self.trajectories = Trajectories.read(folder)
         if self.trajectories and self.trajectories.points.shape[1:] != (configuration.kept + 1, *self.model.shape):
