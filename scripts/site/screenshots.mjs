@@ -39,6 +39,8 @@ const SHOTS = [
   { name: 'embed', viewport: DESKTOP, hash: CAT, act: openEmbed },
   { name: 'embed-dark', viewport: DESKTOP, dark: true, hash: CAT, act: openEmbed },
   { name: 'embed-phone', viewport: PHONE, hash: CAT, act: openEmbed },
+  ...[['morph', { viewport: DESKTOP }], ['morph-dark', { viewport: DESKTOP, dark: true }], ['morph-phone', { viewport: PHONE }]].map(([name, how]) =>
+    ({ name, ...how, hash: '#label=cat&s=3&seed=24&view=play', act: openMorph })),
   { name: 'draw', viewport: DESKTOP, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-dark', viewport: DESKTOP, dark: true, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-phone', viewport: PHONE, hash: `${CAT}&view=draw`, act: drawByHand },
@@ -87,6 +89,11 @@ async function openPoster(page) {
 async function openEmbed(page) {
   await page.click('#embed');
   await page.waitForFunction(() => document.querySelector('.embed pocket-diffusion')?.state === 'done', { timeout: 120_000 });
+}
+
+async function openMorph(page) {
+  await page.$eval('#morph-open', (button) => button.click());
+  await page.waitForSelector('.play-dialog[open][data-state="done"]', { timeout: 120_000 });
 }
 
 async function dragSlider(page) {

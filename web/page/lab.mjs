@@ -1,9 +1,10 @@
 // The Lab: everything that can be set, looked into, compared and taken away. Fetched when somebody enters it.
 
 import { Compare, describeSettings, differences } from './compare.mjs';
-import { element } from './elements.mjs';
+import { element, makeOption } from './elements.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
+import { KINDS, usableKinds } from './films.mjs';
 import { FineFields } from './fine_fields.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile } from './models.mjs';
@@ -54,7 +55,7 @@ export class Lab {
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
-      'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
+      'save-sheet': keep.saveSheet, 'save-film': () => keep.saveFilm(/** @type {import('./films.mjs').Kind} */ (element('film-kind').value)), 'word-save': keep.saveWord, link: keep.copyLink,
       embed: () => openDialog(app, () => import('./embed_dialog.mjs')), 'edit-this': () => app.draw(app.pictures.picture),
     };
     for (const id of /** @type {Array<keyof typeof on>} */ (Object.keys(on))) element(id).onclick = on[id] ?? null;
@@ -64,6 +65,7 @@ export class Lab {
       this.#drawSweep();
     }, { rootMargin: '200px' }).observe(element('sweep'));
     explainTerms(element('panel'));
+    usableKinds().then((kinds) => element('film-kind').replaceChildren(...kinds.map((kind) => makeOption(kind, KINDS[kind].title))));
     this.use();
   }
 
@@ -134,7 +136,7 @@ export class Lab {
     this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
     const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
     for (const id of /** @type {const} */ (['save', 'size', 'edit-this'])) element(id).disabled = !picture;
-    for (const id of /** @type {const} */ (['save-film', 'play'])) element(id).disabled = !whole;
+    for (const id of /** @type {const} */ (['save-film', 'film-kind', 'play'])) element(id).disabled = !whole;
     for (const id of /** @type {const} */ (['link', 'embed'])) element(id).disabled = false;
     this.#film.rest();
     this.#showDifference();

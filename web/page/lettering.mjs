@@ -76,7 +76,6 @@ export class Lettering {
   use() {
     this.#tab = this.#app.view.tab;
     this.#style = '';
-    element('poster').close(); // its letters are those of the model before
     this.#lines.forEach((line) => line.clear());
     element('word').hidden = element('word-save').hidden = !this.usable;
     element('poster-open').disabled = !this.usable || this.#app.standIn || this.#app.model.info.channels !== 1;

@@ -4,6 +4,7 @@ import { askedFor, readAddress, writeAddress } from './address.mjs';
 import { element } from './elements.mjs';
 import { firstOf } from './first.mjs';
 import { showError } from './messages.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, recommendedOptions } from './settings.mjs';
 
 /** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
@@ -94,9 +95,9 @@ export class Links {
 
   /** Puts what is on show into the address. */
   show() {
-    const { controls, lettering, model, settings, standIn, view } = this.#app;
+    const { controls, lettering, model, playing, settings, standIn, view } = this.#app;
     if (standIn) return;
-    this.#ownHash = writeAddress(settings, model, view, lettering.text);
+    this.#ownHash = writeAddress({ ...settings, ...playing?.settings }, model, view, lettering.text) + (playing?.link ?? '');
     history.replaceState({ own: [...controls.own] }, '', this.#ownHash);
   }
 
@@ -125,7 +126,10 @@ export class Links {
       this.#foreign = location.hash;
       showError('This link was made with another model: its pictures differ from those here. Open that model’s file to see the very same ones.',
         `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
-    } else if (refused.length > 0) {
+      return;
+    }
+    if (/[#&]play=/.test(location.hash)) openDialog(this.#app, () => import('./morph.mjs'), location.hash);
+    if (refused.length > 0) {
       showError('The link asks for something that this model does not have; the rest of it is used.', refused.join(', '));
     }
   }

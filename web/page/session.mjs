@@ -172,6 +172,7 @@ export class Session {
   /** Connects everything to a model. @param {import('../index.d.ts').Model} model @param {string | File} source @param {boolean} standIn */
   async #use(model, source, standIn) {
     const app = this.#app;
+    /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog[open]'))?.close(); // of the model before
     const previous = app.model && { model: app.model, settings: app.settings, own: app.controls.own };
     Object.assign(app, { model, standIn, sample: null, path: typeof source === 'string' ? source : null });
     app.studio.setModel(model, model.placement.workers);
