@@ -66,7 +66,7 @@ export class Styles {
   /** The one that was chosen before is the other one from now on. @param {number} chosen */
   #choose(chosen) {
     const { style } = this.#app.lettering;
-    this.#change({ chosen, between: 0, other: chosen === style.other ? style.chosen : style.other });
+    this.#change({ chosen, between: 0, other: style.chosen });
   }
 
   /** @param {Partial<import('./address.mjs').Style>} changes */

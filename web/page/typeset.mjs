@@ -57,13 +57,13 @@ export function layByShapes(letters, limit) {
  */
 export function setInPixels(letters, rows) {
   const { width: square, height: side, channels } = /** @type {Letter & { image: Image }} */ (letters.find(({ image }) => image)).image;
-  const width = Math.ceil(Math.max(...rows.map((row) => row.width)) * side);
+  const width = Math.ceil(Math.max(...rows.map((row) => row.width)) * square);
   const height = rows.length * side;
   const pixels = new Uint8Array(width * height * channels).fill(PAPER);
   rows.forEach((row, index) => row.places.forEach((place, letter) => {
     const { image } = letters[row.begin + letter];
     if (!image) return;
-    const left = Math.round(width / 2 + (place - row.width / 2) * side);
+    const left = Math.round(width / 2 + (place - row.width / 2) * square);
     for (let y = 0; y < side; y++) {
       for (let x = Math.max(0, -left); x < Math.min(square, width - left); x++) {
         const target = ((index * side + y) * width + left + x) * channels;

@@ -67,6 +67,7 @@ export function layByAdvances(letters, limit) {
       if (space > 0) end = begin + space;
       else broken = true;
     }
+    while (letters[end - 1].space) end--;
     let width = 0;
     const places = letters.slice(begin, end).map(({ advance }) => (width += advance) - (advance + 1) / 2);
     rows.push({ begin, end, width, places });
