@@ -6,7 +6,7 @@
 #   format       the C core has the form of .clang-format; scripts/format.sh gives it
 #   clang-tidy   the C core                         .clang-tidy says which checks and why
 #   analyze      the C core, by clang's analyser, with its optional checkers
-#   ruff         Python in python/, scripts/ and tests/      ruff.toml
+#   ruff         Python in python/, scripts/ and tests/, and its form      ruff.toml
 #   mypy         types of the Python package         python/pyproject.toml
 #   eslint       JavaScript                         eslint.config.mjs
 #   types        JavaScript in web/                 tsconfig.json, tsconfig.service_worker.json
@@ -45,7 +45,9 @@ run_analyze() {
     -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 }
 
-run_ruff() { .venv/bin/ruff check --quiet --no-cache --output-format concise python scripts tests; }
+run_ruff() {
+  .venv/bin/ruff check --quiet --no-cache --output-format concise python scripts tests && .venv/bin/ruff format --quiet --no-cache --diff python scripts tests
+}
 
 # The drawing part of the package, strictly; python/pyproject.toml lists the files.
 run_mypy() { (cd python && ../.venv/bin/mypy --no-error-summary --cache-dir ../build/mypy); }

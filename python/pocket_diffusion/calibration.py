@@ -4,6 +4,7 @@ No training data is needed: pictures are drawn by the model, as it recommends, a
 spread over the whole process. Where a network cannot be sampled, x_t is noise alone.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,48 @@ class Inputs:
         return Inputs(self.x[part], self.times[part], self.labels[part], self.scales[part])
 
 
+class SizeError(Exception):
+    """No file of this network is as small as asked for."""
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Around all that measures and rounds: sums, and so the file, would depend on the number of processors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def spread(pictures: int, count: int, shape: Sequence[int], timesteps: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noise, float32 [count, *shape]; times over the whole process, int64 [count]; and which of the pictures is noised, int64 [count]."""
+    noise = torch.randn((count, *shape), generator=generator)
+    times = ((torch.arange(count) + 0.5) * timesteps / count).long()
+    which = torch.randperm(count, generator=generator) % pictures  # or early pictures would be seen at early times alone
+    return noise, times, which
+
+
+def noised(pictures: torch.Tensor, noise: torch.Tensor, times: torch.Tensor, alphas_cumprod: np.ndarray) -> torch.Tensor:
+    """x_t of each."""
+    abar = torch.from_numpy(alphas_cumprod).float()[times][:, None, None, None]
+    return abar.sqrt() * pictures + (1 - abar).sqrt() * noise
+
+
+def portions(columns: Mapping[str, int]) -> Iterator[list[str]]:
+    """Names of matrices with so many columns, in order: as many at once as the products of their inputs may take."""
+    waiting: list[str] = []
+    size = 0
+    for name, count in columns.items():
+        if waiting and size + 4 * count**2 > PRODUCTS_BYTES:
+            yield waiting
+            waiting, size = [], 0
+        waiting.append(name)
+        size += 4 * count**2
+    yield waiting
+
+
 def _progress(iterable, description: str, **options):
     return tqdm(iterable, desc=description, disable=None, leave=False, **options)
 
@@ -60,9 +103,7 @@ def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale:
     """
     count = PICTURES * TIMES_PER_PICTURE
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.randn((count, *description.network_shape), generator=generator)
-    times = ((torch.arange(count) + 0.5) * description.timesteps / count).long()
-    which = torch.randperm(count, generator=generator) % PICTURES  # or early pictures would be seen at early times alone
+    noise, times, which = spread(PICTURES, count, description.network_shape, description.timesteps, generator)
     labels = torch.arange(PICTURES) % description.unet["num_classes"]
     scales = torch.full((count,), guidance_scale)
     if description.guidance_scales:
@@ -79,8 +120,7 @@ def draw_inputs(unet: torch.nn.Module, description: Description, guidance_scale:
         )
         for start in _progress(range(0, PICTURES, BATCH), "drawing pictures")
     ])  # fmt: skip
-    abar = torch.from_numpy(description.alphas_cumprod).float()[times][:, None, None, None]
-    return Inputs(abar.sqrt() * pictures[which] + (1 - abar).sqrt() * noise, times, labels[which], scales)
+    return Inputs(noised(pictures[which], noise, times, description.alphas_cumprod), times, labels[which], scales)
 
 
 # ---- measurements -----------------------------------------------------------
@@ -90,7 +130,6 @@ class Calibration:
     """A network, the inputs to measure it on, and what it predicts from them as it is."""
 
     def __init__(self, description: Description, weights: Mapping[str, torch.Tensor], guidance_scale: float, seed: int, steps: int = STEPS) -> None:
-        torch.set_num_threads(1)  # or sums, and so the file, would depend on the number of processors
         self.weights = weights
         self._scale_is_input = bool(description.guidance_scales)
         self._unet = guidance_input.build_unet(description.unet, weights, description.guidance_scales)
@@ -125,14 +164,8 @@ class Calibration:
 
     def products(self) -> Iterator[tuple[str, InputProducts | None]]:
         """Of every matrix, in the order of the file; None for a table, whose rows are looked up."""
-        waiting: dict[str, int] = {}
-        for name in self.matrices:
-            rows = to_rows(name, self.weights[name])
-            if waiting and (sum(waiting.values()) + rows.shape[1] ** 2) * 4 > PRODUCTS_BYTES:
-                yield from self._collect(list(waiting))
-                waiting.clear()
-            waiting[name] = rows.shape[1] ** 2
-        yield from self._collect(list(waiting))
+        for names in portions({name: to_rows(name, self.weights[name]).shape[1] for name in self.matrices}):
+            yield from self._collect(names)
 
     def _collect(self, names: Sequence[str]) -> Iterator[tuple[str, InputProducts | None]]:
         sums: dict[str, torch.Tensor] = {}
@@ -251,7 +284,9 @@ def choose(options: Mapping[str, Sequence[Option]], budget: int) -> dict[str, Op
 
 
 def encode_within(calibration: Calibrated, write: Callable[[Path, Mapping[str, Encoded]], object], most_bytes: int) -> dict[str, Encoded]:
-    """The types of the least total error for a file of at most that many bytes. `write`: the model with its tensors so encoded."""
+    """The types of the least total error for a file of at most that many bytes. `write`: the model with its tensors so encoded.
+    SizeError if there is none.
+    """
     rest = _encode_rest(calibration)
     with TemporaryDirectory() as folder:  # what is no matrix has the same size whatever the types; matrices of rows have the longest entries
         path = Path(folder) / "model.gguf"
@@ -262,5 +297,5 @@ def encode_within(calibration: Calibrated, write: Callable[[Path, Mapping[str, E
     chosen = choose(options, most_bytes - others)
     if chosen is None:
         smallest = others + sum(min(option.bytes for option in choices) for choices in options.values())
-        raise CheckpointError(f"--bytes {most_bytes}: the smallest file of this network has about {smallest:,} bytes")
+        raise SizeError(f"bytes {most_bytes}: the smallest file of this network has about {smallest:,} bytes")
     return rest | {name: option.encoded for name, option in chosen.items()}

@@ -45,6 +45,7 @@ class Checkpoint:
     place: str  # where in the file the weights were, for people
     before_2: bool = False  # a network of the package before 2.0.0: group norms, by the names of that time
     version: tuple[int, ...] | None = None  # of the package, if something tells it
+    version_is_latest: bool = False  # it may be an earlier one
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None
         raise CheckpointError(f"{path}: {'.'.join(first)!r} does not fit: no tensor is named {STEM!r}, as in the reference's Unet")
     try:
         place = places.choose(found, wanted, network)
-        before_2, version = places.version_of(tree, leaves, place.weights)
+        before_2, version, latest = places.version_of(tree, leaves, place.weights)
         if before_2 and not earlier:
             raise CheckpointError("a network of denoising-diffusion-pytorch before 2.0.0: export it, and use the model file")
         buffers = places.find_buffers(place, leaves)
@@ -130,7 +131,7 @@ def read_checkpoint(path: Path, wanted: str = "auto", network: str | None = None
     weights = {name: _plain(name, tensor) for name, tensor in place.weights.items()}
     record = _record(tree)
     claims = {} if record else places.find_claims(tree)
-    return Checkpoint(weights, buffers or _recorded_schedule(record), record, claims, str(place), before_2, version)
+    return Checkpoint(weights, buffers or _recorded_schedule(record), record, claims, str(place), before_2, version, latest)
 
 
 def _recorded_schedule(record: Mapping[str, Any]) -> dict[str, torch.Tensor]:
@@ -161,7 +162,9 @@ def infer_unet_arguments(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
     def shape(name: str, rank: int) -> tuple[int, ...]:
         if name not in weights:
-            raise CheckpointError(f"{name!r} is missing: a class-conditional Unet of the reference has it; every other network is exported by --network FILE.py:FUNCTION")
+            raise CheckpointError(
+                f"{name!r} is missing: a class-conditional Unet of the reference has it; every other network is exported by --network FILE.py:FUNCTION"
+            )
         if weights[name].ndim != rank or 0 in weights[name].shape:
             raise CheckpointError(f"{name!r} does not fit: shape {list(weights[name].shape)}, expected {rank} dimensions")
         return tuple(weights[name].shape)
@@ -316,21 +319,36 @@ def _named_as_now(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
 
 
 def _settle_version(checkpoint: Checkpoint, options: Options, settler: _Settler) -> tuple[int, ...] | None:
-    """Of networks before 2.0.0. Attention and convolutions changed three times under the same names and shapes."""
+    """Three numbers, of networks before 2.0.0: norms, convolutions and attention changed four times under the same names and shapes."""
     if not checkpoint.before_2:
         if options.package_version is not None:
             raise CheckpointError("--package-version: not of networks of 2.0.0 and later, such as this one, which all compute alike")
         return None
-    told = None if checkpoint.version is None else ".".join(map(str, checkpoint.version))
-    version = settler.agree("package-version", options.package_version, told, ())
-    if version is None:
-        settler.missing.append("--package-version (of denoising-diffusion-pytorch, before 2.0.0: networks up to 1.6.4, to 1.7.1, to 1.7.3 and later ones compute differently)")
+    given, told, latest = options.package_version, checkpoint.version, checkpoint.version_is_latest
+    numbers = _version_numbers(given) if given is not None else told
+    if told is not None and given is not None and (numbers > told if latest else numbers != told):
+        says = f"which has a buffer that networks had up to {_dotted(told)}" if latest else f"which says {_dotted(told)}"
+        raise CheckpointError(f"--package-version {given} contradicts the checkpoint, {says}")
+    if numbers is None:
+        settler.missing.append(
+            "--package-version (of denoising-diffusion-pytorch, before 2.0.0: networks up to 1.6.4, to 1.7.0, of 1.7.1, to 1.7.3 and of 1.7.4 on compute differently)"
+        )
         return None
-    numbers = tuple(int(number) for number in version.split(".")) if re.fullmatch(r"\d+(\.\d+){0,2}", version) else ()
     if not (1,) <= numbers < places.FIRST_VERSION:
-        raise CheckpointError(f"package-version {version}: this network's group norms are those of 1.0.0 to 1.11.1")
+        raise CheckpointError(f"package-version {given or _dotted(numbers)}: this network's group norms are those of 1.0.0 to 1.11.1")
+    if told is None:
+        settler.unsaid.append(f"package-version {given}")
     settler.assumptions.append("groups of norms 8")
     return numbers
+
+
+def _version_numbers(text: str) -> tuple[int, ...]:
+    """Three; none of what is no version."""
+    return tuple(int(number) for number in f"{text}.0.0".split(".")[:3]) if re.fullmatch(r"\d+(\.\d+){0,2}", text) else ()
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _settle_unet(checkpoint: Checkpoint, options: Options, settler: _Settler) -> dict[str, Any]:

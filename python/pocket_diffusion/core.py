@@ -176,9 +176,7 @@ class Core:
             found[name] = self.text(self.call("pd_wasm_model_text", model, key)) if math.isnan(number) else number
         return found
 
-    def start_run(
-        self, model: int, numbers: Mapping[str, float], data: Mapping[str, bytes | None], pictures: Sequence[tuple[int, int, int]]
-    ) -> int:
+    def start_run(self, model: int, numbers: Mapping[str, float], data: Mapping[str, bytes | None], pictures: Sequence[tuple[int, int, int]]) -> int:
         """Handle of a run. `numbers` by the names of pd_options' fields, which have the model's defaults otherwise; `data` by name
         (mix, image, mask, noise), packed; pictures: label, seed, variation seed.
         """

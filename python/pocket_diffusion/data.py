@@ -227,8 +227,7 @@ class CharacterSource(Source):
         self._bases = [len(parts[layer]) for layer in self._digits]
         # A pixel as one number, for speed: it is as transparent as the number is 0.
         self._pixels = {
-            layer: np.stack([np.where(part.pixels[..., 3:] > 0, part.pixels, 0) for part in found]).view(np.uint32)[..., 0]
-            for layer, found in parts.items()
+            layer: np.stack([np.where(part.pixels[..., 3:] > 0, part.pixels, 0) for part in found]).view(np.uint32)[..., 0] for layer, found in parts.items()
         }
         heads, glasses, bodies = (parts[layer] for layer in self._digits[:3])
         held = [[[held_out_by_name(f"{head.name}|{eyes.name}|{body.name}") for body in bodies] for eyes in glasses] for head in heads]

@@ -20,8 +20,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     generate = commands.add_parser("generate", help="pictures as PNG files, each with its recipe")
     generate.add_argument("model", type=Path, metavar="MODEL.gguf")
     generate.add_argument("--label", action="append", metavar="CLASS", help="name or number; may be given again (default: every class, or the only one)")
-    generate.add_argument("--output", type=Path, default=Path("picture.png"), metavar="FILE.png",
-                          help="of several pictures, LABEL-SEED is added to the name (default: %(default)s)")
+    generate.add_argument(
+        "--output",
+        type=Path,
+        default=Path("picture.png"),
+        metavar="FILE.png",
+        help="of several pictures, LABEL-SEED is added to the name (default: %(default)s)",
+    )
     generate.add_argument("--count", type=int, default=1, metavar="N", help="pictures of each class, with the seeds SEED, SEED + 1, ... (default: %(default)s)")
     generate.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     generate.add_argument("--guidance-scale", type=float, metavar="S", help="default: as the model recommends, like all that follow")

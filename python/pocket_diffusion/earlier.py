@@ -1,8 +1,9 @@
 """Class-conditional networks of denoising-diffusion-pytorch before 2.0.0: the reference's, with the layers that they had then.
 
 Their blocks have group norms, which tensors tell. What else changed under the same names and shapes, only the version tells:
-convolutions with standardised weights up to 1.7.1 (there 1e-5 is the least variance, before it is added to the variance), layer
-norms in place of RMS norms up to 1.6.4, and linear attention whose values are divided by the number of positions up to 1.7.3.
+layer norms in place of RMS norms up to 1.6.4, convolutions with standardised weights up to 1.7.1 (up to 1.7.0 1e-5 is added to
+the variance, in 1.7.1 it is the least one), and linear attention whose values are divided by the number of positions up to 1.7.3.
+So there are five forms: up to 1.6.4, up to 1.7.0, 1.7.1, up to 1.7.3, and from 1.7.4 on.
 """
 
 from collections.abc import Mapping
@@ -68,7 +69,9 @@ def build_unet(arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
         if isinstance(module, package.Block):
             channels = module.proj.out_channels
             if channels % GROUPS:
-                raise CheckpointError(f"group norms of {channels} channels: their number of groups is not {GROUPS}, the package's default; give the network by --network")
+                raise CheckpointError(
+                    f"group norms of {channels} channels: their number of groups is not {GROUPS}, the package's default; give the network by --network"
+                )
             module.norm = torch.nn.GroupNorm(GROUPS, channels)
             if version <= (1, 7, 1):
                 module.proj.__class__ = _StandardisedByLimit if version == (1, 7, 1) else _Standardised

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pocket_diffusion import earlier, reference
-from pocket_diffusion.calibration import Calibration, encode_calibrated, encode_within
+from pocket_diffusion.calibration import Calibration, SizeError, encode_calibrated, encode_within, one_thread
 from pocket_diffusion.checkpoint import OBJECTIVES, SCHEDULES, Checkpoint, CheckpointError, Description, MissingOptions, Options, describe, read_checkpoint
 from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.loading import holds_weights
@@ -81,6 +81,7 @@ def add_recommendation_options(parser: argparse.ArgumentParser, *, defaults: boo
     """Options named as the fields of `Recommendation`. None: not given. defaults: whether --help tells what then holds; a file
     that is changed keeps what it has.
     """
+
     def told(text: str, default: str) -> str | None:
         default = f"default: {default}" if defaults else ""
         return f"{text} ({default})" if text and default else text or default or None
@@ -93,7 +94,11 @@ def add_recommendation_options(parser: argparse.ArgumentParser, *, defaults: boo
     recommended.add_argument("--time-grid", choices=TIME_GRIDS, help=told("", "linear"))
     recommended.add_argument("--guidance-interval", type=_interval, metavar="LOW,HIGH|all", help=told("guided timesteps, both included", "all"))
     recommended.add_argument("--rescale", type=_fraction, metavar="PHI", help=told("of guidance; what the reference's sample() does unasked is 0.7", "0"))
-    recommended.add_argument("--projection", action=argparse.BooleanOptionalAction, help=told("guidance without its part that is parallel to the conditional prediction; on in the reference's sample()", "off"))
+    recommended.add_argument(
+        "--projection",
+        action=argparse.BooleanOptionalAction,
+        help=told("guidance without its part that is parallel to the conditional prediction; on in the reference's sample()", "off"),
+    )
     parser.add_argument("--rendering", choices=RENDERINGS, help=told("how pictures are enlarged: dark lines on white paper, pixel art, or smoothly", "smooth"))
 
 
@@ -122,19 +127,37 @@ def recommendation(
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pocket_diffusion export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors; or a folder of diffusers or accelerate")
+    parser.add_argument(
+        "checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help=".pt, .pth, .ckpt or .safetensors; or a folder of diffusers or accelerate"
+    )
     parser.add_argument("output", type=Path, metavar="OUT.gguf")
-    parser.add_argument("--network", metavar="FILE.py:FUNCTION",
-                        help="in place of a checkpoint: any network. The function returns a dictionary of arguments of pocket_diffusion.export")
+    parser.add_argument(
+        "--network",
+        metavar="FILE.py:FUNCTION",
+        help="in place of a checkpoint: any network. The function returns a dictionary of arguments of pocket_diffusion.export",
+    )
     parser.add_argument("--null", type=int, metavar="LABEL", help="of such networks: the label that stands for no class")
     types = parser.add_mutually_exclusive_group()
     types.add_argument("--type", choices=sorted(TYPES), default="q8_0", help="of the weight matrices (default: %(default)s)")
-    types.add_argument("--bytes", type=_bytes, metavar="N|N.NM",
-                       help="most that the file may have (3.2M: 3,200,000): a type for each matrix, chosen by measuring what it does to the prediction")
-    parser.add_argument("--calibration-seed", type=int, default=0, metavar="SEED",
-                        help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)")
-    parser.add_argument("--weights", choices=("auto", "ema", "online"), default="auto",
-                        help="which ones, if the checkpoint holds several (default: the moving average if there is one)")
+    types.add_argument(
+        "--bytes",
+        type=_bytes,
+        metavar="N|N.NM",
+        help="most that the file may have (3.2M: 3,200,000): a type for each matrix, chosen by measuring what it does to the prediction",
+    )
+    parser.add_argument(
+        "--calibration-seed",
+        type=int,
+        default=0,
+        metavar="SEED",
+        help="of the pictures that the model draws to round by, with --bytes and types of 4 and 5 bits (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=("auto", "ema", "online"),
+        default="auto",
+        help="which ones, if the checkpoint holds several (default: the moving average if there is one)",
+    )
     parser.add_argument("--key", metavar="NAME", help="which one, if the checkpoint holds several networks: their names are then listed")
 
     text = parser.add_argument_group("what people are shown")
@@ -229,14 +252,15 @@ def encode_as_asked(
     if arguments.bytes is None and not needs_inputs(TYPES[arguments.type]):
         return encode_all(checkpoint.weights, arguments.type)
     steps = {"steps": recommended.steps} if description.guidance_scales else {}
-    calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
-    if arguments.bytes is None:
-        return encode_calibrated(calibration, arguments.type)
 
     def write(path: Path, encoded: Mapping[str, Encoded]) -> None:
         write_model(path, description, checkpoint.weights, encoded, general, recommended)
 
-    return encode_within(calibration, write, arguments.bytes)
+    with one_thread():
+        calibration = Calibration(description, checkpoint.weights, recommended.guidance_scale, arguments.calibration_seed, **steps)
+        if arguments.bytes is None:
+            return encode_calibrated(calibration, arguments.type)
+        return encode_within(calibration, write, arguments.bytes)
 
 
 def _general(arguments: argparse.Namespace) -> General:
@@ -305,8 +329,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingOptions as error:
         print(f"export: {error}", file=sys.stderr)
         return 2
+    except SizeError as error:
+        print(f"export: --{error}", file=sys.stderr)
+        return 1
     except (CheckpointError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     return 0
-

@@ -1,5 +1,7 @@
 """Models and the pictures that they draw, in Python: the same WebAssembly module as in browsers, so the same bytes.
 
+A first picture:
+
     import pocket_diffusion as pd
     model = pd.load("doodles.gguf")
     picture = model.generate(label="cat", seed=7, guidance_scale=3)
@@ -473,11 +475,7 @@ class Model:
 
 
 # The options of generate(), with their defaults.
-_OPTIONS: Final[Mapping[str, Any]] = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Model.generate).parameters.items()
-    if name in OPTIONS
-}
+_OPTIONS: Final[Mapping[str, Any]] = {name: parameter.default for name, parameter in inspect.signature(Model.generate).parameters.items() if name in OPTIONS}
 
 
 def load(source: str | os.PathLike[str] | bytes | bytearray | memoryview) -> Model:

@@ -330,9 +330,10 @@ FIRST_VERSION = (2, 0, 0)
 _TRAINER_KEYS = frozenset({"step", "model", "opt", "ema", "scaler", "version"})
 
 
-def version_of(tree: Any, leaves: Mapping[Parts, Any], weights: Mapping[str, torch.Tensor]) -> tuple[bool, tuple[int, ...] | None]:
-    """Is this a network of the package before 2.0.0, which had group norms in its blocks; and the version, as far as the
-    package's Trainer or the buffers of GaussianDiffusion tell. CheckpointError where tensors and Trainer contradict each other.
+def version_of(tree: Any, leaves: Mapping[Parts, Any], weights: Mapping[str, torch.Tensor]) -> tuple[bool, tuple[int, ...] | None, bool]:
+    """Is this a network of the package before 2.0.0, which had group norms in its blocks; the version, as far as the package's
+    Trainer or the buffers of GaussianDiffusion tell; and whether it is the latest one that it can be. CheckpointError where
+    tensors and Trainer contradict each other.
     """
     version = tree.get("version") if isinstance(tree, Mapping) and _TRAINER_KEYS >= tree.keys() >= {"model", "version"} else None
     numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version) if isinstance(version, str) else None
@@ -342,5 +343,5 @@ def version_of(tree: Any, leaves: Mapping[Parts, Any], weights: Mapping[str, tor
         tensors = f"{grouped!r} is of a group norm, which networks had before 2.0.0" if grouped else "there are no group norms, which networks had before 2.0.0"
         raise CheckpointError(f"its Trainer's version is {version}, but {tensors}: what is right decides how the network computes")
     if told is None and grouped and any(path[-1] == "p2_loss_weight" for path in leaves):
-        told = (1, 4, 6)  # the last one with this buffer
-    return grouped is not None, told
+        return True, (1, 4, 6), True  # the last one with this buffer
+    return grouped is not None, told, False

@@ -169,9 +169,7 @@ class _GuidedUnet(torch.nn.Module):
             t = self.times[t]
         if x.dtype == torch.float64:
             t = t.double()  # or the time embedding would be float32
-        result = self.unet.forward_with_cond_scale(
-            x, t, classes, cond_scale=cond_scale, rescaled_phi=rescaled_phi, remove_parallel_component=self.projection
-        )
+        result = self.unet.forward_with_cond_scale(x, t, classes, cond_scale=cond_scale, rescaled_phi=rescaled_phi, remove_parallel_component=self.projection)
         return result if isinstance(result, tuple) else (result, result)
 
 
@@ -306,9 +304,7 @@ def sample(
 def forward(unet: torch.nn.Module, x: torch.Tensor, t: int, label: int | None) -> torch.Tensor:
     """One prediction, [C, H, W] -> [out_dim, H, W]; `label` None is the null class."""
     with torch.no_grad():
-        prediction = unet(
-            x[None], torch.tensor([t]), torch.tensor([label or 0]), cond_drop_prob=1.0 if label is None else 0.0
-        )
+        prediction = unet(x[None], torch.tensor([t]), torch.tensor([label or 0]), cond_drop_prob=1.0 if label is None else 0.0)
     return prediction[0]
 
 

@@ -58,10 +58,7 @@ def plot_curve(curve: Mapping[str, Any], note: str, path: Path) -> None:
     shared = curve.get("shared", False)
     values = [point["value"] for point in points]
     for index, first in enumerate(points[0]["contestants"]):
-        times = [
-            {key: time / (point["value"] if shared else 1) for key, time in point["contestants"][index][measure].items()}
-            for point in points
-        ]
+        times = [{key: time / (point["value"] if shared else 1) for key, time in point["contestants"][index][measure].items()} for point in points]
         colour, marker, _ = STYLES[first["name"]]
         axes.plot(values, [t["median"] for t in times], color=colour, marker=marker, label=LABELS.get(first["name"], first["name"]))
         axes.fill_between(values, [t["lowerQuartile"] for t in times], [t["upperQuartile"] for t in times], color=colour, alpha=0.2)
@@ -100,8 +97,18 @@ def plot_networks(networks: Sequence[Mapping[str, Any]], note: str, path: Path) 
             ]
             places = [place + (index - (len(names) - 1) / 2) * width for place in range(len(networks))]
             colour, _, hatch = STYLES[name]
-            bars = axes.bar(places, medians, width, yerr=errors, color=colour, hatch=hatch, edgecolor="white", linewidth=0.5,
-                            error_kw={"elinewidth": 0.8}, label=LABELS.get(name, name))
+            bars = axes.bar(
+                places,
+                medians,
+                width,
+                yerr=errors,
+                color=colour,
+                hatch=hatch,
+                edgecolor="white",
+                linewidth=0.5,
+                error_kw={"elinewidth": 0.8},
+                label=LABELS.get(name, name),
+            )
             axes.bar_label(bars, [f"{value:.1f}" for value in medians], fontsize=7, padding=2)
         axes.set_title(f"One evaluation, {title}: processor time as a multiple of ours (less is faster)", fontsize=10)
         axes.set_ylabel("times ours (median, quartiles)")

@@ -58,8 +58,9 @@ const names = program.args.length ? program.args : readdirSync(FOLDER).filter((f
 const module = await WebAssembly.compile(readFileSync(options.wasm));
 const pytorch = new PyTorch();
 console.log('| network | input | million parameters | ms | onnxruntime-web | PyTorch | memory, MB |\n|---|---:|---:|---:|---:|---:|---:|');
-for (const name of names.filter((each) => existsSync(`${FOLDER}/${each}.onnx`))) {
+for (const name of names) {
   try {
+    for (const kind of ['gguf', 'onnx']) if (!existsSync(`${FOLDER}/${name}.${kind}`)) throw new Error(`there is no ${FOLDER}/${name}.${kind}`);
     const { core, results, difference } = await measured(name, module, pytorch);
     const [ours, ort, torch] = results;
     console.log(`| ${name} | ${core.channels} x ${core.height} x ${core.width} | ${(core.parameters / 1e6).toFixed(2)} | ${ours.cpu.min.toFixed(1)} | ` +

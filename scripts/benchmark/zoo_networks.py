@@ -3,7 +3,7 @@
     python scripts/benchmark/zoo_networks.py FOLDER NAME...
 
 Writes FOLDER/NAME.gguf with float32 weights and FOLDER/NAME.onnx: x float32 [1, C, H, W], t int64 [1], the index of the time,
-and label int64 [1], the row of the class.
+and label int64 [1], the row of the class. The first is written anew each time, the second, which takes long, if it is not there.
 """
 
 import sys
@@ -37,35 +37,42 @@ class OneForward(torch.nn.Module):
         return call(self.network, x, self.times[t], self.labels[label])[:, : x.shape[1]]
 
 
-def write(name: str, folder: Path) -> None:
+def write_model(name: str, folder: Path) -> None:
+    """What this project writes now."""
     network = network_zoo.imported(name)
-    channels, height, width = network.shape
     encoded = encode_graph(network.output, "f32")
     general, recommended = General(name), Recommendation(steps=10, guidance_scale=1.0)
     write_graph(folder / f"{name}.gguf", network.output, encoded, network.shape, 1, network.class_names, network.process, general, recommended)
+
+
+def write_onnx(name: str, folder: Path) -> None:
+    forward = OneForward(name).eval()
+    channels, height, width = forward.shape
     names = ["x", "t", "label", "prediction"]
     inputs = (torch.zeros(1, channels, height, width), torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numbers of Python become constants, which is what is wanted
-        torch.onnx.export(
-            OneForward(name).eval(), inputs, folder / f"{name}.onnx", input_names=names[:3], output_names=names[3:], opset_version=18, dynamo=False
-        )
+        torch.onnx.export(forward, inputs, folder / f"{name}.onnx", input_names=names[:3], output_names=names[3:], opset_version=18, dynamo=False)
+
+
+def made(name: str, folder: Path) -> bool:
+    """Are both files there now; if not, why is said."""
+    try:
+        write_model(name, folder)
+        if not (folder / f"{name}.onnx").exists():
+            write_onnx(name, folder)
+    except Exception as error:  # of whatever kind: the other networks are measured all the same
+        print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
+        return False
+    print(name, file=sys.stderr, flush=True)
+    return True
 
 
 def main(folder: str, *names: str) -> int:
     """Exit code: 0 all are there, 1 some could not be made, which is said."""
     network_zoo.look_for_packages(network_zoo.PACKAGES[0])
     Path(folder).mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for name in names or network_zoo.ZOO:
-        if (Path(folder) / f"{name}.onnx").exists():
-            continue
-        try:
-            write(name, Path(folder))
-            print(name, file=sys.stderr, flush=True)
-        except Exception as error:  # of whatever kind: the other networks are measured all the same
-            print(f"{name}: {type(error).__name__}: {str(error).splitlines()[0]}", file=sys.stderr, flush=True)
-            failed += 1
+    failed = sum(not made(name, Path(folder)) for name in names or network_zoo.ZOO)
     return 1 if failed else 0
 
 

@@ -180,7 +180,9 @@ def diffusers_consistency():
 def diffusers_dit():
     from diffusers import DiTTransformer2DModel
 
-    model = DiTTransformer2DModel(num_attention_heads=4, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2, sample_size=16, patch_size=2, num_embeds_ada_norm=10)
+    model = DiTTransformer2DModel(
+        num_attention_heads=4, attention_head_dim=16, in_channels=4, out_channels=8, num_layers=2, sample_size=16, patch_size=2, num_embeds_ada_norm=10
+    )
     return Called(model, lambda n, x, t, y: n(x, t, class_labels=y).sample), (4, 16, 16), 10, 10
 
 
@@ -199,7 +201,16 @@ def torchcfm_classes():
 
 @zoo("torchcfm UNetModelWrapper (CIFAR-10)")
 def torchcfm_cifar10():
-    network = torchcfm().UNetModelWrapper(dim=(3, 32, 32), num_res_blocks=2, num_channels=32, channel_mult=[1, 2, 2, 2], num_heads=4, num_head_channels=16, attention_resolutions="16", dropout=0.1)
+    network = torchcfm().UNetModelWrapper(
+        dim=(3, 32, 32),
+        num_res_blocks=2,
+        num_channels=32,
+        channel_mult=[1, 2, 2, 2],
+        num_heads=4,
+        num_head_channels=16,
+        attention_resolutions="16",
+        dropout=0.1,
+    )
     return Called(network, lambda n, x, t, _y: n(t, x)), (3, 32, 32), 0, None, ZERO_TO_ONE
 
 
@@ -289,13 +300,17 @@ def ddp_classifier_free():
 
 @zoo("denoising-diffusion-pytorch 2.3.4, KarrasUnet (EDM2)")
 def ddp_karras():
-    network = lucidrains("2.3.4", "karras_unet").KarrasUnet(image_size=32, dim=32, dim_max=64, num_downsamples=2, num_blocks_per_stage=1, attn_res=(16, 8), attn_dim_head=16, num_classes=11)
+    network = lucidrains("2.3.4", "karras_unet").KarrasUnet(
+        image_size=32, dim=32, dim_max=64, num_downsamples=2, num_blocks_per_stage=1, attn_res=(16, 8), attn_dim_head=16, num_classes=11
+    )
     return Called(network, lambda n, x, t, y: n(x, t, class_labels=y)), (4, 32, 32), 10, 10, np.linspace(-2, 2, 50)
 
 
 @zoo("denoising-diffusion-pytorch 2.3.4, UViT")
 def ddp_uvit():
-    network = lucidrains("2.3.4", "simple_diffusion").UViT(dim=32, dim_mults=(1, 2), channels=3, downsample_factor=2, vit_depth=2, attn_dim_head=16, attn_heads=2, ff_mult=2)
+    network = lucidrains("2.3.4", "simple_diffusion").UViT(
+        dim=32, dim_mults=(1, 2), channels=3, downsample_factor=2, vit_depth=2, attn_dim_head=16, attn_heads=2, ff_mult=2
+    )
     return Called(network, lambda n, x, t, _y: n(x, t)), (3, 32, 32), 0, None, np.linspace(-5, 5, 50)
 
 
@@ -304,7 +319,9 @@ def ddp_uvit():
 
 @zoo("smalldiffusion Unet")
 def smalldiffusion_unet():
-    network = part_of("common", "smalldiffusion", "model_unet").Unet(in_dim=32, in_ch=3, out_ch=3, ch=32, ch_mult=(1, 2), num_res_blocks=1, attn_resolutions=(16,))
+    network = part_of("common", "smalldiffusion", "model_unet").Unet(
+        in_dim=32, in_ch=3, out_ch=3, ch=32, ch_mult=(1, 2), num_res_blocks=1, attn_resolutions=(16,)
+    )
     return Called(network, lambda n, x, t, _y: n(x, t.exp())), (3, 32, 32), 0, None, LOG_SIGMAS
 
 
@@ -367,7 +384,9 @@ def row(name: str, network: Network) -> str:
         work[value.name] += multiplications(value)
     fast = sum(work[each] for each in FAST) / sum(work.values())
     parameters = sum(each.numel() for each in network.module.parameters())
-    return f"| {ZOO[name][0]} | {parameters / 1e6:.2f} | {network.traced} | {len(values)} | {sum(work.values()) / 1e6:,.0f} | {fast:.1%} | {network.error:.0e} |"
+    return (
+        f"| {ZOO[name][0]} | {parameters / 1e6:.2f} | {network.traced} | {len(values)} | {sum(work.values()) / 1e6:,.0f} | {fast:.1%} | {network.error:.0e} |"
+    )
 
 
 def table(lines: Sequence[str]) -> str:

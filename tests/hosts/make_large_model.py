@@ -1,5 +1,7 @@
 """Writes a model with random weights that is large for a telephone: dim 64, pictures of 128 x 128, 8 bits a weight.
 
+Made by:
+
     .venv/bin/python tests/hosts/make_large_model.py FILE.gguf
 """
 

@@ -17,16 +17,15 @@ FILES = ["elementary.c", "random.c", "schedule.c", "image.c", "png.c", "memory.c
 class Random(ctypes.Structure):
     """pd_random"""
 
-    _fields_ = [("state", ctypes.c_uint32 * 624), ("index", ctypes.c_int32), ("has_cached", ctypes.c_bool),
-                ("cached", ctypes.c_double)]
+    _fields_ = [("state", ctypes.c_uint32 * 624), ("index", ctypes.c_int32), ("has_cached", ctypes.c_bool), ("cached", ctypes.c_double)]
 
 
 @cache
 def load() -> ctypes.CDLL:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "core.so"
-        subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-O2", "-ffp-contract=off", "-shared", "-fPIC",
-                        f"-I{SOURCE}", *(SOURCE / name for name in FILES), "-o", path, "-lm"], check=True)
+        flags = ["-std=gnu11", "-O2", "-ffp-contract=off", "-shared", "-fPIC", f"-I{SOURCE}"]
+        subprocess.run([os.environ.get("CC", "cc"), *flags, *(SOURCE / name for name in FILES), "-o", path, "-lm"], check=True)
         library = ctypes.CDLL(str(path))
     for name in ["exp", "log", "sin", "cos", "erf"]:
         function = getattr(library, f"pd_{name}")
@@ -36,6 +35,5 @@ def load() -> ctypes.CDLL:
     library.pd_schedule_time_grid.argtypes = [ctypes.c_int32, ctypes.c_int32, ctypes.c_void_p]
     sizes = [ctypes.c_int32] * 3
     library.pd_png_bound.argtypes, library.pd_png_bound.restype = sizes, ctypes.c_size_t
-    library.pd_png_encode.argtypes = [ctypes.c_void_p, *sizes, ctypes.c_void_p, ctypes.c_size_t,
-                                      ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p]
+    library.pd_png_encode.argtypes = [ctypes.c_void_p, *sizes, ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t), ctypes.c_void_p]
     return library

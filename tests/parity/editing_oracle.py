@@ -49,9 +49,7 @@ def _first_noise(subject: Subject, options: Options) -> torch.Tensor:
     return x
 
 
-def _heun_step(
-    subject: Subject, guidance: Guidance, options: Options, x: torch.Tensor, t: int, t_next: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _heun_step(subject: Subject, guidance: Guidance, options: Options, x: torch.Tensor, t: int, t_next: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Algorithm 1 of Karras et al. 2022 without churn, in x / alpha over k = sigma / alpha: x after Euler's step, and after
     the correction.
     """

@@ -61,19 +61,25 @@ def elementary() -> None:
     mpmath.mp.dps = 50
     random = np.random.default_rng(1)
     pi_multiples = [k * np.pi / 4 for k in (1, 2, 3, 4, 5, 6, 7, 8, 1000, 1001, 1273239)]
-    angles = np.concatenate([random.uniform(-7, 7, 60), random.uniform(-1e6, 1e6, 40), pi_multiples,
-                             [0.0, 1e-300, 1e-8, -1e-8, 1e6, -1e6, 0.7853981, 0.7853982]])
+    angles = np.concatenate(
+        [random.uniform(-7, 7, 60), random.uniform(-1e6, 1e6, 40), pi_multiples, [0.0, 1e-300, 1e-8, -1e-8, 1e6, -1e6, 0.7853981, 0.7853982]]
+    )
     arguments = {
-        "exp": np.concatenate([random.uniform(-20, 20, 60), random.uniform(-744, 709.7, 40),
-                               [0.0, 1e-17, -1e-17, 1e-5, 709.78, -708.3, -708.5, -740.0, 0.34657359, -0.34657360]]),
-        "log": np.concatenate([np.exp(random.uniform(-740, 709, 40)), random.uniform(0.4, 2.5, 40),
-                               1 + random.uniform(-1, 1, 20) * 1e-6,
-                               [1.0, 1 - 2.0**-53, 1 + 2.0**-52, 5e-324, 2.2250738585072014e-308, 2.0**-24, 2.0**-53,
-                                1.7976931348623157e308, 1e-20, 0.7071067811865476, 1.4142135623730951, 2.0, 0.5]]),
+        "exp": np.concatenate(
+            [random.uniform(-20, 20, 60), random.uniform(-744, 709.7, 40), [0.0, 1e-17, -1e-17, 1e-5, 709.78, -708.3, -708.5, -740.0, 0.34657359, -0.34657360]]
+        ),
+        "log": np.concatenate(
+            [
+                np.exp(random.uniform(-740, 709, 40)),
+                random.uniform(0.4, 2.5, 40),
+                1 + random.uniform(-1, 1, 20) * 1e-6,
+                [1.0, 1 - 2.0**-53, 1 + 2.0**-52, 5e-324, 2.2250738585072014e-308, 2.0**-24, 2.0**-53],
+                [1.7976931348623157e308, 1e-20, 0.7071067811865476, 1.4142135623730951, 2.0, 0.5],
+            ]
+        ),
         "sin": angles,
         "cos": angles,
-        "erf": np.concatenate([random.uniform(-3, 3, 60), random.uniform(-7, 7, 30),
-                               [0.0, 1e-300, 1e-9, -1e-9, 0.5, 5.9999999, 6.0, -6.0, 5.5, 40.0, -1e300]]),
+        "erf": np.concatenate([random.uniform(-3, 3, 60), random.uniform(-7, 7, 30), [0.0, 1e-300, 1e-9, -1e-9, 0.5, 5.9999999, 6.0, -6.0, 5.5, 40.0, -1e300]]),
     }
     fixture = Fixture("elementary")
     for name, x in arguments.items():
@@ -82,8 +88,7 @@ def elementary() -> None:
     fixture.write()
 
 
-SEEDS = [0, 1, 2, 3, 7, 42, 123, 1234, 99999, 1729, 31337, 987654321, 2**31 - 1, 2**31, 2**32 - 1, 2**32,
-         2**32 + 5, 2**40 + 17, 2**53 - 1, 2**63 - 1]
+SEEDS = [0, 1, 2, 3, 7, 42, 123, 1234, 99999, 1729, 31337, 987654321, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 5, 2**40 + 17, 2**53 - 1, 2**63 - 1]
 SIZES = [1, 2, 15, 16, 17, 31, 32, 33, 1000, 4999, 5000]
 SEQUENCES = [[3, 16, 1, 17, 2, 15, 100, 5, 32, 1], [1, 1, 1, 1], [16, 15, 16, 33, 7, 7, 1, 640, 640, 9]]
 
@@ -187,8 +192,14 @@ class StandIn(torch.nn.Module):
 
     def forward_with_cond_scale(self, *args, cond_scale, rescaled_phi, **kwargs):
         result = self.reference.Unet.forward_with_cond_scale(
-            self, *args, cond_scale=cond_scale, rescaled_phi=rescaled_phi, remove_parallel_component=self.projection,
-            keep_parallel_frac=self.keep_parallel, **kwargs)
+            self,
+            *args,
+            cond_scale=cond_scale,
+            rescaled_phi=rescaled_phi,
+            remove_parallel_component=self.projection,
+            keep_parallel_frac=self.keep_parallel,
+            **kwargs,
+        )
         # At scale 1 the reference returns one tensor where its caller wants two.
         return result if isinstance(result, tuple) else (result, result)
 
@@ -227,8 +238,14 @@ def trajectory(reference, times, diffusion_times, timesteps, schedule_name, obje
     model = StandIn(reference, lambda t: tensors_at(key[t])[0], projection)
     steps = len(times)
     diffusion = reference.GaussianDiffusion(
-        model, image_size=SHAPE[-1], timesteps=timesteps, sampling_timesteps=None if eta is None else steps,
-        objective=objective, beta_schedule=schedule_name, ddim_sampling_eta=eta or 0.0)
+        model,
+        image_size=SHAPE[-1],
+        timesteps=timesteps,
+        sampling_timesteps=None if eta is None else steps,
+        objective=objective,
+        beta_schedule=schedule_name,
+        ddim_sampling_eta=eta or 0.0,
+    )
     estimates = {}
     model_predictions = diffusion.model_predictions
 
@@ -243,10 +260,12 @@ def trajectory(reference, times, diffusion_times, timesteps, schedule_name, obje
         return key[min(model.seen)]  # times fall: the smallest one seen is the current one
 
     start = torch.randn(SHAPE, generator=torch.Generator().manual_seed(5))
-    with mock.patch.object(torch, "randn", lambda *args, **kwargs: start.clone()), \
-            mock.patch.object(torch, "randn_like", lambda x: tensors_at(last())[1]), \
-            mock.patch.object(reference, "unnormalize_to_zero_to_one", lambda x: x), \
-            mock.patch.object(reference, "tqdm", lambda sequence, **kwargs: sequence):
+    with (
+        mock.patch.object(torch, "randn", lambda *args, **kwargs: start.clone()),
+        mock.patch.object(torch, "randn_like", lambda x: tensors_at(last())[1]),
+        mock.patch.object(reference, "unnormalize_to_zero_to_one", lambda x: x),
+        mock.patch.object(reference, "tqdm", lambda sequence, **kwargs: sequence),
+    ):
         sample = diffusion.p_sample_loop if eta is None else diffusion.ddim_sample
         final = sample(torch.zeros(1, dtype=torch.long), SHAPE, scale, rescale)
     states = [model.seen[t] for t in diffusion_times] + [final]

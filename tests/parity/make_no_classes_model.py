@@ -1,5 +1,7 @@
 """Makes tests/golden/no-classes.gguf: a network of two convolutions that was never told a class, with random weights.
 
+Made by:
+
     PYTHONPATH=python .venv/bin/python tests/parity/make_no_classes_model.py
 """
 

@@ -124,8 +124,7 @@ def main() -> None:
         out += x.numpy().tobytes() + reference.forward(unet, x, t, label).numpy().tobytes()
     out += struct.pack("<i", len(RUNS))
     for run in RUNS:
-        out += struct.pack("<iiiiifff", run.label, run.seed, int(run.sampler == "ddpm"), run.steps, run.projection,
-                           run.guidance_scale, run.eta, run.rescale)
+        out += struct.pack("<iiiiifff", run.label, run.seed, int(run.sampler == "ddpm"), run.steps, run.projection, run.guidance_scale, run.eta, run.rescale)
         states = reference.trajectory(unet, model.alphas_cumprod, model.metadata["diffusion.objective"], shape, run)
         for state in states:
             out += state.numpy().tobytes()

@@ -65,16 +65,20 @@ class OneHotAndMask(nn.Module):
         super().__init__()
         self.classes = classes
         self.start = _Double(channels, features, residual=True)
-        self.down = nn.ModuleList([nn.Sequential(_Double(features, features), nn.MaxPool2d(2)), nn.Sequential(_Double(features, 2 * features), nn.MaxPool2d(2))])
+        self.down = nn.ModuleList(
+            [nn.Sequential(_Double(features, features), nn.MaxPool2d(2)), nn.Sequential(_Double(features, 2 * features), nn.MaxPool2d(2))]
+        )
         self.to_vector = nn.Sequential(nn.AvgPool2d(7), nn.GELU())
         mlp = lambda inputs, outputs: nn.Sequential(nn.Linear(inputs, outputs), nn.GELU(), nn.Linear(outputs, outputs))  # noqa: E731
         self.time = nn.ModuleList([mlp(1, 2 * features), mlp(1, features)])
         self.context = nn.ModuleList([mlp(classes, 2 * features), mlp(classes, features)])
-        self.up = nn.ModuleList([
-            nn.Sequential(nn.ConvTranspose2d(2 * features, 2 * features, 7, 7), nn.GroupNorm(8, 2 * features), nn.ReLU()),
-            nn.Sequential(nn.ConvTranspose2d(4 * features, features, 2, 2), _Double(features, features), _Double(features, features)),
-            nn.Sequential(nn.ConvTranspose2d(2 * features, features, 2, 2), _Double(features, features), _Double(features, features)),
-        ])
+        self.up = nn.ModuleList(
+            [
+                nn.Sequential(nn.ConvTranspose2d(2 * features, 2 * features, 7, 7), nn.GroupNorm(8, 2 * features), nn.ReLU()),
+                nn.Sequential(nn.ConvTranspose2d(4 * features, features, 2, 2), _Double(features, features), _Double(features, features)),
+                nn.Sequential(nn.ConvTranspose2d(2 * features, features, 2, 2), _Double(features, features), _Double(features, features)),
+            ]
+        )
         self.out = nn.Sequential(nn.Conv2d(2 * features, features, 3, 1, 1), nn.GroupNorm(8, features), nn.ReLU(), nn.Conv2d(features, channels, 3, 1, 1))
 
     def forward(self, x, t, c, mask):
@@ -135,7 +139,11 @@ class _NormedDouble(nn.Module):
         self.residual = residual
         middle = middle or outputs
         self.layers = nn.Sequential(
-            nn.Conv2d(inputs, middle, 3, padding=1, bias=False), nn.GroupNorm(1, middle), nn.GELU(), nn.Conv2d(middle, outputs, 3, padding=1, bias=False), nn.GroupNorm(1, outputs)
+            nn.Conv2d(inputs, middle, 3, padding=1, bias=False),
+            nn.GroupNorm(1, middle),
+            nn.GELU(),
+            nn.Conv2d(middle, outputs, 3, padding=1, bias=False),
+            nn.GroupNorm(1, outputs),
         )
 
     def forward(self, x):

@@ -64,9 +64,7 @@ class Engine:
         node = shutil.which("node")
         if node is None:
             raise EngineError("node is not installed, or not on the PATH")
-        self._process = subprocess.Popen(
-            [node, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen([node, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._pending: dict[int, tuple[Future, Callable[[Any], Any]]] = {}
         self._writing = threading.Lock()
         self._last_id = 0
@@ -139,9 +137,7 @@ class Engine:
 
         return self._request(
             {"op": "trace", "options": _encode_options(options)},
-            lambda result: [
-                {name: read(item) if isinstance(item, dict) else item for name, item in step.items()} for step in result["steps"]
-            ],
+            lambda result: [{name: read(item) if isinstance(item, dict) else item for name, item in step.items()} for step in result["steps"]],
         )
 
     def picture(self, options: dict[str, Any]) -> Future:

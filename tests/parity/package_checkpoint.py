@@ -1,9 +1,10 @@
 """A checkpoint that denoising-diffusion-pytorch's own Trainer saves. Run in a process of its own:
 
-    python package_checkpoint.py FOLDER OUT [OBJECTIVE]
+    python package_checkpoint.py FOLDER OUT [OBJECTIVE [PREDICTIONS]]
 
 FOLDER: where the package lies, any version (0.27 has no classes: its plain network is saved). The Trainer wants torchvision
 and a folder of pictures; what it would read with them is never used here, so an empty module stands in for the first.
+PREDICTIONS: two tensors, what the package's own network says with the saved average, from `noise()` at t = 9, with class 1 and without.
 """
 
 import inspect
@@ -29,7 +30,11 @@ class _EmptyModule(types.ModuleType):
         return mock.MagicMock()
 
 
-def main(folder: str, out: str, objective: str = "pred_noise") -> None:
+def noise() -> torch.Tensor:
+    return torch.randn(1, UNET["channels"], SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def main(folder: str, out: str, objective: str = "pred_noise", predictions: str = "") -> None:
     sys.path.insert(0, folder)
     for name in ("torchvision", "pytorch_fid", "pytorch_fid.inception", "pytorch_fid.fid_score"):
         sys.modules.setdefault(name, _EmptyModule(name))
@@ -54,6 +59,14 @@ def main(folder: str, out: str, objective: str = "pred_noise") -> None:
         trainer.step = 7
         trainer.save(1)
         Path(f"{pictures}/model-1.pt").replace(out)
+    if predictions and "num_classes" in inspect.signature(module.Unet).parameters:
+        saved = torch.load(out, weights_only=True)["ema"]
+        unet = module.Unet(num_classes=CLASSES, **UNET).eval()
+        prefix = "ema_model.model."
+        unet.load_state_dict({name[len(prefix) :]: tensor for name, tensor in saved.items() if name.startswith(prefix)})
+        with torch.no_grad():
+            said = [unet(noise(), torch.tensor([9]), torch.tensor([1]), cond_drop_prob=drop) for drop in (0.0, 1.0)]
+        torch.save(said, predictions)
 
 
 if __name__ == "__main__":

@@ -110,9 +110,7 @@ class Guidance:
             return conditional[0]
         null = reference.forward(self.unet, x, t, options.get("negativeLabel"))[None]
         keep = options.get("keepParallel", 0.0) if options.get("projection") else 1.0
-        guided = normalized_guidance(
-            conditional, null, scale - 1, self.buffer, keep, options.get("normThreshold", 0.0), use_original_formulation=True
-        )
+        guided = normalized_guidance(conditional, null, scale - 1, self.buffer, keep, options.get("normThreshold", 0.0), use_original_formulation=True)
         phi = options.get("rescale", 0.0)
         rescaled = guided * conditional.std() / guided.std()
         return (phi * rescaled + (1 - phi) * guided)[0] if phi else guided[0]
@@ -123,9 +121,7 @@ class Guidance:
 
 def raw_x0(objective: str, abar: float, x: torch.Tensor, prediction: torch.Tensor) -> torch.Tensor:
     a, s = math.sqrt(abar), math.sqrt(1 - abar)
-    return {"pred_x0": lambda: prediction, "pred_v": lambda: a * x - s * prediction, "pred_noise": lambda: (x - s * prediction) / a}[
-        objective
-    ]()
+    return {"pred_x0": lambda: prediction, "pred_v": lambda: a * x - s * prediction, "pred_noise": lambda: (x - s * prediction) / a}[objective]()
 
 
 def estimate_x0(options: Options, x0: torch.Tensor) -> torch.Tensor:
@@ -185,9 +181,7 @@ def _in_double() -> Iterator[None]:
         yield
 
 
-def _by_scheduler(
-    subject: Subject, options: Options, times: list[int], noise: torch.Tensor, edit: Edit | None = None
-) -> list[torch.Tensor]:
+def _by_scheduler(subject: Subject, options: Options, times: list[int], noise: torch.Tensor, edit: Edit | None = None) -> list[torch.Tensor]:
     abar, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     sampler = options["sampler"]
     level = [math.sqrt((1 - abar[t]) / abar[t]) for t in times] + [0.0]
@@ -212,9 +206,7 @@ def _by_scheduler(
     return states
 
 
-def ddim_or_ddpm_step(
-    subject: Subject, options: Options, guidance: Guidance, x: torch.Tensor, t: int, t_next: int
-) -> torch.Tensor:
+def ddim_or_ddpm_step(subject: Subject, options: Options, guidance: Guidance, x: torch.Tensor, t: int, t_next: int) -> torch.Tensor:
     """DDIM as the reference has it, DDPM as Ho et al. 2020, section 3, has it, from t to any earlier time."""
     table, objective = subject.file.alphas_cumprod, subject.file.metadata["diffusion.objective"]
     abar, abar_next = float(table[t]), float(table[t_next]) if t_next >= 0 else 1.0
@@ -236,9 +228,7 @@ def ddim_or_ddpm_step(
     return mean + math.sqrt(beta if options.get("ddpmVariance") == "beta" else posterior) * z
 
 
-def solve(
-    subject: Subject, options: Options, times: list[int], x: torch.Tensor, edit: Edit | None = None
-) -> list[torch.Tensor]:
+def solve(subject: Subject, options: Options, times: list[int], x: torch.Tensor, edit: Edit | None = None) -> list[torch.Tensor]:
     """x after every network evaluation, each [C, H, W], from x at the first of these times."""
     if options["sampler"] not in ("ddim", "ddpm"):
         return _by_scheduler(subject, options, times, x, edit)

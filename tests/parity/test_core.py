@@ -56,9 +56,18 @@ def test_every_time_grid(timesteps):
         assert (np.diff(times) < 0).all()
 
 
-@pytest.mark.parametrize(("name", "low", "high", "bound"), [("exp", -708, 709.7, 1e-15), ("log", 1e-3, 5, 1e-15),
-                                                    ("sin", -1e6, 1e6, 1e-15), ("cos", -1e6, 1e6, 1e-15),
-                                                    ("sin", -7, 7, 1e-15), ("cos", -7, 7, 1e-15), ("erf", -6.5, 6.5, 1e-14)])
+@pytest.mark.parametrize(
+    ("name", "low", "high", "bound"),
+    [
+        ("exp", -708, 709.7, 1e-15),
+        ("log", 1e-3, 5, 1e-15),
+        ("sin", -1e6, 1e6, 1e-15),
+        ("cos", -1e6, 1e6, 1e-15),
+        ("sin", -7, 7, 1e-15),
+        ("cos", -7, 7, 1e-15),
+        ("erf", -6.5, 6.5, 1e-14),
+    ],
+)
 def test_elementary(name, low, high, bound):
     mpmath.mp.dps = 40
     function, largest = getattr(core_library.load(), f"pd_{name}"), 0.0

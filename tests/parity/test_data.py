@@ -31,7 +31,13 @@ def write_folder(path, classes=("left", "right"), count=40, size=(20, 10)):
 def write_characters(path, side=32):
     """Parts that are told by their colours: head i paints row i red, and so on."""
     with zipfile.ZipFile(path, "w") as archive:
-        for folder, prefix, count in (("backgrounds", "bg", 2), ("bodies", "body", 4), ("accessories", "accessory", 3), ("heads", "head", 6), ("glasses", "glasses", 5)):
+        for folder, prefix, count in (
+            ("backgrounds", "bg", 2),
+            ("bodies", "body", 4),
+            ("accessories", "accessory", 3),
+            ("heads", "head", 6),
+            ("glasses", "glasses", 5),
+        ):
             for i in range(count):
                 pixels = np.zeros((side, side, 4), np.uint8)
                 if folder == "backgrounds":
@@ -186,7 +192,6 @@ def test_characters_of_half_transparent_parts_are_refused(tmp_path):
         archive.writestr("heads/head-small.png", buffer.getvalue())
     with pytest.raises(DataError, match="different sizes"):
         data.load(path, Layout(32, 3))
-
 
 
 def test_refused(tmp_path):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from graph_files import Graph
 from pocket_diffusion import export_command, guidance_input, reference
 from pocket_diffusion.__main__ import main as command
 from pocket_diffusion.model_file import read_model
@@ -197,6 +198,17 @@ def test_trajectories_are_shared_and_drawn_once(teacher: Path, tmp_path: Path):
 def test_configurations_that_are_refused(teacher: Path, tmp_path: Path, changes: dict[str, Any], word: str):
     with pytest.raises(TrainingError, match=word):
         Distiller(Configuration(**{**options(teacher, tmp_path / "run"), **changes}))
+
+
+@pytest.mark.parametrize(("operation", "word"), [("slice", "do not fit together"), ("scale", "only networks of the reference can be distilled")])
+def test_a_teacher_that_is_a_list_of_operations_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], operation: str, word: str):
+    graph = Graph()
+    graph.add(operation, graph.add("x"), reals=[1.0, 0.0])
+    graph.write(tmp_path / "teacher.gguf", (1, 4, 4))
+    (tmp_path / "small.toml").write_text('method = "jumps"\n')
+    assert command(["distill", str(tmp_path / "small.toml"), "--teacher", str(tmp_path / "teacher.gguf"), "--output", str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("distill: ") and word in error and error.count("\n") == 1
 
 
 def test_another_run_in_the_folder_is_refused(teacher: Path, tmp_path: Path):

@@ -160,18 +160,19 @@ def test_round_trip(engine: Engine, subject: Subject):
     """Inversion, then generation under the same class: the errors that docs/sampling.md lists, here and in PyTorch."""
     if subject.file.metadata["image.pixel_unshuffle"] == 1:
         pytest.skip("of the trained model alone")
-    shape, labels = subject.file.network_shape, (0, 4, 8)
+    shape = subject.file.network_shape
+    made = {"seed": 7, "sampler": "ddim", "steps": 20, "eta": 0.0, "guidanceScale": 3.0}
+    drawn = {label: engine.generate_with(shape, {"label": label, **made}) for label in (0, 4, 8)}
+    drawings = {label: answer.result()[2].reshape(shape_of(subject)) for label, answer in drawn.items()}
     for steps, iterations in ((20, 1), (50, 1), (100, 1), (20, 5)):
         ours, theirs = [], []
-        for label in labels:
-            made = {"label": label, "seed": 7, "sampler": "ddim", "steps": 20, "eta": 0.0, "guidanceScale": 3.0}
-            drawing = engine.generate_with(shape, made).result()[2].reshape(shape_of(subject))
-            inverting = {"label": label, "image": drawing, "steps": steps, "iterations": iterations}
-            *_, noise = engine.invert(shape, inverting).result()
-            again = {**made, "steps": steps, "guidanceScale": 1.0}
-            picture = engine.generate_with(shape, {**again, "noise": noise}).result()[2]
+        invertings = [{"label": label, "image": drawing, "steps": steps, "iterations": iterations} for label, drawing in drawings.items()]
+        inverted = [engine.invert(shape, inverting) for inverting in invertings]
+        for inverting, answer in zip(invertings, inverted):
+            drawing, again = inverting["image"], {**made, "label": inverting["label"], "steps": steps, "guidanceScale": 1.0}
+            picture = engine.generate_with(shape, {**again, "noise": answer.result()[-1]})  # while PyTorch does the same
             expected = editing_oracle.trajectory(subject, {**again, "noise": editing_oracle.inversion(subject, inverting)[-1]})
-            ours.append(np.abs(picture - drawing.reshape(-1).astype(float)).mean())
+            ours.append(np.abs(picture.result()[2] - drawing.reshape(-1).astype(float)).mean())
             theirs.append(np.abs(subject.pixels(expected[-1]) - drawing.astype(float)).mean())
         print(f"round trip, {steps} steps, {iterations} iterations: {np.mean(ours):.2f}, in PyTorch {np.mean(theirs):.2f} of 255")
         assert abs(np.mean(ours) - np.mean(theirs)) < 0.05

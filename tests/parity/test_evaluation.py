@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
-from pocket_diffusion import reference
+from pocket_diffusion import export_command, reference
 from pocket_diffusion.evaluation import evaluate, metrics, pictures
 from pocket_diffusion.evaluation.pictures import Model, Pictures, Setting
 from pocket_diffusion.model_file import read_model
@@ -47,20 +48,36 @@ def run(workplace: Path, model: Path, output: Path, *options: str) -> dict:
     return json.loads((output / f"tiny-{table}.json").read_text())
 
 
-STEPS = ("--table", "steps", "--samplers", "ddim,euler,heun:karras,ddpm", "--calls", "2,5,100", "--distance-pictures", "10")
+STEPS = ("--table", "steps", "--samplers", "ddim,euler,heun:karras,ddpm", "--calls", "2,5,20", "--distance-pictures", "10")
 
 
-def test_steps(workplace: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    result = run(workplace, model, tmp_path / "first", *STEPS)
+@pytest.fixture
+def short(model: Path, tmp_path: Path) -> Path:
+    """The same network for a process of 20 timesteps."""
+    file = read_model(model)
+    data = file.metadata
+    checkpoint = {
+        "unet": file.unet, "ema": file.weights, "classes": list(file.class_names), "pixel_unshuffle": data["image.pixel_unshuffle"],
+        "image": {side: data[f"image.{side}"] for side in ("width", "height", "channels")},
+        "diffusion": {"image_size": file.network_shape[1], "timesteps": 20, "objective": data["diffusion.objective"], "beta_schedule": "cosine"},
+    }  # fmt: skip
+    torch.save(checkpoint, tmp_path / "short.pt")
+    path = tmp_path / "tiny.gguf"
+    assert export_command.main([str(tmp_path / "short.pt"), str(path), "--type", "f32", "--steps", "20"]) == 0
+    return path
+
+
+def test_steps(workplace: Path, short: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    result = run(workplace, short, tmp_path / "first", *STEPS)
     rows = {(row["name"], row["calls"]): row for row in result["rows"]}
     # Heun evaluates twice a step, but once in the last: the odd number at or below.
-    assert set(rows) == {(name, calls) for name in ("ddim", "euler", "ddpm") for calls in (2, 5, 100)} | {("heun", calls) for calls in (1, 5, 99)}
-    assert rows["ddim", 100]["distance"] == 0 and rows["ddim", 2]["distance"] > rows["ddim", 5]["distance"] > 0
-    assert rows["ddpm", 100]["distance"] == 0 and rows["ddpm", 2]["distance"] > 0  # with the same seeds
-    assert rows["ddpm", 100]["distance_between_seeds"] > rows["ddim", 5]["distance"]
+    assert set(rows) == {(name, calls) for name in ("ddim", "euler", "ddpm") for calls in (2, 5, 20)} | {("heun", calls) for calls in (1, 5, 19)}
+    assert rows["ddim", 20]["distance"] == 0 and rows["ddim", 2]["distance"] > rows["ddim", 5]["distance"] > 0
+    assert rows["ddpm", 20]["distance"] == 0 and rows["ddpm", 2]["distance"] > 0  # with the same seeds
+    assert rows["ddpm", 20]["distance_between_seeds"] > rows["ddim", 5]["distance"]
     assert rows["euler", 5]["frechet"] == rows["ddim", 5]["frechet"]
     text = (tmp_path / "first" / "tiny-steps.md").read_text()
-    assert "| network calls | 2 | 5 | 100 |" in text and "| ddim = euler |" in text and "| heun, karras |" in text
+    assert "| network calls | 2 | 5 | 20 |" in text and "| ddim = euler |" in text and "| heun, karras |" in text
 
     # An interrupted run: some chunks are gone, one was being written. The rest is not drawn again.
     drawn = sorted((workplace / "drawn").glob("*.npy"))
@@ -68,9 +85,9 @@ def test_steps(workplace: Path, model: Path, tmp_path: Path, monkeypatch: pytest
     (workplace / "drawn" / ".half.npy.1.partial").write_bytes(b"torn")
     asked, engine_picture = [], pictures.Engine.picture
     monkeypatch.setattr(pictures.Engine, "picture", lambda self, options: asked.append(options) or engine_picture(self, options))
-    again = run(workplace, model, tmp_path / "second", *STEPS, "--processes", "2")
+    again = run(workplace, short, tmp_path / "second", *STEPS, "--processes", "2")
     assert again == result and 0 < len(asked) <= 24
-    of_ddim = run(workplace, model, tmp_path / "third", *STEPS, "--limit", "ddim")
+    of_ddim = run(workplace, short, tmp_path / "third", *STEPS, "--limit", "ddim")
     assert {row["name"] for row in of_ddim["rows"] if "distance" not in row} == {"ddpm"}  # it has not that limit
 
 
@@ -122,15 +139,17 @@ def alphabets(workplace: Path) -> Path:
     return path
 
 
-def test_style(workplace: Path, model: Path, alphabets: Path, tmp_path: Path):
+def test_style(workplace: Path, model: Path, alphabets: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     options = ("--table", "style", "--data", str(alphabets), "--invert", "--scales", "1", "--scale", "2", "--steps", "4", "--style-seeds", "5")
     result = run(workplace, model, tmp_path, *options, "--through", "engine")
     assert [row["guidance_scale"] for row in result["rows"]] == [1, 2] and result["pictures"] == 15
     fonts, mixed = result["floors"].values()
     for column in ("stroke_agreement", "slant_agreement"):
         assert fonts[column] > 0.6 > mixed[column]
-    # Pictures of a folder have no fonts.
-    assert evaluate.main([str(model), "--data", str(workplace / "data"), "--cache", str(workplace), "--table", "style", "--pictures", "24"]) == 1
+    # Pictures of a folder have no fonts, which is said before a classifier is trained.
+    assert evaluate.main([str(model), "--data", str(workplace / "data"), "--cache", str(tmp_path / "cache"), "--table", "style", "--pictures", "24"]) == 1
+    assert "nothing says which pictures belong together" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
 
 
 def test_options(workplace: Path, model: Path, tmp_path: Path):
@@ -152,7 +171,19 @@ def test_wrong_usage(model: Path, capsys: pytest.CaptureFixture, options: list[s
 
 
 def test_refused(workplace: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
-    common = [str(model), "--data", str(workplace / "data"), "--cache", str(workplace), "--drawn", str(tmp_path), "--output", str(tmp_path), "--classifier-pictures", "2000"]
+    common = [
+        str(model),
+        "--data",
+        str(workplace / "data"),
+        "--cache",
+        str(workplace),
+        "--drawn",
+        str(tmp_path),
+        "--output",
+        str(tmp_path),
+        "--classifier-pictures",
+        "2000",
+    ]
     for options, word in (
         (["--through", "pytorch", "--sampler", "unipc"], "unipc"), (["--steps", "101"], "steps"), (["--scale", "101"], "guidance_scale"),
     ):  # fmt: skip

@@ -139,14 +139,33 @@ def test_recommendations_of_a_file_are_changed_and_nothing_else(tmp_path, state,
     first = Exported(tmp_path, training_record(state), ["--guidance-interval", "20,150", "--eta", "0.25", "--name", "Näme", "--license", "MIT"])
     before, tensors = first.fields, [(tensor.name, tensor.tensor_type, bytes(tensor.data)) for tensor in first.reader.tensors]
     changed = tmp_path / "changed.gguf"
-    assert recommend.main([str(first.path), "--output", str(changed), "--guidance-scale", "1.5", "--guidance-interval", "all", "--time-grid", "karras", "--manifest", str(manifest)]) == 0
+    assert (
+        recommend.main(
+            [
+                str(first.path),
+                "--output",
+                str(changed),
+                "--guidance-scale",
+                "1.5",
+                "--guidance-interval",
+                "all",
+                "--time-grid",
+                "karras",
+                "--manifest",
+                str(manifest),
+            ]
+        )
+        == 0
+    )
     reader = gguf.GGUFReader(changed)
     assert [(tensor.name, tensor.tensor_type, bytes(tensor.data)) for tensor in reader.tensors] == tensors
     ours = "pocket-diffusion.sampling."
     expected = {**before, f"{ours}guidance_scale": 1.5, f"{ours}time_grid": "karras"}
     del expected[f"{ours}guidance_interval"]
     after = {key: field.contents() for key, field in reader.fields.items()}
-    assert {key: value for key, value in after.items() if not key.startswith("GGUF.")} == {key: value for key, value in expected.items() if not key.startswith("GGUF.")}
+    assert {key: value for key, value in after.items() if not key.startswith("GGUF.")} == {
+        key: value for key, value in expected.items() if not key.startswith("GGUF.")
+    }
     data = changed.read_bytes()
     entry = {"name": "Näme", "file": "changed.gguf", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "license": "MIT"}
     assert json.loads(manifest.read_text(encoding="utf-8")) == {"models": [entry]}
@@ -427,9 +446,7 @@ def test_class_names(tmp_path, state, capsys):
 
 
 def test_missing_options_are_asked_for_at_once(tmp_path, state, capsys):
-    assert_refused(
-        Exported(tmp_path, state), capsys, "--image-size", "--objective", "--beta-schedule", "--timesteps", code=2
-    )
+    assert_refused(Exported(tmp_path, state), capsys, "--image-size", "--objective", "--beta-schedule", "--timesteps", code=2)
 
 
 def test_usage(tmp_path):
@@ -442,7 +459,13 @@ def test_usage(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "word"),
-    [("--objective", "pred_v", "pred_x0"), ("--timesteps", "100", "200"), ("--image-size", "32", "24x16"), ("--beta-schedule", "cosine", "linear"), ("--pixel-unshuffle", "1", "2")],
+    [
+        ("--objective", "pred_v", "pred_x0"),
+        ("--timesteps", "100", "200"),
+        ("--image-size", "32", "24x16"),
+        ("--beta-schedule", "cosine", "linear"),
+        ("--pixel-unshuffle", "1", "2"),
+    ],
 )
 def test_contradictions(tmp_path, state, capsys, option, value, word):
     assert_refused(Exported(tmp_path, training_record(state), [option, value]), capsys, option, word)
@@ -555,12 +578,30 @@ def test_failure_keeps_the_old_file(tmp_path, state, monkeypatch):
 def test_inference_alone():
     """All that shapes tell, from a network with no default value."""
     unet = reference.random_unet(
-        {"dim": 14, "num_classes": 5, "dim_mults": (2, 3), "channels": 6, "init_dim": 10, "out_dim": 9,
-         "learned_sinusoidal_cond": True, "learned_sinusoidal_dim": 4, "attn_heads": 5, "attn_dim_head": 7}, seed=0,
+        {
+            "dim": 14,
+            "num_classes": 5,
+            "dim_mults": (2, 3),
+            "channels": 6,
+            "init_dim": 10,
+            "out_dim": 9,
+            "learned_sinusoidal_cond": True,
+            "learned_sinusoidal_dim": 4,
+            "attn_heads": 5,
+            "attn_dim_head": 7,
+        },
+        seed=0,
     )
     assert infer_unet_arguments(unet.state_dict()) == {
-        "dim": 14, "num_classes": 5, "init_dim": 10, "out_dim": 9, "dim_mults": (2, 3), "channels": 6,
-        "learned_sinusoidal_dim": 4, "fourier": True, "attn_hidden": 35,
+        "dim": 14,
+        "num_classes": 5,
+        "init_dim": 10,
+        "out_dim": 9,
+        "dim_mults": (2, 3),
+        "channels": 6,
+        "learned_sinusoidal_dim": 4,
+        "fourier": True,
+        "attn_hidden": 35,
     }
 
 

@@ -59,7 +59,9 @@ def run(capsys, *arguments) -> tuple[int, str, str]:
 
 def test_command(module, tmp_path, capsys):
     out = tmp_path / "model.gguf"
-    code, said, _ = run(capsys, "--network", f"{module}:build", out, "--type", "f32", "--license", "MIT", "--steps", "7", "--guidance-scale", "2", "--class-names", "a,b")
+    code, said, _ = run(
+        capsys, "--network", f"{module}:build", out, "--type", "f32", "--license", "MIT", "--steps", "7", "--guidance-scale", "2", "--class-names", "a,b"
+    )
     assert code == 0
     metadata = read_graph(out).metadata
     assert metadata["class_names"] == ["a", "b"]
@@ -142,7 +144,14 @@ def test_verify(module, tmp_path, capsys):
 
     code, said = verified(f"{module}:build")
     assert code == 0, said
-    for line in (r"PASS  the file's list of operations", r"PASS  weights as F16", r"PASS  forward t = 49, null", r"PASS  x_t, DDPM 50 steps, scale 3", r"objective pred_noise, schedule cosine", r"PASS: (\d+) of \1 checks"):
+    for line in (
+        r"PASS  the file's list of operations",
+        r"PASS  weights as F16",
+        r"PASS  forward t = 49, null",
+        r"PASS  x_t, DDPM 50 steps, scale 3",
+        r"objective pred_noise, schedule cosine",
+        r"PASS: (\d+) of \1 checks",
+    ):
         assert re.search(line, said), said
     assert (tmp_path / "model.reference.png").exists()
     for function, message in (
@@ -279,6 +288,7 @@ def test_folder_of_diffusers(tmp_path, capsys):
 def test_engine_of_an_older_build_is_told(tmp_path, module):
     """Whatever the engine says of a file is either the reason why it was not compared, or an error."""
     for message, code, fails in (("'pocket-diffusion.format_version' is 2", "VERSION", False), ("operation 3 (linear) has 1 inputs", "CONFIG", True)):
+
         def refuses(_path, code=code, message=message):
             raise pocket_diffusion.PocketDiffusionError(code, message)
 

@@ -325,7 +325,9 @@ def test_times_as_they_are_fed():
     """A whole time is looked up in a table, of which each row is what the network makes of the time fed at that step."""
     table = nn.Embedding(30, 8)
     times = (np.arange(10) * 3)[::1]
-    network = import_network(Wrapped(lambda m, x, t: x + m.table(t.long()).mean() + t, table=table), (3, 8, 8), [], None, Process.table("cosine", timesteps=10, times=times))
+    network = import_network(
+        Wrapped(lambda m, x, t: x + m.table(t.long()).mean() + t, table=table), (3, 8, 8), [], None, Process.table("cosine", timesteps=10, times=times)
+    )
     (rows,) = (value.tensors[0].rows for value in network.operations if value.name == "time_row")
     assert torch.equal(rows, table.weight[times])
     assert counts(network)["time"] == 1
@@ -344,7 +346,16 @@ def test_file(tmp_path):
     torch.manual_seed(0)
     network = Labelled()
     path = tmp_path / "model.gguf"
-    report = export(network, path, shape=(3, 8, 8), classes=["a", "b", "c"], null=3, process=Process.table("cosine", timesteps=10, objective="v", times=np.arange(10) / 10), license="MIT", type="q8_0")
+    report = export(
+        network,
+        path,
+        shape=(3, 8, 8),
+        classes=["a", "b", "c"],
+        null=3,
+        process=Process.table("cosine", timesteps=10, objective="v", times=np.arange(10) / 10),
+        license="MIT",
+        type="q8_0",
+    )
     reader = gguf.GGUFReader(path)
     fields = {key: field.contents() for key, field in reader.fields.items()}
     assert fields["pocket-diffusion.format_version"] == 2
@@ -469,7 +480,11 @@ def test_refused_processes(arguments, message):
 
 def test_schedules_of_diffusers():
     schedulers = pytest.importorskip("diffusers.schedulers")
-    for ours, theirs, options in (("linear", "linear", {}), ("scaled_linear", "scaled_linear", {"beta_start": 0.00085, "beta_end": 0.012}), ("cosine", "squaredcos_cap_v2", {})):
+    for ours, theirs, options in (
+        ("linear", "linear", {}),
+        ("scaled_linear", "scaled_linear", {"beta_start": 0.00085, "beta_end": 0.012}),
+        ("cosine", "squaredcos_cap_v2", {}),
+    ):
         for timesteps in (1000, 400):
             scheduler = schedulers.DDPMScheduler(num_train_timesteps=timesteps, beta_schedule=theirs, **options)
             assert np.allclose(Process.table(ours, timesteps=timesteps, **options).alphas_cumprod, scheduler.alphas_cumprod.numpy(), rtol=2e-4)

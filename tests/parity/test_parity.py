@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from few_pictures import use_few_pictures
 from node_engine import Engine, EngineError
 from pocket_diffusion import calibration, export_command, reference, verify
 from pocket_diffusion.reference import Generation
@@ -74,13 +75,34 @@ NETWORKS = [
     network("out_dim", (16, 16), V, "cosine", 1000, dim=16, dim_mults=(1, 2), channels=3, out_dim=5),
     network("learned variance", (16, 16), EPS, "linear", 1000, dim=16, dim_mults=(1, 2), channels=3, learned_variance=True),
     network("learned Fourier", (16, 16), V, "cosine", 1000, dim=16, dim_mults=(1, 2), channels=3, learned_sinusoidal_cond=True),
-    network("learned Fourier, odd dim", (16, 16), X0, "cosine", 1000, dim=9, dim_mults=(1, 2), channels=3, learned_sinusoidal_cond=True, learned_sinusoidal_dim=6),
-    network("random Fourier", (16, 16), EPS, "linear", 400, *RANDOM, dim=20, dim_mults=(1, 2), channels=1, random_fourier_features=True, learned_sinusoidal_dim=10),
+    network(
+        "learned Fourier, odd dim", (16, 16), X0, "cosine", 1000, dim=9, dim_mults=(1, 2), channels=3, learned_sinusoidal_cond=True, learned_sinusoidal_dim=6
+    ),
+    network(
+        "random Fourier", (16, 16), EPS, "linear", 400, *RANDOM, dim=20, dim_mults=(1, 2), channels=1, random_fourier_features=True, learned_sinusoidal_dim=10
+    ),
     network("one head", (16, 16), V, "cosine", 1000, "--attn-heads", "1", dim=16, dim_mults=(1, 2), channels=3, attn_heads=1, attn_dim_head=24),
     network("three heads of 11", (24, 24), V, "linear", 1000, "--attn-heads", "3", dim=16, dim_mults=(1, 2), channels=3, attn_heads=3, attn_dim_head=11),
     network("seven heads of 5", (16, 16), X0, "linear", 1000, "--attn-heads", "7", dim=12, dim_mults=(1, 2), channels=3, attn_heads=7, attn_dim_head=5),
     network("one class", (16, 16), V, "cosine", 50, dim=16, dim_mults=(1, 2), channels=1, num_classes=1),
-    network("all at once", (24, 32), V, "linear", 700, "--attn-dim-head", "13", dim=18, dim_mults=(1, 3, 2), channels=3, init_dim=14, attn_heads=3, attn_dim_head=13, learned_sinusoidal_cond=True, learned_sinusoidal_dim=12, num_classes=5),
+    network(
+        "all at once",
+        (24, 32),
+        V,
+        "linear",
+        700,
+        "--attn-dim-head",
+        "13",
+        dim=18,
+        dim_mults=(1, 3, 2),
+        channels=3,
+        init_dim=14,
+        attn_heads=3,
+        attn_dim_head=13,
+        learned_sinusoidal_cond=True,
+        learned_sinusoidal_dim=12,
+        num_classes=5,
+    ),
 ]
 NAMES = [each.name for each in NETWORKS]
 
@@ -142,9 +164,7 @@ def can_be_sampled(each: Network) -> bool:
 QUICK = {"smallest", "dim 10", "9 channels, unshuffle 3", "learned variance", "random Fourier", "seven heads of 5"}
 
 
-@pytest.mark.parametrize(
-    "each", [pytest.param(each, id=each.name, marks=[] if each.name in QUICK else pytest.mark.slow) for each in NETWORKS]
-)
+@pytest.mark.parametrize("each", [pytest.param(each, id=each.name, marks=[] if each.name in QUICK else pytest.mark.slow) for each in NETWORKS])
 def test_network(engine: Engine, tmp_path: Path, each: Network):
     path = tmp_path / "model.gguf"
     make_model(each, path)
@@ -177,7 +197,7 @@ def test_enough_is_tried():
 @pytest.mark.parametrize("kind", ["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
 def test_quantised_files(engine: Engine, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
     """The engine unpacks weights exactly as the gguf package does, so the tolerances stay."""
-    monkeypatch.setattr(calibration, "PICTURES", 8)
+    use_few_pictures(monkeypatch, calibration)
     each = NETWORKS[NAMES.index("dim 32")]
     path = tmp_path / "model.gguf"
     make_model(each, path, "--type", kind)
@@ -204,9 +224,7 @@ def test_shipped_model(engine: Engine, repository: Path, name: str):
     path = repository / "weights" / f"{name}.gguf"
     subject = Subject.read(path)
     engine.load(path).result()
-    checks = verify.check_forward(engine, subject, (1,)) + verify.check_trajectories(
-        engine, subject, verify.all_generations(subject, (3,), quick=True)
-    )
+    checks = verify.check_forward(engine, subject, (1,)) + verify.check_trajectories(engine, subject, verify.all_generations(subject, (3,), quick=True))
     assert_passed(checks)
 
 

@@ -20,8 +20,7 @@ def encode(pixels: np.ndarray) -> bytes:
     pixels = np.ascontiguousarray(pixels)
     png = np.empty(library.pd_png_bound(width, height, channels), np.uint8)
     written = ctypes.c_size_t()
-    status = library.pd_png_encode(pixels.ctypes.data, width, height, channels, png.ctypes.data, len(png),
-                                   ctypes.byref(written), None)
+    status = library.pd_png_encode(pixels.ctypes.data, width, height, channels, png.ctypes.data, len(png), ctypes.byref(written), None)
     assert status == 0
     return png[: written.value].tobytes()
 
@@ -42,8 +41,16 @@ def encode_with_text(pixels: np.ndarray, keyword: str, text: str) -> bytes:
     png = np.empty(size, np.uint8)
     written = ctypes.c_size_t()
     status = library.pd_png_encode_with_text(
-        ctypes.c_void_p(pixels.ctypes.data), width, height, channels, ctypes.byref(record), ctypes.c_void_p(png.ctypes.data),
-        ctypes.c_size_t(size), ctypes.byref(written), None)
+        ctypes.c_void_p(pixels.ctypes.data),
+        width,
+        height,
+        channels,
+        ctypes.byref(record),
+        ctypes.c_void_p(png.ctypes.data),
+        ctypes.c_size_t(size),
+        ctypes.byref(written),
+        None,
+    )
     assert status == 0
     return png[: written.value].tobytes()
 
@@ -68,8 +75,9 @@ def pictures(width: int, height: int, channels: int):
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181),
-                                           (1, 8192), (8192, 1), (8192, 8), (8, 8192), (256, 256)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(1, 1), (1, 2), (2, 1), (3, 5), (17, 13), (32, 32), (64, 48), (181, 181), (1, 8192), (8192, 1), (8192, 8), (8, 8192), (256, 256)]
+)
 def test_round_trip(width, height, channels):
     for pixels in pictures(width, height, channels):
         check(pixels)

@@ -98,7 +98,9 @@ def test_ddpm_options(engine: Engine, subject: Subject):
             # From eps nothing is clipped: a respaced cosine process would leave its first step at |x| ~ 1e4.
             grid = "karras" if mean == "noise" else "linear"
             steps = 40 if mean == "noise" else 12
-            check(engine, subject, f"ddpm {mean} {variance}", sampler="ddpm", steps=steps, timeGrid=grid, ddpmMean=mean, ddpmVariance=variance, guidanceScale=1.5)
+            check(
+                engine, subject, f"ddpm {mean} {variance}", sampler="ddpm", steps=steps, timeGrid=grid, ddpmMean=mean, ddpmVariance=variance, guidanceScale=1.5
+            )
 
 
 def test_cfg_plus_plus(engine: Engine, subject: Subject):
@@ -149,7 +151,9 @@ def test_dynamic_threshold(engine: Engine, subject: Subject):
 def test_weight_is_scale_minus_one(engine: Engine, subject: Subject):
     base = {"label": 1, "seed": 9, "sampler": "ddim", "steps": 5, "eta": 0}
     for weight in (-1, 0, 0.3, 2, 5.5):
-        results = [engine.generate_with(subject.file.network_shape, {**base, **way}).result() for way in ({"guidanceWeight": weight}, {"guidanceScale": weight + 1})]
+        results = [
+            engine.generate_with(subject.file.network_shape, {**base, **way}).result() for way in ({"guidanceWeight": weight}, {"guidanceScale": weight + 1})
+        ]
         assert all(torch.equal(a, b) for a, b in zip(*(states for states, _, _ in results)))
     with pytest.raises(EngineError, match="guidanceWeight"):
         engine.generate_with(subject.file.network_shape, {**base, "guidanceWeight": 1, "guidanceScale": 2}).result()

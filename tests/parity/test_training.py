@@ -118,14 +118,14 @@ def test_killed_while_writing(tmp_path):
 @pytest.mark.slow
 def test_killed_and_resumed(folder, config, tmp_path):
     """SIGKILL at random moments: no broken file, one interval lost at most, and the same network in the end."""
-    interval, steps, chance = 1.0, 300, random.Random(5)
-    options = [str(config), *TINY, "--data", str(folder), "--steps", str(steps)]
+    interval, steps, chance = 0.3, 140, random.Random(5)
+    options = [str(config), *TINY, "--data", str(folder), "--steps", str(steps), "--log-every", "1"]
     killed, plain = tmp_path / "killed", tmp_path / "plain"
     restarts, done = 0, 0
     while restarts < 3:
         process = training_run.start([*options, "--output", str(killed), "--checkpoint-minutes", str(interval / 60)])
         progressed(killed / "checkpoint.pt", done, process)
-        time.sleep(chance.uniform(0, 1.5))
+        time.sleep(chance.uniform(0, 0.45))
         process.kill()
         process.join()
         if process.exitcode == 0:

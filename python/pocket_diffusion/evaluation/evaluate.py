@@ -99,6 +99,8 @@ def prepare_judge(arguments: argparse.Namespace, model: Model) -> Judge:
     dataset = data.load(arguments.data, layout, arguments.kind)
     if dataset.classes != model.classes:
         raise data.DataError(f"{arguments.data}: its classes are not those of {arguments.model}")
+    if arguments.table == "style" and getattr(dataset.held_out, "groups", None) is None:
+        raise data.DataError(f"{arguments.data}: nothing says which pictures belong together, as the fonts of letters do")
     if len(dataset.held_out) < 20:
         raise data.DataError(f"{arguments.data}: {len(dataset.held_out)} held-out pictures are too few to compare with (at least 20)")
     classifier = metrics.cached_classifier(dataset, arguments.cache, arguments.classifier_pictures)
@@ -186,11 +188,11 @@ def options_rows(arguments: argparse.Namespace, base: Setting, drawn: Pictures) 
         yield Planned(setting, more=lambda _, setting=setting: {"evaluations": drawn.evaluations(setting)})
 
 
-def style_scores(arguments: argparse.Namespace, judge: Judge, labels: list[int], seeds: list[int]) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, Any]]]:
+def style_scores(
+    arguments: argparse.Namespace, judge: Judge, labels: list[int], seeds: list[int]
+) -> tuple[dict[str, Any], Callable[[np.ndarray], dict[str, Any]]]:
     """What held-out fonts score, and what scores the pictures of these labels and seeds."""
-    fonts = getattr(judge.dataset.held_out, "groups", None)
-    if fonts is None:
-        raise data.DataError(f"{arguments.data}: nothing says which pictures belong together, as the fonts of letters do")
+    fonts: np.ndarray = getattr(judge.dataset.held_out, "groups")  # noqa: B009 -- of data that has them, which was made sure of
     style = StyleJudge(judge.dataset)
     rng = np.random.default_rng(0)
     names = np.unique(fonts)
@@ -316,7 +318,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture (default: %(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="engines at work at the same time (default: %(default)s)")
 
-    base = parser.add_argument_group("how pictures are drawn where the table does not say (default: as the model recommends; a checkpoint: ddim, 20 steps, scale 3)")
+    base = parser.add_argument_group(
+        "how pictures are drawn where the table does not say (default: as the model recommends; a checkpoint: ddim, 20 steps, scale 3)"
+    )
     base.add_argument("--sampler", choices=SAMPLERS)
     base.add_argument("--steps", type=int)
     base.add_argument("--time-grid", choices=TIME_GRIDS)
@@ -328,7 +332,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     guidance.add_argument("--scales", type=_floats, default=(0, 1, 1.5, 2, 3, 4, 6, 8, 10), metavar="A,B,...", help="default: 0,1,1.5,2,3,4,6,8,10")
     guidance.add_argument("--through", choices=("pytorch", "engine", "both"), default="both",
                           help="what draws; both: the engine, and one setting also PyTorch with the same seeds (default: %(default)s)")  # fmt: skip
-    guidance.add_argument("--copy-pictures", type=int, default=100000, help="training pictures searched for copies; of characters, all compositions are (default: %(default)s; 0: do not search)")
+    guidance.add_argument(
+        "--copy-pictures",
+        type=int,
+        default=100000,
+        help="training pictures searched for copies; of characters, all compositions are (default: %(default)s; 0: do not search)",
+    )
 
     steps = parser.add_argument_group("--table steps")
     steps.add_argument("--samplers", type=_samplers, default=_samplers(",".join(SAMPLERS)), metavar="NAME[:GRID],...", help="default: all, linear")
@@ -358,4 +367,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"wrote {parsed.output}")
     return 0
-

@@ -191,8 +191,7 @@ class Pictures:
         """By the WebAssembly module."""
         engines = self._ready_engines()
         answers = [
-            engines[i % self.processes].picture({**setting.options(), "label": label, "seed": seed})
-            for i, (label, seed) in enumerate(zip(labels, seeds))
+            engines[i % self.processes].picture({**setting.options(), "label": label, "seed": seed}) for i, (label, seed) in enumerate(zip(labels, seeds))
         ]
         return np.stack([answer.result() for answer in answers]).reshape(-1, self.model.size[1], self.model.size[0], self.model.channels)
 

@@ -129,7 +129,9 @@ def _floor_lines(axes: Any, result: dict[str, Any], column: str) -> None:
 def _plot_guidance(result: dict[str, Any]) -> Any:
     """Over the guidance scale: recognised and recall, Frechet distance, and how much pictures of a class differ."""
     default, through = result["default"], result["rows"][0]["through"]
-    sweep = [row for row in result["rows"] if row["through"] == through and {**default, "guidance_scale": 0} == {**{n: row[n] for n in SETTING}, "guidance_scale": 0}]
+    sweep = [
+        row for row in result["rows"] if row["through"] == through and {**default, "guidance_scale": 0} == {**{n: row[n] for n in SETTING}, "guidance_scale": 0}
+    ]
     sweep.sort(key=lambda row: row["guidance_scale"])
     scales = [row["guidance_scale"] for row in sweep]
     figure, (shares, distance, spread) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
@@ -158,7 +160,9 @@ def _plot_steps(result: dict[str, Any]) -> Any:
     for axes, (column, title) in zip(all_axes, titles.items()):
         for (name, rows), marker in zip(_curves(result).items(), "osD^v<>Ppx*dhH"):
             known = [row for row in rows if column in row]
-            axes.plot([row["calls"] for row in known], [row[column] for row in known], marker=marker, markersize=4, linewidth=1.2, label=name if known else None)
+            axes.plot(
+                [row["calls"] for row in known], [row[column] for row in known], marker=marker, markersize=4, linewidth=1.2, label=name if known else None
+            )
         axes.set(title=title, xlabel="network calls", xscale="log")
         counts = sorted({row["calls"] for row in result["rows"] if row["sampler"] != "heun"})
         axes.set_xticks(counts, list(map(str, counts)))

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 import torch.nn.functional as F
 
-from pocket_diffusion.calibration import PRODUCTS_BYTES
+from pocket_diffusion.calibration import noised, portions, spread
 from pocket_diffusion.errors import PocketDiffusionError
 from pocket_diffusion.graph.exporting import Network
 from pocket_diffusion.graph.interpreter import Interpreter, patches
@@ -45,22 +45,18 @@ class GraphCalibration:
     def __init__(
         self, network: Network, write: Callable[[Path, Mapping[str, Encoded]], object], pixel_unshuffle: int, guidance_scale: float, seed: int
     ) -> None:
-        torch.set_num_threads(1)  # or sums, and so the file, would depend on the number of processors
         self.weights = {name: weight.rows for name, weight in weights_of(network.output).items()}
         self.matrices = list(matrices_of(network.output))
         self._scale = guidance_scale if network.has_null else 1.0
         self._run = Interpreter(network.output)
         count, process = PICTURES * TIMES_PER_PICTURE, network.process
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn((count, *network.shape), generator=generator)
-        times = ((torch.arange(count) + 0.5) * process.timesteps / count).long()
-        which = torch.randperm(count, generator=generator) % PICTURES  # or early pictures would be seen at early times alone
-        abar = torch.from_numpy(process.alphas_cumprod).float()[times][:, None, None, None]
+        noise, times, which = spread(PICTURES, count, network.shape, process.timesteps, generator)
         try:
             drawn = _draw(network, write, pixel_unshuffle, seed)
         except PocketDiffusionError as failure:
             raise GraphError(f"the engine refuses the file: {failure}. No file was written") from failure
-        x = abar.sqrt() * drawn[which] + (1 - abar).sqrt() * noise
+        x = noised(drawn[which], noise, times, process.alphas_cumprod)
         labels = (which % max(1, len(network.class_names))).tolist()
         self._inputs = [(each, t, float(process.times[t]), label) for each, t, label in zip(x, times.tolist(), labels)]
         self._null = len(network.class_names)
@@ -70,7 +66,7 @@ class GraphCalibration:
         self._measured = [self._run.values(*each) for each in chosen]
         self._expected = self._guided([values[-1] for values in self._measured])
         if not self._expected.isfinite().all():
-            raise GraphError("the predictions of this network are not finite: there is nothing to round by; use --type q8_0")
+            raise GraphError("the predictions of this network are not finite: there is nothing to round by; use type q8_0")
 
     def _evaluations(self, inputs: Sequence[tuple[Tensor, int, float, int]]) -> Iterator[tuple[Tensor, int, float, int]]:
         """Of each input one with its class and, where it counts, one without."""
@@ -92,16 +88,8 @@ class GraphCalibration:
 
     def products(self) -> Iterator[tuple[str, InputProducts | None]]:
         """Of every matrix; None for tables, whose rows are looked up, and for convolutions in groups."""
-        waiting: list[str] = []
-        size = 0
-        for name in self.matrices:
-            bytes_ = 4 * self.weights[name].shape[1] ** 2
-            if waiting and size + bytes_ > PRODUCTS_BYTES:
-                yield from self._collect(waiting)
-                waiting, size = [], 0
-            waiting.append(name)
-            size += bytes_
-        yield from self._collect(waiting)
+        for names in portions({name: self.weights[name].shape[1] for name in self.matrices}):
+            yield from self._collect(names)
 
     def _collect(self, names: Sequence[str]) -> Iterator[tuple[str, InputProducts | None]]:
         sums: dict[str, Tensor] = {}
@@ -120,6 +108,6 @@ class GraphCalibration:
             sums[name] = sums[name] + x.T @ x if name in sums else x.T @ x
 
         for each in self._evaluations(self._inputs):
-            self._run.values(*each, seen=add)
+            self._run.values(*each, seen=add, keep=False)
         for name in names:
             yield name, InputProducts(sums.pop(name)) if name in sums else None

@@ -39,7 +39,9 @@ def built(text: str) -> dict[str, Any]:
         raise GraphError(f"--network {text}: {file} has no function {function!r}")
     result = build()
     if not isinstance(result, dict) or not isinstance(result.get("network"), torch.nn.Module) or not {"shape", "process"} <= result.keys() <= _KEYS:
-        raise GraphError(f"--network {text}: it must return a dictionary of network, shape and process, perhaps {', '.join(sorted(_KEYS - {'network', 'shape', 'process'}))}")
+        raise GraphError(
+            f"--network {text}: it must return a dictionary of network, shape and process, perhaps {', '.join(sorted(_KEYS - {'network', 'shape', 'process'}))}"
+        )
     return result
 
 
@@ -72,7 +74,11 @@ def of_diffusers(folder: Path, class_names: Sequence[str] | None, null: int | No
         raise GraphError(f"{folder}: no config.json in it, nor in unet/ or transformer/")
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
     name = config.get("_class_name")
-    known = {"UNet2DModel": diffusers.UNet2DModel, "DiTTransformer2DModel": diffusers.DiTTransformer2DModel, "Transformer2DModel": diffusers.DiTTransformer2DModel}
+    known = {
+        "UNet2DModel": diffusers.UNet2DModel,
+        "DiTTransformer2DModel": diffusers.DiTTransformer2DModel,
+        "Transformer2DModel": diffusers.DiTTransformer2DModel,
+    }
     if name not in known:
         raise GraphError(f"{place}: a {name}; {' and '.join(list(known)[:2])} are read, everything else by --network FILE.py:FUNCTION")
     model = known[name].from_pretrained(place)

@@ -25,7 +25,9 @@ def traced_again(arguments: argparse.Namespace, file: GraphFile) -> tuple[Networ
     process, shape = given["process"], tuple(given["shape"])
     classes, null = tuple(given.get("classes", file.class_names)), given.get("null")
     _check_same(arguments.model, "shape", file.network_shape, shape)
-    _check_same(arguments.model, "pixel_unshuffle", file.metadata["image.pixel_unshuffle"], given.get("pixel_unshuffle", file.metadata["image.pixel_unshuffle"]))
+    _check_same(
+        arguments.model, "pixel_unshuffle", file.metadata["image.pixel_unshuffle"], given.get("pixel_unshuffle", file.metadata["image.pixel_unshuffle"])
+    )
     _check_same(arguments.model, "number of classes", len(file.class_names), len(classes))
     if file.class_names and file.has_null != (null is not None):
         there = "something in it stands" if file.has_null else "nothing in it stands"
@@ -42,7 +44,9 @@ def _given(arguments: argparse.Namespace, file: GraphFile) -> tuple[dict[str, An
         return of_arguments(arguments, None if arguments.network else file.class_names or None), ()
     checkpoint = read_checkpoint(arguments.checkpoint, arguments.weights, arguments.key, earlier=True)
     if not checkpoint.before_2:
-        raise GraphError(f"{arguments.model} holds a list of operations, and {arguments.checkpoint} a network of denoising-diffusion-pytorch 2.0.0 or later, which is written otherwise")
+        raise GraphError(
+            f"{arguments.model} holds a list of operations, and {arguments.checkpoint} a network of denoising-diffusion-pytorch 2.0.0 or later, which is written otherwise"
+        )
     heads = next((value.integers[0] for value in in_order(file.output) if value.name == "attention"), None)
     data = file.metadata
     options = Options(

@@ -11,6 +11,7 @@ from pocket_diffusion.graph.ir import NORMS, Value, in_order, multiplications
 # In a microsecond. Winograd's forms take fewer multiplications than are counted.
 _WINOGRAD, _PRODUCTS, _TRANSPOSED = 46_000, 14_000, 10_000
 _SCORES = 770  # of attention, each with its exponential
+_SOFTMAX = 187  # queries and keys of linear attention, with the exponential of each, the sums and the quotients
 _NORMED = {"group_norm": 345, "layer_norm": 790, "rms_norm": 790}
 _NUMBERS = 500  # that pass through anything else
 
@@ -21,8 +22,11 @@ def _microseconds(value: Value) -> float:
         _, kh, kw, down, across = value.integers[:5]
         winograd = kh * kw > 1 and down == across == 1 and value.integers[10] == 1
         return work / (_WINOGRAD if winograd else _PRODUCTS)
-    if value.name in ("linear", "matmul", "linear_attention"):
+    if value.name in ("linear", "matmul"):
         return work / _PRODUCTS
+    if value.name == "linear_attention":
+        exponentials = sum(math.prod(each.shape) for each in value.inputs[:2]) if value.integers[1] else 0
+        return work / _PRODUCTS + exponentials / _SOFTMAX
     if value.name == "conv_transpose":
         return work / _TRANSPOSED
     if value.name == "attention":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from pocket_diffusion.calibration import encode_calibrated, encode_within
+from pocket_diffusion.calibration import SizeError, encode_calibrated, encode_within, one_thread
 from pocket_diffusion.errors import PocketDiffusionError
 from pocket_diffusion.graph import operations  # noqa: F401 - it registers them
 from pocket_diffusion.graph.cost import milliseconds
@@ -214,7 +214,10 @@ def export(
     guided = bool(classes) and null is not None
     recommended = Recommendation(sampler, steps or min(20, process.timesteps), (3.0 if guided else 1.0) if guidance_scale is None else guidance_scale)
     general = General(name or path.stem, description, license, author, source_url)
-    return export_recommended(network, path, shape, classes, null, process, Rounding(type, bytes), pixel_unshuffle, general, recommended)
+    try:
+        return export_recommended(network, path, shape, classes, null, process, Rounding(type, bytes), pixel_unshuffle, general, recommended)
+    except SizeError as error:
+        raise GraphError(str(error)) from error
 
 
 def export_recommended(
@@ -229,7 +232,7 @@ def export_recommended(
     general: General,
     recommended: Recommendation,
 ) -> Report:
-    """`export` with all that a file may recommend."""
+    """`export` with all that a file may recommend; SizeError where no file is as small as asked for."""
     if rounding.type not in TYPES:
         raise GraphError(f"type {rounding.type!r}: one of {', '.join(TYPES)}")
     r = pixel_unshuffle
@@ -264,10 +267,11 @@ def _encode(
         return encode_graph(network.output, rounding.type)
     from pocket_diffusion.graph.calibrating import GraphCalibration
 
-    calibration = GraphCalibration(network, write, pixel_unshuffle, guidance_scale, rounding.seed)
-    if rounding.bytes is None:
-        return encode_calibrated(calibration, rounding.type)
-    return encode_within(calibration, write, rounding.bytes)
+    with one_thread():
+        calibration = GraphCalibration(network, write, pixel_unshuffle, guidance_scale, rounding.seed)
+        if rounding.bytes is None:
+            return encode_calibrated(calibration, rounding.type)
+        return encode_within(calibration, write, rounding.bytes)
 
 
 def _checked_by_engine(network: Network, path: Path, run: Interpreter) -> tuple[float | None, str]:

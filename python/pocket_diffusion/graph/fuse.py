@@ -132,7 +132,9 @@ def fold_constants(rules: Rules, value: Value) -> Value | None:
         return None
     result = evaluate(value, [constant(each) for each in value.inputs])
     first = next(each for each in value.inputs if each is not None)
-    return Value("constant", tensors=(rules.weight(first.tensors[0], result.reshape(-1).float()),), integers=value.shape, source=value.source, serial=value.serial)
+    return Value(
+        "constant", tensors=(rules.weight(first.tensors[0], result.reshape(-1).float()),), integers=value.shape, source=value.source, serial=value.serial
+    )
 
 
 def moves(_: Rules, value: Value) -> Value | None:
@@ -270,7 +272,9 @@ def residuals(rules: Rules, value: Value) -> Value | None:
     """Sums of what the engine can add at once: convolutions first, then norms."""
     if value.name != "add":
         return None
-    pairs = [(a, b) for a, b in either(value) if a is not b and a.shape == b.shape == value.shape and a.name in RESIDUAL_AT and rules.once(a) and a.residual is None]
+    pairs = [
+        (a, b) for a, b in either(value) if a is not b and a.shape == b.shape == value.shape and a.name in RESIDUAL_AT and rules.once(a) and a.residual is None
+    ]
     pairs.sort(key=lambda pair: (pair[0].name in NORMS, pair[0].name == "affine", -pair[0].serial))
     for a, b in pairs:
         if constant(b) is None:
@@ -315,7 +319,7 @@ def into_attention(_: Rules, value: Value) -> Value | None:
         return None
     linear = value.name == "linear_attention"
     soft = linear and value.integers[1]
-    for k in ((2,) if soft else (0, 1, 2) if linear else (0, 1)):
+    for k in (2,) if soft else (0, 1, 2) if linear else (0, 1):
         each = value.inputs[k]
         moved = each.name == "reshape"
         each = each.inputs[0] if moved else each

@@ -216,7 +216,23 @@ def multiplications(value: Value) -> int:
     return 0 if value.name in _MOVES else numbers
 
 
-_MOVES = {"x", "time", "time_row", "class", "constant", "reshape", "permute", "expand", "concat", "slice", "flip", "pad", "nearest", "pixel_shuffle", "pixel_unshuffle"}
+_MOVES = {
+    "x",
+    "time",
+    "time_row",
+    "class",
+    "constant",
+    "reshape",
+    "permute",
+    "expand",
+    "concat",
+    "slice",
+    "flip",
+    "pad",
+    "nearest",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+}
 
 
 # ---- graphs -------------------------------------------------------------------
@@ -276,5 +292,7 @@ def as_text(output: Value) -> str:
         operands += ["-" if each is None else each.name for each in value.tensors]
         function = f" {FUNCTION_NAMES[value.function]}" if value.function else ""
         numbers = [*map(str, value.integers), *(f"{real:g}" for real in value.reals)]
-        lines.append(f"%{i} = {value.name}({', '.join(operands)}) [{' '.join(numbers)}]{function} -> {'x'.join(map(str, value.shape))}  {value.source}".rstrip())
+        lines.append(
+            f"%{i} = {value.name}({', '.join(operands)}) [{' '.join(numbers)}]{function} -> {'x'.join(map(str, value.shape))}  {value.source}".rstrip()
+        )
     return "\n".join(lines)

@@ -338,7 +338,20 @@ def _same(_: Lowering, a: SimpleNamespace) -> Any:
     return next(iter(vars(a).values()))
 
 
-for _name in ("clone", "contiguous", "_to_copy", "to", "alias", "detach", "lift_fresh_copy", "dropout", "native_dropout", "feature_dropout", "type_as", "float"):
+for _name in (
+    "clone",
+    "contiguous",
+    "_to_copy",
+    "to",
+    "alias",
+    "detach",
+    "lift_fresh_copy",
+    "dropout",
+    "native_dropout",
+    "feature_dropout",
+    "type_as",
+    "float",
+):
     OPERATIONS[_name] = _same
 OPERATIONS["_assert_tensor_metadata"] = OPERATIONS["_assert_scalar"] = lambda _, a: None
 

@@ -235,7 +235,9 @@ def contract(a: Array, b: Array, of_a: str, of_b: str, of_result: str, source: s
     b = fresh(b)
     b = _renamed(b, [(b.axes[of_b.index(each)], a.axes[of_a.index(each)]) for each in shared if b.axes[of_b.index(each)] and a.axes[of_a.index(each)]])
     in_both = set(a.factors) & set(b.factors)
-    axes = tuple(a.axes[of_a.index(each)] if each in of_a and a.axes[of_a.index(each)] else b.axes[of_b.index(each)] if each in of_b else () for each in of_result)
+    axes = tuple(
+        a.axes[of_a.index(each)] if each in of_a and a.axes[of_a.index(each)] else b.axes[of_b.index(each)] if each in of_b else () for each in of_result
+    )
     kept = {each for axis in axes for each in axis}
     batch = tuple(each for each in a.factors if each in in_both and each in kept)
     inner = tuple(each for each in a.factors if each in in_both and each not in kept)

@@ -73,7 +73,11 @@ class _Called(torch.nn.Module):
 
 def trace(network: torch.nn.Module, shape: tuple[int, int, int], time: float, label: int | None) -> Traced:
     """`network` as `prepared` returns it. GraphError if PyTorch itself cannot make a list of operations of it."""
-    example = (torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)), torch.tensor([float(time)]), None if label is None else torch.tensor([label]))
+    example = (
+        torch.randn(1, *shape, generator=torch.Generator().manual_seed(0)),
+        torch.tensor([float(time)]),
+        None if label is None else torch.tensor([label]),
+    )
     called = _Called(network).eval()
     with _quiet():
         called(*example)  # some keep what they have computed from their parameters, which is to be there before

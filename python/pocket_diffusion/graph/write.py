@@ -102,7 +102,12 @@ def _add_graph(writer: GGUFWriter, output: Value) -> None:
         integers += value.integers
         reals += value.reals
     add(writer, "graph.counts", counts, kinds.ARRAY, kinds.UINT32)
-    for key, array, kind in (("inputs", inputs, kinds.INT32), ("tensors", tensors, kinds.STRING), ("integers", integers, kinds.INT32), ("reals", reals, kinds.FLOAT32)):
+    for key, array, kind in (
+        ("inputs", inputs, kinds.INT32),
+        ("tensors", tensors, kinds.STRING),
+        ("integers", integers, kinds.INT32),
+        ("reals", reals, kinds.FLOAT32),
+    ):
         if array:  # GGUF writers refuse empty ones
             add(writer, f"graph.{key}", array, kinds.ARRAY, kind)
 

@@ -28,6 +28,7 @@ import torch
 from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError
 from pocket_diffusion.evaluation.pictures import Model
+from pocket_diffusion.graph.ir import GraphError
 from pocket_diffusion.training import components, distillation
 from pocket_diffusion.training.components import TrainingError, option
 from pocket_diffusion.training.distillation import Process, Trajectories
@@ -228,9 +229,7 @@ class Distiller:
             if path.exists():
                 continue
             labels, scales, noise = self._draw(TRAJECTORIES_A_FILE, 1, index)
-            points = distillation.draw_trajectories(
-                self.teacher, self.process, noise, labels, scales, configuration.teacher_steps, configuration.kept
-            )
+            points = distillation.draw_trajectories(self.teacher, self.process, noise, labels, scales, configuration.teacher_steps, configuration.kept)
             Trajectories(points, labels, scales).write(path)
         self.trajectories = Trajectories.read(folder)
         if self.trajectories and self.trajectories.points.shape[1:] != (configuration.kept + 1, *self.model.shape):
@@ -482,7 +481,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         distiller = Distiller(parse_arguments(arguments))
         finished = distiller.run()
-    except (TrainingError, CheckpointError, reference.ReferenceUnavailable, OSError) as error:
+    except (TrainingError, CheckpointError, GraphError, reference.ReferenceUnavailable, OSError) as error:
         print(f"distill: {error}", file=sys.stderr)
         return 1
     state = "finished" if finished else "interrupted; the same command goes on"

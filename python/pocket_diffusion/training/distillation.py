@@ -102,9 +102,7 @@ def guided_prediction(teacher: torch.nn.Module, x: Tensor, t: Tensor, labels: Te
 
 
 @torch.no_grad()
-def draw_trajectories(
-    teacher: torch.nn.Module, process: Process, noise: Tensor, labels: Tensor, scales: Tensor, steps: int, kept: int
-) -> Tensor:
+def draw_trajectories(teacher: torch.nn.Module, process: Process, noise: Tensor, labels: Tensor, scales: Tensor, steps: int, kept: int) -> Tensor:
     """x of the teacher's guided DDIM at `kept` + 1 evenly spaced times from T - 1 to the picture, [N, kept + 1, C, H, W]."""
     if steps % kept:
         raise ValueError(f"{steps} steps do not pass through {kept} evenly spaced times")

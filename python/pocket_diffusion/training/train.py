@@ -272,9 +272,7 @@ class Trainer:
             components.write_atomically(self.folder / "model.pt", self._record())
 
     def _record(self) -> dict[str, Any]:
-        return components.model_record(
-            self.configuration, self.data.classes, self.ema.ema_model.state_dict(), self.step, self.samples_seen
-        )
+        return components.model_record(self.configuration, self.data.classes, self.ema.ema_model.state_dict(), self.step, self.samples_seen)
 
     def _draw_sheet(self) -> None:
         """A class per row, a seed per column, by the averaged network. The other processes go on to wait at the next step."""
@@ -283,9 +281,7 @@ class Trainer:
         classes = len(self.data.classes)
         rows = [i * classes // min(SHEET_ROWS, classes) for i in range(min(SHEET_ROWS, classes))]
         labels, seeds = zip(*((label, seed) for label in rows for seed in range(SHEET_COLUMNS)))
-        generation = reference.Generation(
-            label=0, seed=0, steps=min(SHEET_STEPS, self.configuration.timesteps), guidance_scale=self.configuration.sheet_scale
-        )
+        generation = reference.Generation(label=0, seed=0, steps=min(SHEET_STEPS, self.configuration.timesteps), guidance_scale=self.configuration.sheet_scale)
         self.ema.ema_model.eval()
         pictures = reference.sample(
             self.ema.ema_model,

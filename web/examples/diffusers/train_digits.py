@@ -2,7 +2,8 @@
 
     python train_digits.py mnist.npz digits-unet --minutes 30
 
-mnist.npz holds `images` (uint8 [N, 28, 28], light on dark) and `labels` (0 to 9): the MNIST training set. What is
+mnist.npz holds `images` (uint8 [N, 28, 28], light on dark) and `labels` (0 to 9): the MNIST training set, all of which is
+trained on. `test_images` and `test_labels`, for those who judge, are not read. What is
 written: digits-unet/unet and digits-unet/scheduler, as `save_pretrained` does, and digits-unet/state.pt, from which the
 same command goes on. Nothing here belongs to Pocket Diffusion: it is a training as people write it with diffusers.
 """
