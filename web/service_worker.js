@@ -9,7 +9,7 @@
 'use strict';
 
 const VERSION = '';
-/** Path relative to the site ('' is the page itself) -> SHA-256, lower-case hex. @type {Record<string, string>} */
+/** Path relative to the site ('' and 'learn/' are pages themselves) -> SHA-256, lower-case hex. @type {Record<string, string>} */
 const FILES = {};
 /** Paths that are kept only when they are first asked for, or the page says that it has used them: models, and what few use. @type {string[]} */
 const ON_DEMAND = [];
@@ -28,8 +28,7 @@ function pathOf(address) {
   const url = new URL(address);
   url.search = url.hash = '';
   if (!url.href.startsWith(scope)) return undefined;
-  const path = url.href.slice(scope.length);
-  if (path === 'index.html') return '';
+  const path = url.href.slice(scope.length).replace(/(^|\/)index\.html$/, '$1');
   return Object.hasOwn(FILES, path) ? path : undefined;
 }
 

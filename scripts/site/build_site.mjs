@@ -16,6 +16,7 @@ import { load } from '../../web/node.mjs';
 import { aboutOf } from '../../web/page/settings.mjs';
 import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
+import { buildLearn } from './build_learn.mjs';
 import { Page, setValue, valueOf } from './html.mjs';
 import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
@@ -122,10 +123,13 @@ const PRELOAD = `  <link rel="preload" href="pocket-diffusion.wasm" as="fetch" t
   <link rel="preload" href="weights/manifest.json" as="fetch" type="application/json" crossorigin>
 `;
 
+/** As the service worker has it: a folder is its page. */
+const INDEX = /(^|\/)index\.html$/;
+
 /** The service worker with the hashes of the site's files. */
 async function fillServiceWorker(files) {
   const template = await readFile(join(web, SERVICE_WORKER), 'utf8');
-  const hashes = Object.fromEntries([...files].map(([path, data]) => [path === 'index.html' ? '' : path, sha256(data, 'hex')]));
+  const hashes = Object.fromEntries([...files].map(([path, data]) => [path.replace(INDEX, '$1'), sha256(data, 'hex')]));
   const fill = (text, from, to) => {
     if (!text.includes(from)) throw new Error(`${SERVICE_WORKER} has no line ${from}`);
     return text.replace(from, () => to);
@@ -154,7 +158,7 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   html.fill(html.one('p', { id: 'model-about' }), await aboutModel(FIRST_MODEL));
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
   const manifest = JSON.parse(await readFile(join(web, 'manifest.webmanifest'), 'utf8'));
-  const assets = [...referencesOf(html).filter((path) => !path.startsWith('docs/')), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
+  const assets = [...referencesOf(html).filter((path) => !/^(docs|learn)\//.test(path)), ...manifest.icons.map(({ src }) => src), 'pocket-diffusion.wasm'];
 
   const docs = await buildDocs();
   if (docs.size === 0) html.remove(html.one('p', { class: 'ways' }));
@@ -165,9 +169,13 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   for (const [path, source] of Object.entries(BUNDLES)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
   for (const path of new Set(assets)) if (!files.has(path)) files.set(path, await readFile(join(web, path)));
   for (const file of ['manifest.json', ...models.map((each) => each.file)]) files.set(`weights/${file}`, await readFile(join(weights, file)));
+  const learn = await buildLearn();
+  learn.inputs.forEach((path) => page.inputs.add(path));
+  for (const [path, data] of learn.files) files.set(path, data);
   // What is for other pages is no part of this one, and so of no copy that the service worker keeps.
   const serviceWorker = await fillServiceWorker(files);
   files.set(SERVICE_WORKER, serviceWorker);
+  for (const [path, data] of learn.forOthers) files.set(path, data);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
   files.set('licenses.txt', await noticesOf(page.inputs));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
@@ -207,6 +215,7 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
     `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
   setValue(html.one('meta', { 'http-equiv': 'Content-Security-Policy' }), 'content', policy);
   html.remove(html.one('p', { class: 'ways' })); // they lie beside the site
+  html.remove(html.one('a', { href: 'learn/index.html' }));
   html.remove(html.one('script', { src: 'page.mjs' }));
   for (const rel of ['apple-touch-icon', 'manifest', 'stylesheet']) html.all(['link'], { rel }).forEach((link) => html.remove(link));
   html.append('head', `<style>${style}</style>\n`);

@@ -14,7 +14,7 @@ import { buildOneFile } from '../../scripts/site/build_site.mjs';
 import { modelPath, pixelHash } from '../native_pictures.mjs';
 import { MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
 import { lettersModel } from './letters_model.mjs';
-import { change, dropFile, pixelsOfGrid, showDepth, showTab, textOf, waitForState } from './page_tools.mjs';
+import { change, dropFile, longestTask, pixelsOfGrid, showDepth, showTab, textOf, waitForState } from './page_tools.mjs';
 import { serveCompressed, serveSite } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -64,16 +64,6 @@ function slowdown() {
   while (performance.now() - start < 200);
   const { user, system } = process.cpuUsage(cpu);
   return Math.min(2, ((performance.now() - start) * 1000) / (user + system));
-}
-
-/** The most CPU time that one task of the page's main thread took, from Chromium's trace, in milliseconds. */
-function longestTask(trace) {
-  const { traceEvents } = JSON.parse(Buffer.from(trace).toString());
-  // The browser's own pages have main threads, too: the page's is the one that set the mark.
-  const { pid, tid } = traceEvents.find(({ name }) => name === 'first-picture');
-  const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && event.pid === pid && event.tid === tid);
-  assert.ok(tasks.length > 100, 'the trace has tasks');
-  return Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1000));
 }
 
 /** Sums up what shifts. Runs in the page before anything else. */

@@ -1,5 +1,6 @@
 // What the tests of the page share: looking at it, and acting on it as a visitor would.
 
+import assert from 'node:assert/strict';
 import { readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settled } from './browsers.mjs';
@@ -62,4 +63,14 @@ export async function downloaded(folder, file) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`no ${file}, but ${await readdir(folder)}`);
+}
+
+/** The most CPU time that one task of the page's main thread took, from Chromium's trace, in milliseconds. @param {string} [mark] that the page has set */
+export function longestTask(trace, mark = 'first-picture') {
+  const { traceEvents } = JSON.parse(Buffer.from(trace).toString());
+  // The browser's own pages have main threads, too: the page's is the one that set the mark.
+  const { pid, tid } = traceEvents.find(({ name }) => name === mark);
+  const tasks = traceEvents.filter((event) => event.name === 'ThreadControllerImpl::RunTask' && event.pid === pid && event.tid === tid);
+  assert.ok(tasks.length > 100, 'the trace has tasks');
+  return Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1000));
 }

@@ -1,0 +1,88 @@
+// Builds the article and its figures. With a folder: the figures alone, for pages of others (docs/learn.md).
+//
+//   node scripts/site/build_learn.mjs FOLDER
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import * as esbuild from 'esbuild';
+import temml from 'temml';
+import { FORMULAS } from '../../web/learn/article/formulas.mjs';
+import { WORDS } from '../../web/learn/article/words.mjs';
+import { separateWorker } from './start_worker.mjs';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const web = join(root, 'web');
+const source = join(web, 'learn');
+
+/** Language -> name of its page in the site's folder learn/. */
+export const PAGES = { en: 'index.html', zh: 'zh.html' };
+/** The element, for pages of others. */
+const FIGURE = 'pocket-diffusion-figure';
+
+/** MathML. Styles are those of learn.css: the policy of the page allows no attributes of style. @param {string} name @param {boolean} display */
+function mathML(name, display) {
+  if (!Object.hasOwn(FORMULAS, name)) throw new Error(`the article names a formula ${JSON.stringify(name)}, which is not there`);
+  return temml.renderToString(FORMULAS[name], { displayMode: display, throwOnError: true }).replaceAll(/ style="[^"]*"/g, '');
+}
+
+/** @param {string} text */
+const withFormulas = (text) => text
+  .replace(/\{\{\{(\w+)\}\}\}/g, (_, name) => `<div class="formula" tabindex="0" role="math" aria-label="${FORMULAS[name]?.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}">${mathML(name, true)}</div>`)
+  .replace(/\{\{(\w+)\}\}/g, (_, name) => mathML(name, false));
+
+/** @param {'en' | 'zh'} language */
+async function page(language) {
+  const [shell, text] = await Promise.all(['page', language].map((name) => readFile(join(source, 'article', `${name}.html`), 'utf8')));
+  const sections = [...text.matchAll(/<section id="(\w+)">\s*<h2>([^<]+)<\/h2>/g)];
+  const words = {
+    ...WORDS[language], article: withFormulas(text),
+    list: sections.map(([, id, title]) => `<li><a href="#${id}">${title}</a></li>`).join(''),
+  };
+  return shell.replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, name) => {
+    if (!Object.hasOwn(words, name)) throw new Error(`page.html names ${name}, which ${language} does not have`);
+    return words[name];
+  });
+}
+
+/** @param {Record<string, string>} entryPoints name -> file @param {esbuild.Plugin[]} plugins */
+async function scripts(entryPoints, plugins) {
+  const { outputFiles, metafile } = await esbuild.build({
+    bundle: true, minify: true, write: false, format: 'esm', splitting: true, metafile: true, target: ['es2022'], external: ['node:*'], legalComments: 'none', logLevel: 'error',
+    entryPoints, outdir: web, chunkNames: 'learn-[name]-[hash]', absWorkingDir: root, plugins,
+  });
+  return { files: new Map(outputFiles.map(({ path, text }) => [basename(path), text])), inputs: Object.keys(metafile.inputs) };
+}
+
+/**
+ * What the site has of it: scripts beside its own, which find the worker and the engine there, and the pages in learn/.
+ * @returns {Promise<{ files: Map<string, string>, forOthers: Map<string, string>, inputs: string[] }>} inputs: what the scripts are made of
+ */
+export async function buildLearn() {
+  const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), [FIGURE]: join(source, 'figure.mjs') }, [separateWorker]);
+  const { outputFiles: [style] } = await esbuild.build({ entryPoints: [join(source, 'learn.css')], minify: true, write: false, target: ['es2022'] });
+  files.set('learn.css', style.text);
+  for (const [language, name] of Object.entries(PAGES)) files.set(`learn/${name}`, await page(language));
+  const forOthers = new Map([[`${FIGURE}.js`, files.get(`${FIGURE}.js`) ?? '']]);
+  files.delete(`${FIGURE}.js`);
+  return { files, forOthers, inputs };
+}
+
+/** The figures for pages of others, with the engine; models go beside them. @param {string} folder @returns {Promise<string[]>} names */
+export async function buildFigures(folder) {
+  const { files } = await scripts({ [FIGURE]: join(source, 'figure.mjs'), worker: join(web, 'worker.js') }, [separateWorker]);
+  files.set('pocket-diffusion.wasm', await readFile(join(web, 'pocket-diffusion.wasm')));
+  await mkdir(folder, { recursive: true });
+  for (const [name, data] of files) await writeFile(join(folder, name), data);
+  return [...files.keys()];
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
+  const [folder] = process.argv.slice(2);
+  if (!folder) {
+    console.error('usage: node scripts/site/build_learn.mjs FOLDER');
+    process.exitCode = 2;
+  } else {
+    console.log(`${folder}: ${(await buildFigures(resolve(folder))).join(', ')}`);
+  }
+}

@@ -1,0 +1,238 @@
+// The article in Chromium and Firefox: every figure draws what Node computes, moves by keys, and stands in the link; one by one
+// the figures work in pages of others under a strict policy.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import axe from 'axe-core';
+import { load } from 'pocket-diffusion';
+import { buildFigures } from '../../scripts/site/build_learn.mjs';
+import { KINDS } from '../../web/learn/figure.mjs';
+import { guide, jump, marginal } from '../../web/learn/process.mjs';
+import { noiseOf, pictureOf } from '../../web/learn/sources.mjs';
+import { modelPath } from '../native_pictures.mjs';
+import { root } from '../node/helpers.mjs';
+import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { longestTask } from './page_tools.mjs';
+import { serveSite } from './server.mjs';
+import { serveStatic } from './static_server.mjs';
+
+/** Of the page's thread while a slider is dragged, in milliseconds of its CPU time. */
+const LONGEST_TASK = 50;
+const TRIES = 4;
+const kinds = Object.keys(KINDS);
+
+/** Runs in the page before anything else. */
+function watch() {
+  globalThis.violations = [];
+  addEventListener('securitypolicyviolation', ({ violatedDirective, sourceFile }) => violations.push(`${violatedDirective} ${sourceFile}`));
+  globalThis.figure = (kind) => document.querySelector(`pocket-diffusion-figure[kind="${kind}"]`);
+  globalThis.inside = (kind, selector) => figure(kind).shadowRoot.querySelector(selector);
+  /** Numbers of a figure; arrays travel as lists. */
+  globalThis.valuesOf = (kind) => Object.fromEntries(Object.entries(figure(kind).values).map(([name, value]) => [name, ArrayBuffer.isView(value) ? Array.from(value) : value]));
+}
+
+async function drawn(page, kind) {
+  await page.evaluate((one) => figure(one).begin(), kind);
+  await page.waitForFunction((one) => ['done', 'error'].includes(figure(one).state), { timeout: 60_000 }, kind);
+  assert.equal(await page.evaluate((one) => figure(one).state, kind), 'done', await page.evaluate((one) => inside(one, '.stage').textContent, kind));
+}
+
+/** Sets attributes of a figure, and waits until that is on show. */
+async function set(page, kind, attributes) {
+  await page.evaluate((one, wanted) => Object.entries(wanted).forEach(([name, value]) => figure(one).setAttribute(name, value)), kind, attributes);
+  await drawn(page, kind);
+}
+
+let model;
+before(async () => (model = await load(modelPath)));
+after(() => model.close());
+
+/** What a figure must show, by Node. */
+const EXPECTED = {
+  noise: async (page) => {
+    await set(page, 'noise', { t: 500, label: 'house', seed: 3 });
+    const { x, ...values } = await page.evaluate(() => valuesOf('noise'));
+    const at = marginal(model.info, 500);
+    assert.deepEqual(x, Array.from(jump(await pictureOf(model, model.labels.indexOf('house'), 7), await noiseOf(model, 3), at)));
+    assert.equal(values.abar, model.info.alphasCumprod[500]);
+    assert.ok(Math.abs(values.jumped / at.noise - 1) < 0.09 && Math.abs(values.walked / at.noise - 1) < 0.09, JSON.stringify(values));
+    const says = await page.evaluate(() => inside('noise', '.equation').textContent);
+    assert.equal(says, `x500 = ${at.signal.toFixed(3)} x0 + ${at.noise.toFixed(3)} ε`);
+  },
+  prediction: async (page) => {
+    await set(page, 'prediction', { t: 700, label: 'cat', seed: 2, known: 'no' });
+    const { x, epsHat } = await page.evaluate(() => valuesOf('prediction'));
+    const [v, at] = [await model.predict(Float32Array.from(x), 700, null), marginal(model.info, 700)];
+    assert.deepEqual(epsHat, x.map((value, index) => Math.fround(at.noise * value + at.signal * v[index])));
+  },
+  guidance: async (page) => {
+    await set(page, 'guidance', { s: 4.5, label: 'flower', seed: 5, step: 6 });
+    const { pixels, guided, t, disagreement, w } = await page.evaluate(() => valuesOf('guidance'));
+    const options = { label: 'flower', seed: 5, sampler: 'ddim', steps: 12, eta: 0, guidanceScale: 4.5, trace: true };
+    assert.deepEqual(pixels, Array.from((await model.generate(options)).pixels));
+    assert.ok(disagreement < 1e-5 && w === 3.5);
+    const { trace } = await model.generate({ ...options, guidanceScale: 1 });
+    const { x: { values: x }, timestep } = trace[5];
+    const [none, flower] = await Promise.all([null, 'flower'].map((label) => model.predict(x, timestep, label)));
+    const at = marginal(model.info, t);
+    const said = guide(none, flower, 4.5);
+    const farthest = guided.reduce((most, value, index) => Math.max(most, Math.abs(value - (at.noise * x[index] + at.signal * said[index]))), 0);
+    assert.ok(timestep === t && farthest < 1e-5, `${farthest}`);
+  },
+};
+
+for (const browser of BROWSERS) {
+  describe(`the article in ${browser}`, () => {
+    let site;
+    let session;
+    before(async () => {
+      site = await serveSite();
+      session = await launch(browser);
+    });
+    after(async () => {
+      await session?.close();
+      await site?.close();
+    });
+
+    test('every figure draws what Node computes', async () => {
+      assert.deepEqual(Object.keys(EXPECTED).sort(), [...kinds].sort());
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html`, { prepare: watch });
+      for (const kind of kinds) {
+        await drawn(page, kind);
+        await EXPECTED[kind](page);
+      }
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
+    test('every input of every figure moves it by keys, in Chinese as well, and the link brings all of it back', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/zh.html#model=digits`, { prepare: watch });
+      for (const kind of kinds) {
+        await drawn(page, kind);
+        for (const input of await page.$$(`pocket-diffusion-figure[kind="${kind}"] >>> :is(input, select)`)) {
+          const look = () => page.evaluate((node) => (node.type === 'checkbox' ? node.checked : node.value), input);
+          const [before, type] = [await look(), await page.evaluate((node) => node.type, input)];
+          await input.focus();
+          await page.keyboard.press({ checkbox: ' ', number: 'ArrowUp' }[type] ?? (before === '0' ? 'ArrowDown' : 'ArrowRight'));
+          if (type === 'range' && before === await look()) await page.keyboard.press('ArrowLeft');
+          await drawn(page, kind);
+          assert.notEqual(await look(), before, `${kind}: ${type} ${await page.evaluate(({ name }) => name, input)}`);
+        }
+        const [says, spoken] = await page.evaluate(async (one) => {
+          await new Promise((resolve) => setTimeout(resolve, 900));
+          return ['.says', '.spoken'].map((selector) => inside(one, selector).textContent);
+        }, kind);
+        assert.match(says, /[\u4e00-\u9fff]/u);
+        assert.equal(spoken, says, 'is read out');
+      }
+      const changed = await page.evaluate((all) => all.map((kind) => figure(kind).changed), kinds);
+      assert.ok(changed.every((each) => Object.keys(each).length > 0), JSON.stringify(changed));
+      const { hash } = new URL(await page.evaluate(() => location.href));
+      const values = await page.evaluate((all) => all.map((kind) => valuesOf(kind)), kinds);
+      await page.goto('about:blank');
+      await page.goto(`${site.url}learn/index.html${hash}`);
+      for (const [index, kind] of kinds.entries()) {
+        await drawn(page, kind);
+        const { name: _, ...again } = await page.evaluate((one) => valuesOf(one), kind);
+        const { name: __, ...first } = values[index];
+        assert.deepEqual(again, first, kind);
+      }
+      assert.equal(await page.$eval('#model', ({ value }) => value), 'digits');
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
+    test('one of its figures works alone in another page, under a strict policy', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'pocket-diffusion-figures-'));
+      const pageOf = (kind) => `<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>figure</title>
+        <script type="module" src="/figures/pocket-diffusion-figure.js"></script></head>
+        <body><main><h1>A course</h1><pocket-diffusion-figure kind="${kind}" model="/weights/digits.gguf" label="7"></pocket-diffusion-figure></main></body></html>`;
+      await buildFigures(folder);
+      const server = await serveStatic({
+        folders: { '/figures/': folder, '/weights/': join(root, 'weights') },
+        pages: Object.fromEntries([...kinds, 'nonsense'].map((kind) => [`/${kind}.html`, pageOf(kind)])),
+      });
+      try {
+        for (const kind of kinds) {
+          const { page, troubles } = await openPage(session.browser, `${server.origin}/${kind}.html`, { prepare: watch });
+          await page.waitForFunction(() => customElements.get('pocket-diffusion-figure'));
+          await drawn(page, kind);
+          assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []], kind);
+          const loaded = server.requests.splice(0);
+          assert.deepEqual(kinds.filter((other) => loaded.some((path) => path.includes(`learn-${other}-`))), [kind], 'nothing of other kinds');
+          await page.close();
+        }
+        const { page } = await openPage(session.browser, `${server.origin}/nonsense.html`, { prepare: watch });
+        await page.waitForFunction(() => globalThis.figure?.('nonsense').state === 'error');
+        assert.match(await page.evaluate(() => inside('nonsense', '[role="alert"]').textContent), /kind: must be one of noise, .* not "nonsense"/);
+        await page.close();
+      } finally {
+        await server.close();
+        await rm(folder, { recursive: true });
+      }
+    });
+
+    test('opens without a network when it has been read', async () => {
+      const { page } = await openPage(session.browser, `${site.url}learn/index.html`, { prepare: watch });
+      await drawn(page, 'noise');
+      await page.waitForFunction(async () => {
+        const names = await caches.keys();
+        const kept = (await Promise.all(names.map(async (name) => (await caches.open(name)).keys()))).flat();
+        return (await navigator.serviceWorker.getRegistration())?.active && kept.some(({ url }) => url.endsWith('doodles.gguf')) && kept.some(({ url }) => url.endsWith('learn/'));
+      }, { polling: 200, timeout: 30_000 });
+      site.down = true;
+      try {
+        for (const path of ['learn/', 'learn/index.html', 'learn/zh.html']) {
+          await page.goto(`${site.url}${path}`);
+          await drawn(page, 'guidance');
+        }
+      } finally {
+        site.down = false;
+      }
+      await page.close();
+    });
+
+    if (browser !== 'chrome') return;
+
+    test('axe-core finds nothing, dark and light, in both languages', async () => {
+      for (const [path, dark] of [['index.html', false], ['zh.html', true]]) {
+        const { page } = await openPage(session.browser, `${site.url}learn/${path}#model=digits`, { dark, prepare: watch });
+        for (const kind of kinds) await drawn(page, kind);
+        await page.evaluate(axe.source);
+        const found = await page.evaluate(async () => (await globalThis.axe.run(document, { resultTypes: ['violations'] })).violations
+          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ').slice(0, 300)}`));
+        assert.deepEqual(found, [], path);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+        await page.setViewport({ width: 320, height: 640 });
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no wider than a small telephone');
+        await page.close();
+      }
+    });
+
+    test('no task of the page takes longer than 50 ms while a slider is dragged', async () => {
+      for (const kind of kinds) {
+        let longest = Infinity;
+        for (let tries = 0; tries < TRIES && longest > LONGEST_TASK; tries++) {
+          const { page } = await openPage(session.browser, `${site.url}learn/index.html#model=digits`, { prepare: watch });
+          await drawn(page, kind);
+          const slider = await page.$(`pocket-diffusion-figure[kind="${kind}"] >>> input[type="range"]`);
+          await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), slider);
+          const { x, y, width, height } = await slider.boundingBox();
+          await page.tracing.start({ categories: ['toplevel', 'blink.user_timing', 'devtools.timeline'] });
+          await page.evaluate(() => performance.mark('dragging'));
+          await page.mouse.move(x + width * 0.3, y + height / 2);
+          await page.mouse.down();
+          for (let share = 0.3; share < 0.8; share += 0.01) await page.mouse.move(x + width * share, y + height / 2);
+          await page.mouse.up();
+          await drawn(page, kind);
+          longest = Math.min(longest, longestTask(await page.tracing.stop(), 'dragging'));
+          await page.close();
+        }
+        assert.ok(longest <= LONGEST_TASK, `${kind}: ${longest} ms`);
+      }
+    });
+  });
+}

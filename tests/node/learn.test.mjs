@@ -1,0 +1,143 @@
+// The formulas of the article's figures against what the library does, and so against PyTorch; the article's two languages.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { load } from 'pocket-diffusion';
+import { buildLearn } from '../../scripts/site/build_learn.mjs';
+import { readState, writeState } from '../../web/learn/link.mjs';
+import { plain } from '../../web/learn/notation.mjs';
+import { clip, combine, dot, estimates, guide, guideByWeight, inTheirPlane, jump, makeNormal, marginal, meanSquare, norm, posterior, step } from '../../web/learn/process.mjs';
+
+const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url).pathname;
+const MODELS = ['doodles', 'digits'];
+const SETTINGS = { label: 3, seed: 7, steps: 6, timeGrid: 'linear', guidanceInterval: 'all', projection: false, rescale: 0 };
+
+/** Of float32 numbers of magnitude 1 or so, a few operations apart. */
+function assertNear(actual, expected, tolerance, what) {
+  assert.equal(actual.length, expected.length);
+  const farthest = actual.reduce((most, value, index) => Math.max(most, Math.abs(value - expected[index])), 0);
+  assert.ok(farthest <= tolerance, `${what}: ${farthest} apart`);
+}
+
+for (const name of MODELS) {
+  describe(`the figures' formulas, with ${name}`, () => {
+    let model;
+    before(async () => (model = await load(weights(name))));
+    after(() => model.close());
+
+    test('x_0 and eps that follow from a prediction are those of the trace', async () => {
+      const { trace } = await model.generate({ ...SETTINGS, sampler: 'ddim', guidanceScale: 2, trace: true });
+      for (const { timestep, x, x0, conditional, null: without } of trace) {
+        const at = marginal(model.info, timestep);
+        const said = guide(without.values, conditional.values, 2);
+        const found = estimates(model.info.objective, said, x.values, at);
+        // What divides by a small sqrt(abar) has so many digits less.
+        assertNear(clip(found.x0), x0.values, 1e-5 / Math.min(1, at.signal), `x_0 at t = ${timestep}`);
+        assertNear(jump(found.x0, found.eps, at), x.values, 1e-4, `x_t at t = ${timestep}`);
+        assertNear(guideByWeight(without.values, conditional.values, 1), said, 1e-5, 'w = s - 1');
+      }
+    });
+
+    test('a network call gives the prediction of the trace', async () => {
+      const { trace } = await model.generate({ ...SETTINGS, sampler: 'ddim', guidanceScale: 1, trace: true });
+      const { x, timestep, conditional } = trace[2];
+      assertNear(await model.predict(x.values, timestep, 3), conditional.values, 0, 'prediction');
+    });
+
+    test('the posterior is that of the ancestral sampler', async () => {
+      const states = [];
+      const { trace } = await model.generate({ ...SETTINGS, sampler: 'ddpm', guidanceScale: 1, trace: true, state: true, onStep: ({ state }) => void states.push(state) });
+      for (let k = 0; k < trace.length; k++) {
+        const { ofPicture, ofState, deviation } = posterior(model.info, trace[k].timestep, trace[k + 1]?.timestep ?? -1);
+        const mean = combine(ofPicture, trace[k].x0.values, ofState, trace[k].x.values);
+        if (deviation === 0) {
+          assertNear(states[k], mean, 1e-6, 'the last step');
+          continue;
+        }
+        const drawn = combine(1 / deviation, states[k], -1 / deviation, mean);
+        // Of 1,024 numbers: 4 standard errors.
+        assert.ok(Math.abs(Math.sqrt(meanSquare(drawn, new Float32Array(drawn.length))) - 1) < 0.089, `deviation at step ${k + 1}`);
+        for (const other of [trace[k].x.values, trace[k].x0.values]) {
+          assert.ok(Math.abs(dot(drawn, other) / norm(drawn) / norm(other)) < 0.125, `what is drawn at step ${k + 1} has nothing of the mean`);
+        }
+      }
+    });
+  });
+}
+
+test('single steps come to the same as a jump, and the posterior joins both', () => {
+  const alphasCumprod = Float64Array.of(0.9, 0.7, 0.4, 0.1);
+  const process = { alphasCumprod, timesteps: 4, objective: 'pred_noise' };
+  let keep = 1;
+  let variance = 0;
+  for (let t = 0; t < 4; t++) {
+    const one = step(process, t, t - 1);
+    keep *= one.keep;
+    variance = variance * one.keep ** 2 + one.deviation ** 2;
+    const at = marginal(process, t);
+    assert.ok(Math.abs(keep - at.signal) < 1e-12 && Math.abs(variance - at.noise ** 2) < 1e-12, `t = ${t}`);
+    for (let before = -1; before < t; before++) {
+      // Drawing x_t and then x_before from the posterior must leave the marginal of x_before.
+      const then = marginal(process, before);
+      const { ofPicture, ofState, deviation } = posterior(process, t, before);
+      assert.ok(Math.abs(ofPicture + ofState * at.signal - then.signal) < 1e-12, `mean, ${t} to ${before}`);
+      assert.ok(Math.abs((ofState * at.noise) ** 2 + deviation ** 2 - then.noise ** 2) < 1e-12, `variance, ${t} to ${before}`);
+    }
+  }
+});
+
+test('what a figure draws itself is normal, and the same again', () => {
+  const numbers = makeNormal(5).tensor(100_000);
+  const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
+  assert.ok(Math.abs(mean) < 0.013); // 4 standard errors
+  assert.ok(Math.abs(meanSquare(numbers, new Float32Array(numbers.length)) - 1) < 0.018);
+  assert.ok(Math.abs(numbers.filter((value) => Math.abs(value) < 1).length / numbers.length - 0.6827) < 0.006);
+  assert.deepEqual(makeNormal(5).tensor(10), numbers.slice(0, 10));
+  assert.notDeepEqual(makeNormal(6).tensor(10), numbers.slice(0, 10));
+});
+
+test('two vectors in the plane that they span keep their lengths and their angle', () => {
+  const [a, b] = [makeNormal(1).tensor(50), makeNormal(2).tensor(50)];
+  const { first, second, angle } = inTheirPlane(a, b);
+  assert.ok(Math.abs(Math.hypot(...first) - norm(a)) < 1e-6 && Math.abs(Math.hypot(...second) - norm(b)) < 1e-6);
+  assert.ok(Math.abs(Math.cos((angle * Math.PI) / 180) - dot(a, b) / norm(a) / norm(b)) < 1e-9);
+});
+
+test('symbols without marks', () => assert.equal(plain('x_t = x_{t-1}^2'), 'xt = xt-12'));
+
+test('the state of all figures is in a link', () => {
+  const state = { model: 'digits', at: 'guidance', figures: { guidance: { s: '5', label: '2' }, noise: { t: '100' } } };
+  assert.deepEqual(readState(writeState(state)), state);
+  assert.equal(writeState({ model: '', at: 'noise', figures: { noise: {} } }), '');
+  assert.equal(readState('#noise'), null);
+  assert.deepEqual(readState('#noise.onclick=x&guidance.s=2&what=3').figures, { guidance: { s: '2' } });
+});
+
+describe('the article', () => {
+  const article = (language) => readFileSync(new URL(`../../web/learn/article/${language}.html`, import.meta.url), 'utf8');
+  const all = (text, pattern) => [...text.matchAll(pattern)].map(([found]) => found);
+
+  test('has the same sections, formulas and figures in both languages', () => {
+    const [english, chinese] = ['en', 'zh'].map(article);
+    for (const pattern of [/<section id="\w+">/g, /\{\{\{\w+\}\}\}/g, /<pocket-diffusion-figure [^>]+>/g]) {
+      assert.ok(all(english, pattern).length > 2);
+      assert.deepEqual(all(chinese, pattern), all(english, pattern));
+    }
+    const inline = (text) => new Set(all(text, /\{\{\w+\}\}/g));
+    assert.deepEqual([...inline(chinese)].sort(), [...inline(english)].sort());
+    assert.equal(all(english, /<dfn>/g).length, all(chinese, /<dfn>/g).length);
+  });
+
+  test('has no more than 80 kB of code with gzip, and pages without styles or scripts in them', async () => {
+    const { files } = await buildLearn();
+    const bytes = [...files].filter(([path]) => /\.(js|css)$/.test(path)).reduce((sum, [, text]) => sum + gzipSync(text, { level: 9 }).length, 0);
+    assert.ok(bytes <= 80_000, `${bytes} bytes`);
+    for (const path of ['learn/index.html', 'learn/zh.html']) {
+      const text = files.get(path);
+      assert.doesNotMatch(text, / style=|<style|<script>|\son\w+=|\{\{/, path);
+      assert.match(text, /<math[ >]/);
+    }
+  });
+});

@@ -1,0 +1,70 @@
+// The article: one model for all figures, their state in the link, and a copy for use offline.
+
+import { scriptURL } from '../page/trusted.mjs';
+import { STATE_ATTRIBUTES } from './figure.mjs';
+import { readState, writeState } from './link.mjs';
+
+/** @typedef {import('./figure.mjs').PocketDiffusionFigure} Figure */
+
+/** Between a change and the link that has it, in milliseconds: browsers count how often a page changes its address. */
+const PAUSE = 300;
+/** Before the copy is made, in milliseconds: figures come first. */
+const WAIT = 3000;
+
+const figures = /** @type {NodeListOf<Figure>} */ (document.querySelectorAll('pocket-diffusion-figure'));
+const model = /** @type {HTMLSelectElement} */ (document.getElementById('model'));
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let pause;
+
+/** @param {string} name */
+const pathOf = (name) => `weights/${name}.gguf`;
+
+function useModel() {
+  for (const figure of figures) figure.setAttribute('model', `../${pathOf(model.value)}`);
+  keepModel();
+}
+
+/** The service worker of the site keeps the model, too. */
+async function keepModel() {
+  const registration = await navigator.serviceWorker?.getRegistration();
+  registration?.active?.postMessage(pathOf(model.value));
+}
+
+function readLink() {
+  const state = readState(location.hash);
+  if (!state) return; // a section's own link
+  model.value = [...model.options].some(({ value }) => value === state.model) ? state.model : model.options[0].value;
+  for (const figure of figures) {
+    const wanted = state.figures[figure.getAttribute('kind') ?? ''] ?? {};
+    for (const name of STATE_ATTRIBUTES) {
+      if (wanted[name] === undefined) figure.removeAttribute(name);
+      else figure.setAttribute(name, wanted[name]);
+    }
+  }
+  useModel();
+  document.getElementById(state.at)?.scrollIntoView();
+}
+
+/** @param {string} at id of the section that the reader was last busy with */
+function writeLink(at) {
+  clearTimeout(pause);
+  pause = setTimeout(() => {
+    const changed = Object.fromEntries([...figures].map((figure) => [figure.getAttribute('kind') ?? '', figure.changed]));
+    const link = writeState({ model: model.selectedIndex > 0 ? model.value : '', at, figures: changed });
+    history.replaceState(history.state, '', link || location.pathname + location.search);
+    for (const each of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('a[hreflang]'))) each.hash = link;
+  }, PAUSE);
+}
+
+document.addEventListener('change', ({ target }) => {
+  if (target === model) useModel();
+  else if (![...figures].some((figure) => figure === target)) return;
+  writeLink(/** @type {HTMLElement} */ (target).closest('section')?.id ?? '');
+});
+addEventListener('hashchange', readLink);
+useModel();
+readLink();
+setTimeout(() => {
+  // Refused for example where the page was not served over HTTPS: then it works as before.
+  navigator.serviceWorker?.register(scriptURL('../service_worker.js')).then(() => navigator.serviceWorker.ready).then(keepModel, () => {});
+}, WAIT);
