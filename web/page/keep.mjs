@@ -57,8 +57,10 @@ export function makeKeep(app) {
     { making: pictureFile(picture, size()), parts: partsOf(`seed${picture.options.seed}`, ...parts) };
 
   /** @param {typeof import('./more.mjs')} files @returns {Made | null} */
-  const makeWord = ({ linesFile }) => app.lettering.finished &&
-    { making: linesFile(app.lettering.finished.lines, size()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] };
+  const makeWord = ({ wordFile }) => {
+    const word = app.lettering.finished;
+    return word && { making: wordFile(word, word.box, size()), parts: [word.text, `seed${app.lettering.seed}`, ...word.variation] };
+  };
 
   return {
     copy,

@@ -120,6 +120,7 @@ class MorphDialog {
     const wish = parseMorph(hash, model);
     pictures.rest();
     lettering.board.stop();
+    lettering.styles?.board.stop();
     const { length } = model.labels;
     const seed = wish.way ? settings.seed : settings.seed + (this.#app.part === 'grid' ? pictures.chosen : 0);
     const ways = waysOf(model);
