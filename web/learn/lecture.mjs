@@ -63,7 +63,8 @@ export class Lecture {
     this.#at = Math.max(0, nearest);
     root.dataset.lecture = '';
     this.#bar.hidden = false;
-    root.requestFullscreen?.().catch(() => {}); // a window serves as well
+    // Browsers let a click do it, not a link that was followed; a window serves as well.
+    if (navigator.userActivation?.isActive) root.requestFullscreen?.().catch(() => {});
     this.#show();
   }
 
