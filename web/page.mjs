@@ -105,7 +105,7 @@ function show(settings, { draft = false, again = false } = {}) {
   element('board').hidden = part !== 'grid';
   element('edit').hidden = element('draw-models').hidden = part !== 'edit';
   if (classes && settings.label !== null) classes.value = settings.label;
-  lettering.draw({ ...settings, seed: settings.seed + (part === 'grid' ? pictures.chosen : 0) }, { draft });
+  lettering.draw(settings, { draft });
   if (part === 'grid') pictures.draw(settings, { draft, again });
   else pictures.rest();
   if (part === 'edit') edit?.draw({ draft });
@@ -145,7 +145,7 @@ function learnPaper(picture) {
 }
 
 function stop() {
-  for (const board of [app.lettering.board, app.pictures.board, app.editBoard, classBoard, app.lab?.sweepBoard]) board?.stop();
+  for (const board of [app.lettering.board, app.lettering.styles?.board, app.pictures.board, app.editBoard, classBoard, app.lab?.sweepBoard]) board?.stop();
 }
 
 element('word-text').maxLength = MOST_LETTERS;

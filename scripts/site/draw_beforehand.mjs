@@ -10,8 +10,9 @@ import { deflateSync } from 'node:zlib';
 import { load } from '../../web/node.mjs';
 import { firstOf } from '../../web/page/first.mjs';
 import { imageOfState } from '../../web/page/paint.mjs';
-import { compose, composeLines } from '../../web/page/sheet.mjs';
-import { advanceOf } from '../../web/page/word.mjs';
+import { compose } from '../../web/page/sheet.mjs';
+import { setInPixels } from '../../web/page/typeset.mjs';
+import { advanceOf, layByAdvances } from '../../web/page/word.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = process.argv[2] ?? join(root, 'web');
@@ -64,9 +65,9 @@ async function drawStrip() {
     frames[label] = [...states.slice(0, MOMENTS.length - 1), picture].map((image, moment) => coarse(shrink(image, SIDE), MOMENTS[moment] < STATIC ? 2 : 2 ** BITS));
   }
   model.close();
-  const lines = MOMENTS.map((_, moment) => [...word].map((label) => ({ image: frames[label][moment], advance: advanceOf(label) })));
+  const lines = MOMENTS.map((_, moment) => [...word].map((label) => ({ image: frames[label][moment], advance: advanceOf(label), space: false })));
   // Each moment alone: within a line darker levels win where squares overlap.
-  const images = lines.map((line) => composeLines([line]));
+  const images = lines.map((line) => setInPixels(line, layByAdvances(line, Infinity).rows));
   return compose(images, 1);
 }
 

@@ -15,14 +15,19 @@ const DESKTOP = { width: 1280, height: 900 };
 
 /** As the page opens in a tab. */
 const tab = (name) => (page) => enter(page, name);
+/** All twelve styles are there. */
+const styles = (page) => page.waitForSelector('#styles[data-state="done"]', { timeout: 120_000 });
 const WORD = '#word=diffusion&view=play';
+const LONG = '#word=A word of forty letters fits on any phone&s=3&seed=5&style=3&to-style=6&between=0.5&view=play';
 const CAT = '#label=cat&s=3&seed=72';
 
 const SHOTS = [
-  { name: 'page', viewport: DESKTOP, hash: WORD },
-  { name: 'page-dark', viewport: DESKTOP, dark: true, hash: WORD },
-  { name: 'page-phone', viewport: PHONE, hash: WORD },
-  { name: 'page-phone-dark', viewport: PHONE, dark: true, hash: WORD },
+  { name: 'page', viewport: DESKTOP, hash: WORD, act: styles },
+  { name: 'page-dark', viewport: DESKTOP, dark: true, hash: WORD, act: styles },
+  { name: 'page-phone', viewport: PHONE, hash: WORD, act: styles },
+  { name: 'page-phone-dark', viewport: PHONE, dark: true, hash: WORD, act: styles },
+  { name: 'page-long', viewport: DESKTOP, hash: LONG, act: styles },
+  { name: 'page-long-phone', viewport: PHONE, hash: LONG, act: styles, fullPage: true },
   { name: 'page-narrow', viewport: { ...PHONE, width: 320, height: 640 }, hash: WORD, fullPage: true },
   { name: 'half-way', viewport: DESKTOP, hash: '#word=diffusion&s=0.5&seed=5&view=play' },
   { name: 'static-alone', viewport: DESKTOP, hash: '#word=diffusion&s=0&seed=5&view=play' },

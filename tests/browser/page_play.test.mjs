@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { load } from 'pocket-diffusion';
+import { load, readRecipe } from 'pocket-diffusion';
 import { pixelHash } from '../native_pictures.mjs';
 import { root } from '../node/helpers.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
@@ -14,7 +14,7 @@ import { lettersModel } from './letters_model.mjs';
 import { change, downloaded, dropFile, pixelsOf, showDepth, showTab, tabOnShow, textOf } from './page_tools.mjs';
 import { serveSite, visit } from './server.mjs';
 
-const LINES = 4;
+const STYLES = 12;
 const VIEWPORTS = { telephone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
 /** Few steps: what the pictures look like does not matter here. */
 const WORD = '#word=no&s=2&seed=5&steps=4&sampler=ddim&view=play';
@@ -24,7 +24,11 @@ let letters;
 before(async () => (letters = await load(weights('letters'))));
 after(() => letters.close());
 
-const lineOf = (page, line) => pixelsOf(page, `.word-row:nth-child(${line + 1}) canvas`);
+const lettersOf = (page) => pixelsOf(page, '.word-row canvas');
+/** Every style of the word is there. */
+const stylesDrawn = (page) => page.waitForFunction((count) => document.getElementById('styles').dataset.state === 'done' &&
+  document.querySelectorAll('#styles .tile[data-state="done"]').length === count, { timeout: 60_000 }, STYLES);
+const chooseStyle = (page, index) => page.$$eval('#styles .tile', (tiles, each) => tiles[each].click(), index);
 const byNode = async (label, options) => Array.from((await letters.generate({ label, steps: 4, sampler: 'ddim', ...options })).pixels);
 const boxOf = (page, selector) => page.$eval(selector, (node) => {
   const { x, y, width, height } = node.getBoundingClientRect();
@@ -65,31 +69,51 @@ for (const name of ENGINES) {
         assert.equal(await textOf(page, '.statement'), 'A neural network of two megabytes, in this page, turns static into pictures. Nothing is sent.');
         assert.deepEqual(await page.$$eval('[role="tab"]', (tabs) => tabs.map(({ textContent }) => textContent)), ['Lettering', 'Doodles', 'Characters', 'Digits', 'Draw']);
         assert.equal(await tabOnShow(page), 'Lettering');
+        await stylesDrawn(page);
         const fields = await page.$$eval('input, select, textarea', (all) => all.filter((field) => field.checkVisibility()).map(({ id }) => id));
-        assert.deepEqual(fields, ['word-text', 'scale']);
+        assert.deepEqual(fields.filter(Boolean), ['word-text', 'style-other', 'style-between', 'scale']);
         const [needed, available] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
         assert.ok(needed <= available, `${needed} pixels`);
         assert.equal(await page.$eval('.sheet', (sheet) => sheet.offsetHeight - sheet.clientHeight), 0, 'no scroll bar under the word');
       });
 
-      test('sets the word in several styles, each line from one seed', async () => {
-        for (let line = 0; line < LINES; line++) {
-          const pixels = await lineOf(page, line);
+      test('sets the word in twelve styles, each from one seed, and the one that is chosen large', async () => {
+        const tiles = await pixelsOf(page, '#styles .tile canvas');
+        assert.equal(new Set(tiles.map(String)).size, STYLES, 'no two are alike');
+        for (const style of [11, 0]) {
+          await change(page, () => chooseStyle(page, style));
+          const pixels = await lettersOf(page);
           assert.equal(pixels.length, 2);
-          assert.deepEqual(pixels[0], await byNode('n', { seed: 5 + line, guidanceScale: 2 }));
+          assert.deepEqual(pixels[0], await byNode('n', { seed: 5 + style, guidanceScale: 2 }));
         }
+        const [word, tile] = await Promise.all(['.word-row', '#styles .tile'].map((selector) => boxOf(page, selector)));
+        assert.ok(word[3] > 1.8 * tile[3], `${word} over ${tile}`);
       });
 
-      test('at scale 0 the static alone decides: all letters of a line are the same', async () => {
+      test('goes from one style to another by keys, and back by a choice', async () => {
+        await change(page, async () => {
+          await page.focus('#style-between');
+          for (let key = 0; key < 5; key++) await page.keyboard.press('ArrowRight');
+          await page.waitForFunction(() => location.hash.includes('between=0.25'));
+        });
+        assert.deepEqual((await lettersOf(page))[1], await byNode('o', { seed: 5, guidanceScale: 2, variationSeed: 5 + 11, variationStrength: 0.25 }));
+        assert.equal(await page.$eval('#style-between', (slider) => slider.getAttribute('aria-valuetext')), '25 % from style 1 to style 12');
+        assert.match(page.url(), /&word=no&style=1&to-style=12&between=0.25&view=play$/);
+        await change(page, async () => {
+          await page.focus('#styles input:checked');
+          await page.keyboard.press('ArrowRight');
+        });
+        assert.deepEqual((await lettersOf(page))[1], await byNode('o', { seed: 6, guidanceScale: 2 }));
+        await change(page, () => chooseStyle(page, 0));
+        assert.match(page.url(), /&word=no&view=play$/);
+      });
+
+      test('at scale 0 the static alone decides: all letters are the same', async () => {
         await moveSlider(page, 0);
         assert.match(await textOf(page, '#scale-says'), /^At 0 the static alone decides/);
-        const styles = new Set();
-        for (let line = 0; line < LINES; line++) {
-          const [first, ...rest] = await lineOf(page, line);
-          for (const other of rest) assert.deepEqual(other, first);
-          styles.add(String(first));
-        }
-        assert.equal(styles.size, LINES);
+        const [first, ...rest] = await lettersOf(page);
+        for (const other of rest) assert.deepEqual(other, first);
+        assert.deepEqual(first, await byNode('n', { seed: 5, guidanceScale: 0 }));
         await page.click('#recommended');
         await settled(page, { timeout: 60_000 });
       });
@@ -116,8 +140,13 @@ for (const name of ENGINES) {
 
       test('the word is saved as it stands there', async () => {
         await page.click('#play-save');
-        const { width, height } = decodePNG(await downloaded(session.downloads, 'on-seed5.png'));
-        assert.deepEqual([width, height], [Math.round(2 * 0.54 * 256), LINES * 256]);
+        const file = await downloaded(session.downloads, 'on-seed5.png');
+        const { width, height, pixels } = decodePNG(file);
+        assert.equal(height, 256);
+        assert.ok(width > 200 && width < 2 * 256, `${width} pixels wide`);
+        assert.ok(pixels.includes(0) && pixels.includes(255));
+        const { options, sheet } = readRecipe(file);
+        assert.deepEqual([options.seed, sheet.text, sheet.labels.map((label) => letters.labels[label])], [5, 'on', ['o', 'n']]);
       });
 
       test('tabs are changed by arrow keys, and each has its own text', async () => {
@@ -129,7 +158,7 @@ for (const name of ENGINES) {
         await settled(page, { timeout: 60_000 });
         assert.equal(await textOf(page, '#word-title'), 'Your number');
         assert.match(await page.$eval('#word-text', (input) => input.value), /^\d+$/);
-        assert.ok((await lineOf(page, 0)).length > 2, 'no empty box');
+        assert.ok((await lettersOf(page)).length > 2, 'no empty box');
         assert.equal(await page.evaluate(() => document.activeElement.id), 'tab-digits');
       });
 

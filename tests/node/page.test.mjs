@@ -13,9 +13,9 @@ import { pathFor, tabOf } from '../../web/page/models.mjs';
 import { fileName, sheetFile, sizeFactors } from '../../web/page/saving.mjs';
 import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
 import { COUNTS, carryOver, defaultSettings, parseHash } from '../../web/page/settings.mjs';
-import { composeLines } from '../../web/page/sheet.mjs';
+import { layByShapes, setInPixels } from '../../web/page/typeset.mjs';
 import { groupsOf, wordsFor } from '../../web/page/thesaurus.mjs';
-import { advanceOf, isAlphabet, spell } from '../../web/page/word.mjs';
+import { advanceOf, fit, isAlphabet, layByAdvances, spell } from '../../web/page/word.mjs';
 import { decodePNG } from './png_reader.mjs';
 
 const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url);
@@ -42,15 +42,43 @@ describe('words', () => {
   });
 
   test('take the room that their letters say; where squares overlap the darker level stays', () => {
-    const image = (level) => ({ width: 4, height: 2, channels: 1, pixels: new Uint8Array(8).fill(level) });
-    const line = [{ image: image(200), advance: 0.5 }, { image: null, advance: 1 }, { image: image(90), advance: 0.5 }];
-    const { width, height, pixels } = composeLines([line, line]);
-    assert.deepEqual([width, height], [8, 4]);
+    const letter = (level, advance) => ({ image: { width: 4, height: 2, channels: 1, pixels: new Uint8Array(8).fill(level) }, advance, space: false });
+    const line = [letter(200, 0.5), { image: null, advance: 1, space: true }, letter(90, 0.5)];
+    const { rows, broken } = layByAdvances(line, Infinity);
+    assert.deepEqual([rows.length, rows[0].width, broken], [1, 2, false]);
+    const { width, height, pixels } = setInPixels(line, rows);
+    assert.deepEqual([width, height], [8, 2]);
     // The first square lies from -1 to 3, the last one from 5 to 9.
     assert.deepEqual(Array.from(pixels.slice(0, 8)), [200, 200, 200, 255, 255, 90, 90, 90]);
-    const close = [{ image: image(200), advance: 0.5 }, { image: image(90), advance: 0.5 }];
-    assert.deepEqual(Array.from(composeLines([close]).pixels.slice(0, 4)), [200, 90, 90, 90]);
+    const close = [letter(200, 0.5), letter(90, 0.5)];
+    assert.deepEqual(Array.from(setInPixels(close, layByAdvances(close, 9).rows).pixels.slice(0, 4)), [200, 90, 90, 90]);
     assert.ok(advanceOf('i') < advanceOf('n') && advanceOf('n') < advanceOf('m'));
+  });
+
+  test('wrap at spaces, are broken where nothing else helps, and are as large as there is room for', () => {
+    const set = (text) => [...text].map((character) => ({ image: null, advance: 0.5, space: character === ' ' }));
+    const rowsOf = (text, limit) => layByAdvances(set(text), limit).rows.map(({ begin, end }) => text.slice(begin, end));
+    assert.deepEqual(rowsOf('  ab cde  f ', 2), ['ab', 'cde', 'f']);
+    assert.deepEqual(rowsOf('abcdef g', 2), ['abcd', 'ef g']);
+    assert.equal(layByAdvances(set('abcdef'), 2).broken, true);
+    assert.deepEqual(rowsOf('   ', 2), []);
+    for (const [text, box] of [['ab', { width: 300, height: 100 }], ['a word of forty letters that goes on, on', { width: 330, height: 120 }], ['iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii', { width: 330, height: 120 }]]) {
+      const { size, rows } = fit(layByAdvances, set(text), box);
+      assert.ok(rows.length * size <= box.height && rows.every(({ width }) => width * size <= box.width), text);
+      const larger = layByAdvances(set(text), box.width / (size / 0.97));
+      assert.ok(size === box.height || larger.broken || larger.rows.length * size / 0.97 > box.height, `${text}: ${size}`);
+    }
+  });
+
+  test('in colours are set by their advances, and letters that are still to come as wide as theirs', () => {
+    const ink = (left, right) => ({ width: 10, height: 10, channels: 1, pixels: Uint8Array.from({ length: 100 }, (_, index) => (index % 10 >= left && index % 10 < right ? 0 : 255)) });
+    const letters = [ink(4, 6), null, ink(1, 9)].map((image) => ({ image, advance: 0.5, space: false }));
+    const [{ places, width }] = layByShapes(letters, 9).rows;
+    assert.ok(places[1] - places[0] < 0.6 && width > 1.3, `${places} of ${width}`);
+    const inks = [places[0] + 0.6, places[2] + 0.1]; // right edge of the first one, left edge of the last one
+    assert.ok(inks[1] - inks[0] > 0.4 && inks[1] - inks[0] < 0.9, `${inks}`);
+    const coloured = letters.map((letter) => ({ ...letter, image: letter.image && { ...letter.image, channels: 3, pixels: new Uint8Array(300) } }));
+    assert.deepEqual(layByShapes(coloured, 9), layByAdvances(coloured, 9));
   });
 });
 
@@ -89,7 +117,12 @@ test('links from before there were views lead into the Lab, the first screen is 
   assert.equal(readAddress('#label=cat').depth, 'lab');
   assert.equal(readAddress('#label=cat&view=play').depth, 'play');
   assert.equal(readAddress('#word=&view=play').word, '');
-  assert.equal(readAddress(`#word=${'x'.repeat(99)}`).word.length, 24);
+  assert.equal(readAddress(`#word=${'x'.repeat(99)}`).word.length, 40);
+  const styled = readAddress('#word=on&style=3&to-style=12&between=0.35&view=play');
+  assert.deepEqual([styled.style, styled.refused], [{ chosen: 2, other: 11, between: 0.35 }, []]);
+  const refused = ['style=13', 'style=0', 'style=1.5', 'to-style=', 'between=2', 'between=x'];
+  for (const text of refused) assert.deepEqual(readAddress(`#word=on&${text}`).refused, [text]);
+  assert.deepEqual(readAddress('#word=on&style=2').style, { chosen: 1, other: 0, between: 0 }, 'two styles');
   assert.equal(readAddress('#view=draw').drawing, true);
 });
 

@@ -9,7 +9,7 @@
  *   'tab-draw' | 'unpin' | 'word-save'} button
  * @property {'board' | 'class-list' | 'count-list' | 'depth' | 'draw-models' | 'drop' | 'easel-presets' | 'easel-tools' | 'edit-grid' |
  *   'error' | 'film-preview' | 'film-state' | 'grid' | 'guidance' | 'options' | 'page' | 'panel' | 'pinned-grid' | 'search' | 'side' |
- *   'strip' | 'sweep' | 'tabs' | 'track' | 'word-rows'} div
+ *   'strip' | 'styles' | 'sweep' | 'tabs' | 'track' | 'word-rows'} div
  * @property {'announcer' | 'chosen-options' | 'class-hint' | 'edit-kind' | 'edit-status' | 'error-detail' | 'error-text' | 'late' |
  *   'model-about' | 'model-line' | 'pinned-text' | 'scale-says' | 'side-text' | 'status' | 'word-hint'} p
  * @property {'class-search' | 'easel-colour' | 'easel-size' | 'edit-file' | 'edit-strength' | 'file' | 'scale' | 'seed' | 'steps' |

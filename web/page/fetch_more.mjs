@@ -6,7 +6,7 @@ import { isOneFile } from './models.mjs';
 let style = null;
 
 /** @returns {Promise<unknown>} when it is there, or cannot be had: without it everything works nevertheless */
-function fetchStyle() {
+export function fetchStyle() {
   if (isOneFile()) return Promise.resolve();
   style ??= new Promise((resolve) => {
     const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'more.css', onload: resolve, onerror: resolve });

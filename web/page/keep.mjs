@@ -59,8 +59,10 @@ export function makeKeep(app) {
       { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),
     saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
       { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
-    saveWord: () => save(({ linesFile }) => app.lettering.finished &&
-      { making: linesFile(app.lettering.finished.lines, size()), parts: [app.lettering.finished.text, `seed${app.lettering.seed}`] }),
+    saveWord: () => save(({ wordFile }) => {
+      const word = app.lettering.finished;
+      return word && { making: wordFile(word, word.box, size()), parts: [word.text, `seed${app.lettering.seed}`, ...word.variation] };
+    }),
     /** @param {import('./paint.mjs').Image | null} image @param {string} name */
     saveImage: (image, name) => save(({ imageFile }) => image && { making: imageFile(image), parts: [name] }),
   };

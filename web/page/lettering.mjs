@@ -1,17 +1,17 @@
-// "Your word": a text in several styles, each letter of a line from the same noise.
+// "Your word": a text in one of twelve styles, each letter from the same noise. All twelve of them, and how letters are spaced
+// by their shapes (styles.mjs), come after the first word is there.
 
+import { FIRST_STYLE } from './address.mjs';
 import { element, isCalm, setText } from './elements.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { imageOfState } from './paint.mjs';
 import { requestOf } from './settings.mjs';
 import { Word, isAlphabet, lackOf, spell } from './word.mjs';
 
-/** Styles side by side where they are the only thing to see. */
-const LINES = 4;
-/** Squares that a line has beside another one. */
-const LONG = 5.5;
 /** What a model without a word of its own begins with. */
 const FIRST_LETTERS = 3;
+
+/** @typedef {import('./address.mjs').Style} Style */
 
 /** @param {ReadonlyArray<string>} labels */
 const labelsAreDigits = (labels) => labels.every((label) => /^\d$/.test(label));
@@ -19,31 +19,42 @@ const labelsAreDigits = (labels) => labels.every((label) => /^\d$/.test(label));
 export class Lettering {
   #app;
   #board;
-  /** @type {Word[]} */
-  #lines = [];
-  /** @type {Array<{ line: Word, label: number }>} on the board */
-  #wanted = [];
-  #style = ''; // the settings that the letters on show were drawn with, as text
+  #word = new Word();
+  /** @type {number[]} */
+  #wanted = []; // class numbers, on the board
+  #key = ''; // the settings that the letters on show were drawn with, as text
   /** @type {Map<string, string>} */
   #texts = new Map(); // of the visitor, by tab
   #tab = '';
-  /** Of the first line. */
-  seed = 0;
+  /** @type {Style} */
+  style = FIRST_STYLE;
+  /** Letters drawn under the settings on show, by style and class. @type {Map<string, import('../index.d.ts').Picture>} */
+  drawn = new Map();
+  /** @type {import('./styles.mjs').Styles | null} */
+  styles = null;
+  #isFetching = false;
+  /** Of the first style, as the view has it. @type {Omit<import('./settings.mjs').Settings, 'count' | 'label'> | null} */
+  settings = null;
 
   /** @param {import('../page.mjs').App} app */
   constructor(app) {
     this.#app = app;
     this.#board = app.studio.addBoard({
       onStep: (index, { state, preview }) => {
-        if (!isCalm()) this.#paint(index, state ? imageOfState(state, app.model.info) : preview, false);
+        if (!isCalm()) this.#paint(index, state ? imageOfState(state, app.model.info) : preview, false, true);
       },
-      onPicture: (index, picture, draft) => this.#paint(index, picture, !draft),
+      onPicture: (index, picture, draft) => {
+        if (!draft) this.drawn.set(this.keyOf(this.#style, this.#wanted[index]), picture);
+        this.#paint(index, picture, !draft);
+      },
       onReport: (report) => {
         element('word').dataset.state = report.state;
         app.report('word', report);
+        if (report.state === 'done') this.#finish();
       },
       state: true,
     });
+    element('word-rows').append(this.#word.root);
     element('word-text').oninput = () => {
       this.#texts.set(this.#tab, element('word-text').value);
       app.show(app.settings);
@@ -72,12 +83,35 @@ export class Lettering {
     element('word-text').value = text;
   }
 
+  /** What is on show: in the Lab the style of the chosen picture. @returns {Style} */
+  get #style() {
+    const { part, pictures } = this.#app;
+    return part === 'word' ? this.style : { chosen: part === 'grid' ? pictures.chosen : 0, other: 0, between: 0 };
+  }
+
+  /** Seed of the style on show. */
+  get seed() {
+    return (this.settings?.seed ?? 0) + this.#style.chosen;
+  }
+
+  /** @param {Style} style @param {number} label */
+  keyOf = ({ chosen, other, between }, label) => `${between ? `${chosen} ${other} ${between}` : chosen}/${label}`;
+
+  /** How a letter of a style is drawn. @param {Style} style @param {number} label */
+  requestOf({ chosen, other, between }, label) {
+    const settings = /** @type {NonNullable<Lettering['settings']>} */ (this.settings);
+    const request = requestOf({ ...settings, label }, chosen);
+    return between ? { ...request, variationSeed: settings.seed + other, variationStrength: between } : request;
+  }
+
   /** Another model: nothing of what is there is its own. */
   use() {
     this.#tab = this.#app.view.tab;
-    this.#style = '';
+    this.#key = '';
+    this.drawn.clear();
     element('poster').close(); // its letters are those of the model before
-    this.#lines.forEach((line) => line.clear());
+    this.#word.clear();
+    this.styles?.clear();
     element('word').hidden = element('word-save').hidden = !this.usable;
     element('poster-open').disabled = !this.usable || this.#app.standIn || this.#app.model.info.channels !== 1;
     element('word-title').textContent = this.usable && labelsAreDigits(this.#app.model.labels) ? 'Your number' : 'Your word';
@@ -89,50 +123,64 @@ export class Lettering {
     return firstOf(this.#tab)?.word ?? labels.slice(0, FIRST_LETTERS).join('');
   }
 
-  /** @param {import('./settings.mjs').Settings} settings of the first line @param {{ draft?: boolean }} [how] */
+  /** @param {import('./settings.mjs').Settings} settings of the first style @param {{ draft?: boolean }} [how] */
   draw({ count: _count, label: _label, ...settings }, { draft = false } = {}) {
     const { model, view, standIn } = this.#app;
     element('word').hidden = !this.usable || view.drawing;
+    this.styles?.rest();
     if (element('word').hidden) return this.#board.stop();
-    this.seed = settings.seed;
-    this.#makeLines(view.inPlay ? LINES : 1);
-    const text = standIn ? STAND_IN.word : element('word-text').value;
-    const { letters, missing } = spell(text, model.labels);
-    for (const line of this.#lines) line.set(letters, model.labels);
-    element('word-rows').toggleAttribute('data-long', this.#lines[0].length > LONG);
+    this.settings = settings;
+    const { letters, missing } = spell(standIn ? STAND_IN.word : element('word-text').value, model.labels);
+    const key = JSON.stringify(settings);
+    if (key !== this.#key) this.drawn.clear();
+    this.#key = key;
+    this.#word.markStale();
+    this.#word.set(letters, model.labels);
     setText(element('word-hint'), this.#hint(letters, missing));
-    if (JSON.stringify(settings) !== this.#style) this.#lines.forEach((line) => line.markStale());
-    this.#style = JSON.stringify(settings);
-    this.#wanted = this.#lines.flatMap((line) => line.lacking.map((label) => ({ line, label })));
-    this.#board.show(this.#wanted.map(({ line, label }) => requestOf({ ...settings, label }, this.#lines.indexOf(line))), { draft });
+    const style = this.#style;
+    for (const label of this.#word.lacking) {
+      const picture = this.drawn.get(this.keyOf(style, label));
+      if (picture) this.#word.paint(label, picture, true);
+    }
+    this.#wanted = this.#word.lacking;
+    this.#board.show(this.#wanted.map((label) => this.requestOf(style, label)), { draft });
   }
 
   /** @param {ReadonlyArray<number | null>} letters @param {string[]} missing */
   #hint(letters, missing) {
     if (this.#app.standIn) return 'Digits first: the network for letters is on its way.';
     if (missing.length > 0) return lackOf(missing);
-    return letters.length === 0 ? 'Type a word.' : 'Each line is one seed, one style.';
-  }
-
-  /** @param {number} count */
-  #makeLines(count) {
-    if (this.#lines.length === count) return;
-    this.#style = '';
-    while (this.#lines.length < count) this.#lines.push(new Word());
-    this.#lines.length = count;
-    element('word-rows').replaceChildren(...this.#lines.map(({ root }) => root));
+    if (letters.length === 0) return 'Type a word.';
+    return this.#app.part === 'word' ? 'One seed is one style: pick one of twelve.' : 'In the style of the chosen picture.';
   }
 
   /** @param {number} index @param {import('./paint.mjs').Image} image @param {boolean} final */
-  #paint(index, image, final) {
-    const { line, label } = this.#wanted[index];
+  #paint(index, image, final, running = false) {
     element('strip').hidden = true;
-    line.paint(label, image, final);
+    this.#word.paint(this.#wanted[index], image, final, running);
   }
 
-  /** What is set, to be saved. @returns {{ text: string, lines: import('./sheet.mjs').Letter[][] } | null} null until all of it is there */
+  /** The word is there in full. */
+  async #finish() {
+    this.#word.fit();
+    if (this.styles) return this.styles.draw();
+    if (this.#isFetching || this.#app.standIn) return;
+    this.#isFetching = true;
+    try {
+      const { Styles } = await import('./styles.mjs');
+      this.styles = new Styles(this.#app, this.#word);
+      if (this.#board.state === 'done') this.#finish();
+    } catch {
+      this.#isFetching = false; // the next word tries again
+    }
+  }
+
+  /** What is set, to be saved; null until all of it is there. */
   get finished() {
-    const lines = this.#lines.flatMap(({ line }) => (line ? [line] : []));
-    return lines.length > 0 && lines.length === this.#lines.length ? { text: this.#lines[0].text, lines } : null;
+    const { text, letters, root } = this.#word;
+    if (letters.every(({ space }) => space) || this.#word.lacking.length > 0) return null;
+    const { other, between } = this.#style;
+    const variation = between > 0 ? [`to${(this.settings?.seed ?? 0) + other}`, `by${between}`] : [];
+    return { text, letters, variation, box: { width: root.clientWidth, height: root.clientHeight } };
   }
 }

@@ -96,15 +96,15 @@ export class Links {
   show() {
     const { controls, lettering, model, settings, standIn, view } = this.#app;
     if (standIn) return;
-    this.#ownHash = writeAddress(settings, model, view, lettering.text);
+    this.#ownHash = writeAddress(settings, model, view, lettering.text, lettering.style);
     history.replaceState({ own: [...controls.own] }, '', this.#ownHash);
   }
 
   /** The visitor has put another address in. */
   #open() {
     const { controls, lettering, model, session, settings, view } = this.#app;
-    const { digits, depth, drawing, word } = readAddress(location.hash);
-    if (word !== null) lettering.text = word;
+    const { digits, depth, drawing, word, style } = readAddress(location.hash);
+    if (word !== null) Object.assign(lettering, { text: word, style });
     const linked = session.find(digits);
     view.show({ depth, drawing });
     if (linked && digits !== modelDigits(model)) return void session.open(linked.path);
@@ -120,7 +120,7 @@ export class Links {
     if (location.hash === this.#ownHash || standIn) return;
     const digits = linkedModel(location.hash);
     const own = modelDigits(model);
-    const { refused } = this.#parse(location.hash);
+    const refused = [...this.#parse(location.hash).refused, ...readAddress(location.hash).refused];
     if (digits && own && digits !== own) {
       this.#foreign = location.hash;
       showError('This link was made with another model: its pictures differ from those here. Open that model’s file to see the very same ones.',

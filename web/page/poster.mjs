@@ -4,11 +4,13 @@
 import { contoursOf } from '../outlines/contours.mjs';
 import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
+import { STYLES } from './address.mjs';
 import { encodeStill } from './apng.mjs';
 import { make, makeOption, plural } from './elements.mjs';
 import { explain } from './errors.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
+import { recipeOfText } from './typeset.mjs';
 import { lackOf, spell } from './word.mjs';
 
 /**
@@ -30,12 +32,8 @@ const LONGEST_TEXT = 400;
 const LEADING = 1.04;
 const MARGIN = 0.25;
 const LINE = { min: 2, max: 24, value: 9 };
-/** Styles to begin from, and to go to. */
-const STYLES = 12;
 /** Letters wait for the hand to rest. */
 const REST_MILLISECONDS = 150;
-/** Letters of a recipe's sheet in a row. */
-const COLUMNS = 16;
 /** As more.css has it. */
 const PREVIEW_FAMILY = 'pocket-preview';
 const SAMPLE = 'The quick brown fox jumps over 13 lazy dogs while Avatar Toy waves to 27 types of quartz';
@@ -46,8 +44,8 @@ function field(text, control, id = `poster-${text.toLowerCase().replace(/\W+/g, 
   return make('div', { className: 'field' }, make('label', { htmlFor: id, textContent: text }), control);
 }
 
-/** @param {string} text to begin with @param {number} seed of the first style */
-function makeControls(text, seed) {
+/** @param {string} text to begin with @param {number} seed of the first style @param {import('./address.mjs').Style} style to begin with */
+function makeControls(text, seed, style) {
   /** @param {number} chosen */
   const styles = (chosen) => Array.from({ length: STYLES }, (_, index) =>
     Object.assign(makeOption(String(seed + index), `seed ${seed + index}`), { selected: index === chosen }));
@@ -55,9 +53,9 @@ function makeControls(text, seed) {
   const button = { type: /** @type {const} */ ('button') };
   const controls = {
     text: make('textarea', { value: text, maxLength: LONGEST_TEXT, rows: 2, spellcheck: false }),
-    from: make('select', {}, ...styles(0)),
-    to: make('select', {}, ...styles(1)),
-    between: make('input', { ...slider, min: '0', max: '1', step: '0.05', value: '0' }),
+    from: make('select', {}, ...styles(style.chosen)),
+    to: make('select', {}, ...styles(style.other)),
+    between: make('input', { ...slider, min: '0', max: '1', step: '0.05', value: String(style.between) }),
     line: make('input', { ...slider, min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value) }),
     width: make('select', {}, ...WIDTHS.map((width) => Object.assign(makeOption(String(width), `${width} px wide`), { selected: width === 2048 }))),
     paper: make('input', { type: 'checkbox', checked: true }),
@@ -94,7 +92,7 @@ export class Poster {
   constructor(app, dialog, text) {
     this.#app = app;
     this.#dialog = dialog;
-    this.#controls = makeControls(text, app.lettering.seed);
+    this.#controls = makeControls(text, app.settings.seed, app.lettering.style);
   }
 
   open() {
@@ -256,11 +254,9 @@ export class Poster {
     return context;
   }
 
-  /** Of a sheet of the letters, which the command line makes again. */
   get #recipe() {
     const letters = /** @type {Letter[]} */ (this.#lines.flat().filter(Boolean));
-    const labels = letters.map(({ picture }) => picture.options.label);
-    return { ...letters[0].picture.recipe, sheet: { labels, count: 1, columns: Math.min(labels.length, COLUMNS) } };
+    return recipeOfText(letters.map(({ picture }) => picture), this.#controls.text.value);
   }
 
   get #name() {

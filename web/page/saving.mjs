@@ -3,7 +3,9 @@
 import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from '../library/rendering.mjs';
 import { encodeAnimation, encodeStill } from './apng.mjs';
 import { COLUMNS } from './settings.mjs';
-import { compose, composeLines, usableFactor } from './sheet.mjs';
+import { compose, usableFactor } from './sheet.mjs';
+import { layByShapes, recipeOfText, setInPixels } from './typeset.mjs';
+import { fit } from './word.mjs';
 
 /**
  * @typedef {import('../index.d.ts').Picture} Picture
@@ -57,13 +59,15 @@ export function filmFile(frames, picture, { factor, rendering }) {
   ], picture.recipe);
 }
 
-/** A text in some styles. @param {ReadonlyArray<import('./sheet.mjs').Letter[]>} lines @param {Size} size @returns {Promise<Blob>} */
-export function linesFile(lines, { factor, rendering, transparent }) {
-  const { image } = /** @type {import('./sheet.mjs').Drawn} */ (lines[0].find((letter) => letter.image));
-  const usable = usableFactor(factor, image, lines[0].length, lines.length);
-  const sheet = composeLines(lines.map((line) => line.map((letter) => ({ ...letter, image: letter.image && enlarge(letter.image, rendering, usable) }))));
-  // The tone of ink is given once.
-  return encodeStill(enlarge(sheet, usable === 1 ? rendering : 'smooth', 1, transparent));
+/**
+ * A word as it stands on the page, or on one line.
+ * @param {{ text: string, letters: import('./word.mjs').Letter[] }} word that is there in full @param {{ width: number, height: number }} box
+ * @param {Size} size @returns {Promise<Blob>}
+ */
+export function wordFile({ text, letters }, box, { factor, rendering, transparent }) {
+  const image = setInPixels(letters, fit(layByShapes, letters, box).rows);
+  const pictures = /** @type {Picture[]} */ (letters.flatMap((letter) => letter.image ?? []));
+  return encodeStill(enlarge(image, rendering, usableFactor(factor, image, 1, 1), transparent), recipeOfText(pictures, text));
 }
 
 /** Pixels as they are. @param {import('./paint.mjs').Image} image @returns {Promise<Blob>} */

@@ -63,13 +63,13 @@ export class Session {
 
   async start() {
     const { view, lettering } = this.#app;
-    const { linked, digits, depth, drawing, word } = readAddress(location.hash);
+    const { linked, digits, depth, drawing, word, style } = readAddress(location.hash);
     this.#listed = await listModels();
     const entry = this.find(digits);
     const tab = entry ? tabOf(entry.name) : linked && word === null ? UNNAMED : view.tab;
     view.show({ tab, depth, drawing });
     await this.#offerTabs();
-    if (word !== null) lettering.text = word;
+    if (word !== null) Object.assign(lettering, { text: word, style });
     if (!linked && isSlowNetwork()) await this.open(pathFor(this.#available, STAND_IN.name, true), { standIn: true });
     await this.open(entry && this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
   }

@@ -1,8 +1,6 @@
 // Pictures put together, in rows, on sheets. Knows no DOM.
 
 /** @typedef {import('./paint.mjs').Image} Image */
-/** @typedef {{ image: Image | null, advance: number }} Letter image: null of a space; advance: its share of a square's side */
-/** @typedef {{ image: Image, advance: number }} Drawn a letter */
 
 /** What a sheet may have at most: some programs refuse more. */
 const MAX_SHEET_SIDE = 8192;
@@ -37,32 +35,4 @@ export function compose(images, columns) {
     }
   });
   return { ...sheet, pixels };
-}
-
-/**
- * Lines of letters, each as wide as its share of its square says, under each other. Where squares overlap the darker
- * level stays, as of ink on paper.
- * @param {ReadonlyArray<ReadonlyArray<Letter>>} lines of as many letters each
- * @returns {Image}
- */
-export function composeLines(lines) {
-  const { width: side, height, channels } = /** @type {Drawn} */ (lines.flat().find(({ image }) => image)).image;
-  const [line] = lines;
-  const ends = line.reduce((sums, { advance }) => [...sums, (sums.at(-1) ?? 0) + advance * side], /** @type {number[]} */ ([])).map(Math.round);
-  const width = ends[ends.length - 1];
-  const pixels = new Uint8Array(width * height * lines.length * channels).fill(PAPER);
-  lines.forEach((letters, row) => letters.forEach(({ image }, index) => {
-    if (!image) return;
-    const left = Math.round(((ends[index - 1] ?? 0) + ends[index] - side) / 2);
-    for (let y = 0; y < height; y++) {
-      for (let x = Math.max(0, -left); x < Math.min(side, width - left); x++) {
-        const target = ((row * height + y) * width + left + x) * channels;
-        const source = (y * side + x) * channels;
-        for (let channel = 0; channel < channels; channel++) {
-          pixels[target + channel] = Math.min(pixels[target + channel], image.pixels[source + channel]);
-        }
-      }
-    }
-  }));
-  return { width, height: height * lines.length, channels, pixels };
 }

@@ -1,0 +1,136 @@
+// The word in twelve styles, to pick one, and a slider from that to another one. Fetched after the first word is there.
+
+import { STYLES } from './address.mjs';
+import { element, make, makeOption } from './elements.mjs';
+import { fetchStyle } from './fetch_more.mjs';
+import { Grid } from './grid.mjs';
+import { setProgress, setStatus } from './messages.mjs';
+import { layByShapes, setInPixels } from './typeset.mjs';
+import { fit } from './word.mjs';
+
+/** Before anything has been laid out: of a place for a style. */
+const ROOM = { width: 3, height: 1 };
+
+export class Styles {
+  #app;
+  #word;
+  #grid;
+  #board;
+  /** @type {Array<{ style: number, label: number }>} */
+  #wanted = []; // on the board
+  #slider = make('input', { type: 'range', className: 'slider', id: 'style-between', min: '0', max: '1', step: '0.05' });
+  #other = make('select', { id: 'style-other' }, ...Array.from({ length: STYLES }, (_, index) => makeOption(String(index), `style ${index + 1}`)));
+
+  /** @param {import('../page.mjs').App} app @param {import('./word.mjs').Word} word on show */
+  constructor(app, word) {
+    this.#app = app;
+    this.#word = word;
+    word.lay = layByShapes;
+    const tiles = make('div', { className: 'grid', id: 'style-grid' });
+    this.#grid = new Grid(tiles, () => this.#choose(this.#grid.chosen));
+    this.#grid.resize(STYLES);
+    this.#slider.oninput = () => this.#change({ between: this.#slider.valueAsNumber }, true);
+    this.#other.onchange = () => this.#change({ other: Number(this.#other.value) });
+    this.#board = app.studio.addBoard({
+      onPicture: (index, picture, draft) => {
+        const { style, label } = this.#wanted[index];
+        if (draft) return;
+        app.lettering.drawn.set(this.#keyOf(style, label), picture);
+        this.#paint(style);
+      },
+      onReport: ({ state, progress, finished }) => {
+        element('styles').dataset.state = state;
+        if (app.part !== 'word' || app.lettering.board.working || this.#wanted.length === 0) return;
+        element('stop').disabled = state !== 'working';
+        setProgress(progress);
+        setStatus(state === 'working' ? `Other styles … ${finished} of ${this.#wanted.length} letters` : '');
+      },
+    });
+    element('styles').replaceChildren(
+      make('fieldset', { className: 'pictures' }, make('legend', { className: 'hidden', textContent: 'Styles' }), tiles),
+      make('div', { className: 'between' }, make('label', { htmlFor: 'style-between', textContent: 'Towards' }),
+        make('label', { htmlFor: 'style-other', className: 'hidden', textContent: 'Another style' }), this.#other, this.#slider),
+    );
+    fetchStyle();
+  }
+
+  get board() {
+    return this.#board;
+  }
+
+  /** @param {number} style @param {number} label */
+  #keyOf(style, label) {
+    return this.#app.lettering.keyOf({ chosen: style, other: 0, between: 0 }, label);
+  }
+
+  /** The one that was chosen before is the other one from now on. @param {number} chosen */
+  #choose(chosen) {
+    const { style } = this.#app.lettering;
+    this.#change({ chosen, between: 0, other: style.chosen });
+  }
+
+  /** @param {Partial<import('./address.mjs').Style>} changes */
+  #change(changes, draft = false) {
+    const { lettering, settings } = this.#app;
+    lettering.style = { ...lettering.style, ...changes };
+    this.#app.show(settings, { draft });
+  }
+
+  /** The word on show, or its settings, change: they are drawn when it is there again. */
+  rest() {
+    this.#board.stop();
+    this.#show();
+  }
+
+  /** Another model. */
+  clear() {
+    this.#wanted = [];
+    this.#board.clear();
+    this.#grid.clear();
+  }
+
+  /** Where the controls stand, and which styles are there. */
+  #show() {
+    const { lettering, settings } = this.#app;
+    const { chosen, other, between } = lettering.style;
+    this.#grid.chosen = chosen;
+    this.#slider.value = String(between);
+    this.#slider.setAttribute('aria-valuetext', `${Math.round(100 * between)} % from style ${chosen + 1} to style ${other + 1}`);
+    this.#other.value = String(other);
+    for (const option of this.#other.options) option.disabled = option.value === String(chosen);
+    for (let style = 0; style < STYLES; style++) {
+      this.#grid.describe(style, `Style ${style + 1}, seed ${settings.seed + style}`);
+      if (!this.#lettersOf(style)) this.#grid.markStale(style);
+    }
+  }
+
+  /** The word in a style; null if one of its letters is not there. @param {number} style @returns {import('./word.mjs').Letter[] | null} */
+  #lettersOf(style) {
+    const { drawn } = this.#app.lettering;
+    const letters = this.#word.classes.map((label) => ({ ...this.#word.about(label), image: (label !== null && drawn.get(this.#keyOf(style, label))) || null }));
+    return letters.length > 0 && letters.every(({ image, space }) => image || space) ? letters : null;
+  }
+
+  /** Draws what is lacking, style by style. */
+  draw() {
+    if (this.#app.part !== 'word' || this.#app.standIn) return;
+    const { lettering } = this.#app;
+    const labels = [...new Set(this.#word.classes)].filter((label) => label !== null);
+    const all = Array.from({ length: STYLES }, (_, style) => style);
+    this.#wanted = all.flatMap((style) => labels.flatMap((label) => (lettering.drawn.has(this.#keyOf(style, label)) ? [] : [{ style, label }])));
+    if (labels.length === 0) this.#grid.clear();
+    this.#show();
+    for (const style of all) this.#paint(style);
+    this.#board.show(this.#wanted.map(({ style, label }) => lettering.requestOf({ chosen: style, other: 0, between: 0 }, label)));
+  }
+
+  /** @param {number} style as soon as all of it is there */
+  #paint(style) {
+    const letters = this.#lettersOf(style);
+    if (!letters) return;
+    const place = element('styles').querySelectorAll('.tile')[style];
+    const room = place.clientWidth > 0 && place.clientHeight > 0 ? { width: place.clientWidth, height: place.clientHeight } : ROOM;
+    this.#grid.paint(style, setInPixels(letters, fit(layByShapes, letters, room).rows));
+    this.#grid.setState(style, 'done');
+  }
+}
