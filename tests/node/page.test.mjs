@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { parseFragment } from 'parse5';
 import { load } from 'pocket-diffusion';
-import { readAddress } from '../../web/page/address.mjs';
 import { cardOf } from '../../scripts/site/build_site.mjs';
 import { Page } from '../../scripts/site/html.mjs';
+import { readAddress } from '../../web/page/address.mjs';
 import { elementCode, embedded, frameCode } from '../../web/page/embed.mjs';
-import { LAST, ORDER, formatMorph, loop, parseMorph, waysOf } from '../../web/page/morphing.mjs';
 import { explain } from '../../web/page/errors.mjs';
 import { firstOf } from '../../web/page/first.mjs';
 import { pathFor, tabOf } from '../../web/page/models.mjs';
+import { LAST, ORDER, formatMorph, loop, parseMorph, waysOf } from '../../web/page/morphing.mjs';
 import { fileName, sheetFile, sizeFactors } from '../../web/page/saving.mjs';
 import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
 import { COUNTS, carryOver, defaultSettings, parseHash } from '../../web/page/settings.mjs';
@@ -173,7 +174,7 @@ test('a model that cannot be guided has scale 1, whatever was set before, and no
 });
 
 test('the card beside links has addresses that other programs can ask for, and a picture of its size', async () => {
-  const html = await Page.read(fileURLToPath(new URL('../../web/index.html', import.meta.url)));
+  const html = await Page.read(new URL('index.html', web));
   const card = parseFragment(cardOf(html, 'https://example.org/a'));
   const tags = Object.fromEntries(card.childNodes.flatMap(({ attrs }) => (attrs ? [attrs.map(({ value }) => value)] : [])));
   assert.equal(tags['og:url'], 'https://example.org/a/');
