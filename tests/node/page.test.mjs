@@ -174,7 +174,7 @@ test('a model that cannot be guided has scale 1, whatever was set before, and no
 });
 
 test('the card beside links has addresses that other programs can ask for, and a picture of its size', async () => {
-  const html = await Page.read(new URL('index.html', web));
+  const html = await Page.read(new URL('../../web/index.html', import.meta.url));
   const card = parseFragment(cardOf(html, 'https://example.org/a'));
   const tags = Object.fromEntries(card.childNodes.flatMap(({ attrs }) => (attrs ? [attrs.map(({ value }) => value)] : [])));
   assert.equal(tags['og:url'], 'https://example.org/a/');
