@@ -150,6 +150,14 @@ for (const name of BROWSERS) {
       assert.match(shared.url, /&play=redraw/);
     });
 
+    test('a link to the page itself closes it', async () => {
+      await page.evaluate(() => { location.hash = location.hash.replace(/&play=.*/, ''); });
+      await page.waitForSelector('.play-dialog:not([open])');
+      await settled(page);
+      await page.click('#morph-open');
+      await isDone();
+    });
+
     test('closed, the page goes on as before, and can share and surprise, too', async () => {
       await page.keyboard.press('Escape');
       await page.waitForSelector('.play-dialog:not([open])');

@@ -13,6 +13,9 @@ const REST_MILLISECONDS = 300;
 /** What every model has. @type {ReadonlyArray<string>} */
 const EVERYDAY = ['label', 'guidanceScale', 'seed', 'count'];
 
+/** Links that lead to ways between pictures. */
+const TO_DIALOG = /[#&]play=/;
+
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
 /** @typedef {{ model: Model, settings: Settings, own: ReadonlySet<string> }} Previous */
@@ -107,6 +110,7 @@ export class Links {
     const { digits, depth, drawing, word, style } = readAddress(location.hash);
     if (word !== null) Object.assign(lettering, { text: word, style });
     const linked = session.find(digits);
+    if (!TO_DIALOG.test(location.hash)) /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog.play-dialog[open]'))?.close();
     view.show({ depth, drawing });
     if (linked && digits !== modelDigits(model)) return void session.open(linked.path);
     askedFor(location.hash, model).forEach((name) => controls.own.add(name));
@@ -128,7 +132,7 @@ export class Links {
         `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
       return;
     }
-    if (/[#&]play=/.test(location.hash)) openDialog(this.#app, () => import('./morph.mjs'), location.hash);
+    if (TO_DIALOG.test(location.hash)) openDialog(this.#app, () => import('./morph.mjs'), location.hash);
     if (refused.length > 0) {
       showError('The link asks for something that this model does not have; the rest of it is used.', refused.join(', '));
     }

@@ -2,7 +2,7 @@
 // somebody opens it.
 
 import { factorFor } from '../library/rendering.mjs';
-import { element, isCalm, make, makeOption } from './elements.mjs';
+import { isCalm, make, makeOption } from './elements.mjs';
 import { explain } from './errors.mjs';
 import { button, field, head } from './fields.mjs';
 import { KINDS, encodeFilm, usableKinds } from './films.mjs';
@@ -113,7 +113,7 @@ class MorphDialog {
     };
   }
 
-  /** @param {string} hash what it is to begin with, if a link says so */
+  /** Also where it is open already: the visitor goes back to another link. @param {string} hash what it is to begin with, if a link says so */
   open(hash) {
     const { lettering, model, pictures, settings } = this.#app;
     const controls = this.#controls;
@@ -346,7 +346,6 @@ let dialog = null;
 
 /** @param {import('../page.mjs').App} app @param {string} [hash] of a link that leads here */
 export function open(app, hash = '') {
-  if (element('page').querySelector(':scope ~ .play-dialog[open]')) return; // a double click
   dialog ??= new MorphDialog(app);
   dialog.open(hash);
 }
