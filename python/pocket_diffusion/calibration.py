@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from pocket_diffusion import guidance_input, reference
 from pocket_diffusion.checkpoint import CheckpointError, Description
-from pocket_diffusion.model_file import Encoded, encode, encode_all, possible_type, to_rows
+from pocket_diffusion.model_file import TABLE, Encoded, encode, encode_all, possible_type, to_rows
 from pocket_diffusion.quantisation import BLOCK, TYPES, InputProducts, is_blocks, needs_inputs
 
 PICTURES = 64
@@ -248,7 +248,7 @@ def measure_options(calibration: Calibrated) -> dict[str, list[Option]]:
         tensor = calibration.weights[name]
         options[name] = []
         for type_ in MIXED_TYPES:
-            if is_blocks(TYPES[type_]) and tensor.numel() % BLOCK:
+            if is_blocks(TYPES[type_]) and (tensor.shape[-1] if name == TABLE else tensor.numel()) % BLOCK:
                 continue
             encoded = encode(name, tensor, type_, products if needs_inputs(TYPES[type_]) else None)
             error = calibration.error(name, encoded.values(name, tuple(tensor.shape)))

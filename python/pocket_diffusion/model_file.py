@@ -38,6 +38,7 @@ FILE_TYPES = {  # general.file_type: what most of the weights are
 
 
 STEM = "init_conv.weight"
+TABLE = "classes_emb.weight"
 
 
 def to_rows(name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -59,11 +60,12 @@ def from_rows(name: str, rows: torch.Tensor, shape: tuple[int, ...]) -> torch.Te
 
 def possible_type(name: str, rows: torch.Tensor, wanted: str) -> str:
     """The type that a tensor gets where `wanted` is asked for all. Vectors stay F32. A matrix that has no whole blocks
-    becomes F16 instead, and so does a stem whose rows have none: it is small, and all else builds on it.
+    becomes F16 instead, and so does a stem or an embedding table whose rows have none: a stem is small, and all else builds
+    on it; rows of a table that are alike must stay so.
     """
     if rows.ndim == 1:
         return "f32"
-    ragged = rows.shape[-1] % BLOCK != 0 if name == STEM else rows.numel() % BLOCK != 0
+    ragged = rows.shape[-1] % BLOCK != 0 if name in (STEM, TABLE) else rows.numel() % BLOCK != 0
     return "f16" if is_blocks(TYPES[wanted]) and ragged else wanted
 
 

@@ -55,20 +55,22 @@ function shrink({ width, height, channels, pixels }, side) {
 /** The nearest of some levels. */
 const coarse = (image, levels) => ({ ...image, pixels: image.pixels.map((level) => Math.round(Math.round((level / 255) * (levels - 1)) * (255 / (levels - 1)))) });
 
-/** The page's first word at some moments of its way out of the static, one below the other. */
+/** The page's first word at some moments of its way out of the static, one below the other; in the end as Play draws it. */
 async function drawStrip() {
   const { word, seed } = firstOf('letters');
-  const model = await open('letters');
+  const [model, fast] = await Promise.all([open('letters'), open('letters-fast')]);
   const frames = {};
   for (const label of new Set(word)) {
     const states = [];
     const onStep = ({ step, steps, state }) => {
       if (MOMENTS.some((share) => Math.max(1, Math.round(share * steps)) === step)) states.push(imageOfState(state, model.info));
     };
-    const picture = await model.generate({ label, seed, state: true, onStep });
+    await model.generate({ label, seed, state: true, onStep });
+    const picture = await fast.generate({ label, seed });
     frames[label] = [...states.slice(0, MOMENTS.length - 1), picture].map((image, moment) => coarse(shrink(image, SIDE), MOMENTS[moment] < STATIC ? 2 : 2 ** BITS));
   }
   model.close();
+  fast.close();
   const lines = MOMENTS.map((_, moment) => [...word].map((label) => ({ image: frames[label][moment], advance: advanceOf(label), space: false })));
   // Each moment alone: within a line darker levels win where squares overlap.
   const images = lines.map((line) => setInPixels(line, layByAdvances(line, Infinity).rows));

@@ -17,11 +17,11 @@ import { serveSite, visit } from './server.mjs';
 const STYLES = 12;
 const VIEWPORTS = { telephone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
 /** Few steps: what the pictures look like does not matter here. */
-const WORD = '#word=no&s=2&seed=5&steps=4&sampler=ddim&view=play';
+const WORD = '#word=no&s=2&seed=5&steps=1&sampler=lcm&view=play';
 const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url);
 
 let letters;
-before(async () => (letters = await load(weights('letters'))));
+before(async () => (letters = await load(weights('letters-fast'))));
 after(() => letters.close());
 
 const lettersOf = (page) => pixelsOf(page, '.word-row canvas');
@@ -29,7 +29,7 @@ const lettersOf = (page) => pixelsOf(page, '.word-row canvas');
 const stylesDrawn = (page) => page.waitForFunction((count) => document.getElementById('styles').dataset.state === 'done' &&
   document.querySelectorAll('#styles .tile[data-state="done"]').length === count, { timeout: 60_000 }, STYLES);
 const chooseStyle = (page, index) => page.$$eval('#styles .tile', (tiles, each) => tiles[each].click(), index);
-const byNode = async (label, options) => Array.from((await letters.generate({ label, steps: 4, sampler: 'ddim', ...options })).pixels);
+const byNode = async (label, options) => Array.from((await letters.generate({ label, steps: 1, sampler: 'lcm', ...options })).pixels);
 const boxOf = (page, selector) => page.$eval(selector, (node) => {
   const { x, y, width, height } = node.getBoundingClientRect();
   return [x, y + scrollY, width, height].map(Math.round);

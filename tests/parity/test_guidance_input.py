@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gguf
+import numpy as np
 import pytest
 import torch
 from node_engine import Engine
@@ -125,6 +127,23 @@ def test_calibration(files: tuple[Path, Path], tmp_path: Path):
     assert (float(inputs.scales.min()), float(inputs.scales.max())) == (0.0, 7.0)
     assert calibration.error("classes_emb.weight", read.weights["classes_emb.weight"] + 0.1) > 0
     assert export_command.main([str(files[0]), str(tmp_path / "small.gguf"), "--type", "q5_0", "--steps", "2"]) == 0
+
+
+@pytest.mark.parametrize("options", [("--type", "q8_0"), ("--bytes", "0.2M")])
+def test_rows_that_are_alike_stay_alike(tmp_path: Path, options: tuple[str, str]):
+    """Rows of 16 share blocks of 32 with their neighbours: at scale 0 no class would be like another."""
+    unet = {**UNET, "dim": 16}
+    weights = reference.random_unet(guidance_input.table_arguments(unet, SCALES), seed=5).state_dict()
+    checkpoint = save_checkpoint(tmp_path / "alike.pt", unet=unet, ema=weights)
+    content = torch.load(checkpoint, weights_only=True)
+    table = content["ema"]["classes_emb.weight"].view(3, len(SCALES), -1)
+    table[:, 0] = table[0, 0].clone()
+    torch.save(content, checkpoint)
+    assert export_command.main([str(checkpoint), str(tmp_path / "alike.gguf"), *options, "--steps", "2"]) == 0
+    read = next(tensor for tensor in gguf.GGUFReader(tmp_path / "alike.gguf").tensors if tensor.name == "classes_emb.weight")
+    rows = gguf.quants.dequantize(read.data, read.tensor_type).reshape(table.shape)
+    assert (rows[1:, 0] == rows[0, 0]).all()
+    np.testing.assert_allclose(rows, table.numpy(), atol=0.02)
 
 
 @pytest.mark.parametrize(
