@@ -45,6 +45,7 @@ import { View } from './page/view.mjs';
  * @property {(settings: Settings, how?: { draft?: boolean, again?: boolean }) => void} show
  * @property {() => void} useClasses offers the classes of the model
  * @property {(part: App['part'], report: import('./page/studio.mjs').Report) => void} report
+ * @property {(text: string) => Promise<void>} openPoster
  * @property {(picture: import('./index.d.ts').Picture | null) => Promise<void>} draw puts a picture on the sheet to draw on, and shows it
  */
 
@@ -67,6 +68,14 @@ const app = /** @type {App} */ ({
   },
   show, useClasses,
   report: (part, report) => reportProgress(app, part, report),
+  openPoster: async (text) => {
+    try {
+      const [{ Poster }] = await Promise.all([import('./page/poster.mjs'), fetchMore()]);
+      new Poster(app, element('poster'), text).open();
+    } catch (error) {
+      fail(error);
+    }
+  },
   draw: async (picture) => {
     await app.session.showView({ drawing: true });
     app.edit?.take(picture);
@@ -153,14 +162,8 @@ element('generate').onclick = () => app.controls.drawAgain();
 element('stop').onclick = stop;
 element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() : app.keep.savePicture());
 element('play-link').onclick = () => app.keep.copyLink();
-element('poster-open').onclick = async () => {
-  try {
-    const [{ Poster }] = await Promise.all([import('./page/poster.mjs'), fetchMore()]);
-    new Poster(app, element('poster'), element('word-text').value).open();
-  } catch (error) {
-    fail(error);
-  }
-};
+element('play-svg').onclick = () => app.keep.saveSVG();
+element('poster-open').onclick = () => app.openPoster(element('word-text').value);
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 element('late').remove(); // this script has come

@@ -81,7 +81,7 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-const LATE = { more: true, styles: true, poster: true, make_font: false };
+const LATE = { more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false };
 
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two

@@ -17,13 +17,13 @@ export function makeKeep(app) {
     transparent: !app.view.inPlay && app.model.info.rendering === 'ink' && element('transparent').checked,
   });
 
-  /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number> } | null} make */
+  /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number>, extension?: string } | null} make */
   async function save(make) {
     try {
       const files = await fetchMore();
       const made = make(files);
       if (!made) return;
-      const name = files.fileName(made.parts);
+      const name = files.fileName(made.parts, made.extension);
       files.download(await made.making, name);
       setStatus(`Saved ${name}`);
       announce('Saved.');
@@ -34,6 +34,9 @@ export function makeKeep(app) {
 
   /** @param {Array<string | number>} parts */
   const partsOf = (...parts) => [nameOf(app.model, app.settings.label), `s${app.settings.guidanceScale}`, ...parts];
+
+  /** @param {NonNullable<typeof app.lettering.finished>} word */
+  const wordParts = ({ text, variation }) => [text, `seed${app.lettering.seed}`, ...variation];
 
   /** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
   async function copy(text, done, instead) {
@@ -55,13 +58,22 @@ export function makeKeep(app) {
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     savePicture: (picture = app.pictures.picture, ...parts) => save(({ pictureFile }) => picture &&
       { making: pictureFile(picture, size()), parts: partsOf(`seed${picture.options.seed}`, ...parts) }),
+    /** Outlines of a picture or, where one is on show, of the word. @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
+    saveSVG: (picture = null, ...parts) => save(() => {
+      const word = picture || app.part !== 'word' ? null : app.lettering.finished;
+      const drawn = picture ?? app.pictures.picture;
+      /** @param {(files: typeof import('./outline_files.mjs')) => Blob} make */
+      const outline = (make) => import('./outline_files.mjs').then(make);
+      if (word) return { making: outline(({ wordSVG }) => wordSVG(word)), parts: wordParts(word), extension: 'svg' };
+      return drawn && { making: outline(({ pictureSVG }) => pictureSVG(drawn)), parts: partsOf(`seed${drawn.options.seed}`, ...parts), extension: 'svg' };
+    }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
       { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),
     saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
       { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
     saveWord: () => save(({ wordFile }) => {
       const word = app.lettering.finished;
-      return word && { making: wordFile(word, word.box, size()), parts: [word.text, `seed${app.lettering.seed}`, ...word.variation] };
+      return word && { making: wordFile(word, word.box, size()), parts: wordParts(word) };
     }),
     /** @param {import('./paint.mjs').Image | null} image @param {string} name */
     saveImage: (image, name) => save(({ imageFile }) => image && { making: imageFile(image), parts: [name] }),

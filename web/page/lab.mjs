@@ -53,7 +53,7 @@ export class Lab {
     const { keep } = app;
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
-      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
+      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(), 'save-svg': () => keep.saveSVG(this.#app.pictures.picture),
       'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
       embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
     };
@@ -133,7 +133,7 @@ export class Lab {
     if (image) paint(this.#big, image);
     this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
     const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
-    for (const id of /** @type {const} */ (['save', 'size', 'edit-this'])) element(id).disabled = !picture;
+    for (const id of /** @type {const} */ (['save', 'save-svg', 'size', 'edit-this'])) element(id).disabled = !picture;
     for (const id of /** @type {const} */ (['save-film', 'play'])) element(id).disabled = !whole;
     for (const id of /** @type {const} */ (['link', 'embed'])) element(id).disabled = false;
     this.#film.rest();

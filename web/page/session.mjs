@@ -1,12 +1,12 @@
 // Which model is in use, and how the page comes to another one.
 
 import { LARGE_BYTES } from '../library/integrity.mjs';
-import { readAddress } from './address.mjs';
+import { MOST_LETTERS, readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask, setText } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
-import { fail, hideError, setProgress, setStatus } from './messages.mjs';
+import { fail, hideError, setProgress, setStatus, showError } from './messages.mjs';
 import { availableModels, isSlowNetwork, listModels, loadModel, pathFor, tabOf } from './models.mjs';
 import { COUNTS, DEFAULT_COUNT, aboutOf } from './settings.mjs';
 
@@ -17,6 +17,7 @@ const OWN_TAB = 'own file';
 /** The one with more classes than a row takes. */
 const MANY_TAB = 'characters';
 const MEGABYTE = 1e6;
+const FONT = /\.otf$/i;
 
 export class Session {
   #app;
@@ -69,7 +70,7 @@ export class Session {
     const tab = entry ? tabOf(entry.name) : linked && word === null ? UNNAMED : view.tab;
     view.show({ tab, depth, drawing });
     await this.#offerTabs();
-    if (word !== null) Object.assign(lettering, { text: word, style });
+    if (word !== null) lettering.take(tab, word, style);
     if (!linked && isSlowNetwork()) await this.open(pathFor(this.#available, STAND_IN.name, true), { standIn: true });
     await this.open(entry && this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
   }
@@ -113,11 +114,32 @@ export class Session {
     this.#app.show(this.#app.settings);
   }
 
-  /** A file of the visitor's: a picture to start from, or a model. @param {File} file */
+  /** A file of the visitor's: a text that was saved, a picture to start from, or a model. @param {File} file */
   async openFile(file) {
+    if (this.ready && (file.type.startsWith('image/') || FONT.test(file.name)) && await this.#reopen(file)) return;
     if (!file.type.startsWith('image/') || !this.ready) return this.open(file);
     await this.showView({ drawing: true });
     this.#app.edit?.open(file);
+  }
+
+  /** What was saved of a text leads back to it. @param {File} file @returns {Promise<boolean>} whether it does */
+  async #reopen(file) {
+    const { lettering, links, model } = this.#app;
+    try {
+      const { addressOf, recipeIn } = await import('./reopen.mjs');
+      const recipe = await recipeIn(file);
+      const isFont = FONT.test(file.name);
+      const text = isFont ? lettering.text ?? STAND_IN.word : recipe?.sheet?.text;
+      if (isFont && !recipe) showError('This font has no recipe: it was not made here.', file.name);
+      if (!recipe || typeof text !== 'string') return isFont;
+      history.pushState(null, '', addressOf(recipe, text.slice(0, MOST_LETTERS), model));
+      await links.open();
+      if (text.length > MOST_LETTERS && lettering.usable) await this.#app.openPoster(text);
+      return true;
+    } catch (error) {
+      fail(error);
+      return true;
+    }
   }
 
   // ---- models
