@@ -410,9 +410,11 @@ describe('the page in several browsers', () => {
         await page.waitForSelector('#styles[data-state="done"]', { timeout: 60_000 });
         return pixelsOf(page, '.word-row canvas, #styles .tile canvas');
       };
+      await from.goto(`${site.url}blank.html`);
       await from.goto(`${site.url}#word=on&s=2&seed=5&steps=3&sampler=ddim&style=4&to-style=9&between=0.45&view=play`);
-      const wordLink = await from.evaluate(() => location.href);
       const word = await wordOf(from);
+      const wordLink = await from.evaluate(() => location.href);
+      assert.match(wordLink, /&model=\w{12}&word=on&style=4&to-style=9&between=0.45&view=play$/);
       assert.equal(word.length, 2 + 12);
       for (const { page: to } of others) {
         await to.goto(wordLink);
