@@ -45,11 +45,21 @@ async function page(language) {
   });
 }
 
-/** @param {Record<string, string>} entryPoints name -> file @param {esbuild.Plugin[]} plugins */
-async function scripts(entryPoints, plugins) {
+/** The text of the program that a figure shows and runs, without comments for tools. */
+const snippet = {
+  name: 'snippet',
+  setup: ({ onLoad }) => onLoad({ filter: /[\\/]snippet_text\.mjs$/ }, async () => {
+    const text = await readFile(join(source, 'snippet.mjs'), 'utf8');
+    const code = text.slice(text.indexOf('export ')).replaceAll(/\/\*\*.*?\*\/ ?/gs, '').trim();
+    return { contents: `export default ${JSON.stringify(code)};` };
+  }),
+};
+
+/** @param {Record<string, string>} entryPoints name -> file */
+async function scripts(entryPoints) {
   const { outputFiles, metafile } = await esbuild.build({
     bundle: true, minify: true, write: false, format: 'esm', splitting: true, metafile: true, target: ['es2022'], external: ['node:*'], legalComments: 'none', logLevel: 'error',
-    entryPoints, outdir: web, chunkNames: 'learn-[name]-[hash]', absWorkingDir: root, plugins,
+    entryPoints, outdir: web, chunkNames: 'learn-[name]-[hash]', absWorkingDir: root, plugins: [snippet, separateWorker],
   });
   return { files: new Map(outputFiles.map(({ path, text }) => [basename(path), text])), inputs: Object.keys(metafile.inputs) };
 }
@@ -59,7 +69,7 @@ async function scripts(entryPoints, plugins) {
  * @returns {Promise<{ files: Map<string, string>, forOthers: Map<string, string>, inputs: string[] }>} inputs: what the scripts are made of
  */
 export async function buildLearn() {
-  const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), [FIGURE]: join(source, 'figure.mjs') }, [separateWorker]);
+  const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), [FIGURE]: join(source, 'figure.mjs') });
   const { outputFiles: [style] } = await esbuild.build({ entryPoints: [join(source, 'learn.css')], minify: true, write: false, target: ['es2022'] });
   files.set('learn.css', style.text);
   for (const [language, name] of Object.entries(PAGES)) files.set(`learn/${name}`, await page(language));
@@ -70,7 +80,7 @@ export async function buildLearn() {
 
 /** The figures for pages of others, with the engine; models go beside them. @param {string} folder @returns {Promise<string[]>} names */
 export async function buildFigures(folder) {
-  const { files } = await scripts({ [FIGURE]: join(source, 'figure.mjs'), worker: join(web, 'worker.js') }, [separateWorker]);
+  const { files } = await scripts({ [FIGURE]: join(source, 'figure.mjs'), worker: join(web, 'worker.js') });
   files.set('pocket-diffusion.wasm', await readFile(join(web, 'pocket-diffusion.wasm')));
   await mkdir(folder, { recursive: true });
   for (const [name, data] of files) await writeFile(join(folder, name), data);

@@ -52,6 +52,11 @@ const SHOTS = [
   { name: 'compare', viewport: DESKTOP, hash: '#label=flower&s=1&seed=24', act: compare },
   { name: 'compare-phone', viewport: PHONE, hash: '#label=flower&s=1&seed=24', act: compare, fullPage: true },
   { name: 'error', viewport: DESKTOP, hash: CAT, act: openBroken },
+  ...['index', 'zh'].flatMap((page) => [
+    { name: `learn-${page}`, viewport: DESKTOP, article: `${page}.html`, fullPage: true },
+    { name: `learn-${page}-phone-dark`, viewport: PHONE, dark: true, article: `${page}.html`, fullPage: true },
+  ]),
+  { name: 'lecture', viewport: DESKTOP, article: 'index.html#at=guidance&lecture=' },
   { name: 'wide', viewport: { width: 1920, height: 1080 }, hash: '#label=flower&s=3&seed=24&count=24' },
 ];
 
@@ -133,11 +138,19 @@ async function openBroken(page) {
   await page.waitForSelector('#error:not([hidden])');
 }
 
-async function shoot(session, browser, url, { name, hash, act, fullPage = false, viewport, ...options }) {
+/** The article, all of its figures drawn; in lecture mode the one that is on show. */
+async function drawFigures(page) {
+  await page.$$eval('html:not([data-lecture]) pocket-diffusion-figure', (all) => all.forEach((figure) => figure.begin()));
+  await page.waitForFunction(() => [...document.querySelectorAll('pocket-diffusion-figure')]
+    .every((figure) => figure.state === 'done' || !figure.checkVisibility()), { timeout: 120_000 });
+}
+
+async function shoot(session, browser, url, { name, article, hash, act, fullPage = false, viewport, ...options }) {
   const { isMobile: _isMobile, hasTouch: _hasTouch, ...size } = viewport;
-  const { page, troubles } = await openPage(session.browser, `${url}${hash}`, { viewport: browser === 'chrome' ? viewport : size, ...options });
-  await settled(page, { timeout: 120_000 });
-  if (fullPage && await page.$eval('#sweep', (row) => row.checkVisibility())) {
+  const { page, troubles } = await openPage(session.browser, `${url}${article ? `learn/${article}` : hash}`, { viewport: browser === 'chrome' ? viewport : size, ...options });
+  if (article) await drawFigures(page);
+  else await settled(page, { timeout: 120_000 });
+  if (fullPage && !article && await page.$eval('#sweep', (row) => row.checkVisibility())) {
     await page.evaluate(() => document.getElementById('sweep').scrollIntoView());
     await page.waitForSelector('#sweep[data-state="done"]', { timeout: 120_000 });
     await page.evaluate(() => scrollTo(0, 0));

@@ -7,11 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import axe from 'axe-core';
+import jsQR from 'jsqr';
 import { load } from 'pocket-diffusion';
 import { buildFigures } from '../../scripts/site/build_learn.mjs';
 import { KINDS } from '../../web/learn/figure.mjs';
-import { guide, jump, marginal } from '../../web/learn/process.mjs';
+import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
+import { walk } from '../../web/learn/mixture.mjs';
+import { clip, combine, estimates, guide, jump, marginal, posterior } from '../../web/learn/process.mjs';
 import { noiseOf, pictureOf } from '../../web/learn/sources.mjs';
+import { tensorOfPixels } from '../../web/learn/tensors.mjs';
 import { modelPath } from '../native_pictures.mjs';
 import { root } from '../node/helpers.mjs';
 import { BROWSERS, launch, openPage } from './browsers.mjs';
@@ -23,6 +27,7 @@ import { serveStatic } from './static_server.mjs';
 const LONGEST_TASK = 50;
 const TRIES = 4;
 const kinds = Object.keys(KINDS);
+const readCode = jsQR.default ?? jsQR;
 
 /** Runs in the page before anything else. */
 function watch() {
@@ -67,6 +72,58 @@ const EXPECTED = {
     const { x, epsHat } = await page.evaluate(() => valuesOf('prediction'));
     const [v, at] = [await model.predict(Float32Array.from(x), 700, null), marginal(model.info, 700)];
     assert.deepEqual(epsHat, x.map((value, index) => Math.fround(at.noise * value + at.signal * v[index])));
+  },
+  posterior: async (page) => {
+    await set(page, 'posterior', { t: 500, back: 200, label: 'dog', seed: 4, guess: '' });
+    const { mean, ...values } = await page.evaluate(() => valuesOf('posterior'));
+    const at = marginal(model.info, 500);
+    const x = jump(await pictureOf(model, model.labels.indexOf('dog'), 7), await noiseOf(model, 4), at);
+    const x0 = clip(estimates('pred_v', await model.predict(x, 500, 'dog'), x, at).x0);
+    const { ofPicture, ofState, deviation } = posterior(model.info, 500, 300);
+    assert.deepEqual(mean, Array.from(combine(ofPicture, x0, ofState, x)));
+    assert.ok(values.deviation === deviation && Math.abs(values.measured / deviation - 1) < 0.045, JSON.stringify(values));
+  },
+  reverse: async (page) => {
+    await set(page, 'reverse', { at: 100, steps: 9, sampler: 'ddim', eta: 0.5, label: 'banana', seed: 8 });
+    const made = await model.generate({ label: 'banana', seed: 8, steps: 9, sampler: 'ddim', eta: 0.5, trace: true });
+    assert.deepEqual((await page.evaluate(() => valuesOf('reverse'))).pixels, Array.from(made.pixels));
+    await set(page, 'reverse', { at: 33 });
+    const { x, t, done } = await page.evaluate(() => valuesOf('reverse'));
+    assert.deepEqual([x, t, done], [Array.from(made.trace[3].x.values), made.trace[3].timestep, 3]);
+  },
+  class: async (page) => {
+    await set(page, 'class', { s: 3, seed: 6, at: 12 });
+    const { first, none } = await page.evaluate(() => valuesOf('class'));
+    const options = { label: 0, seed: 6, steps: 12, sampler: 'ddim' };
+    assert.deepEqual(first, Array.from((await model.generate({ ...options, guidanceScale: 3 })).pixels));
+    assert.deepEqual(none, Array.from((await model.generate({ ...options, guidanceScale: 0 })).pixels));
+  },
+  price: async (page) => {
+    await set(page, 'price', { model: '../weights/digits.gguf', s: 4, label: 2 });
+    const { spread, hits, recognised } = await page.evaluate(() => valuesOf('price'));
+    const small = await load(join(root, 'weights/digits.gguf'));
+    const shapes = [];
+    let found = 0;
+    for await (const { pixels } of small.generateMany({ label: 2, count: 48, seed: 1, steps: 6, sampler: 'unipc', guidanceScale: 4 })) {
+      shapes.push(coarseShape(pixels, small.info));
+      if (await recognise(small, tensorOfPixels(pixels, small.info), 10) === 2) found++;
+    }
+    small.close();
+    assert.ok(Math.abs(spread - spreadOf(shapes)) < 1e-6);
+    assert.deepEqual([hits, recognised], [found, found / 48]);
+    assert.ok(found > 40);
+  },
+  plane: async (page) => {
+    await set(page, 'plane', { s: 4, seed: 2, steps: 20, label: 1 });
+    const { first } = await page.evaluate(() => valuesOf('plane'));
+    const expected = walk({ seed: 120, steps: 20, label: 1, s: 4, eta: 0 }).at(-1);
+    assert.ok(first.every((value, axis) => Math.abs(value - expected[axis]) < 1e-3), `${first}, ${expected}`); // browsers' exp and cos differ in the last digit
+  },
+  code: async (page) => {
+    await set(page, 'code', { s: 2.5, steps: 12, label: 'bird', seed: 4 });
+    const { difference, calls } = await page.evaluate(() => valuesOf('code'));
+    assert.ok(difference < 1 / 255 && calls === 24, `${difference}`); // pixels are rounded to levels 2 / 255 apart
+    assert.match(await page.evaluate(() => inside('code', 'pre').textContent), /^export async function draw\(model, x, \{ label, s, steps \}, show\) \{\n[^@]*\}$/);
   },
   guidance: async (page) => {
     await set(page, 'guidance', { s: 4.5, label: 'flower', seed: 5, step: 6 });
@@ -116,7 +173,7 @@ for (const browser of BROWSERS) {
           const look = () => page.evaluate((node) => (node.type === 'checkbox' ? node.checked : node.value), input);
           const [before, type] = [await look(), await page.evaluate((node) => node.type, input)];
           await input.focus();
-          await page.keyboard.press({ checkbox: ' ', number: 'ArrowUp' }[type] ?? (before === '0' ? 'ArrowDown' : 'ArrowRight'));
+          await page.keyboard.press({ checkbox: ' ', number: 'ArrowUp', 'select-one': 'ArrowDown' }[type] ?? 'ArrowRight');
           if (type === 'range' && before === await look()) await page.keyboard.press('ArrowLeft');
           await drawn(page, kind);
           assert.notEqual(await look(), before, `${kind}: ${type} ${await page.evaluate(({ name }) => name, input)}`);
@@ -173,6 +230,45 @@ for (const browser of BROWSERS) {
         await server.close();
         await rm(folder, { recursive: true });
       }
+    });
+
+    test('lecture mode goes from figure to figure by keys, and shows the code of the place', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits`, { prepare: watch });
+      await page.$eval('#lecture', (button) => button.click());
+      const shown = () => page.$$eval('section', (all) => all.filter((section) => section.getBoundingClientRect().height > 0).map(({ id }) => id));
+      assert.deepEqual(await shown(), ['noise']);
+      for (const [key, expected] of [['ArrowRight', 'prediction'], ['PageDown', 'posterior'], ['ArrowLeft', 'prediction'], ['PageUp', 'noise'], ['ArrowLeft', 'noise']]) {
+        await page.keyboard.press(key);
+        assert.deepEqual(await shown(), [expected], key);
+      }
+      await drawn(page, 'noise');
+      const slider = await page.$('pocket-diffusion-figure[kind="noise"] >>> input[type="range"]');
+      await slider.focus();
+      await page.keyboard.press('ArrowRight');
+      assert.deepEqual([await shown(), await page.evaluate(({ value }) => value, slider)], [['noise'], '301'], 'a slider keeps its keys');
+      await page.waitForFunction(() => location.hash.includes('noise.t=301') && location.hash.includes('lecture'));
+      await page.$$eval('.lecture-bar button', (all) => all.find(({ textContent }) => textContent === 'QR code').click());
+      const { data, width, height } = await page.waitForFunction(() => {
+        const canvas = document.querySelector('.scan canvas');
+        if (!canvas || canvas.width < 20) return false;
+        const large = Object.assign(document.createElement('canvas'), { width: canvas.width * 4, height: canvas.height * 4 });
+        const context = large.getContext('2d');
+        context.imageSmoothingEnabled = false;
+        context.drawImage(canvas, 0, 0, large.width, large.height);
+        return { data: Array.from(context.getImageData(0, 0, large.width, large.height).data), width: large.width, height: large.height };
+      }).then((handle) => handle.jsonValue());
+      const link = new URL(readCode(Uint8ClampedArray.from(data), width, height).data);
+      assert.match(link.hash, /noise\.t=301/);
+      assert.doesNotMatch(link.hash, /lecture/, 'readers get the article');
+      await page.$eval('.scan button', (button) => button.click());
+      await page.goto('about:blank');
+      await page.goto(`${site.url}learn/index.html#at=guidance&lecture=`);
+      await drawn(page, 'guidance');
+      assert.deepEqual(await shown(), ['guidance'], 'a link into the lecture');
+      await page.keyboard.press('Escape');
+      assert.ok((await shown()).length > 5);
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
     });
 
     test('opens without a network when it has been read', async () => {

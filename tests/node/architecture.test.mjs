@@ -112,7 +112,7 @@ const WEB = {
   element: ['element', 'library', 'index.mjs'],
   outlines: ['outlines', 'library', 'd3-contour', 'fit-curve', 'opentype.js'],
   page: ['page', 'library', 'element', 'outlines', 'index.mjs', 'outlines.mjs', 'font.mjs'],
-  learn: ['learn', 'library', 'element', 'page', 'index.mjs'],
+  learn: ['learn', 'library', 'element', 'page', 'index.mjs', 'lean-qr'],
   cli: ['cli', 'library', 'outlines', 'index.mjs', 'outlines.mjs', 'font.mjs', 'node', 'commander', 'cli-progress', 'pngjs', 'simple-bitmap-font'],
 };
 

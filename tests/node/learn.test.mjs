@@ -6,9 +6,13 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
 import { buildLearn } from '../../scripts/site/build_learn.mjs';
+import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
 import { readState, writeState } from '../../web/learn/link.mjs';
+import { COMPONENTS, PROCESS, WIDTH, certainty, look, walk } from '../../web/learn/mixture.mjs';
 import { plain } from '../../web/learn/notation.mjs';
 import { clip, combine, dot, estimates, guide, guideByWeight, inTheirPlane, jump, makeNormal, marginal, meanSquare, norm, posterior, step } from '../../web/learn/process.mjs';
+import { principalPlane } from '../../web/learn/projection.mjs';
+import { tensorOfPixels } from '../../web/learn/tensors.mjs';
 
 const weights = (name) => new URL(`../../weights/${name}.gguf`, import.meta.url).pathname;
 const MODELS = ['doodles', 'digits'];
@@ -105,12 +109,79 @@ test('two vectors in the plane that they span keep their lengths and their angle
   assert.ok(Math.abs(Math.cos((angle * Math.PI) / 180) - dot(a, b) / norm(a) / norm(b)) < 1e-9);
 });
 
+test('the score of the mixture is the gradient of its log density, at every time', () => {
+  const step = 1e-4;
+  for (const t of [-1, 0, 100, 500, 900, 999]) {
+    for (const label of [null, 0, 1]) {
+      for (const point of [[0.3, -0.2], [-1, 0.6], [1.5, 1.5]]) {
+        const { score } = look(point, t, label);
+        for (const axis of [0, 1]) {
+          const [after, before] = [1, -1].map((side) => look(point.map((value, index) => value + (index === axis ? side * step : 0)), t, label).logDensity);
+          const slope = (after - before) / (2 * step);
+          assert.ok(Math.abs(score[axis] - slope) < 1e-3 * Math.max(1, Math.abs(slope)), `t = ${t}, ${label}, ${point}: ${score[axis]}, ${slope}`);
+        }
+      }
+    }
+  }
+});
+
+test('the schedule of the plane is that of the cosine models', async () => {
+  const model = await load(weights('doodles'));
+  assertNear(PROCESS.alphasCumprod, model.info.alphasCumprod, 1e-7, 'abar');
+  model.close();
+});
+
+test('points that go back at s = 1 have the distribution of their class; guidance narrows it', () => {
+  const own = COMPONENTS.filter(({ label }) => label === 0);
+  const run = (s, eta) => Array.from({ length: 600 }, (_, seed) => walk({ seed, steps: 60, label: 0, s, eta }).at(-1));
+  for (const eta of [0, 1]) {
+    const ends = run(1, eta);
+    for (const axis of ['x', 'y']) {
+      const values = ends.map((end) => end[axis === 'x' ? 0 : 1]);
+      const mean = own.reduce((sum, each) => sum + each[axis], 0) / 3;
+      const variance = own.reduce((sum, each) => sum + (each[axis] - mean) ** 2, 0) / 3 + WIDTH ** 2;
+      const found = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const spread = values.reduce((sum, value) => sum + (value - found) ** 2, 0) / values.length;
+      assert.ok(Math.abs(found - mean) < 0.08 && Math.abs(spread / variance - 1) < 0.2, `eta ${eta}, ${axis}: ${found} for ${mean}, ${spread} for ${variance}`);
+    }
+  }
+  const sure = (ends) => ends.reduce((sum, end) => sum + certainty(end, 0), 0) / ends.length;
+  assert.ok(sure(run(5, 0)) > sure(run(1, 0)));
+  assert.ok(run(0, 0).filter((end) => certainty(end, 0) > 0.5).length < 400, 'at s = 0 the class is not asked');
+});
+
+test('principal components are the directions of the largest variance', () => {
+  const { normal, tensor } = makeNormal(4);
+  const axes = [tensor(40), tensor(40)].map((axis) => axis.map((value) => value / norm(axis)));
+  const points = Array.from({ length: 80 }, () => {
+    const [a, b] = [5 * normal(), 2 * normal()];
+    return tensor(40).map((value, index) => 0.05 * value + a * axes[0][index] + b * axes[1][index] + 1);
+  });
+  const project = principalPlane(points);
+  const places = points.map(project);
+  const variance = (axis) => places.reduce((sum, place) => sum + place[axis] ** 2, 0) / places.length;
+  const mean = points[0].map((_, index) => points.reduce((sum, point) => sum + point[index], 0) / points.length);
+  const total = points.reduce((sum, point) => sum + meanSquare(point, mean) * 40, 0) / points.length;
+  assert.ok(variance(0) > variance(1) && (variance(0) + variance(1)) / total > 0.99);
+  assert.ok(Math.abs(places.reduce((sum, [a, b]) => sum + a * b, 0) / places.length) < 1e-2 * variance(1), 'and orthogonal');
+});
+
+test('pictures that are alike have no spread, and the weight of lines does not count', async () => {
+  const model = await load(weights('digits'));
+  const { pixels } = await model.generate({ label: 4, seed: 3, steps: 8 });
+  const shape = coarseShape(pixels, model.info);
+  assert.ok(Math.abs(norm(shape) - 1) < 1e-6);
+  assert.ok(spreadOf([shape, shape, coarseShape(pixels.map((value) => 255 - (255 - value) / 2), model.info)]) < 0.02);
+  assert.equal(await recognise(model, tensorOfPixels(pixels, model.info), 10), 4);
+  model.close();
+});
+
 test('symbols without marks', () => assert.equal(plain('x_t = x_{t-1}^2'), 'xt = xt-12'));
 
 test('the state of all figures is in a link', () => {
-  const state = { model: 'digits', at: 'guidance', figures: { guidance: { s: '5', label: '2' }, noise: { t: '100' } } };
+  const state = { model: 'digits', at: 'guidance', lecture: true, figures: { guidance: { s: '5', label: '2' }, noise: { t: '100' } } };
   assert.deepEqual(readState(writeState(state)), state);
-  assert.equal(writeState({ model: '', at: 'noise', figures: { noise: {} } }), '');
+  assert.equal(writeState({ model: '', at: 'noise', lecture: false, figures: { noise: {} } }), '');
   assert.equal(readState('#noise'), null);
   assert.deepEqual(readState('#noise.onclick=x&guidance.s=2&what=3').figures, { guidance: { s: '2' } });
 });

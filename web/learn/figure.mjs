@@ -42,10 +42,16 @@ const PAUSE = 700;
 export const KINDS = {
   noise: () => import('./kinds/noise.mjs'),
   prediction: () => import('./kinds/prediction.mjs'),
+  posterior: () => import('./kinds/posterior.mjs'),
+  reverse: () => import('./kinds/reverse.mjs'),
+  class: () => import('./kinds/class.mjs'),
   guidance: () => import('./kinds/guidance.mjs'),
+  price: () => import('./kinds/price.mjs'),
+  plane: () => import('./kinds/plane.mjs'),
+  code: () => import('./kinds/code.mjs'),
 };
 /** Of all kinds. */
-export const STATE_ATTRIBUTES = ['t', 'label', 'seed', 's', 'known', 'picture', 'own', 'step'];
+export const STATE_ATTRIBUTES = ['t', 'label', 'seed', 's', 'known', 'step', 'steps', 'at', 'back', 'pixel', 'draw', 'guess', 'sampler', 'eta', 'p'];
 
 const TEXT = {
   en: { loading: 'The model is loading …', again: 'Try again', failed: 'This figure could not be drawn.' },

@@ -32,6 +32,7 @@ button, input, select, output { font: inherit; color: inherit; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(var(--least, 6.5em), 28cqi), 1fr)); gap: 0.75em; align-items: start; }
 .row.four { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 @container (min-width: 28em) { .row.four { grid-template-columns: repeat(4, minmax(0, 1fr)); } }
+.row.three { grid-template-columns: repeat(3, minmax(0, 1fr)); max-inline-size: 30em; }
 .row.many { --least: 4.2em; gap: 0.5em; }
 .sides { display: grid; gap: 1em; align-items: center; }
 @container (min-width: 38em) { .sides { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
@@ -41,6 +42,9 @@ button, input, select, output { font: inherit; color: inherit; }
 .tile[data-chosen] canvas { outline: 3px solid var(--accent); outline-offset: 1px; }
 figcaption { font-size: 0.8125em; line-height: 1.35; color: var(--quiet); }
 figcaption b { color: var(--text); font-weight: 600; }
+.chips { display: flex; flex-wrap: wrap; gap: 0.4em; margin: 0; padding: 0; list-style: none; font-size: 0.8125em; }
+.chips li { padding: 0.15em 0.6em; border: 1px solid var(--line); border-radius: 99em; }
+.chips [data-dropped] { border: 2px dashed var(--accent); font-weight: 700; }
 .operator { align-self: center; text-align: center; }
 .head { font-size: 0.875em; font-weight: 640; }
 .equation { font-size: 1.0625em; font-variant-numeric: tabular-nums; overflow-x: auto; }
@@ -78,6 +82,13 @@ button:disabled { opacity: 0.5; cursor: default; }
 .plot .line.second { stroke: var(--second); stroke-dasharray: 7 4; }
 .plot .line.third { stroke: var(--quiet); stroke-dasharray: 2 4; }
 .plot .mark { fill: var(--quiet); }
+.map { display: block; inline-size: 100%; block-size: auto; border: 1px solid var(--line); border-radius: var(--radius); background: #fff; }
+.plane { max-inline-size: 30em; border: 1px solid var(--line); border-radius: var(--radius); overflow: hidden; }
+.plane .clouds * { fill: none; stroke: var(--second); stroke-width: 1.5; stroke-dasharray: 5 4; }
+.plane .clouds .chosen { stroke: var(--accent); stroke-width: 2.5; stroke-dasharray: none; }
+.plane .field path { fill: none; stroke: var(--quiet); stroke-width: 1; opacity: 0.75; }
+.plane .ways path { fill: none; stroke: var(--text); stroke-width: 1; opacity: 0.3; }
+.plane .points circle { fill: var(--accent); stroke: var(--surface); stroke-width: 1.5; }
 .plot .upright { stroke: var(--text); stroke-dasharray: 3 3; }
 .plot .point circle { fill: var(--accent); stroke: var(--surface); stroke-width: 2; }
 .plot .point.second circle { fill: var(--second); }

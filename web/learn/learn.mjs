@@ -2,6 +2,7 @@
 
 import { scriptURL } from '../page/trusted.mjs';
 import { STATE_ATTRIBUTES } from './figure.mjs';
+import { Lecture } from './lecture.mjs';
 import { readState, writeState } from './link.mjs';
 
 /** @typedef {import('./figure.mjs').PocketDiffusionFigure} Figure */
@@ -15,6 +16,12 @@ const figures = /** @type {NodeListOf<Figure>} */ (document.querySelectorAll('po
 const model = /** @type {HTMLSelectElement} */ (document.getElementById('model'));
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let pause;
+let at = '';
+const lecture = new Lecture(document.documentElement.lang.startsWith('zh') ? 'zh' : 'en', (section) => {
+  at = section ?? at;
+  for (const figure of section ? document.getElementById(section)?.querySelectorAll('pocket-diffusion-figure') ?? [] : []) /** @type {Figure} */ (figure).begin();
+  writeLink();
+});
 
 /** @param {string} name */
 const pathOf = (name) => `weights/${name}.gguf`;
@@ -42,15 +49,16 @@ function readLink() {
     }
   }
   useModel();
-  document.getElementById(state.at)?.scrollIntoView();
+  if (state.lecture) lecture.enter(state.at);
+  else document.getElementById(state.at)?.scrollIntoView();
 }
 
-/** @param {string} at id of the section that the reader was last busy with */
-function writeLink(at) {
+/** With the section that the reader was last busy with. */
+function writeLink() {
   clearTimeout(pause);
   pause = setTimeout(() => {
     const changed = Object.fromEntries([...figures].map((figure) => [figure.getAttribute('kind') ?? '', figure.changed]));
-    const link = writeState({ model: model.selectedIndex > 0 ? model.value : '', at, figures: changed });
+    const link = writeState({ model: model.selectedIndex > 0 ? model.value : '', at, lecture: lecture.on, figures: changed });
     history.replaceState(history.state, '', link || location.pathname + location.search);
     for (const each of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll('a[hreflang]'))) each.hash = link;
   }, PAUSE);
@@ -59,8 +67,10 @@ function writeLink(at) {
 document.addEventListener('change', ({ target }) => {
   if (target === model) useModel();
   else if (![...figures].some((figure) => figure === target)) return;
-  writeLink(/** @type {HTMLElement} */ (target).closest('section')?.id ?? '');
+  at = /** @type {HTMLElement} */ (target).closest('section')?.id ?? at;
+  writeLink();
 });
+/** @type {HTMLButtonElement} */ (document.getElementById('lecture')).onclick = () => lecture.enter();
 addEventListener('hashchange', readLink);
 useModel();
 readLink();
