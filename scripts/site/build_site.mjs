@@ -52,6 +52,12 @@ const withoutForeignNames = {
   setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
 };
 
+/** The page reads recipes when a file of them comes: by reopen.mjs, not with the first pictures. */
+const withoutReader = {
+  name: 'without-reader',
+  setup: (build) => build.onLoad({ filter: /[\\/]web[\\/]index\.mjs$/ }, async ({ path }) => ({ contents: (await readFile(path, 'utf8')).replace(/^export \{ readRecipe \}.*$/m, '') })),
+};
+
 /** Package that holds another one's code without its notice -> what that asks for. */
 const WITHIN = { 'opentype.js': 'It contains tiny-inflate, under the same terms:\n\nCopyright (c) 2015-present Devon Govett' };
 
@@ -96,7 +102,7 @@ const inOneFile = {
 async function splitPage() {
   const { outputFiles, metafile } = await build({
     ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
-    plugins: [...BUNDLE.plugins, inOneFile, withoutForeignNames], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
+    plugins: [...BUNDLE.plugins, inOneFile, withoutForeignNames, withoutReader], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
   });
   const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const first = new Set([PAGE]);

@@ -1,6 +1,7 @@
 // Files that the page or the command line has saved of a text: their recipes lead back to it. Knows no DOM.
 
-import { parseRecipe, readRecipe } from '../library/recipe.mjs';
+import { parseRecipe } from '../library/recipe.mjs';
+import { readRecipe } from '../library/recipe_png.mjs';
 import { metadataIn } from '../outlines/svg.mjs';
 import { STYLES } from './address.mjs';
 import { OPTIONS, isOf } from './options.mjs';
