@@ -1,7 +1,8 @@
-// Lighthouse on the page as it opens, with Lighthouse's own settings: a telephone on a slow network, and a desktop.
+// Lighthouse on the page as it opens, and on the article, with Lighthouse's own settings: a telephone on a slow network, and
+// a desktop.
 // Prints the scores of each run, what costs points, and the medians; fails where one of those is below 95.
 //
-//   npm run lighthouse [-- RUNS]        (after scripts/setup.sh lighthouse; default: 3)
+//   npm run lighthouse [-- RUNS [PAGE]]        (after scripts/setup.sh lighthouse; default: 3, and both pages)
 
 import { loadavg } from 'node:os';
 import lighthouse, { desktopConfig } from 'lighthouse';
@@ -31,16 +32,19 @@ async function audit(browser, url, config) {
 }
 
 const runs = Number(process.argv[2] ?? 3);
+const pages = process.argv[3] ? [process.argv[3]] : ['index.html', 'learn/index.html'];
 const site = await serveSite();
 const server = await serveCompressed(site.folder);
 const session = await launch('chrome');
 const { url } = server;
 let failed = false;
 try {
-  for (const [name, config] of [['telephone', undefined], ['desktop', desktopConfig]]) {
+  const settings = [['telephone', undefined], ['desktop', desktopConfig]];
+  for (const [path, device, config] of pages.flatMap((page) => settings.map((setting) => [page, ...setting]))) {
+    const name = `${path}, ${device}`;
     const all = [];
     for (let run = 1; run <= runs; run++) {
-      const lhr = await audit(session.browser, url, config);
+      const lhr = await audit(session.browser, `${url}${path}`, config);
       const scores = CATEGORIES.map((category) => Math.round(lhr.categories[category].score * 100));
       all.push(scores);
       console.log(`${name} ${run}: ${scores.join(', ')} (load of this machine: ${loadavg()[0].toFixed(1)})`);
