@@ -103,6 +103,7 @@ missing_packages() {
       has chromium || echo chromium
       has firefox-esr || echo firefox-esr
       has fc-scan || echo fontconfig
+      has ffprobe || echo ffmpeg
       ;;
     webkit)
       has WebKitWebDriver || echo webkit2gtk-driver

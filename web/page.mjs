@@ -4,17 +4,17 @@
 import { MOST_LETTERS } from './page/address.mjs';
 import { ClassPicker } from './page/classes.mjs';
 import { acceptFiles } from './page/drop.mjs';
-import { element } from './page/elements.mjs';
-import { makeKeep } from './page/keep.mjs';
+import { element, make } from './page/elements.mjs';
+import { canShare, makeKeep } from './page/keep.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
 import { takeNewVersion } from './page/new_version.mjs';
-import { fetchMore } from './page/fetch_more.mjs';
-import { fail, hideError } from './page/messages.mjs';
+import { hideError } from './page/messages.mjs';
+import { openDialog } from './page/open_dialog.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
 import { Session } from './page/session.mjs';
-import { canBeGuided, defaultSettings, nameOf, requestOf } from './page/settings.mjs';
+import { canBeGuided, defaultSettings, nameOf, requestOf, rollSeed } from './page/settings.mjs';
 import { Studio } from './page/studio.mjs';
 import { View } from './page/view.mjs';
 
@@ -41,11 +41,11 @@ import { View } from './page/view.mjs';
  * @property {import('./page/edit.mjs').Edit | null} edit null until somebody draws
  * @property {import('./page/lab.mjs').Lab | null} lab null until somebody enters it
  * @property {ReturnType<typeof makeKeep>} keep
+ * @property {{ settings: Partial<Settings>, link: string } | null} playing what the address has of the dialog with ways between pictures, while that is open
  * @property {{ loadMilliseconds: number, run: { pictures: number, steps: number, milliseconds: number } | null }} measured
  * @property {(settings: Settings, how?: { draft?: boolean, again?: boolean }) => void} show
  * @property {() => void} useClasses offers the classes of the model
  * @property {(part: App['part'], report: import('./page/studio.mjs').Report) => void} report
- * @property {(text: string) => Promise<void>} openPoster
  * @property {(picture: import('./index.d.ts').Picture | null) => Promise<void>} draw puts a picture on the sheet to draw on, and shows it
  */
 
@@ -59,7 +59,7 @@ let classes = null;
 let classesWanted = []; // class numbers on classBoard
 
 const app = /** @type {App} */ ({
-  studio: new Studio(), path: null, standIn: false, sample: null, edit: null, lab: null,
+  studio: new Studio(), path: null, standIn: false, sample: null, edit: null, lab: null, playing: null,
   measured: { loadMilliseconds: 0, run: null },
   get settings() { return this.controls.settings; },
   get part() {
@@ -68,14 +68,6 @@ const app = /** @type {App} */ ({
   },
   show, useClasses,
   report: (part, report) => reportProgress(app, part, report),
-  openPoster: async (text) => {
-    try {
-      const [{ Poster }] = await Promise.all([import('./page/poster.mjs'), fetchMore()]);
-      new Poster(app, element('poster'), text).open();
-    } catch (error) {
-      fail(error);
-    }
-  },
   draw: async (picture) => {
     await app.session.showView({ drawing: true });
     app.edit?.take(picture);
@@ -108,7 +100,7 @@ function show(settings, { draft = false, again = false } = {}) {
   const { controls, edit, lab, lettering, model, part, pictures, view } = app;
   element('page').dataset.part = part;
   controls.describe(view.inPlay, part === 'word' ? element('word-title').textContent.toLowerCase() : `“${nameOf(model, settings.label)}”`);
-  element('generate').textContent = part === 'word' ? 'Other styles' : 'Draw again';
+  element('generate').textContent = part === 'word' ? 'Other styles' : surprises() ? 'Surprise me' : 'Draw again';
   element('classes').hidden = part === 'word' || model.labels.length === 0;
   element('guidance').hidden = !canBeGuided(model);
   element('board').hidden = part !== 'grid';
@@ -123,6 +115,9 @@ function show(settings, { draft = false, again = false } = {}) {
   if (!draft) drawClasses(classesWanted);
   app.links.follow({ draft });
 }
+
+/** Where nothing else is to be set, other pictures are of another class, too. */
+const surprises = () => app.part === 'grid' && app.view.inPlay && app.model.labels.length > 1;
 
 function useClasses() {
   const elements = {
@@ -158,12 +153,19 @@ function stop() {
 }
 
 element('word-text').maxLength = MOST_LETTERS;
-element('generate').onclick = () => app.controls.drawAgain();
+element('generate').onclick = () => {
+  const { length } = app.model.labels;
+  if (!app.controls.locked) history.pushState(history.state, ''); // each has its link, and the way back
+  if (surprises() && !app.controls.locked) app.controls.pickClass((Number(app.settings.label) + 1 + (rollSeed() % (length - 1))) % length);
+  else app.controls.drawAgain();
+};
 element('stop').onclick = stop;
 element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() : app.keep.savePicture());
 element('play-link').onclick = () => app.keep.copyLink();
 element('play-svg').onclick = () => app.keep.saveSVG();
-element('poster-open').onclick = () => app.openPoster(element('word-text').value);
+element('morph-open').onclick = () => openDialog(app, () => import('./page/morph.mjs'));
+if (canShare('image/png')) element('play-link').after(make('button', { type: 'button', id: 'play-share', textContent: 'Share', onclick: app.keep.share }));
+element('poster-open').onclick = () => openDialog(app, () => import('./page/poster.mjs'));
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 element('late').remove(); // this script has come

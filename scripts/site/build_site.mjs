@@ -1,6 +1,9 @@
 // Assembles the page in dist/site and, in one file that opens from a folder, in dist/pocket-diffusion.html.
 //
-//   node scripts/site/build_site.mjs [FOLDER]      default: dist/site; then without the one file
+//   node scripts/site/build_site.mjs [FOLDER] [--address URL]      default: dist/site; otherwise without the one file
+//
+// A static page does not know its own address, which the card needs that other programs show beside a link (Open Graph):
+// --address says it, as https://example.org/doodles/.
 //
 // All addresses are relative, so that the folder works under any path of any static host. The page's modules become one
 // module and the worker's another, without their comments: a visitor waits for few requests. Beside them lie the library and
@@ -11,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { load } from '../../web/node.mjs';
 import { aboutOf } from '../../web/page/settings.mjs';
@@ -30,9 +34,11 @@ const FIRST_MODEL = 'letters.gguf';
 const PAGE = 'page.js';
 /** Names in the site -> what they are made of. */
 const BUNDLES = { 'worker.js': 'worker.js', 'style.css': 'style.css', 'more.css': 'more.css' };
-/** What other pages may import from the site: the library, and the element. */
+/** What other pages may have from the site: the library, the element, and what a frame shows. */
 const FOR_OTHERS = { 'index.js': 'index.mjs', 'pocket-diffusion.js': 'element.mjs' };
 const SERVICE_WORKER = 'service_worker.js';
+/** Beside links to the page; draw_beforehand.mjs makes it. */
+const PREVIEW = { file: 'preview.png', width: 1200, height: 630, alt: 'The word diffusion in four styles, each from a noise of its own' };
 
 /** What a page names of files beside it. @param {Page} page */
 const referencesOf = (page) => page.all(['link', 'img', 'script', 'a'])
@@ -56,6 +62,12 @@ const withoutForeignNames = {
 const withoutReader = {
   name: 'without-reader',
   setup: (build) => build.onLoad({ filter: /[\\/]web[\\/]index\.mjs$/ }, async ({ path }) => ({ contents: (await readFile(path, 'utf8')).replace(/^export \{ readRecipe \}.*$/m, '') })),
+};
+
+/** The element is a file of its own, which pages have that show it themselves, too. */
+const elementBeside = {
+  name: 'element-beside',
+  setup: (build) => build.onResolve({ filter: /^\.\/element\.mjs$/ }, () => ({ path: './pocket-diffusion.js', external: true })),
 };
 
 /** Package that holds another one's code without its notice -> what that asks for. */
@@ -87,7 +99,10 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-const LATE = { more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false };
+const LATE = {
+  more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false,
+  embed_dialog: false, zip: false, gif: false, webm: false, morph: true,
+};
 
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
@@ -154,12 +169,26 @@ async function aboutModel(file) {
   return text;
 }
 
+/** What other programs show beside a link to the page, by the Open Graph protocol. @param {Page} html @param {string} address of the site @returns {string} HTML */
+export function cardOf(html, address) {
+  const { href, protocol } = new URL(address.endsWith('/') ? address : `${address}/`);
+  if (!/^https?:$/.test(protocol)) throw new Error(`--address ${address}: is none of a web server`);
+  const properties = {
+    'og:type': 'website', 'og:url': href, 'og:title': html.text(html.one('title')), 'og:description': valueOf(html.one('meta', { name: 'description' }), 'content'),
+    'og:image': `${href}${PREVIEW.file}`, 'og:image:width': PREVIEW.width, 'og:image:height': PREVIEW.height, 'og:image:alt': PREVIEW.alt,
+  };
+  const tags = Object.entries(properties).map(([property, content]) => `<meta property="${property}" content="${String(content).replaceAll('"', '&quot;')}">\n`);
+  return `${tags.join('')}<meta name="twitter:card" content="summary_large_image">\n`;
+}
+
 /**
  * @param {string} [folder] emptied first
+ * @param {{ address?: string }} [options] address: where the site will be, for cards beside links to it
  * @returns {Promise<string[]>} the files, relative to it
  */
-export async function buildSite(folder = join(root, 'dist/site')) {
+export async function buildSite(folder = join(root, 'dist/site'), { address = '' } = {}) {
   const html = await Page.read(join(web, 'index.html'));
+  if (address) html.append('head', cardOf(html, address));
   setValue(html.one('script', { src: 'page.mjs' }), 'src', PAGE);
   html.fill(html.one('p', { id: 'model-about' }), await aboutModel(FIRST_MODEL));
   const { models } = JSON.parse(await readFile(join(weights, 'manifest.json'), 'utf8'));
@@ -183,9 +212,13 @@ export async function buildSite(folder = join(root, 'dist/site')) {
   files.set(SERVICE_WORKER, serviceWorker);
   for (const [path, data] of learn.forOthers) files.set(path, data);
   for (const [path, source] of Object.entries(FOR_OTHERS)) files.set(path, await bundle(source, { format: 'esm' }, page.inputs));
+  files.set('frame.js', await bundle('frame.mjs', { format: 'esm', plugins: [elementBeside] }));
   files.set('licenses.txt', await noticesOf(page.inputs));
   files.set(FORMER_NAME.name, FORMER_NAME.contents);
   files.set('pocket-diffusion.css', await readFile(join(web, 'element.css')));
+  files.set('frame.html', String(await Page.read(join(web, 'frame.html'))));
+  files.set(PREVIEW.file, await readFile(join(web, PREVIEW.file)));
+  files.set('license.txt', await readFile(join(root, 'LICENSE')));
   for (const [path, data] of docs) files.set(path, data);
 
   await makeEmpty(folder);
@@ -244,10 +277,11 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {
-  const folder = resolve(process.argv[2] ?? join(root, 'dist/site'));
   try {
-    console.log(`${folder}: ${(await buildSite(folder)).length} files`);
-    if (!process.argv[2]) console.log(`dist/pocket-diffusion.html: ${await buildOneFile()} bytes`);
+    const { values: { address }, positionals: [named] } = parseArgs({ options: { address: { type: 'string' } }, allowPositionals: true });
+    const folder = resolve(named ?? join(root, 'dist/site'));
+    console.log(`${folder}: ${(await buildSite(folder, { address })).length} files`);
+    if (!named) console.log(`dist/pocket-diffusion.html: ${await buildOneFile()} bytes`);
   } catch (error) {
     console.error(`build_site.mjs: ${error.message}`);
     process.exitCode = 1;

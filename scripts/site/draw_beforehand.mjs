@@ -1,5 +1,5 @@
-// Draws web/strip.png and web/tabs.png with the shipped models: what the page shows until a model has come, and the
-// pictures of its tabs.
+// Draws web/strip.png, web/tabs.png and web/preview.png with the shipped models: what the page shows until a model has
+// come, the pictures of its tabs, and what programs show beside a link to it.
 //
 //   node scripts/site/draw_beforehand.mjs [FOLDER]      default: web
 
@@ -7,6 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deflateSync } from 'node:zlib';
+import { enlarge } from '../../web/library/rendering.mjs';
 import { load } from '../../web/node.mjs';
 import { firstOf } from '../../web/page/first.mjs';
 import { imageOfState } from '../../web/page/paint.mjs';
@@ -31,6 +32,9 @@ const MOMENTS = [0, 0.35, 0.6, 0.75, 0.9, 1];
 /** Of the strip's pixels: few, for static cannot be compressed; as long as it is hardly anything else it is black and white. */
 const BITS = 2;
 const STATIC = 0.8;
+
+/** Beside a link: as large as most programs want it. */
+const PREVIEW = { width: 1200, height: 630, lines: 4, factor: 2 };
 
 const open = (name) => load(join(root, 'weights', `${name}.gguf`));
 
@@ -69,6 +73,28 @@ async function drawStrip() {
   // Each moment alone: within a line darker levels win where squares overlap.
   const images = lines.map((line) => setInPixels(line, layByAdvances(line, Infinity).rows));
   return compose(images, 1);
+}
+
+/** The first word in some styles, in the middle of a sheet of paper. */
+async function drawPreview() {
+  const { word, seed } = firstOf('letters');
+  const { width, height, lines, factor } = PREVIEW;
+  const model = await open('letters');
+  const images = [];
+  for (let line = 0; line < lines; line++) {
+    const letters = [];
+    for (const label of word) {
+      const picture = await model.generate({ label, seed: seed + line });
+      letters.push({ image: enlarge(picture, model.info.rendering, factor), advance: advanceOf(label), space: false });
+    }
+    images.push(setInPixels(letters, layByAdvances(letters, Infinity).rows));
+  }
+  model.close();
+  const words = compose(images, 1);
+  const pixels = new Uint8Array(width * height).fill(255);
+  const [left, top] = [Math.floor((width - words.width) / 2), Math.floor((height - words.height) / 2)];
+  for (let y = 0; y < words.height; y++) pixels.set(words.pixels.subarray(y * words.width, (y + 1) * words.width), (top + y) * width + left);
+  return coarse({ width, height, channels: 1, pixels }, 2 ** BITS);
 }
 
 /** Four pictures side by side, in colour. */
@@ -125,3 +151,4 @@ function crc32(bytes) {
 
 await writeFile(join(folder, 'strip.png'), encode(await drawStrip()));
 await writeFile(join(folder, 'tabs.png'), encode(await drawTabs()));
+await writeFile(join(folder, 'preview.png'), encode(await drawPreview()));

@@ -52,6 +52,11 @@ export class Page {
     tree.insertText(element, text);
   }
 
+  /** The text directly in an element. @param {Element} element */
+  text(element) {
+    return element.childNodes.map((node) => ('value' in node ? node.value : '')).join('');
+  }
+
   toString() {
     return `${serialize(this.#document)}\n`;
   }

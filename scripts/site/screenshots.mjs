@@ -41,6 +41,11 @@ const SHOTS = [
   { name: 'wall-phone', viewport: PHONE, hash: WORD, act: openWall },
   { name: 'poster', viewport: DESKTOP, hash: WORD, act: openPoster },
   { name: 'poster-phone', viewport: PHONE, hash: WORD, act: openPoster },
+  { name: 'embed', viewport: DESKTOP, hash: CAT, act: openEmbed },
+  { name: 'embed-dark', viewport: DESKTOP, dark: true, hash: CAT, act: openEmbed },
+  { name: 'embed-phone', viewport: PHONE, hash: CAT, act: openEmbed },
+  ...[['morph', { viewport: DESKTOP }], ['morph-dark', { viewport: DESKTOP, dark: true }], ['morph-phone', { viewport: PHONE }]].map(([name, how]) =>
+    ({ name, ...how, hash: '#label=cat&s=3&seed=24&view=play', act: openMorph })),
   { name: 'draw', viewport: DESKTOP, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-dark', viewport: DESKTOP, dark: true, hash: `${CAT}&view=draw`, act: drawByHand },
   { name: 'draw-phone', viewport: PHONE, hash: `${CAT}&view=draw`, act: drawByHand },
@@ -89,6 +94,16 @@ async function openWall(page) {
 async function openPoster(page) {
   await page.click('#poster-open');
   await page.waitForFunction(() => [...document.querySelectorAll('#poster button')].some(({ textContent, disabled }) => textContent === 'Save SVG' && !disabled), { timeout: 120_000 });
+}
+
+async function openEmbed(page) {
+  await page.click('#embed');
+  await page.waitForFunction(() => document.querySelector('.embed pocket-diffusion')?.state === 'done', { timeout: 120_000 });
+}
+
+async function openMorph(page) {
+  await page.$eval('#morph-open', (button) => button.click());
+  await page.waitForSelector('.play-dialog[open][data-state="done"]', { timeout: 120_000 });
 }
 
 async function dragSlider(page) {

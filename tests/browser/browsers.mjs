@@ -57,7 +57,7 @@ export async function launch(browser) {
       'browser.download.dir': downloads,
       'browser.download.folderList': 2,
       'browser.download.alwaysOpenPanel': false, // the panel would take the keyboard away from the page
-      'browser.helperApps.neverAsk.saveToDisk': 'image/png',
+      'browser.helperApps.neverAsk.saveToDisk': 'image/png,image/gif,video/webm,application/zip',
     },
   });
   if (browser === 'chrome') {

@@ -229,6 +229,36 @@ for (const browser of BROWSERS) {
       }
     });
 
+    test('a drawing of the reader’s own is noised, made by mouse or by keys; all scales are measured at a click', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&noise.t=0`, { prepare: watch });
+      const click = (kind, name) => page.evaluate((one, wanted) => inside(one, `button[data-name="${wanted}"]`).click(), kind, name);
+      /** Pixels of ink in x_0, which at t = 0 nothing hides. */
+      const ink = async () => {
+        await drawn(page, 'noise');
+        return page.evaluate(() => valuesOf('noise').x.filter((value) => value < 0).length);
+      };
+      const given = await ink();
+      await click('noise', 'clear');
+      assert.ok(given > 20 && await ink() === 0, 'white paper');
+      for (const key of [' ', ...new Array(8).fill('ArrowRight'), ' ', 'ArrowDown']) await page.keyboard.press(key);
+      const byKeys = await ink();
+      assert.ok(byKeys >= 8 && byKeys <= 40, `${byKeys}`);
+      const canvas = await page.$('pocket-diffusion-figure[kind="noise"] >>> canvas[data-own]');
+      const { x, y, width, height } = await canvas.boundingBox();
+      await page.mouse.move(x + width * 0.2, y + height * 0.2);
+      await page.mouse.down();
+      await page.mouse.move(x + width * 0.8, y + height * 0.2);
+      await page.mouse.up();
+      assert.ok(await ink() > byKeys + 15, 'a line by mouse');
+      await set(page, 'price', { label: 1, s: 0 });
+      await click('price', 'all');
+      await page.waitForFunction(() => figure('price').getAttribute('s') === '8' && figure('price').state === 'done', { timeout: 120_000 });
+      const points = await page.evaluate(() => inside('price', '.line.first').getAttribute('d').split('L').length);
+      assert.equal(points, 8);
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
     test('lecture mode goes from figure to figure by keys, and shows the code of the place', async () => {
       const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits`, { prepare: watch });
       await page.$eval('#lecture', (button) => button.click());

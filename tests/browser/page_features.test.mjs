@@ -7,6 +7,7 @@ import { load, readRecipe } from 'pocket-diffusion';
 import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { ENGINES, MORE_ENGINES, launch, openPage, settled } from './browsers.mjs';
+import { lastFrame, meanDifference, playFilm, probeFilm } from './films.mjs';
 import { lettersModel } from './letters_model.mjs';
 import {
   change, downloaded, dropFile, pickClass, pixelsOf, pixelsOfGrid, setNumber, stateOf, tabOnShow, textOf,
@@ -176,6 +177,19 @@ for (const name of MORE_ENGINES) {
       assert.deepEqual(fifth, grid[4]);
 
       await page.select('#size', '8');
+      assert.ok(!site.requests.some((path) => /^(gif|webm)-/.test(path)), 'what writes films is fetched when it is used');
+      for (const kind of await page.$$eval('#film-kind option', (options) => options.map(({ value }) => value).filter((value) => value !== 'apng'))) {
+        await page.select('#film-kind', kind);
+        await page.click('#save-film');
+        const file = await downloaded(session.downloads, `cat-s3-seed7-film.${kind}`);
+        // Ten moments, and a rest on the last one.
+        const { codec, width, height, frames } = probeFilm(file);
+        assert.deepEqual([width, height, frames], [256, 256, kind === 'gif' ? 10 : 71], codec);
+        const error = meanDifference(lastFrame(file, 256 * 256), picture.pixels);
+        assert.ok(error <= (kind === 'gif' ? 0 : 6), `${kind}: the last frame differs by ${error}`);
+        await playFilm(session.browser, file, kind);
+      }
+      await page.select('#film-kind', 'apng');
       await page.click('#save-film');
       const filmFile = await downloaded(session.downloads, 'cat-s3-seed7-film.png');
       assert.deepEqual(await pixelsByNode(readRecipe(filmFile)), grid[0]);
@@ -234,15 +248,6 @@ for (const name of MORE_ENGINES) {
       const text = await page.$$eval('#figure-list > *', (nodes) => nodes.map(({ textContent }) => textContent).join('|'));
       assert.match(text, /^Parameters\|2.92 million\|Model file\|1.90 MB\|/);
       assert.match(text, new RegExp(doodles.info.sha256));
-    });
-
-    test('the snippet for other pages carries the settings', async () => {
-      await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => (globalThis.copied = text) }, configurable: true }));
-      await page.click('#embed');
-      await page.waitForFunction(() => globalThis.copied);
-      assert.equal(await page.evaluate(() => copied),
-        `<script type="module" src="${site.url}pocket-diffusion.js"></script>\n<pocket-diffusion src="${site.url}weights/doodles.gguf" ` +
-        'label="cat" guidance-scale="3" steps="10" seed="7" sampler="ddim" count="6"></pocket-diffusion>\n');
     });
 
     test('a broken model is explained and changes nothing, an own model is used', async () => {

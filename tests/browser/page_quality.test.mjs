@@ -377,7 +377,7 @@ for (const name of MORE_ENGINES) {
       if (name !== 'webkit') assert.ok(await page.evaluate(() => workersMade) > 0, 'in workers'); // there nothing can be prepared in a file
       await page.$eval('#edit-this', (button) => button.click());
       await page.waitForSelector('#edit[data-state="done"]');
-      await change(page, () => page.click('#roll'));
+      await change(page, () => page.click('#generate'));
       await openLetters(page);
       assert.match(await textOf(page, '#model-line'), /^Tiny test model/);
       assert.deepEqual(requests.filter((url) => !/^(blob|data):/.test(url)), []);

@@ -3,13 +3,16 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
+import { parseFragment } from 'parse5';
 import { load } from 'pocket-diffusion';
+import { cardOf } from '../../scripts/site/build_site.mjs';
 import { Page } from '../../scripts/site/html.mjs';
 import { readAddress } from '../../web/page/address.mjs';
-import { embedSnippet } from '../../web/page/embed.mjs';
+import { elementCode, embedded, frameCode } from '../../web/page/embed.mjs';
 import { explain } from '../../web/page/errors.mjs';
 import { firstOf } from '../../web/page/first.mjs';
 import { pathFor, tabOf } from '../../web/page/models.mjs';
+import { LAST, ORDER, formatMorph, loop, parseMorph, waysOf } from '../../web/page/morphing.mjs';
 import { fileName, sheetFile, sizeFactors } from '../../web/page/saving.mjs';
 import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
 import { COUNTS, carryOver, defaultSettings, parseHash } from '../../web/page/settings.mjs';
@@ -162,7 +165,39 @@ test('a model that cannot be guided has scale 1, whatever was set before, and no
   assert.deepEqual(parseHash('#s=3&label=0&seed=2', plain), { settings: { seed: 2 }, refused: ['s=3', 'label=0'] });
   const settings = defaultSettings(plain);
   assert.deepEqual([settings.label, settings.guidanceScale], [null, 1]);
-  assert.doesNotMatch(embedSnippet(settings, plain, { model: 'm.gguf', element: 'e.js' }), /label/);
+  const what = { model: 'weights/m.gguf', width: 320, height: 300, ...embedded(settings, plain) };
+  assert.doesNotMatch(elementCode(what, 'https://e.org/'), /label/);
+  assert.doesNotMatch(frameCode(what, 'https://e.org/'), /label/);
+  assert.match(elementCode({ ...what, classes: ['a "b" <c>'] }, 'https://e.org/'), /label="a &quot;b&quot; &lt;c>"/);
+  doodles.close();
+  plain.close();
+});
+
+test('the card beside links has addresses that other programs can ask for, and a picture of its size', async () => {
+  const html = await Page.read(new URL('../../web/index.html', import.meta.url));
+  const card = parseFragment(cardOf(html, 'https://example.org/a'));
+  const tags = Object.fromEntries(card.childNodes.flatMap(({ attrs }) => (attrs ? [attrs.map(({ value }) => value)] : [])));
+  assert.equal(tags['og:url'], 'https://example.org/a/');
+  assert.equal(tags['og:image'], 'https://example.org/a/preview.png');
+  assert.equal(tags['og:title'], 'Pocket Diffusion');
+  assert.ok(tags['og:description'].length > 50);
+  const picture = await readFile(new URL('../../web/preview.png', import.meta.url));
+  assert.deepEqual([tags['og:image:width'], tags['og:image:height']], [picture.readUInt32BE(16), picture.readUInt32BE(20)].map(String));
+  assert.throws(() => cardOf(html, 'file:///a'), /--address/);
+});
+
+test('ways between pictures go through links, and what a model does not have is left out', async () => {
+  const [doodles, plain] = await Promise.all([load(weights('doodles')), load(new URL('../golden/no-classes.gguf', import.meta.url))]);
+  const morph = { way: 'mix', label: 4, seed: 7, toLabel: 6, toSeed: 8, at: 3 };
+  assert.equal(formatMorph(morph, doodles), '&play=mix&to=dog&at=3');
+  assert.deepEqual(parseMorph('#label=cat&play=mix&to=dog&at=3', doodles), { way: 'mix', toLabel: 6, at: 3 });
+  assert.deepEqual(parseMorph('#play=seeds&to=99&at=17', doodles), { way: 'seeds', toSeed: 99 });
+  assert.deepEqual(parseMorph('#play=mix&to=unicorn&at=x', doodles), { way: 'mix' });
+  assert.deepEqual(parseMorph('#play=nothing&to=-1', doodles), {});
+  assert.deepEqual(parseMorph('#play=redraw&to=0', plain), {});
+  assert.deepEqual(waysOf(plain), ['seeds']);
+  assert.deepEqual([...ORDER].sort((a, b) => a - b), Array.from({ length: LAST + 1 }, (_, index) => index));
+  assert.equal(loop().length, 2 * LAST);
   doodles.close();
   plain.close();
 });

@@ -122,6 +122,8 @@ export class ClassPicker {
     const item = Object.assign(document.createElement('label'), { className: this.#kind === 'keys' ? 'key' : 'class' });
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', checked: label === this.#value });
     input.addEventListener('change', () => this.#pick(label));
+    // Comes before the change: of the class that is chosen already there are others.
+    input.addEventListener('click', () => label === this.#value && this.#onChange(label));
     const caption = Object.assign(document.createElement('span'), { textContent: this.#labels[label] });
     const canvas = this.#kind === 'keys' ? null : makeCanvas();
     item.append(input, ...(canvas ? [canvas] : []), caption);

@@ -106,14 +106,9 @@ export class Controls {
     this.#apply({ label, ...(this.locked ? {} : { seed: rollSeed(this.#settings.seed) }) });
   }
 
-  /** Other pictures: another seed, unless that is locked. */
+  /** Other pictures: another seed, which is no wish to be kept, unless the one in use is locked. */
   drawAgain() {
-    if (this.locked) this.#apply({}, { again: true });
-    else this.roll();
-  }
-
-  /** Another seed. One that nobody chose is no wish to be kept. */
-  roll() {
+    if (this.locked) return this.#apply({}, { again: true });
     this.#own.delete('seed');
     this.#apply({ seed: rollSeed(this.#settings.seed) });
   }

@@ -26,7 +26,6 @@ export class FineFields {
     const steps = element('steps');
     const sampler = element('sampler');
     const lock = element('lock');
-    const roll = element('roll');
     this.#counts = new RadioGroup(element('count-list'), COUNTS.map(String), (index) => controls.change({ count: COUNTS[index] }));
     sampler.replaceChildren(...Object.entries(SAMPLERS).map(([name, { title }]) => makeOption(name, title)));
     sampler.onchange = () => controls.change({ sampler: /** @type {import('./settings.mjs').Settings['sampler']} */ (sampler.value) });
@@ -42,9 +41,8 @@ export class FineFields {
       else steps.value = String(controls.settings.steps);
     };
     for (const input of [seed, steps]) takeOverOnEnter(input);
-    roll.onclick = () => controls.roll();
     lock.onclick = () => lock.setAttribute('aria-pressed', String(!controls.locked));
-    for (const field of [seed, steps, sampler, lock, roll]) field.disabled = false;
+    for (const field of [seed, steps, sampler, lock]) field.disabled = false;
     this.show(controls.settings);
   }
 

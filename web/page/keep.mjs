@@ -8,6 +8,9 @@ import { nameOf } from './settings.mjs';
 /** Lines of words are saved this high, or as near as whole factors come. */
 const LINE_HEIGHT = 256;
 
+/** Whether the device takes files of a type from pages. @param {string} type */
+export const canShare = (type) => Boolean(navigator.canShare?.({ files: [new File([''], 'file', { type })] }));
+
 /** @param {import('../page.mjs').App} app */
 export function makeKeep(app) {
   /** @returns {import('./saving.mjs').Size} */
@@ -17,14 +20,17 @@ export function makeKeep(app) {
     transparent: !app.view.inPlay && app.model.info.rendering === 'ink' && element('transparent').checked,
   });
 
-  /** @param {(files: typeof import('./more.mjs')) => { making: Promise<Blob>, parts: Array<string | number>, extension?: string } | null} make */
-  async function save(make) {
+  /** @typedef {{ making: Promise<Blob>, parts: Array<string | number>, extension?: string }} Made */
+
+  /** @param {(files: typeof import('./more.mjs')) => Made | null} make @param {'download' | 'share'} way */
+  async function save(make, way = 'download') {
     try {
       const files = await fetchMore();
       const made = make(files);
       if (!made) return;
       const name = files.fileName(made.parts, made.extension);
-      files.download(await made.making, name);
+      await files[way](await made.making, name);
+      if (way === 'share') return;
       setStatus(`Saved ${name}`);
       announce('Saved.');
     } catch (error) {
@@ -49,6 +55,16 @@ export function makeKeep(app) {
     }
   }
 
+  /** @param {import('../index.d.ts').Picture | null} picture @param {string[]} parts of the name @returns {(files: typeof import('./more.mjs')) => Made | null} */
+  const makePicture = (picture, ...parts) => ({ pictureFile }) => picture &&
+    { making: pictureFile(picture, size()), parts: partsOf(`seed${picture.options.seed}`, ...parts) };
+
+  /** @param {typeof import('./more.mjs')} files @returns {Made | null} */
+  const makeWord = ({ wordFile }) => {
+    const word = app.lettering.finished;
+    return word && { making: wordFile(word, word.box, size()), parts: wordParts(word) };
+  };
+
   return {
     copy,
     copyLink() {
@@ -56,8 +72,7 @@ export function makeKeep(app) {
       copy(location.href, 'Link copied: it leads to these very pictures', 'The address of this page is the link:');
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
-    savePicture: (picture = app.pictures.picture, ...parts) => save(({ pictureFile }) => picture &&
-      { making: pictureFile(picture, size()), parts: partsOf(`seed${picture.options.seed}`, ...parts) }),
+    savePicture: (picture = app.pictures.picture, ...parts) => save(makePicture(picture, ...parts)),
     /** Outlines of a picture or, where one is on show, of the word. @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     saveSVG: (picture = null, ...parts) => save(() => {
       const word = picture || app.part !== 'word' ? null : app.lettering.finished;
@@ -69,12 +84,14 @@ export function makeKeep(app) {
     }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
       { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),
-    saveFilm: () => save(({ filmFile }) => app.pictures.picture &&
-      { making: filmFile(app.pictures.frames, app.pictures.picture, size()), parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film') }),
-    saveWord: () => save(({ wordFile }) => {
-      const word = app.lettering.finished;
-      return word && { making: wordFile(word, word.box, size()), parts: wordParts(word) };
+    /** @param {import('./films.mjs').Kind} kind */
+    saveFilm: (kind) => save(({ filmFile, KINDS }) => app.pictures.picture && {
+      making: filmFile(app.pictures.frames, app.pictures.picture, size(), kind),
+      parts: partsOf(`seed${app.pictures.picture.options.seed}`, 'film'), extension: KINDS[kind].extension,
     }),
+    saveWord: () => save(makeWord),
+    /** What is on show, to other programs of the device, with its link. */
+    share: () => save(app.part === 'word' ? makeWord : makePicture(app.pictures.picture), 'share'),
     /** @param {import('./paint.mjs').Image | null} image @param {string} name */
     saveImage: (image, name) => save(({ imageFile }) => image && { making: imageFile(image), parts: [name] }),
   };

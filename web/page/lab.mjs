@@ -1,13 +1,14 @@
 // The Lab: everything that can be set, looked into, compared and taken away. Fetched when somebody enters it.
 
 import { Compare, describeSettings, differences } from './compare.mjs';
-import { element } from './elements.mjs';
-import { embedSnippet } from './embed.mjs';
+import { element, makeOption } from './elements.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
+import { KINDS, usableKinds } from './films.mjs';
 import { FineFields } from './fine_fields.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile } from './models.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';
 import { sizeFactors } from './saving.mjs';
@@ -53,9 +54,10 @@ export class Lab {
     const { keep } = app;
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
-      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(), 'save-svg': () => keep.saveSVG(this.#app.pictures.picture),
-      'save-sheet': keep.saveSheet, 'save-film': keep.saveFilm, 'word-save': keep.saveWord, link: keep.copyLink,
-      embed: () => this.#copyEmbed(), 'edit-this': () => app.draw(app.pictures.picture),
+      play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
+      'save-svg': () => keep.saveSVG(this.#app.pictures.picture),
+      'save-sheet': keep.saveSheet, 'save-film': () => keep.saveFilm(/** @type {import('./films.mjs').Kind} */ (element('film-kind').value)), 'word-save': keep.saveWord, link: keep.copyLink,
+      embed: () => openDialog(app, () => import('./embed_dialog.mjs')), 'edit-this': () => app.draw(app.pictures.picture),
     };
     for (const id of /** @type {Array<keyof typeof on>} */ (Object.keys(on))) element(id).onclick = on[id] ?? null;
     element('figures').ontoggle = () => this.showFigures();
@@ -64,6 +66,7 @@ export class Lab {
       this.#drawSweep();
     }, { rootMargin: '200px' }).observe(element('sweep'));
     explainTerms(element('panel'));
+    usableKinds().then((kinds) => element('film-kind').replaceChildren(...kinds.map((kind) => makeOption(kind, KINDS[kind].title))));
     this.use();
   }
 
@@ -134,7 +137,7 @@ export class Lab {
     this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
     const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
     for (const id of /** @type {const} */ (['save', 'save-svg', 'size', 'edit-this'])) element(id).disabled = !picture;
-    for (const id of /** @type {const} */ (['save-film', 'play'])) element(id).disabled = !whole;
+    for (const id of /** @type {const} */ (['save-film', 'film-kind', 'play'])) element(id).disabled = !whole;
     for (const id of /** @type {const} */ (['link', 'embed'])) element(id).disabled = false;
     this.#film.rest();
     this.#showDifference();
@@ -222,13 +225,6 @@ export class Lab {
   }
 
   // ---- for other pages, and for those who ask
-
-  #copyEmbed() {
-    const { settings, model, path, keep } = this.#app;
-    if (path === null) return;
-    const addresses = { model: new URL(path, document.baseURI).href, element: new URL('pocket-diffusion.js', document.baseURI).href };
-    keep.copy(embedSnippet(settings, model, addresses), 'Snippet copied: paste it into a page', 'Paste these lines into a page:');
-  }
 
   showFigures() {
     if (!element('figures').open) return;

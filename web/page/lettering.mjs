@@ -110,7 +110,6 @@ export class Lettering {
     this.#tab = this.#app.view.tab;
     this.#key = '';
     this.drawn.clear();
-    element('poster').close(); // its letters are those of the model before
     this.#word.clear();
     this.styles?.clear();
     element('word').hidden = element('word-save').hidden = !this.usable;

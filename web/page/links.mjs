@@ -5,6 +5,7 @@ import { element } from './elements.mjs';
 import { firstOf } from './first.mjs';
 import { showError } from './messages.mjs';
 import { tabOf } from './models.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, recommendedOptions } from './settings.mjs';
 
 /** The address follows the settings when they rest: browsers refuse one that changes with every move of a slider. */
@@ -12,6 +13,9 @@ const REST_MILLISECONDS = 300;
 
 /** What every model has. @type {ReadonlyArray<string>} */
 const EVERYDAY = ['label', 'guidanceScale', 'seed', 'count'];
+
+/** Links that lead to ways between pictures. */
+const TO_DIALOG = /[#&]play=/;
 
 /** @typedef {import('./settings.mjs').Settings} Settings */
 /** @typedef {import('../index.d.ts').Model} Model */
@@ -95,9 +99,9 @@ export class Links {
 
   /** Puts what is on show into the address. */
   show() {
-    const { controls, lettering, model, settings, standIn, view } = this.#app;
+    const { controls, lettering, model, playing, settings, standIn, view } = this.#app;
     if (standIn) return;
-    this.#ownHash = writeAddress(settings, model, view, lettering.text, lettering.style);
+    this.#ownHash = writeAddress({ ...settings, ...playing?.settings }, model, view, lettering.text, lettering.style) + (playing?.link ?? '');
     history.replaceState({ own: [...controls.own] }, '', this.#ownHash);
   }
 
@@ -107,6 +111,7 @@ export class Links {
     const { digits, depth, drawing, word, style } = readAddress(location.hash);
     const linked = session.find(digits);
     if (word !== null) lettering.take(linked ? tabOf(linked.name) : view.tab, word, style);
+    if (!TO_DIALOG.test(location.hash)) /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog.play-dialog[open]'))?.close();
     view.show({ depth, drawing });
     if (linked && digits !== modelDigits(model)) return session.open(linked.path);
     askedFor(location.hash, model).forEach((name) => controls.own.add(name));
@@ -126,7 +131,10 @@ export class Links {
       this.#foreign = location.hash;
       showError('This link was made with another model: its pictures differ from those here. Open that model’s file to see the very same ones.',
         `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
-    } else if (refused.length > 0) {
+      return;
+    }
+    if (TO_DIALOG.test(location.hash)) openDialog(this.#app, () => import('./morph.mjs'), location.hash);
+    if (refused.length > 0) {
       showError('The link asks for something that this model does not have; the rest of it is used.', refused.join(', '));
     }
   }

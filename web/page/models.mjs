@@ -26,7 +26,7 @@ async function embedded(path) {
   return bytes;
 }
 
-/** @typedef {{ name: string, path: string, sha256?: string, fileBytes?: number }} Listed path relative to the page */
+/** @typedef {{ name: string, path: string, sha256?: string, fileBytes?: number, license?: string }} Listed path relative to the page */
 
 /** @type {Promise<Listed[]> | null} */
 let list = null;

@@ -6,8 +6,9 @@ import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
 import { STYLES } from './address.mjs';
 import { encodeStill } from './apng.mjs';
-import { make, makeOption, plural } from './elements.mjs';
+import { element, make, makeOption, plural } from './elements.mjs';
 import { explain } from './errors.mjs';
+import { field, head } from './fields.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
 import { recipeOfText } from './typeset.mjs';
@@ -38,12 +39,6 @@ const REST_MILLISECONDS = 150;
 const PREVIEW_FAMILY = 'pocket-preview';
 const SAMPLE = 'The quick brown fox jumps over 13 lazy dogs while Avatar Toy waves to 27 types of quartz';
 
-/** @param {string} text @param {HTMLElement} control @param {string} [id] */
-function field(text, control, id = `poster-${text.toLowerCase().replace(/\W+/g, '-')}`) {
-  control.id = id;
-  return make('div', { className: 'field' }, make('label', { htmlFor: id, textContent: text }), control);
-}
-
 /** @param {string} text to begin with @param {number} seed of the first style @param {import('./address.mjs').Style} style to begin with */
 function makeControls(text, seed, style) {
   /** @param {number} chosen */
@@ -73,7 +68,7 @@ function makeControls(text, seed, style) {
   return controls;
 }
 
-export class Poster {
+class Poster {
   #app;
   #dialog;
   /** @type {Map<string, Letter>} by style and class */
@@ -112,16 +107,15 @@ export class Poster {
     controls.svg.onclick = () => this.#try(() => this.#saveSVG());
     controls.font.onclick = () => this.#try(() => this.#makeFont());
     controls.saveFont.onclick = () => this.#saveFont();
-    const close = make('button', { type: 'button', textContent: 'Close', onclick: () => this.#dialog.close() });
     const paper = make('label', { className: 'check' }, controls.paper, ' white paper');
     this.#dialog.replaceChildren(
-      make('div', { className: 'wall-head' }, make('h2', { id: 'poster-title', textContent: 'Poster and font' }), close),
+      head(this.#dialog, 'poster-title', 'Poster and font'),
       make('div', { className: 'poster-sheet' }, controls.canvas),
       controls.says,
       make('div', { className: 'poster-fields' },
-        field('Text', controls.text), field('Line length', controls.line),
-        field('Style', controls.from), field('To another style', controls.between), field('Other style', controls.to)),
-      make('div', { className: 'buttons' }, controls.png, controls.svg, field('Size', controls.width), paper),
+        field('Text', controls.text, 'poster'), field('Line length', controls.line, 'poster'),
+        field('Style', controls.from, 'poster'), field('To another style', controls.between, 'poster'), field('Other style', controls.to, 'poster')),
+      make('div', { className: 'buttons' }, controls.png, controls.svg, field('Size', controls.width, 'poster'), paper),
       make('div', { className: 'buttons' }, controls.font, controls.saveFont, controls.progress),
       controls.sample,
     );
@@ -333,3 +327,6 @@ export class Poster {
     this.#save(new Blob([bytes], { type: 'font/otf' }), fileName([family], 'otf'));
   }
 }
+
+/** @param {import('../page.mjs').App} app @param {string} [text] to begin with */
+export const open = (app, text = element('word-text').value) => new Poster(app, element('poster'), text).open();

@@ -1,7 +1,8 @@
-// Files that the visitor takes away: pictures, sheets and films, as PNG. They carry the recipe of what they show.
+// Files that the visitor takes away: pictures and sheets as PNG, and films. PNG files carry the recipe of what they show.
 
 import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from '../library/rendering.mjs';
-import { encodeAnimation, encodeStill } from './apng.mjs';
+import { encodeStill } from './apng.mjs';
+import { encodeFilm } from './films.mjs';
 import { COLUMNS } from './settings.mjs';
 import { compose, usableFactor } from './sheet.mjs';
 import { layByShapes, recipeOfText, setInPixels } from './typeset.mjs';
@@ -18,8 +19,6 @@ const TARGET_SIZES = [256, 512, 1024, 2048, MAX_ENLARGED_SIDE];
 /** How long a film is, and how long it rests on the finished picture. */
 const FILM_MILLISECONDS = 1600;
 const REST_MILLISECONDS = 1400;
-/** Films have many pictures: their longer side has about these many pixels at most. */
-const FILM_SIDE = 1024;
 
 /** Enlargements that are worth offering for pictures of this size: whole factors, 1 first. @param {{ width: number, height: number }} size */
 export function sizeFactors({ width, height }) {
@@ -27,9 +26,6 @@ export function sizeFactors({ width, height }) {
   const factors = TARGET_SIZES.map((target) => Math.max(1, Math.round(target / side)));
   return [...new Set([1, ...factors.filter((factor) => factor <= largestFactor({ width, height }))])];
 }
-
-/** @param {{ width: number, height: number }} size */
-const largestFilmFactor = ({ width, height }) => Math.max(1, Math.round(FILM_SIDE / Math.max(width, height)));
 
 /** Something that every file system takes. @param {Array<string | number>} parts */
 export const fileName = (parts, extension = 'png') => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.${extension}`;
@@ -49,14 +45,16 @@ export function sheetFile(pictures, { factor, rendering, transparent }) {
   return encodeStill(compose(images, columns), pictures.length === 1 ? recipe : { ...recipe, sheet });
 }
 
-/** From x_T to the picture; static has blocks, as on the page. @param {import('./recorder.mjs').Frame[]} frames @param {Picture} picture @param {Size} size */
-export function filmFile(frames, picture, { factor, rendering }) {
-  const usable = Math.min(usableFactor(factor, picture, 1, 1), largestFilmFactor(picture));
+/**
+ * From x_T to the picture; static has blocks, as on the page.
+ * @param {import('./recorder.mjs').Frame[]} frames @param {Picture} picture @param {Size} size @param {import('./films.mjs').Kind} kind
+ */
+export function filmFile(frames, picture, { factor, rendering }, kind) {
   const milliseconds = Math.round(FILM_MILLISECONDS / frames.length);
-  return encodeAnimation([
-    ...frames.slice(0, -1).map(({ state }) => ({ image: enlarge(state, 'pixel', usable), milliseconds })),
-    { image: enlarge(picture, rendering, usable), milliseconds: REST_MILLISECONDS },
-  ], picture.recipe);
+  return encodeFilm([
+    ...frames.slice(0, -1).map(({ state }) => ({ image: state, rendering: /** @type {const} */ ('pixel'), milliseconds })),
+    { image: picture, rendering, milliseconds: REST_MILLISECONDS },
+  ], kind, factor, picture.recipe);
 }
 
 /**
@@ -79,4 +77,14 @@ export function download(blob, name) {
   Object.assign(document.createElement('a'), { href: url, download: name }).click();
   // The browser has taken the bytes over long before this.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/** Gives a file and the address of the page to another program of the device. @param {Blob} blob @param {string} name */
+export async function share(blob, name) {
+  const files = [new File([blob], name, { type: blob.type })];
+  try {
+    await navigator.share({ files, title: name, url: location.href });
+  } catch (error) {
+    if (/** @type {Error} */ (error).name !== 'AbortError') throw error; // the visitor has thought better of it
+  }
 }

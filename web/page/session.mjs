@@ -8,6 +8,7 @@ import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus, showError } from './messages.mjs';
 import { availableModels, isSlowNetwork, listModels, loadModel, pathFor, tabOf } from './models.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { COUNTS, DEFAULT_COUNT, aboutOf } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
@@ -134,7 +135,7 @@ export class Session {
       if (!recipe || typeof text !== 'string') return isFont;
       history.pushState(null, '', addressOf(recipe, text.slice(0, MOST_LETTERS), model));
       await links.open();
-      if (text.length > MOST_LETTERS && lettering.usable) await this.#app.openPoster(text);
+      if (text.length > MOST_LETTERS && lettering.usable) await openDialog(this.#app, () => import('./poster.mjs'), text);
       return true;
     } catch (error) {
       fail(error);
@@ -194,6 +195,7 @@ export class Session {
   /** Connects everything to a model. @param {import('../index.d.ts').Model} model @param {string | File} source @param {boolean} standIn */
   async #use(model, source, standIn) {
     const app = this.#app;
+    /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog[open]'))?.close(); // of the model before
     const previous = app.model && { model: app.model, settings: app.settings, own: app.controls.own };
     Object.assign(app, { model, standIn, sample: null, path: typeof source === 'string' ? source : null });
     app.studio.setModel(model, model.placement.workers);

@@ -112,7 +112,7 @@ export default {
     ];
   },
   make(context) {
-    const { stage, model, text, set } = context;
+    const { stage, model, text, set, redraw } = context;
     const { info } = model;
     const canvas = make('canvas', { className: 'map', width: MAP.width, height: MAP.height });
     canvas.setAttribute('role', 'img');
@@ -124,13 +124,15 @@ export default {
     /** @type {Map<string, Map<number, { recognised: number, spread: number }>>} by class, then by scale */
     const measured = new Map();
     let sweeping = false;
+    let current = -1; // s of what is on show, or being drawn
     stage.addEventListener('all', async () => {
       if (sweeping) return;
       sweeping = true;
       for (const s of SCALES) {
         if (!sweeping) break;
         const drawn = new Promise((resolve) => stage.addEventListener('drawn', resolve, { once: true }));
-        set('s', s);
+        if (s === current) redraw();
+        else set('s', s);
         await drawn;
       }
       sweeping = false;
@@ -159,6 +161,7 @@ export default {
     };
     return {
       async update({ s, label }, signal) {
+        current = s;
         const own = Number(label);
         head.textContent = text.preparing;
         const { means, project } = await mapOf(model);

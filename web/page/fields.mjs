@@ -1,0 +1,21 @@
+// What dialogs are made of: fields with their labels, and buttons.
+
+import { make } from './elements.mjs';
+
+/** @param {string} text @param {HTMLElement} control @param {string} prefix of its id */
+export function field(text, control, prefix) {
+  control.id = `${prefix}-${text.toLowerCase().replace(/\W+/g, '-')}`;
+  return make('div', { className: 'field' }, make('label', { htmlFor: control.id, textContent: text }), control);
+}
+
+/** @param {string} text @param {() => unknown} onclick */
+export const button = (text, onclick) => make('button', { type: 'button', textContent: text, onclick });
+
+/** @param {string} text @param {HTMLInputElement} control a checkbox */
+export const check = (text, control) => make('label', { className: 'check' }, control, ` ${text}`);
+
+/** The first line of a dialog. @param {HTMLDialogElement} dialog @param {string} id of its title @param {string} title */
+export function head(dialog, id, title) {
+  dialog.setAttribute('aria-labelledby', id);
+  return make('div', { className: 'wall-head' }, make('h2', { id, textContent: title }), button('Close', () => dialog.close()));
+}
