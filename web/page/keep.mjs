@@ -73,14 +73,12 @@ export function makeKeep(app) {
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     savePicture: (picture = app.pictures.picture, ...parts) => save(makePicture(picture, ...parts)),
-    /** Outlines of a picture or, where one is on show, of the word. @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
-    saveSVG: (picture = null, ...parts) => save(() => {
+    /** Outlines of a picture or, where one is on show, of the word. @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} more parts of the name */
+    saveSVG: (picture = null, ...more) => save(({ outlineFile }) => {
       const word = picture || app.part !== 'word' ? null : app.lettering.finished;
       const drawn = picture ?? app.pictures.picture;
-      /** @param {(files: typeof import('./outline_files.mjs')) => Blob} make */
-      const outline = (make) => import('./outline_files.mjs').then(make);
-      if (word) return { making: outline(({ wordSVG }) => wordSVG(word)), parts: wordParts(word), extension: 'svg' };
-      return drawn && { making: outline(({ pictureSVG }) => pictureSVG(drawn)), parts: partsOf(`seed${drawn.options.seed}`, ...parts), extension: 'svg' };
+      const parts = word ? wordParts(word) : drawn && partsOf(`seed${drawn.options.seed}`, ...more);
+      return parts && { making: outlineFile(word ?? drawn), parts, extension: 'svg' };
     }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
       { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),

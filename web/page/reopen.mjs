@@ -1,9 +1,13 @@
-// Files that the page or the command line has saved of a text: their recipes lead back to it. Knows no DOM.
+// Files that the page or the command line has saved of a text: their recipes lead back to it. The way to their address knows no
+// DOM.
 
 import { parseRecipe } from '../library/recipe.mjs';
 import { readRecipe } from '../library/recipe_png.mjs';
 import { metadataIn } from '../outlines/svg.mjs';
-import { STYLES } from './address.mjs';
+import { MOST_LETTERS, STYLES } from './address.mjs';
+import { STAND_IN } from './first.mjs';
+import { showError } from './messages.mjs';
+import { openDialog } from './open_dialog.mjs';
 import { OPTIONS, isOf } from './options.mjs';
 
 /** Larger ones are not looked into. */
@@ -82,4 +86,21 @@ export function addressOf({ model: { sha256 }, options }, word, model) {
   }
   parameters.set('view', 'play');
   return `#${parameters}`;
+}
+
+/**
+ * What was saved of a text leads back to it.
+ * @param {import('../page.mjs').App} app with a model @param {File} file an image, or a font @returns {Promise<boolean>} whether it does
+ */
+export async function reopen(app, file) {
+  const { lettering, links, model } = app;
+  const recipe = await recipeIn(file);
+  const isFont = !file.type.startsWith('image/');
+  const text = isFont ? lettering.text ?? STAND_IN.word : recipe?.sheet?.text;
+  if (isFont && !recipe) showError('This font has no recipe: it was not made here.', file.name);
+  if (!recipe || typeof text !== 'string') return isFont;
+  history.pushState(null, '', addressOf(recipe, text.slice(0, MOST_LETTERS), model));
+  await links.open();
+  if (text.length > MOST_LETTERS && lettering.usable) await openDialog(app, () => import('./poster.mjs'), text);
+  return true;
 }

@@ -1,14 +1,13 @@
 // Which model is in use, and how the page comes to another one.
 
 import { LARGE_BYTES } from '../library/integrity.mjs';
-import { MOST_LETTERS, readAddress } from './address.mjs';
+import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask, setText } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
-import { fail, hideError, setProgress, setStatus, showError } from './messages.mjs';
+import { fail, hideError, setProgress, setStatus } from './messages.mjs';
 import { availableModels, isSlowNetwork, listModels, loadModel, pathFor, tabOf } from './models.mjs';
-import { openDialog } from './open_dialog.mjs';
 import { COUNTS, DEFAULT_COUNT, aboutOf } from './settings.mjs';
 
 /** Of links that name no model: from before links did. */
@@ -117,30 +116,18 @@ export class Session {
 
   /** A file of the visitor's: a text that was saved, a picture to start from, or a model. @param {File} file */
   async openFile(file) {
-    if (this.ready && (file.type.startsWith('image/') || FONT.test(file.name)) && await this.#reopen(file)) return;
-    if (!file.type.startsWith('image/') || !this.ready) return this.open(file);
+    const isImage = file.type.startsWith('image/');
+    if (this.ready && (isImage || FONT.test(file.name))) {
+      try {
+        const { reopen } = await import('./reopen.mjs');
+        if (await reopen(this.#app, file)) return;
+      } catch (error) {
+        return fail(error);
+      }
+    }
+    if (!isImage || !this.ready) return this.open(file);
     await this.showView({ drawing: true });
     this.#app.edit?.open(file);
-  }
-
-  /** What was saved of a text leads back to it. @param {File} file @returns {Promise<boolean>} whether it does */
-  async #reopen(file) {
-    const { lettering, links, model } = this.#app;
-    try {
-      const { addressOf, recipeIn } = await import('./reopen.mjs');
-      const recipe = await recipeIn(file);
-      const isFont = FONT.test(file.name);
-      const text = isFont ? lettering.text ?? STAND_IN.word : recipe?.sheet?.text;
-      if (isFont && !recipe) showError('This font has no recipe: it was not made here.', file.name);
-      if (!recipe || typeof text !== 'string') return isFont;
-      history.pushState(null, '', addressOf(recipe, text.slice(0, MOST_LETTERS), model));
-      await links.open();
-      if (text.length > MOST_LETTERS && lettering.usable) await openDialog(this.#app, () => import('./poster.mjs'), text);
-      return true;
-    } catch (error) {
-      fail(error);
-      return true;
-    }
   }
 
   // ---- models
