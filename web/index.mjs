@@ -9,12 +9,12 @@ import { Model } from './library/model.mjs';
 import { place, workersWanted } from './library/placement.mjs';
 import { encode } from './library/png.mjs';
 import { ModelPool } from './library/pool.mjs';
-import { readRecipe } from './library/recipe.mjs';
 import { checkEncodeOptions, checkImage, checkLoadArguments, checkManifestArguments } from './library/validate.mjs';
 import { version } from './library/version.mjs';
 import { compile } from './wasm.mjs';
 
-export { PocketDiffusionError, readRecipe, version };
+export { readRecipe } from './library/recipe_png.mjs';
+export { PocketDiffusionError, version };
 
 /**
  * Puts the model into workers, or into this thread: if the caller did not ask for workers, also where none can be made

@@ -162,6 +162,7 @@ element('generate').onclick = () => {
 element('stop').onclick = stop;
 element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() : app.keep.savePicture());
 element('play-link').onclick = () => app.keep.copyLink();
+element('play-svg').onclick = () => app.keep.saveSVG();
 element('morph-open').onclick = () => openDialog(app, () => import('./page/morph.mjs'));
 if (canShare('image/png')) element('play-link').after(make('button', { type: 'button', id: 'play-share', textContent: 'Share', onclick: app.keep.share }));
 element('poster-open').onclick = () => openDialog(app, () => import('./page/poster.mjs'));

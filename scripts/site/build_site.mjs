@@ -58,6 +58,12 @@ const withoutForeignNames = {
   setup: (build) => build.onLoad({ filter: /[\\/]library[\\/]foreign\.mjs$/ }, () => ({ contents: 'export const FOREIGN = [];' })),
 };
 
+/** The page reads recipes when a file of them comes: by reopen.mjs, not with the first pictures. */
+const withoutReader = {
+  name: 'without-reader',
+  setup: (build) => build.onLoad({ filter: /[\\/]web[\\/]index\.mjs$/ }, async ({ path }) => ({ contents: (await readFile(path, 'utf8')).replace(/^export \{ readRecipe \}.*$/m, '') })),
+};
+
 /** The element is a file of its own, which pages have that show it themselves, too. */
 const elementBeside = {
   name: 'element-beside',
@@ -93,7 +99,10 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-const LATE = { more: true, styles: true, poster: true, make_font: false, embed_dialog: false, zip: false, gif: false, webm: false, morph: true };
+const LATE = {
+  more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false,
+  embed_dialog: false, zip: false, gif: false, webm: false, morph: true,
+};
 
 /**
  * As if what comes later needed every module of the page: then those are in one file, which compresses better than the two
@@ -108,7 +117,7 @@ const inOneFile = {
 async function splitPage() {
   const { outputFiles, metafile } = await build({
     ...BUNDLE, entryPoints: [join(web, 'page.mjs')], format: 'esm', splitting: true, metafile: true, outdir: web,
-    plugins: [...BUNDLE.plugins, inOneFile, withoutForeignNames], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
+    plugins: [...BUNDLE.plugins, inOneFile, withoutForeignNames, withoutReader], entryNames: 'page', chunkNames: '[name]-[hash]', absWorkingDir: web,
   });
   const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
   const first = new Set([PAGE]);

@@ -409,6 +409,22 @@ describe('the page in several browsers', () => {
         assert.equal(await to.evaluate(() => location.href), link);
         assert.deepEqual(await pixelsOfGrid(to), pixels);
       }
+      // A word between two styles, and all styles of it.
+      const wordOf = async (page) => {
+        await settled(page, { timeout: 60_000 });
+        await page.waitForSelector('#styles[data-state="done"]', { timeout: 60_000 });
+        return pixelsOf(page, '.word-row canvas, #styles .tile canvas');
+      };
+      await from.goto(`${site.url}blank.html`);
+      await from.goto(`${site.url}#word=on&s=2&seed=5&steps=3&sampler=ddim&style=4&to-style=9&between=0.45&view=play`);
+      const word = await wordOf(from);
+      const wordLink = await from.evaluate(() => location.href);
+      assert.match(wordLink, /&model=\w{12}&word=on&style=4&to-style=9&between=0.45&view=play$/);
+      assert.equal(word.length, 2 + 12);
+      for (const { page: to } of others) {
+        await to.goto(wordLink);
+        assert.deepEqual(await wordOf(to), word);
+      }
       assert.deepEqual(pixels[5], await pixelsByNode({
         label: 'flower', guidanceScale: 4.5, seed: 104, steps: 12, sampler: 'dpmpp-2m-sde', timeGrid: 'karras', rescale: 0.5,
         dynamicThreshold: 0.995, projection: true, keepParallel: 0.3,

@@ -57,6 +57,7 @@ export class Edit {
     };
     element('edit-take').onclick = () => this.take(pictures.picture);
     element('edit-save').onclick = () => keep.savePicture(this.#picture, 'edited');
+    element('edit-svg').onclick = () => keep.saveSVG(this.#picture, 'edited');
     element('edit-go-on').onclick = () => this.take(this.#picture);
     element('edit-save-drawing').onclick = () => keep.saveImage(this.#easel.drawing.image, 'drawing');
     element('edit-save-mask').onclick = () => keep.saveImage(this.#easel.drawing.mask, 'mask');
@@ -171,7 +172,7 @@ export class Edit {
   }
 
   #showChosen() {
-    element('edit-save').disabled = element('edit-go-on').disabled = !this.#picture;
+    element('edit-save').disabled = element('edit-svg').disabled = element('edit-go-on').disabled = !this.#picture;
   }
 
   /** @param {import('./studio.mjs').Report} report of its board */

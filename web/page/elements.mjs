@@ -4,8 +4,8 @@
  * The ids of index.html that the page asks for, by tag: others cannot be asked for. A test compares them with that file.
  * @typedef {object} Ids
  * @property {'class-wall' | 'dismiss' | 'easel-clear' | 'easel-invert' | 'easel-undo' | 'edit-go-on' | 'edit-open' | 'edit-save' |
- *   'edit-save-drawing' | 'edit-save-mask' | 'edit-take' | 'edit-this' | 'embed' | 'generate' | 'link' | 'lock' | 'morph-open' | 'open' | 'pin' | 'play' |
- *   'play-link' | 'play-save' | 'poster-open' | 'recommended' | 'reset' | 'retry' | 'save' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
+ *   'edit-save-drawing' | 'edit-svg' | 'edit-save-mask' | 'edit-take' | 'edit-this' | 'embed' | 'generate' | 'link' | 'lock' | 'morph-open' | 'open' | 'pin' | 'play' |
+ *   'play-link' | 'play-save' | 'play-svg' | 'poster-open' | 'recommended' | 'reset' | 'retry' | 'save' | 'save-svg' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
  *   'tab-draw' | 'unpin' | 'word-save'} button
  * @property {'board' | 'class-list' | 'count-list' | 'depth' | 'draw-models' | 'drop' | 'easel-presets' | 'easel-tools' | 'edit-grid' |
  *   'error' | 'film-preview' | 'film-state' | 'grid' | 'guidance' | 'options' | 'page' | 'panel' | 'pinned-grid' | 'search' | 'side' |

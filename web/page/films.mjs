@@ -29,6 +29,8 @@ const BITS_PER_SECOND = 2_000_000;
 /** What the browser can encode films of this size with; null if with nothing. @param {{ width: number, height: number }} size */
 async function webmCodec({ width, height }) {
   if (typeof VideoEncoder !== 'function') return null; // also where the page is not from a secure context
+  // WebKitGTK without an encoder ends the page when it is asked for one; of recording it knows that it cannot.
+  if (!globalThis.MediaRecorder?.isTypeSupported('video/webm')) return null;
   for (const [codec, name] of Object.entries(CODECS)) {
     const config = { codec, width, height, bitrate: BITS_PER_SECOND };
     const { supported } = await VideoEncoder.isConfigSupported(config).catch(() => ({ supported: false }));

@@ -41,6 +41,9 @@ export function makeKeep(app) {
   /** @param {Array<string | number>} parts */
   const partsOf = (...parts) => [nameOf(app.model, app.settings.label), `s${app.settings.guidanceScale}`, ...parts];
 
+  /** @param {NonNullable<typeof app.lettering.finished>} word */
+  const wordParts = ({ text, variation }) => [text, `seed${app.lettering.seed}`, ...variation];
+
   /** @param {string} text @param {string} done what to say @param {string} instead a sentence to show above the text */
   async function copy(text, done, instead) {
     try {
@@ -59,7 +62,7 @@ export function makeKeep(app) {
   /** @param {typeof import('./more.mjs')} files @returns {Made | null} */
   const makeWord = ({ wordFile }) => {
     const word = app.lettering.finished;
-    return word && { making: wordFile(word, word.box, size()), parts: [word.text, `seed${app.lettering.seed}`, ...word.variation] };
+    return word && { making: wordFile(word, word.box, size()), parts: wordParts(word) };
   };
 
   return {
@@ -70,6 +73,13 @@ export function makeKeep(app) {
     },
     /** @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} parts of the name */
     savePicture: (picture = app.pictures.picture, ...parts) => save(makePicture(picture, ...parts)),
+    /** Outlines of a picture or, where one is on show, of the word. @param {import('../index.d.ts').Picture | null} [picture] @param {string[]} more parts of the name */
+    saveSVG: (picture = null, ...more) => save(({ outlineFile }) => {
+      const word = picture || app.part !== 'word' ? null : app.lettering.finished;
+      const drawn = picture ?? app.pictures.picture;
+      const parts = word ? wordParts(word) : drawn && partsOf(`seed${drawn.options.seed}`, ...more);
+      return parts && { making: outlineFile(word ?? drawn), parts, extension: 'svg' };
+    }),
     saveSheet: () => save(({ sheetFile }) => app.pictures.all &&
       { making: sheetFile(app.pictures.all, size()), parts: partsOf(`seed${app.settings.seed}`, 'sheet') }),
     /** @param {import('./films.mjs').Kind} kind */

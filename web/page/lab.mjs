@@ -55,6 +55,7 @@ export class Lab {
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
+      'save-svg': () => keep.saveSVG(this.#app.pictures.picture),
       'save-sheet': keep.saveSheet, 'save-film': () => keep.saveFilm(/** @type {import('./films.mjs').Kind} */ (element('film-kind').value)), 'word-save': keep.saveWord, link: keep.copyLink,
       embed: () => openDialog(app, () => import('./embed_dialog.mjs')), 'edit-this': () => app.draw(app.pictures.picture),
     };
@@ -135,7 +136,7 @@ export class Lab {
     if (image) paint(this.#big, image);
     this.#big.setAttribute('aria-label', `Picture ${index + 1}, ${title}, large`);
     const whole = Boolean(picture) && frames.at(-1)?.step === frames.at(-1)?.steps;
-    for (const id of /** @type {const} */ (['save', 'size', 'edit-this'])) element(id).disabled = !picture;
+    for (const id of /** @type {const} */ (['save', 'save-svg', 'size', 'edit-this'])) element(id).disabled = !picture;
     for (const id of /** @type {const} */ (['save-film', 'film-kind', 'play'])) element(id).disabled = !whole;
     for (const id of /** @type {const} */ (['link', 'embed'])) element(id).disabled = false;
     this.#film.rest();

@@ -77,9 +77,10 @@ export class Lettering {
     return this.usable && (part === 'word' || (part === 'grid' && text !== this.#firstText())) ? text : null;
   }
 
-  /** The text of a link. @param {string} text */
-  set text(text) {
-    this.#texts.set(this.#app.view.tab, text);
+  /** What a link asks for. @param {string} tab that it leads to @param {string} text @param {Style} style */
+  take(tab, text, style) {
+    this.#texts.set(tab, text);
+    this.style = style;
     element('word-text').value = text;
   }
 

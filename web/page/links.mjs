@@ -4,6 +4,7 @@ import { askedFor, readAddress, writeAddress } from './address.mjs';
 import { element } from './elements.mjs';
 import { firstOf } from './first.mjs';
 import { showError } from './messages.mjs';
+import { tabOf } from './models.mjs';
 import { openDialog } from './open_dialog.mjs';
 import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, recommendedOptions } from './settings.mjs';
 
@@ -35,7 +36,7 @@ export class Links {
   /** @param {import('../page.mjs').App} app */
   constructor(app) {
     this.#app = app;
-    addEventListener('hashchange', () => app.session.ready && this.#open());
+    addEventListener('hashchange', () => app.session.ready && this.open());
   }
 
   /**
@@ -105,18 +106,18 @@ export class Links {
   }
 
   /** The visitor has put another address in. */
-  #open() {
+  async open() {
     const { controls, lettering, model, session, settings, view } = this.#app;
     const { digits, depth, drawing, word, style } = readAddress(location.hash);
-    if (word !== null) Object.assign(lettering, { text: word, style });
     const linked = session.find(digits);
+    if (word !== null) lettering.take(linked ? tabOf(linked.name) : view.tab, word, style);
     if (!TO_DIALOG.test(location.hash)) /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog.play-dialog[open]'))?.close();
     view.show({ depth, drawing });
-    if (linked && digits !== modelDigits(model)) return void session.open(linked.path);
+    if (linked && digits !== modelDigits(model)) return session.open(linked.path);
     askedFor(location.hash, model).forEach((name) => controls.own.add(name));
     controls.settings = { ...settings, ...this.#parse(location.hash).settings };
     this.report();
-    session.showView({});
+    await session.showView({});
   }
 
   /** Says what of the address this model cannot do. To be called before the address follows the settings. */

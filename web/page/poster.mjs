@@ -328,5 +328,5 @@ class Poster {
   }
 }
 
-/** @param {import('../page.mjs').App} app */
-export const open = (app) => new Poster(app, element('poster'), element('word-text').value).open();
+/** @param {import('../page.mjs').App} app @param {string} [text] to begin with */
+export const open = (app, text = element('word-text').value) => new Poster(app, element('poster'), text).open();

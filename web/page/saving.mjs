@@ -11,6 +11,7 @@ import { fit } from './word.mjs';
 /**
  * @typedef {import('../index.d.ts').Picture} Picture
  * @typedef {import('../index.d.ts').RenderingName} Rendering
+ * @typedef {NonNullable<import('./lettering.mjs').Lettering['finished']>} Finished
  * @typedef {{ factor: number, rendering: Rendering, transparent: boolean }} Size how much larger files are, and as what they are drawn
  */
 
@@ -70,6 +71,12 @@ export function wordFile({ text, letters }, box, { factor, rendering, transparen
 
 /** Pixels as they are. @param {import('./paint.mjs').Image} image @returns {Promise<Blob>} */
 export const imageFile = (image) => encodeStill(image);
+
+/** As SVG. @param {Picture | Finished | null} drawn a picture of ink, or a word @returns {Promise<Blob>} */
+export async function outlineFile(drawn) {
+  const { pictureSVG, wordSVG } = await import('./outline_files.mjs');
+  return drawn && 'letters' in drawn ? wordSVG(drawn) : pictureSVG(/** @type {Picture} */ (drawn));
+}
 
 /** @param {Blob} blob @param {string} name */
 export function download(blob, name) {

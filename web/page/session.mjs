@@ -17,6 +17,7 @@ const OWN_TAB = 'own file';
 /** The one with more classes than a row takes. */
 const MANY_TAB = 'characters';
 const MEGABYTE = 1e6;
+const FONT = /\.otf$/i;
 
 export class Session {
   #app;
@@ -69,7 +70,7 @@ export class Session {
     const tab = entry ? tabOf(entry.name) : linked && word === null ? UNNAMED : view.tab;
     view.show({ tab, depth, drawing });
     await this.#offerTabs();
-    if (word !== null) Object.assign(lettering, { text: word, style });
+    if (word !== null) lettering.take(tab, word, style);
     if (!linked && isSlowNetwork()) await this.open(pathFor(this.#available, STAND_IN.name, true), { standIn: true });
     await this.open(entry && this.#available.includes(entry) ? entry.path : this.#pathOf(tab));
   }
@@ -113,9 +114,18 @@ export class Session {
     this.#app.show(this.#app.settings);
   }
 
-  /** A file of the visitor's: a picture to start from, or a model. @param {File} file */
+  /** A file of the visitor's: a text that was saved, a picture to start from, or a model. @param {File} file */
   async openFile(file) {
-    if (!file.type.startsWith('image/') || !this.ready) return this.open(file);
+    const isImage = file.type.startsWith('image/');
+    if (this.ready && (isImage || FONT.test(file.name))) {
+      try {
+        const { reopen } = await import('./reopen.mjs');
+        if (await reopen(this.#app, file)) return;
+      } catch (error) {
+        return fail(error);
+      }
+    }
+    if (!isImage || !this.ready) return this.open(file);
     await this.showView({ drawing: true });
     this.#app.edit?.open(file);
   }
