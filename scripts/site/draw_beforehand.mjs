@@ -31,7 +31,7 @@ const TAB_LEVELS = 12;
 const MOMENTS = [0, 0.35, 0.6, 0.75, 0.9, 1];
 /** Of the strip's pixels: few, for static cannot be compressed; as long as it is hardly anything else it is black and white. */
 const BITS = 2;
-const STATIC = 0.8;
+const STATIC = 0.95;
 
 /** Beside a link: as large as most programs want it. */
 const PREVIEW = { width: 1200, height: 630, lines: 4, factor: 2 };
