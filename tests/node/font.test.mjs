@@ -70,9 +70,9 @@ test('fontTools has no complaint: tables, checksums, names, every letter with it
   assert.deepEqual(Object.keys(seen.cmap).sort(), [...model.labels, ' ', '\u00a0'].sort());
   for (const label of model.labels) {
     const { width, area, bounds } = seen.cmap[label];
-    assert.ok(width > 100 && width < 1200, `${label} is ${width} wide`);
-    assert.ok(Math.abs(area) > 5000, `${label} has an area of ${area}`);
-    assert.ok(bounds[0] > -300 && bounds[2] < width + 300, `${label} from ${bounds[0]} to ${bounds[2]}`);
+    assert.ok(width > 200 && width < 2400, `${label} is ${width} wide`);
+    assert.ok(Math.abs(area) > 20_000, `${label} has an area of ${area}`);
+    assert.ok(bounds[0] > -600 && bounds[2] < width + 600, `${label} from ${bounds[0]} to ${bounds[2]}`);
   }
   // Letters stand on the baseline; those that hang below it do.
   for (const label of 'HEx') assert.ok(Math.abs(seen.cmap[label].bounds[1]) < 60, `${label} at ${seen.cmap[label].bounds[1]}`);
@@ -87,7 +87,7 @@ test('fontTools has no complaint: tables, checksums, names, every letter with it
   assert.deepEqual(recipe, JSON.parse(JSON.stringify(made.recipe)));
   assert.deepEqual([recipe.options.seed, recipe.sheet.labels.length], [SEED, 62]);
   const [unitsPerEm, ascent, descent] = seen.head;
-  assert.equal(unitsPerEm, 1000);
+  assert.equal(unitsPerEm, 2000);
   assert.ok(ascent > seen.cmap.H.bounds[3] - 1 && descent < seen.cmap.g.bounds[1] + 1, `${ascent}, ${descent}`);
   assert.equal(seen.date, DATE, 'not when it was made: the same bytes');
 });

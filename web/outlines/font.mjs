@@ -12,17 +12,17 @@ import { isStraight } from './svg.mjs';
  * @typedef {{ family: string, description: string, license: string, designer: string }} Names
  */
 
-const UNITS_PER_EM = 1000;
+const UNITS_PER_EM = 2000;
 /** Of the picture's side, on which the letters stand with ascenders and descenders. */
 const EM_IN_SIDES = 0.94;
 /** Kerning that nobody sees, in units, is left out. */
-const LEAST_KERNING = 4;
+const LEAST_KERNING = 8;
 
 /** @param {number} units of a box for what is not there @param {number} height */
 function missingGlyph(units, height) {
   const path = new Path();
-  for (const inset of [0, 40]) {
-    const [left, right, top] = [60 + inset, units - 60 - inset, height - inset];
+  for (const inset of [0, 80]) {
+    const [left, right, top] = [120 + inset, units - 120 - inset, height - inset];
     const corners = [[left, inset], [left, top], [right, top], [right, inset]];
     if (inset === 0) corners.reverse(); // holes go the other way round
     corners.forEach(([x, y], index) => (index === 0 ? path.moveTo(x, y) : path.lineTo(x, y)));
