@@ -9,8 +9,12 @@ const OWN = ['src', 'label', 'width', 'height', 'poster'];
 /** The model has to be a file of this site. @param {string | null} path */
 function addressOf(path) {
   const folder = new URL('.', document.baseURI).href;
-  const { href } = new URL(path ?? '', folder);
-  return href.startsWith(folder) ? href : folder;
+  try {
+    const { href } = new URL(path ?? '', folder);
+    return href.startsWith(folder) ? href : folder;
+  } catch {
+    return folder;
+  }
 }
 
 function show() {

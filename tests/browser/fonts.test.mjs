@@ -78,7 +78,9 @@ test('fontTools and FreeType have no complaint, and outlines are those of the en
   assert.deepEqual([status, stderr], [0, '']);
   const seen = JSON.parse(stdout);
   const scan = spawnSync('fc-scan', SEEDS.map(pathOf), { encoding: 'utf8' });
-  if (!scan.error) {
+  assert.ok(!scan.error || process.env.POCKET_DIFFUSION_HOSTS === 'few', 'fc-scan is missing: scripts/setup.sh browsers installs it');
+  if (scan.error) t.diagnostic('fc-scan is missing');
+  else {
     assert.equal(scan.stderr, '');
     for (const seed of SEEDS) assert.ok(scan.stdout.includes(`family: "Pocket letters-fast ${seed}"`), `seed ${seed}`);
   }

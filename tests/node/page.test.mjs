@@ -14,6 +14,7 @@ import { firstOf } from '../../web/page/first.mjs';
 import { pathFor, tabOf } from '../../web/page/models.mjs';
 import { LAST, ORDER, formatMorph, loop, parseMorph, waysOf } from '../../web/page/morphing.mjs';
 import { fileName, sheetFile, sizeFactors } from '../../web/page/saving.mjs';
+import { recipeIn } from '../../web/page/saved_text.mjs';
 import { findClasses, loadThesaurus } from '../../web/page/search.mjs';
 import { COUNTS, carryOver, defaultSettings, parseHash } from '../../web/page/settings.mjs';
 import { layByShapes, setInPixels } from '../../web/page/typeset.mjs';
@@ -35,6 +36,22 @@ test('what the page asks index.html for is there, and of the tag that the types 
   const typed = [...rows.matchAll(/@property \{([^}]*)\} (\w+)/g)].flatMap(([, ids, tag]) => Array.from(ids.matchAll(/'([^']*)'/g), ([, id]) => [id, tag]));
   assert.ok(typed.length > 100, String(typed.length));
   assert.deepEqual(typed.filter(([id, tag]) => page.all([tag], { id }).length !== 1), []);
+});
+
+test('a font whose tables all point at the same names is looked into once', async () => {
+  const [tables, records] = [65_535, 65_535];
+  const names = 12 + 16 * tables;
+  const bytes = new Uint8Array(names + 6 + 12 * records);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(4, tables);
+  for (let table = 0; table < tables; table++) {
+    view.setUint32(12 + 16 * table, 0x6e616d65); // 'name'
+    view.setUint32(12 + 16 * table + 8, names);
+  }
+  view.setUint16(names + 2, records);
+  const begun = performance.now();
+  assert.equal(await recipeIn(new File([bytes], 'names.otf', { type: 'font/otf' })), null);
+  assert.ok(performance.now() - begun < 2000, 'not the product of the two');
 });
 
 describe('words', () => {
@@ -82,6 +99,9 @@ describe('words', () => {
     assert.ok(inks[1] - inks[0] > 0.4 && inks[1] - inks[0] < 0.9, `${inks}`);
     const coloured = letters.map((letter) => ({ ...letter, image: letter.image && { ...letter.image, channels: 3, pixels: new Uint8Array(300) } }));
     assert.deepEqual(layByShapes(coloured, 9), layByAdvances(coloured, 9));
+    // Nothing but paper has no shapes.
+    const blank = letters.map((letter) => ({ ...letter, image: letter.image && { ...letter.image, pixels: letter.image.pixels.map(() => 255) } }));
+    assert.deepEqual(layByShapes(blank, 9), layByAdvances(blank, 9));
   });
 });
 

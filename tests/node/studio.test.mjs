@@ -87,6 +87,23 @@ test('a drag never begins a run anew because the value moved on, and shows what 
   assert.ok(shown.every(([, scale]) => scale === 2));
 });
 
+test('a picture of a value that was left is shown, and is not taken for the one that is wanted', async () => {
+  const shown = [];
+  const made = begin({ workers: 1, board: { onPicture: (index, { scale }, draft, current) => shown.push({ scale, draft, current }) } });
+  const { board, runs } = made;
+  const whole = (scale) => [{ label: 0, seed: 0, guidanceScale: scale, steps: 1 }]; // one step: what is drawn while a value is dragged is whole
+  board.show(whole(1), { draft: true });
+  const [first] = runs;
+  board.show(whole(2), { draft: true });
+  await first.finish();
+  assert.deepEqual(shown, [{ scale: 1, draft: false, current: false }]);
+  assert.equal(board.slots[0].picture, null);
+  board.show(whole(2));
+  while (runs.length > 0) await runs[0].finish();
+  assert.deepEqual(shown.at(-1), { scale: 2, draft: false, current: true });
+  assert.equal(board.slots[0].picture.scale, 2);
+});
+
 test('pictures that differ in more than label and seeds do not share a run', async () => {
   const made = begin();
   await warmUp(made);

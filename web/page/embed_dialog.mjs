@@ -25,7 +25,7 @@ const KINDS = /** @type {const} */ (['Element', 'Frame', 'Host it yourself']);
 /** What has to be so elsewhere for each of them. */
 const NEEDS = [
   'For a page of the same site, or if this site lets other origins read it (CORS: Access-Control-Allow-Origin; many static hosts do). On another origin it draws in the page’s own thread.',
-  'Works in any page without CORS: it is a page of this site within yours, and draws in a worker.',
+  'Needs no CORS: it is a page of this site within yours, and draws in a worker. Not if your page’s policy (frame-src) or this site’s server (X-Frame-Options) forbids frames.',
   'Independent of this site, and without CORS: everything comes from your own server.',
 ];
 
@@ -79,6 +79,8 @@ class EmbedDialog {
   /** @type {import('./models.mjs').Listed[]} */
   #listed = [];
   #path;
+  /** @type {string | null} path of a model that was chosen, until it has come */
+  #loading = null;
   /** @type {ReadonlyArray<string>} */
   #labels = [];
   #kind = 0;
@@ -152,7 +154,7 @@ class EmbedDialog {
     this.#labels = labels;
     const selected = new Set(chosen.map((text) => parseClass(text, labels)));
     classes.replaceChildren(...labels.map((name, label) => Object.assign(makeOption(String(label), name), { selected: selected.has(label) })));
-    classes.disabled = labels.length === 0;
+    this.#allow();
     const [low, high] = info.guidanceScaleRange;
     Object.assign(scale, { min: String(Math.max(low, SCALE.min)), max: String(Math.min(high, SCALE.max)) });
     steps.max = String(info.timesteps);
@@ -160,19 +162,38 @@ class EmbedDialog {
 
   /** Another model: its classes and what it recommends are known when the preview has loaded it. @param {string} path */
   #choose(path) {
-    this.#path = path;
-    this.#controls.classes.disabled = true;
+    clearTimeout(this.#timer);
+    this.#loading = path;
+    this.#allow();
     const preview = this.#elements([{ src: path, loading: 'eager', count: '1' }]);
     this.#controls.preview.replaceChildren(...preview);
     this.#say('Loading the model …');
     preview[0].addEventListener('load', ({ detail: { model } }) => {
-      if (this.#path !== path || !this.#dialog.open) return;
+      if (this.#loading !== path || !this.#dialog.open) return;
+      this.#loading = null;
+      this.#path = path;
+      this.#allow();
       const { recommended } = model.info;
       this.#offer(model, model.labels.length > 0 ? [formatClass(0, model.labels)] : []);
       this.#fill({ 'guidance-scale': String(recommended.guidanceScale), steps: String(recommended.steps), sampler: recommended.sampler });
       this.#say('');
       this.#change(0);
     });
+    preview[0].addEventListener('error', ({ detail: { error } }) => {
+      if (this.#loading !== path) return;
+      this.#loading = null;
+      this.#controls.model.value = this.#path;
+      this.#allow();
+      this.#change(0);
+      this.#say(explain(error).sentence);
+    });
+  }
+
+  /** While a model is loaded, nothing is known of it. */
+  #allow() {
+    const { classes, copy, zip } = this.#controls;
+    copy.disabled = zip.disabled = this.#loading !== null;
+    classes.disabled = this.#loading !== null || this.#labels.length === 0;
   }
 
   /** @param {Array<Record<string, string>>} all attributes of each */
@@ -211,6 +232,7 @@ class EmbedDialog {
   #change(milliseconds = REST_MILLISECONDS) {
     const { scale } = this.#controls;
     scale.setAttribute('aria-valuetext', scale.value);
+    if (this.#loading !== null) return;
     this.#write();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#show(), milliseconds);
@@ -239,8 +261,17 @@ class EmbedDialog {
   }
 
   async #pin() {
-    this.#integrity = { script: await integrityOf('pocket-diffusion.js'), style: await integrityOf('pocket-diffusion.css') };
-    this.#write();
+    const { copy, pin } = this.#controls;
+    copy.disabled = true; // until the code has it
+    try {
+      this.#integrity = { script: await integrityOf('pocket-diffusion.js'), style: await integrityOf('pocket-diffusion.css') };
+    } catch (error) {
+      pin.checked = false;
+      throw error;
+    } finally {
+      this.#allow();
+      this.#write();
+    }
     this.#say(this.#controls.pin.checked ? 'Browsers will refuse every other version of the script: if this site is renewed, copy the code anew.' : '');
   }
 

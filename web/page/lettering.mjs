@@ -43,8 +43,8 @@ export class Lettering {
       onStep: (index, { state, preview }) => {
         if (!isCalm()) this.#paint(index, state ? imageOfState(state, app.model.info) : preview, false, true);
       },
-      onPicture: (index, picture, draft) => {
-        if (!draft) this.drawn.set(this.keyOf(this.#style, this.#wanted[index]), picture);
+      onPicture: (index, picture, draft, current) => {
+        if (!draft && current) this.drawn.set(this.keyOf(this.#style, this.#wanted[index]), picture);
         this.#paint(index, picture, !draft);
       },
       onReport: (report) => {

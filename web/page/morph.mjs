@@ -39,6 +39,7 @@ function makeControls() {
     link: button('Copy link', () => {}),
     share: Object.assign(button('Share', () => {}), { hidden: true }),
     says: make('p', { className: 'hint' }),
+    counted: make('p', { className: 'hint' }), // seen only: it changes with every picture
   };
   controls.canvas.setAttribute('role', 'img');
   controls.kind.setAttribute('aria-label', 'Kind of film');
@@ -94,16 +95,17 @@ class MorphDialog {
     slider.onchange = () => this.#app.links.follow();
     play.onclick = () => (this.#playing === undefined ? this.#play() : this.#pause());
     surprise.onclick = () => this.#surprise();
-    film.onclick = () => this.#try(async () => this.#save(await this.#makeFilm(), this.#filmName));
+    film.onclick = () => this.#try(() => this.#filmed((file, name) => this.#save(file, name)));
     png.onclick = () => this.#try(() => this.#savePNG());
     link.onclick = () => this.#copyLink();
-    shareButton.onclick = () => this.#try(async () => share(await this.#makeFilm(), this.#filmName));
+    shareButton.onclick = () => this.#try(() => this.#filmed(share));
     kind.onchange = () => { shareButton.hidden = !canShare(OWN_TYPES[this.#kind]); };
     usableKinds().then((kinds) => {
       kind.replaceChildren(...kinds.map((each) => makeOption(each, KINDS[each].title)));
       shareButton.hidden = !canShare(OWN_TYPES[this.#kind]);
     });
     this.#dialog.onclose = () => {
+      if (this.#dialog.open) return; // opened again before the event came
       this.#pause();
       this.#toPlay = false;
       this.#board.clear();
@@ -122,7 +124,7 @@ class MorphDialog {
     lettering.board.stop();
     lettering.styles?.board.stop();
     const { length } = model.labels;
-    const seed = wish.way ? settings.seed : settings.seed + (this.#app.part === 'grid' ? pictures.chosen : 0);
+    const seed = wish.way ? settings.seed : settings.seed + (this.#app.part === 'grid' ? pictures.chosen : this.#app.part === 'word' ? lettering.style.chosen : 0);
     const ways = waysOf(model);
     this.#morph = {
       way: ways[0], label: settings.label, seed, toSeed: seed === MAX_SEED ? 0 : seed + 1, at: LAST / 2,
@@ -140,7 +142,7 @@ class MorphDialog {
         make('div', { className: 'morph-end' }, field('To', controls.toLabel, 'morph'), field('To the seed', controls.toSeed, 'morph')),
         controls.slider),
       make('div', { className: 'buttons morph-buttons' }, controls.play, controls.surprise, controls.png, controls.film, controls.kind, controls.link, controls.share),
-      controls.says,
+      controls.says, controls.counted,
     );
     this.#dialog.dataset.rendering = model.info.rendering;
     this.#dialog.style.setProperty('--picture-ratio', String(model.info.width / model.info.height));
@@ -204,7 +206,7 @@ class MorphDialog {
   #take(at, picture) {
     this.#pictures.set(at, picture);
     this.#show(this.#morph.at);
-    this.#say(`Drawing … ${this.#pictures.size} of ${LAST + 1}`);
+    this.#controls.counted.textContent = `${this.#pictures.size} of ${LAST + 1}`;
     this.#goOn();
   }
 
@@ -217,6 +219,7 @@ class MorphDialog {
 
   #finish() {
     this.#dialog.dataset.state = 'done';
+    this.#controls.counted.textContent = '';
     this.#say('');
     this.#allow(true);
     if (this.#toPlay) this.#play();
@@ -229,13 +232,14 @@ class MorphDialog {
     for (const each of [film, play, png, shareButton]) each.disabled = !whole;
   }
 
-  /** The picture at a place, or the nearest that is there. @param {number} at */
-  #show(at) {
+  /** The picture at a place, or the nearest that is there. @param {number} at @param {boolean} told not while it plays: that is 16 times a second */
+  #show(at, told = true) {
     const { canvas, slider } = this.#controls;
     this.#morph.at = at;
     this.#app.playing = { settings: { label: this.#morph.label, seed: this.#morph.seed }, link: formatMorph(this.#morph, this.#app.model) };
     const places = [...this.#pictures.keys()].sort((a, b) => Math.abs(a - at) - Math.abs(b - at));
     if (places.length > 0) paint(canvas, /** @type {Picture} */ (this.#pictures.get(places[0])));
+    if (!told) return;
     const text = this.#describe(at);
     slider.setAttribute('aria-valuetext', text);
     canvas.setAttribute('aria-label', text);
@@ -259,7 +263,7 @@ class MorphDialog {
       const { at, milliseconds } = way[index];
       index = (index + 1) % way.length;
       this.#controls.slider.value = String(at);
-      this.#show(at);
+      this.#show(at, false);
       this.#playing = setTimeout(next, milliseconds);
     };
     this.#controls.play.textContent = 'Pause';
@@ -267,9 +271,11 @@ class MorphDialog {
   }
 
   #pause() {
+    if (this.#playing === undefined) return;
     clearTimeout(this.#playing);
     this.#playing = undefined;
     this.#controls.play.textContent = 'Play';
+    this.#show(this.#morph.at); // in words, too
   }
 
   // ---- to take away
@@ -286,6 +292,20 @@ class MorphDialog {
 
   get #filmName() {
     return fileName(this.#name, KINDS[this.#kind].extension);
+  }
+
+  /** Makes the film and gives it on, unless the dialog is closed or shows something else by then. @param {(file: Blob, name: string) => unknown} use */
+  async #filmed(use) {
+    const { film, kind, share: shareButton } = this.#controls;
+    const [name, first] = [this.#filmName, this.#pictures.get(0)];
+    for (const each of [film, kind, shareButton]) each.disabled = true;
+    try {
+      const file = await this.#makeFilm();
+      if (this.#dialog.open && this.#pictures.get(0) === first) await use(file, name);
+    } finally {
+      kind.disabled = false;
+      film.disabled = shareButton.disabled = this.#dialog.dataset.state !== 'done';
+    }
   }
 
   /** @returns {Promise<Blob>} */

@@ -120,6 +120,7 @@ class Poster {
       controls.sample,
     );
     this.#dialog.onclose = () => {
+      if (this.#dialog.open) return; // opened again before the event came
       this.#drawing.abort();
       this.#making.abort();
       clearTimeout(this.#timer);

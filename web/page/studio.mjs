@@ -44,7 +44,8 @@ import { SAMPLERS } from '../library/options.mjs';
 /**
  * @typedef {object} Callbacks
  * @property {(index: number, event: Step) => void} [onStep] of pictures in full
- * @property {(index: number, picture: Picture, draft: boolean) => void} onPicture
+ * @property {(index: number, picture: Picture, draft: boolean, current: boolean) => void} onPicture current: of what is asked for now; while a
+ *   value is dragged, pictures come of values that it has had
  * @property {(report: Report) => void} [onReport]
  * @property {boolean} [state] put x_t into events
  */
@@ -226,12 +227,11 @@ export class Board {
     slots.forEach((slot, index) => {
       if (slot.run !== run) return;
       slot.run = null;
-      if (!run.draft) {
-        slot.picture = pictures[index];
-        this.#computed++;
-      }
-      if (slot.runKey === slot.key) slot.has = run.draft ? 'draft' : 'picture';
-      this.#callbacks.onPicture(this.slots.indexOf(slot), pictures[index], run.draft);
+      const current = slot.runKey === slot.key;
+      if (!run.draft) this.#computed++;
+      if (!run.draft && current) slot.picture = pictures[index];
+      if (current) slot.has = run.draft ? 'draft' : 'picture';
+      this.#callbacks.onPicture(this.slots.indexOf(slot), pictures[index], run.draft, current);
     });
     this.update();
   }

@@ -32,11 +32,8 @@ export class Styles {
     this.#slider.oninput = () => this.#change({ between: this.#slider.valueAsNumber }, true);
     this.#other.onchange = () => this.#change({ other: Number(this.#other.value) });
     this.#board = app.studio.addBoard({
-      onPicture: (index, picture, draft) => {
-        const { style, label } = this.#wanted[index];
-        if (draft) return;
-        app.lettering.drawn.set(this.#keyOf(style, label), picture);
-        this.#paint(style);
+      onPicture: (index, picture, draft, current) => {
+        if (!draft && current) this.#take(index, picture);
       },
       onReport: ({ state, progress, finished }) => {
         element('styles').dataset.state = state;
@@ -122,6 +119,15 @@ export class Styles {
     this.#show();
     for (const style of all) this.#paint(style);
     this.#board.show(this.#wanted.map(({ style, label }) => lettering.requestOf({ chosen: style, other: 0, between: 0 }, label)));
+    // What the board has from before is not drawn again.
+    this.#board.slots.forEach(({ picture }, index) => picture && this.#take(index, picture));
+  }
+
+  /** @param {number} index of what is wanted @param {import('../index.d.ts').Picture} picture */
+  #take(index, picture) {
+    const { style, label } = this.#wanted[index];
+    this.#app.lettering.drawn.set(this.#keyOf(style, label), picture);
+    this.#paint(style);
   }
 
   /** @param {number} style as soon as all of it is there */

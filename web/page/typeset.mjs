@@ -41,6 +41,7 @@ export function layByShapes(letters, limit) {
   const side = image.height;
   const all = letters.map((letter) => (letter.space ? null : letter.image ? knownShape(letter.image) : blockOf(letter.advance, side)));
   const known = [...new Set(letters.flatMap((letter) => (letter.image && knownShape(letter.image)) || []))];
+  if (known.length === 0) return layByAdvances(letters, limit); // nothing but paper
   const spacing = new Spacing(known, side);
   const broken = spacing.breakLines(all, limit * side);
   const rows = broken.map(([begin, end]) => {

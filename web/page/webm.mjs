@@ -25,19 +25,22 @@ export async function encodeWebM(frames, { config, name }) {
   const step = 1e6 / FRAMES_PER_SECOND; // microseconds
   let count = 0;
   let end = 0;
-  for (const { image, milliseconds } of frames) {
-    paint(canvas, image);
-    end += milliseconds * 1000;
-    for (; count * step < end; count++) {
-      const frame = new VideoFrame(canvas, { timestamp: count * step, duration: step, visibleRect: { x: 0, y: 0, width, height } });
-      encoder.encode(frame, { keyFrame: count % KEY_EVERY === 0 });
-      frame.close();
-      while (encoder.encodeQueueSize > MOST_WAITING && !failure) await new Promise((resolve) => setTimeout(resolve, 5));
+  try {
+    for (const { image, milliseconds } of frames) {
+      paint(canvas, image);
+      end += milliseconds * 1000;
+      for (; count * step < end; count++) {
+        const frame = new VideoFrame(canvas, { timestamp: count * step, duration: step, visibleRect: { x: 0, y: 0, width, height } });
+        encoder.encode(frame, { keyFrame: count % KEY_EVERY === 0 });
+        frame.close();
+        while (encoder.encodeQueueSize > MOST_WAITING && !failure) await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      if (failure) throw failure;
     }
-    if (failure) throw failure;
+    await encoder.flush();
+  } finally {
+    if (encoder.state !== 'closed') encoder.close();
   }
-  await encoder.flush();
-  encoder.close();
   if (failure) throw failure;
   muxer.finalize();
   return new Blob([muxer.target.buffer], { type: 'video/webm' });
