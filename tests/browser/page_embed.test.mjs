@@ -127,6 +127,14 @@ for (const name of BROWSERS) {
         await frame.waitForFunction(() => document.querySelector('pocket-diffusion')?.state === 'error');
         assert.ok(!other.requests.includes('/weights/doodles.gguf'));
       });
+      for (const path of ['../doodles.gguf', '%2e%2e/doodles.gguf', 'http://[']) {
+        await elsewhere(code.replace('src=weights%2Fdoodles.gguf', `src=${encodeURIComponent(path)}`), async (there) => {
+          const frame = await (await there.waitForSelector('iframe')).contentFrame();
+          await frame.waitForFunction(() => document.querySelector('pocket-diffusion')?.state === 'error');
+          const { folder, source } = await frame.evaluate(() => ({ folder: new URL('.', location.href).href, source: document.querySelector('pocket-diffusion').getAttribute('src') }));
+          assert.equal(source, folder, path);
+        });
+      }
     });
 
     test('the archive, unpacked, draws under a strict policy on a server of its own', async () => {

@@ -6,8 +6,12 @@ import { after, before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { PocketDiffusionError, encodePNG, load, readManifest, readRecipe } from 'pocket-diffusion';
+import { makeFont } from 'pocket-diffusion/font';
+import { toSVG } from 'pocket-diffusion/outlines';
 import { SAMPLER_NAMES } from '../../web/library/options.mjs';
 import { isReply, isRequest, makeMessage, unpackError } from '../../web/library/protocol.mjs';
+import { addressOf, recipeIn } from '../../web/page/saved_text.mjs';
+import { lettersModel } from '../browser/letters_model.mjs';
 import { tinyBytes } from './helpers.mjs';
 import { joinPNG, splitPNG } from './png_chunks.mjs';
 
@@ -276,6 +280,29 @@ const message = fc.oneof(anything, fc.record({
   request: fc.oneof(anything, fc.record({ pictures: fc.oneof(fc.constant([{ label: 0, seed: 1 }]), fc.array(anything)), sampler: anything, steps: anything, guidanceInterval: anything })),
   value: anything, error: fc.oneof(anything, fc.record({ message: fc.string(), name: anything, code: anything })), events: fc.oneof(anything, fc.array(anything)),
 }, { requiredKeys: ['to', 'type', 'id'] }));
+
+test('files that are dropped on the page, with some bytes changed: a recipe, whose address is one, or null', async () => {
+  const letters = await load(await lettersModel());
+  const picture = await letters.generate({ label: 0, seed: 1, steps: 1 });
+  const files = [
+    ['image/png', new Uint8Array(await picture.toPNG())], ['image/svg+xml', new TextEncoder().encode(toSVG(picture))],
+    ['font/otf', new Uint8Array((await makeFont(letters, { seed: 1, steps: 1 })).bytes)],
+  ];
+  let whole = 0;
+  const changes = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { maxLength: 8 });
+  await property(fc.constantFrom(...files), changes, fc.boolean(), async ([type, bytes], changed, cut) => {
+    const spoilt = bytes.slice(0, cut && changed.length > 0 ? changed[0][0] % bytes.length : bytes.length);
+    for (const [at, value] of changed) if (spoilt.length > 0) spoilt[at % spoilt.length] = value;
+    const found = await recipeIn(new File([spoilt], 'file', { type }));
+    executions++;
+    if (found === null) return;
+    whole++;
+    assert.ok(addressOf(found, 'word', letters).startsWith('#'));
+  });
+  assert.ok(whole > 0, 'some were left as they are');
+  for (const [type, bytes] of files) assert.ok(await recipeIn(new File([bytes], 'file', { type })), type);
+  letters.close();
+});
 
 test('what is not a message is told apart without an exception', async () => {
   await property(message, async (value) => {
