@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildElement } from '../../scripts/site/build_element.mjs';
+import { buildFigures } from '../../scripts/site/build_learn.mjs';
 import { blocks } from '../doc_blocks.mjs';
 import { root } from '../node/helpers.mjs';
 import { launch, openPage } from './browsers.mjs';
@@ -24,7 +25,9 @@ describe('pages of the documentation', () => {
     await buildElement(folder);
     await cp(join(root, 'weights'), folder, { recursive: true });
     await copyFile(join(root, 'weights', 'doodles.gguf'), join(folder, 'mine.gguf')); // the reader's own, in docs/training.md
-    server = await serveStatic({ folders: { '/pocket-diffusion/': folder }, policy: POLICY });
+    await buildFigures(join(folder, 'figures'));
+    await copyFile(join(root, 'weights', 'digits.gguf'), join(folder, 'figures', 'digits.gguf')); // docs/learn.md
+    server = await serveStatic({ folders: { '/pocket-diffusion/': folder, '/figures/': join(folder, 'figures') }, policy: POLICY });
     session = await launch('chrome');
   });
   after(async () => {
@@ -42,7 +45,7 @@ describe('pages of the documentation', () => {
     const { page, troubles } = await openPage(session.browser, `${server.origin}/page.html`);
     try {
       await page.waitForFunction((wanted) => (!wanted || globalThis.ended) &&
-        [...document.querySelectorAll('pocket-diffusion')].every(({ state }) => state === 'done'), { timeout: 30_000 }, Boolean(program))
+        [...document.querySelectorAll('pocket-diffusion, pocket-diffusion-figure')].every(({ state }) => state === 'done'), { timeout: 30_000 }, Boolean(program))
         .catch((error) => assert.fail(`${error.message} ${troubles.join('; ')}`));
       assert.deepEqual(troubles, []);
     } finally {
