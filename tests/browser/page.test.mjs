@@ -334,7 +334,7 @@ for (const name of ENGINES) {
     });
 
     test('a model that is not the one of the manifest is explained, and a second try works', async () => {
-      const path = 'weights/letters.gguf';
+      const path = 'weights/letters-fast.gguf';
       const context = await session.browser.createBrowserContext(); // without the copy of the service worker
       site.extra.set(path, { type: 'application/octet-stream', body: 'this is not a model' });
       const broken = await openPage(context, `${site.url}#word=a&steps=2&view=play`);
