@@ -65,7 +65,7 @@ const EXPECTED = {
     assert.equal(values.abar, model.info.alphasCumprod[500]);
     assert.ok(Math.abs(values.jumped / at.noise - 1) < 0.09 && Math.abs(values.walked / at.noise - 1) < 0.09, JSON.stringify(values));
     const says = await page.evaluate(() => inside('noise', '.equation').textContent);
-    assert.equal(says, `x500 = ${at.signal.toFixed(3)} x0 + ${at.noise.toFixed(3)} ε`);
+    assert.equal(says, `xt=500 = ${at.signal.toFixed(3)} x0 + ${at.noise.toFixed(3)} ε`);
   },
   prediction: async (page) => {
     await set(page, 'prediction', { t: 700, label: 'cat', seed: 2, known: 'no' });

@@ -104,7 +104,7 @@ export default {
         noise.show(eps, 3);
         jumped.show(xJumped);
         walked.show(xWalked);
-        equation.replaceChildren(symbols(`x_{${t}} = ${digits(at.signal)} x_0 + ${digits(at.noise)} ε`));
+        equation.replaceChildren(symbols(`x_{t=${t}} = ${digits(at.signal)} x_0 + ${digits(at.noise)} ε`));
         plot.upright('now', t);
         plot.point('third', t, at.abar, `ᾱ = ${digits(at.abar, 2)}`, t > last * 0.15);
         plot.point('first', t, at.signal, `√ᾱ = ${digits(at.signal, 2)}`);
