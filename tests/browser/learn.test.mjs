@@ -209,7 +209,8 @@ for (const browser of BROWSERS) {
         for (const hash of await hashes()) for (const part of ['model=digits', 'posterior.t=100', ...parts]) assert.ok(hash.includes(part), `${part} in ${hash}`);
       };
       await kept('guidance.s=5');
-      const slider = await page.waitForSelector('pocket-diffusion-figure[kind="guidance"] >>> input[name="s"]');
+      await drawn(page, 'guidance');
+      const slider = await page.$('pocket-diffusion-figure[kind="guidance"] >>> input[name="s"]');
       await slider.focus();
       await page.keyboard.press('ArrowRight');
       await kept('guidance.s=5.1');
