@@ -26,9 +26,9 @@ function mathML(name, display) {
   return temml.renderToString(FORMULAS[name], { displayMode: display, throwOnError: true }).replaceAll(/ style="[^"]*"/g, '');
 }
 
-/** @param {string} text */
-const withFormulas = (text) => text
-  .replace(/\{\{\{(\w+)\}\}\}/g, (_, name) => `<div class="formula" tabindex="0" role="math" aria-label="${FORMULAS[name]?.replaceAll('&', '&amp;').replaceAll('"', '&quot;')}">${mathML(name, true)}</div>`)
+/** What is wider than a telephone scrolls, so that it has a place in the order of keys, and a name; MathML is read out. @param {string} text @param {string} label */
+const withFormulas = (text, label) => text
+  .replace(/\{\{\{(\w+)\}\}\}/g, (_, name) => `<div class="formula" tabindex="0" role="group" aria-label="${label}">${mathML(name, true)}</div>`)
   .replace(/\{\{(\w+)\}\}/g, (_, name) => mathML(name, false));
 
 /** @param {'en' | 'zh'} language */
@@ -36,7 +36,7 @@ async function page(language) {
   const [shell, text] = await Promise.all(['page', language].map((name) => readFile(join(source, 'article', `${name}.html`), 'utf8')));
   const sections = [...text.matchAll(/<section id="(\w+)">\s*<h2>([^<]+)<\/h2>/g)];
   const words = {
-    ...WORDS[language], article: withFormulas(text),
+    ...WORDS[language], article: withFormulas(text, WORDS[language].formula),
     list: sections.map(([, id, title]) => `<li><a href="#${id}">${title}</a></li>`).join(''),
   };
   return shell.replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, name) => {

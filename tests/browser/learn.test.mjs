@@ -65,7 +65,7 @@ const EXPECTED = {
     assert.equal(values.abar, model.info.alphasCumprod[500]);
     assert.ok(Math.abs(values.jumped / at.noise - 1) < 0.09 && Math.abs(values.walked / at.noise - 1) < 0.09, JSON.stringify(values));
     const says = await page.evaluate(() => inside('noise', '.equation').textContent);
-    assert.equal(says, `x500 = ${at.signal.toFixed(3)} x0 + ${at.noise.toFixed(3)} ε`);
+    assert.equal(says, `xt=500 = ${at.signal.toFixed(3)} x0 + ${at.noise.toFixed(3)} ε`);
   },
   prediction: async (page) => {
     await set(page, 'prediction', { t: 700, label: 'cat', seed: 2, known: 'no' });
@@ -174,6 +174,7 @@ for (const browser of BROWSERS) {
           if (type === 'range' && before === await look()) await page.keyboard.press('ArrowLeft');
           await drawn(page, kind);
           assert.notEqual(await look(), before, `${kind}: ${type} ${await page.evaluate(({ name }) => name, input)}`);
+          assert.ok(await page.evaluate((one, { name }) => figure(one).hasAttribute(name), kind, input), 'the figure has it');
         }
         const [says, spoken] = await page.evaluate(async (one) => {
           await new Promise((resolve) => setTimeout(resolve, 900));
@@ -195,6 +196,33 @@ for (const browser of BROWSERS) {
         assert.deepEqual(again, first, kind);
       }
       assert.equal(await page.$eval('#model', ({ value }) => value), 'digits');
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
+    test('links leave alone what they do not name, and figures that have not begun keep what they say', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&posterior.t=100&guidance.s=5&at=guidance`, { prepare: watch });
+      const hashes = () => page.evaluate(() => [location.hash, ...[...document.querySelectorAll('nav a[hreflang]')].map(({ hash }) => hash)]);
+      const wait = (...parts) => page.waitForFunction((all) => all.every((part) => location.hash.includes(part)), {}, parts);
+      const kept = async (...parts) => {
+        await wait(...parts);
+        for (const hash of await hashes()) for (const part of ['model=digits', 'posterior.t=100', ...parts]) assert.ok(hash.includes(part), `${part} in ${hash}`);
+      };
+      await kept('guidance.s=5');
+      await drawn(page, 'guidance');
+      const slider = await page.$('pocket-diffusion-figure[kind="guidance"] >>> input[name="s"]');
+      await slider.focus();
+      await page.keyboard.press('ArrowRight');
+      await kept('guidance.s=5.1');
+      await page.evaluate(() => document.querySelector('.contents a[href="#plane"]').click());
+      await kept('at=plane');
+      await page.evaluate(() => document.querySelector('#exercises a[href^="#noise.t=400"]').click());
+      await kept('guidance.s=5.1', 'noise.t=400', 'at=noise');
+      assert.deepEqual(await page.evaluate(() => [document.getElementById('model').value, figure('noise').getAttribute('t')]), ['digits', '400']);
+      assert.ok(await page.evaluate(() => Math.abs(document.getElementById('noise').getBoundingClientRect().top) < 40), 'goes to the figure');
+      await page.goBack();
+      await page.waitForFunction(() => !figure('noise').hasAttribute('t'));
+      await kept('guidance.s=5.1', 'at=exercises');
       assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
       await page.close();
     });
@@ -255,6 +283,10 @@ for (const browser of BROWSERS) {
       await page.waitForFunction(() => figure('price').getAttribute('s') === '8' && figure('price').state === 'done', { timeout: 120_000 });
       const points = await page.evaluate(() => inside('price', '.line.first').getAttribute('d').split('L').length);
       assert.equal(points, 8);
+      await click('price', 'all');
+      await set(page, 'price', { s: 5 });
+      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 500)));
+      assert.deepEqual(await page.evaluate(() => [figure('price').getAttribute('s'), figure('price').state]), ['5', 'done'], 'the reader’s own scale ends it');
       assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
       await page.close();
     });
@@ -272,8 +304,10 @@ for (const browser of BROWSERS) {
       const slider = await page.$('pocket-diffusion-figure[kind="noise"] >>> input[type="range"]');
       await slider.focus();
       await page.keyboard.press('ArrowRight');
-      assert.deepEqual([await shown(), await page.evaluate(({ value }) => value, slider)], [['noise'], '301'], 'a slider keeps its keys');
-      await page.waitForFunction(() => location.hash.includes('noise.t=301') && location.hash.includes('lecture'));
+      assert.deepEqual([await shown(), await page.evaluate(({ value }) => value, slider)], [['noise'], '301'], 'a slider keeps its arrows');
+      await page.keyboard.press('PageDown');
+      assert.deepEqual([await shown(), await page.evaluate(({ value }) => value, slider)], [['prediction'], '301'], 'but a remote control goes on');
+      await page.keyboard.press('PageUp');
       await page.$$eval('.lecture-bar button', (all) => all.find(({ textContent }) => textContent === 'QR code').click());
       const { data, width, height } = await page.waitForFunction(() => {
         const canvas = document.querySelector('.scan canvas');
@@ -285,9 +319,10 @@ for (const browser of BROWSERS) {
         return { data: Array.from(context.getImageData(0, 0, large.width, large.height).data), width: large.width, height: large.height };
       }).then((handle) => handle.jsonValue());
       const link = new URL(readCode(Uint8ClampedArray.from(data), width, height).data);
-      assert.match(link.hash, /noise\.t=301/);
+      assert.match(link.hash, /noise\.t=301/, 'of this very moment');
       assert.doesNotMatch(link.hash, /lecture/, 'readers get the article');
       await page.$eval('.scan button', (button) => button.click());
+      assert.match(await page.evaluate(() => location.hash), /noise\.t=301.*lecture/);
       await page.goto('about:blank');
       await page.goto(`${site.url}learn/index.html#at=guidance&lecture=`);
       await drawn(page, 'guidance');

@@ -6,10 +6,12 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
 import { buildLearn } from '../../scripts/site/build_learn.mjs';
+import { valueOf } from '../../web/learn/controls.mjs';
 import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
 import { readState, writeState } from '../../web/learn/link.mjs';
 import { COMPONENTS, PROCESS, WIDTH, certainty, look, walk } from '../../web/learn/mixture.mjs';
-import { plain } from '../../web/learn/notation.mjs';
+import { classChoice } from '../../web/learn/names.mjs';
+import { partsOf } from '../../web/learn/notation.mjs';
 import { clip, combine, dot, estimates, guide, guideByWeight, inTheirPlane, jump, makeNormal, marginal, meanSquare, norm, posterior, step } from '../../web/learn/process.mjs';
 import { principalPlane } from '../../web/learn/projection.mjs';
 import { tensorOfPixels } from '../../web/learn/tensors.mjs';
@@ -148,6 +150,10 @@ test('points that go back at s = 1 have the distribution of their class; guidanc
   const sure = (ends) => ends.reduce((sum, end) => sum + certainty(end, 0), 0) / ends.length;
   assert.ok(sure(run(5, 0)) > sure(run(1, 0)));
   assert.ok(run(0, 0).filter((end) => certainty(end, 0) > 0.5).length < 400, 'at s = 0 the class is not asked');
+  const away = (each) => Math.min(...COMPONENTS.filter(({ label }) => label === 1).map((other) => Math.hypot(other.x - each.x, other.y - each.y)));
+  const near = own.reduce((nearest, each) => (away(each) < away(nearest) ? each : nearest));
+  const share = (s) => run(s, 0).filter(([x, y]) => own.reduce((nearest, each) => (Math.hypot(each.x - x, each.y - y) < Math.hypot(nearest.x - x, nearest.y - y) ? each : nearest)) === near).length / 600;
+  assert.ok(share(1) > 0.2 && share(6) < 0.02, `the cloud next to the other class is left empty: ${share(1)}, ${share(6)}`);
 });
 
 test('principal components are the directions of the largest variance', () => {
@@ -176,14 +182,33 @@ test('pictures that are alike have no spread, and the weight of lines does not c
   model.close();
 });
 
-test('symbols without marks', () => assert.equal(plain('x_t = x_{t-1}^2'), 'xt = xt-12'));
+test('marks of symbols, but not underscores in the names of classes', () => {
+  const parts = [...partsOf('把x_t = 0.5 x̂_{t-1}^2 of “hot_dog”, ᾱ_t')];
+  assert.deepEqual(parts, [['', '把x'], ['_', 't'], ['', ' = 0.5 x̂'], ['_', 't-1'], ['', ''], ['^', '2'], ['', ' of “hot_dog”, ᾱ'], ['_', 't'], ['', '']]);
+});
+
+test('what attributes say is made to fit, and nonsense counts as nothing', () => {
+  const t = { kind: 'range', name: 't', min: 1, max: 999, initial: 300 };
+  const written = ['500', '300.5', '0.2', '-7', '1e9', '', 'Infinity', 'x', null];
+  assert.deepEqual(written.map((each) => valueOf(t, each)), [500, 301, 1, 1, 999, 300, 300, 300, 300]);
+  assert.equal(valueOf({ kind: 'range', name: 's', max: 8, step: 0.1, initial: 3 }, '2.75'), 2.75);
+  assert.equal(valueOf({ kind: 'seed', name: 'seed', initial: 1 }, '7.6'), 8);
+  assert.deepEqual([null, 'no', '', 'yes'].map((each) => valueOf({ kind: 'check', name: 'known', initial: false }, each)), [false, false, true, true]);
+});
+
+test('a class is given by its number, by its name, and by its name in the language of the page', () => {
+  const choice = classChoice({ model: { labels: ['cat', 'house', 'zebra'] }, language: 'zh' }, '类别');
+  assert.deepEqual(['1', 'house', '房子', 'zebra', 'castle', '3', null].map((each) => valueOf(choice, each)), ['1', '1', '1', '2', '0', '0', '0']);
+});
 
 test('the state of all figures is in a link', () => {
   const state = { model: 'digits', at: 'guidance', lecture: true, figures: { guidance: { s: '5', label: '2' }, noise: { t: '100' } } };
   assert.deepEqual(readState(writeState(state)), state);
   assert.equal(writeState({ model: '', at: 'noise', lecture: false, figures: { noise: {} } }), '');
   assert.equal(readState('#noise'), null);
-  assert.deepEqual(readState('#noise.onclick=x&guidance.s=2&what=3').figures, { guidance: { s: '2' } });
+  assert.deepEqual(readState('#noise.onclick=x&guidance.s=2&what=3&what.s=3').figures, { guidance: { s: '2' } });
+  assert.deepEqual(readState('#__proto__.seed=5&constructor.seed=5').figures, {});
+  assert.equal({}.seed, undefined);
 });
 
 describe('the article', () => {
@@ -192,7 +217,7 @@ describe('the article', () => {
 
   test('has the same sections, formulas and figures in both languages', () => {
     const [english, chinese] = ['en', 'zh'].map(article);
-    for (const pattern of [/<section id="\w+">/g, /\{\{\{\w+\}\}\}/g, /<pocket-diffusion-figure [^>]+>/g]) {
+    for (const pattern of [/<section id="\w+">/g, /\{\{\{\w+\}\}\}/g, /<pocket-diffusion-figure [^>]+>/g, /<a href="#[^"]+">/g]) {
       assert.ok(all(english, pattern).length > 2);
       assert.deepEqual(all(chinese, pattern), all(english, pattern));
     }

@@ -14,7 +14,7 @@ import { symbols } from './notation.mjs';
  * @property {number} [step]
  * @property {boolean} [wide] as wide as the figure
  * @property {(value: number) => string} [show] of a range
- * @property {{ value: string, text: string }[]} [options] of a choice
+ * @property {{ value: string, text: string, name?: string }[]} [options] of a choice; name: what attributes may say, too, whatever the language
  * @property {() => void} [act] of a button
  */
 /** @typedef {Record<string, any>} State by name of the control: numbers, texts, and truth */
@@ -22,14 +22,14 @@ import { symbols } from './notation.mjs';
 const MOST_SEED = 999_999;
 
 /** What an attribute says; nonsense counts as nothing. @param {Control} control @param {string | null} written */
-export function valueOf({ kind, initial, min = 0, max = MOST_SEED, options = [] }, written) {
+export function valueOf({ kind, initial, min = 0, max = MOST_SEED, step = 1, options = [] }, written) {
   if (kind === 'check') return written === null ? initial : written !== 'no';
   if (written === null || written === '') return initial;
-  if (kind === 'choice') return options.some(({ value, text }) => value === written || text === written)
-    ? options.find(({ value, text }) => value === written || text === written)?.value : initial;
+  if (kind === 'choice') return options.find(({ value, text, name }) => [value, text, name].includes(written))?.value ?? initial;
   const number = Number(written);
   if (!Number.isFinite(number)) return initial;
-  return Math.min(Math.max(kind === 'seed' ? Math.round(number) : number, min), max);
+  const fit = step >= 1 ? Math.round(number / step) * step : number;
+  return Math.min(Math.max(fit, min), max);
 }
 
 let made = 0;
@@ -69,6 +69,7 @@ export function makeControl(control, change) {
   }
   const input = make('input', { id, name, type: 'range', min: String(min), max: String(max), step: String(step) });
   const output = make('output', {});
+  output.setAttribute('aria-live', 'off'); // the input itself says it
   output.setAttribute('for', id);
   input.oninput = () => change(name, Number(input.value));
   return {

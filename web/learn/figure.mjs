@@ -103,9 +103,10 @@ export class PocketDiffusionFigure extends Base {
     return this.getAttribute('kind') ?? '';
   }
 
-  /** What differs from how the kind begins, as attributes have it. @returns {Record<string, string>} */
+  /** What differs from how the kind begins, as attributes have it; before it has begun, all that is written. @returns {Record<string, string>} */
   get changed() {
-    return Object.fromEntries([...this.#controls.keys()].flatMap((name) => {
+    const names = this.#controls.size > 0 ? [...this.#controls.keys()] : STATE_ATTRIBUTES;
+    return Object.fromEntries(names.flatMap((name) => {
       const written = this.getAttribute(name);
       return written === null ? [] : [[name, written]];
     }));
@@ -203,7 +204,9 @@ export class PocketDiffusionFigure extends Base {
 
   /** @param {Kind} kind @param {Model} model */
   #furnish(kind, model) {
-    this.#stage.replaceChildren();
+    const fresh = make('div', { className: 'stage' }); // without the listeners of what was drawn before
+    this.#stage.replaceWith(fresh);
+    this.#stage = fresh;
     /** @param {string} name @param {number | string | boolean} value */
     const set = (name, value) => this.#set(name, value);
     const language = this.#language;

@@ -24,7 +24,7 @@ const CSS = `
 }
 :host([hidden]), [hidden] { display: none !important; }
 *, ::before, ::after { box-sizing: border-box; }
-p, figure, h3 { margin: 0; }
+p, figure { margin: 0; }
 sub, sup { line-height: 0; font-size: 0.75em; }
 button, input, select, output { font: inherit; color: inherit; }
 
@@ -34,18 +34,14 @@ button, input, select, output { font: inherit; color: inherit; }
 @container (min-width: 28em) { .row.four { grid-template-columns: repeat(4, minmax(0, 1fr)); } }
 .row.three { grid-template-columns: repeat(3, minmax(0, 1fr)); max-inline-size: 30em; }
 .row.many { --least: 4.2em; gap: 0.5em; }
-.sides { display: grid; gap: 1em; align-items: center; }
-@container (min-width: 38em) { .sides { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); } }
 .tile { display: grid; gap: 0.3em; min-inline-size: 0; }
 .tile canvas { display: block; inline-size: 100%; aspect-ratio: 1; image-rendering: pixelated; border: 1px solid var(--line); border-radius: calc(0.6 * var(--radius)); background: var(--tile); }
 .tile canvas[data-own] { cursor: crosshair; touch-action: none; }
 .tile[data-chosen] canvas { outline: 3px solid var(--accent); outline-offset: 1px; }
 figcaption { font-size: 0.8125em; line-height: 1.35; color: var(--quiet); }
-figcaption b { color: var(--text); font-weight: 600; }
 .chips { display: flex; flex-wrap: wrap; gap: 0.4em; margin: 0; padding: 0; list-style: none; font-size: 0.8125em; }
 .chips li { padding: 0.15em 0.6em; border: 1px solid var(--line); border-radius: 99em; }
 .chips [data-dropped] { border: 2px dashed var(--accent); font-weight: 700; }
-.operator { align-self: center; text-align: center; }
 .head { font-size: 0.875em; font-weight: 640; }
 .equation { font-size: 1.0625em; font-variant-numeric: tabular-nums; overflow-x: auto; }
 

@@ -1,5 +1,5 @@
 // Lecture mode: one figure at a time, large, on the whole screen. Arrow keys, and the keys of presenters' remote controls, go
-// from figure to figure, but not while an input has the focus, which they move.
+// from figure to figure; but arrows not while an input has the focus, which they move.
 
 import { make } from '../page/elements.mjs';
 
@@ -34,8 +34,11 @@ export class Lecture {
   #place = make('output', {});
   #bar;
 
-  /** @param {keyof typeof TEXT} language @param {(section: string | null) => void} onMove id of the section on show; null: it is over */
-  constructor(language, onMove) {
+  /**
+   * @param {keyof typeof TEXT} language
+   * @param {{ onMove: (section: string | null) => void, link: () => string }} article onMove: with the id of the section on show; null: it is over
+   */
+  constructor(language, { onMove, link }) {
     this.#onMove = onMove;
     const text = TEXT[language];
     const button = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ act) => {
@@ -45,7 +48,7 @@ export class Lecture {
     };
     this.#bar = make('div', { className: 'lecture-bar', hidden: true },
       button(text.before, '‹', () => this.#move(-1)), this.#place, button(text.next, '›', () => this.#move(1)),
-      button(text.code, text.code, () => showCode(location.href.replace(/([#&])lecture=&?/, '$1'), language)), button(text.leave, text.leave, () => this.leave()));
+      button(text.code, text.code, () => showCode(link().replace(/([#&])lecture=&?/, '$1'), language)), button(text.leave, text.leave, () => this.leave()));
     document.body.append(this.#bar);
     document.addEventListener('keydown', (event) => this.#key(event));
     document.addEventListener('fullscreenchange', () => {
@@ -100,7 +103,9 @@ export class Lecture {
     if (!this.on || event.altKey || event.ctrlKey || event.metaKey || document.querySelector('dialog[open]')) return;
     if (event.key === 'Escape') return this.leave();
     const inside = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
-    if (!(event.key in KEYS) || inside?.matches('input, select, canvas, pre')) return;
+    // Page Up and Page Down are the presenter's whatever has the focus, but for text that they scroll.
+    const keeps = event.key.startsWith('Page') ? 'pre' : 'input:not([type="checkbox"]), select, canvas, pre';
+    if (!(event.key in KEYS) || inside?.matches(keeps)) return;
     event.preventDefault();
     this.#move(KEYS[event.key]);
   }

@@ -1,6 +1,6 @@
 // The state of all figures in a link: #at=guidance&model=digits&guidance.s=5&noise.t=100. What is as it begins is left out.
 
-import { STATE_ATTRIBUTES } from './figure.mjs';
+import { KINDS, STATE_ATTRIBUTES } from './figure.mjs';
 
 /** @typedef {{ model: string, at: string, lecture: boolean, figures: Record<string, Record<string, string>> }} Article of figures: by kind, then by attribute */
 
@@ -13,7 +13,7 @@ export function readState(hash) {
     const [kind, name] = key.split('.');
     if (key === 'model' || key === 'at') state[key] = value;
     else if (key === 'lecture') state.lecture = true;
-    else if (STATE_ATTRIBUTES.includes(name)) (state.figures[kind] ??= {})[name] = value;
+    else if (Object.hasOwn(KINDS, kind) && STATE_ATTRIBUTES.includes(name)) (state.figures[kind] ??= {})[name] = value;
   }
   return state;
 }

@@ -17,6 +17,6 @@ export function classChoice(context, text, first = 'cat') {
   const { labels } = context.model;
   return /** @type {const} */ ({
     kind: 'choice', name: 'label', text, initial: String(Math.max(0, labels.indexOf(first))),
-    options: labels.map((_, label) => ({ value: String(label), text: nameOf(context, label) })),
+    options: labels.map((_, label) => ({ value: String(label), text: nameOf(context, label), name: labels[label] })),
   });
 }

@@ -33,6 +33,7 @@ export class Pad {
       return [((event.clientX - left) / width) * info.width, ((event.clientY - top) / height) * info.height];
     };
     canvas.onpointerdown = (event) => {
+      if (event.button !== 0 || !event.isPrimary) return;
       canvas.setPointerCapture(event.pointerId);
       this.#stroke(at(event));
     };

@@ -1,7 +1,7 @@
 // Draws by hand what model.generate({ sampler: 'ddim' }) draws: the article shows this text, and runs it.
 
 /**
- * @param {import('../index.d.ts').Model} model
+ * @param {Pick<import('../index.d.ts').Model, 'info' | 'predict'>} model
  * @param {Float32Array} x noise, and step by step less of it
  * @param {{ label: number, s: number, steps: number }} options
  * @param {(x0: Float32Array, t: number) => void} show

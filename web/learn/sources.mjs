@@ -4,6 +4,8 @@ import { tensorOfPixels } from './tensors.mjs';
 
 /** @typedef {import('../index.d.ts').Model} Model */
 
+/** Of a model: pictures and noise of 4 kB each, and runs. */
+const MOST = 100;
 /** @type {WeakMap<Model, Map<string, Promise<any>>>} */
 const known = new WeakMap();
 
@@ -15,6 +17,7 @@ export function once(model, key, make) {
     const made = make();
     kept.set(key, made);
     made.catch(() => kept.delete(key)); // the next one tries again
+    if (kept.size > MOST) kept.delete(/** @type {string} */ (kept.keys().next().value));
   }
   return kept.get(key);
 }

@@ -43,7 +43,13 @@ export default {
     return {
       async update({ s, steps, label, seed }, signal) {
         const options = { label: Number(label), s, steps };
-        const drawn = await draw(model, await noiseOf(model, seed), options, (x0) => {
+        let calls = 0;
+        /** @type {typeof model.predict} */
+        const predict = (...asked) => {
+          calls++;
+          return model.predict(...asked);
+        };
+        const drawn = await draw({ info, predict }, await noiseOf(model, seed), options, (x0) => {
           signal.throwIfAborted();
           own.show(x0);
         });
@@ -51,7 +57,7 @@ export default {
           label: options.label, guidanceScale: s, steps, seed, sampler: 'ddim', eta: 0, timeGrid: 'linear', guidanceInterval: 'all', projection: false, rescale: 0, signal,
         });
         paint(library.canvas, picture);
-        const values = { s, steps, name: nameOf(context, options.label), calls: 2 * steps, difference: Math.sqrt(meanSquare(drawn, tensorOfPixels(picture.pixels, info))) };
+        const values = { s, steps, name: nameOf(context, options.label), calls, difference: Math.sqrt(meanSquare(drawn, tensorOfPixels(picture.pixels, info))) };
         return { says: text.says(values), values };
       },
     };

@@ -7,19 +7,29 @@ import { digits, symbols } from '../notation.mjs';
 import { Pad } from '../pad.mjs';
 import { Plot } from '../plot.mjs';
 import { combine, jump, makeNormal, marginal, meanSquare, step } from '../process.mjs';
-import { noiseOf, once, pictureOf } from '../sources.mjs';
+import { noiseOf, pictureOf } from '../sources.mjs';
 import { Tile } from '../tensors.mjs';
 
 const PICTURE_SEED = 7;
 /** Steps between two looks at what else is to be done. */
 const AT_ONCE = 50;
+/** Of each model the last one: a walk is 4 MB. @type {WeakMap<import('../../index.d.ts').Model, { seed: number, states: Promise<Float32Array[]> }>} */
+const walks = new WeakMap();
 
 /**
  * What single steps make of a picture that is all 0, at every t; to it comes sqrt(abar) x_0.
  * @param {import('../../index.d.ts').Model} model @param {number} seed @returns {Promise<Float32Array[]>}
  */
-const walkOf = (model, seed) => once(model, `walk ${seed}`, async () => {
-  const { info } = model;
+function walkOf(model, seed) {
+  const kept = walks.get(model);
+  if (kept?.seed === seed) return kept.states;
+  const states = makeWalk(model, seed);
+  walks.set(model, { seed, states });
+  return states;
+}
+
+/** @param {import('../../index.d.ts').Model} model @param {number} seed */
+async function makeWalk({ info }, seed) {
   const { tensor } = makeNormal(seed);
   const size = info.networkWidth * info.networkHeight * info.networkChannels;
   /** @type {Float32Array[]} */
@@ -30,7 +40,7 @@ const walkOf = (model, seed) => once(model, `walk ${seed}`, async () => {
     if (t % AT_ONCE === 0) await nextTask();
   }
   return states;
-});
+}
 
 const en = {
   picture: 'Picture x_0', t: 'Time t', seed: 'Seed of the noise', clear: 'Clear x_0 and draw',
@@ -104,7 +114,7 @@ export default {
         noise.show(eps, 3);
         jumped.show(xJumped);
         walked.show(xWalked);
-        equation.replaceChildren(symbols(`x_{${t}} = ${digits(at.signal)} x_0 + ${digits(at.noise)} ε`));
+        equation.replaceChildren(symbols(`x_{t=${t}} = ${digits(at.signal)} x_0 + ${digits(at.noise)} ε`));
         plot.upright('now', t);
         plot.point('third', t, at.abar, `ᾱ = ${digits(at.abar, 2)}`, t > last * 0.15);
         plot.point('first', t, at.signal, `√ᾱ = ${digits(at.signal, 2)}`);

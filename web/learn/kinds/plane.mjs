@@ -43,7 +43,7 @@ export default {
     { kind: 'range', name: 'at', text: text.at, min: 0, max: 100, initial: 60, show: (at) => `${at} %` },
     { kind: 'range', name: 'steps', text: text.steps, min: 4, max: 100, initial: 40 },
     { kind: 'range', name: 'eta', text: text.eta, min: 0, max: 1, step: 0.1, initial: 0, show: (eta) => digits(eta, 1) },
-    { kind: 'choice', name: 'label', text: text.label, initial: '0', options: [0, 1].map((label) => ({ value: String(label), text: text.classes[label] })) },
+    { kind: 'choice', name: 'label', text: text.label, initial: '0', options: [0, 1].map((label) => ({ value: String(label), text: text.classes[label], name: en.classes[label] })) },
     { kind: 'seed', name: 'seed', text: text.seed, initial: 1 },
   ],
   make({ stage, text }) {

@@ -18,7 +18,7 @@ const en = {
   curves: 'Bell curves of one pixel: what x_0 alone says, and what x_0 and x_t say together', alone: 'q(x | x₀)', both: 'q(x | xₜ, x₀)', value: 'value of the pixel',
   /** @param {Record<string, any>} v */
   says: (v) => `From t = ${v.t} ${v.before < 0 ? 'to the picture' : `to t = ${v.before}`}: the mean is ${digits(v.ofPicture)} ${v.guess ? 'x̂_0' : 'x_0'} + ${digits(v.ofState)} x_t, the deviation ${digits(v.deviation)}; ` +
-    `the ${DRAWS} draws deviate by ${digits(v.measured)}. ${v.before < 0 ? 'The last step draws nothing: what is left is x_0 itself.' : 'The curve of both is narrower than that of x_0 alone: x_t tells which noise it was.'}`,
+    `the ${DRAWS} draws deviate by ${digits(v.measured)}. ${v.before < 0 ? `The last step draws nothing: what is left is ${v.guess ? 'x̂_0, the estimate' : 'x_0 itself'}.` : 'The curve of both is narrower than that of x_0 alone: x_t tells which noise it was.'}`,
 };
 const zh = {
   t: '时刻 t', back: '一次退几步', picture: '图片 x_0', seed: '噪声的种子', draw: '抽样的种子', pixel: '曲线所属的像素', guess: '用网络的 x̂_0 代替 x_0',
@@ -26,7 +26,7 @@ const zh = {
   curves: '一个像素的钟形曲线：只知道 x_0 时，以及 x_0 和 x_t 都知道时', alone: 'q(x | x₀)', both: 'q(x | xₜ, x₀)', value: '像素的值',
   /** @param {Record<string, any>} v */
   says: (v) => `从 t = ${v.t} 退到${v.before < 0 ? '图片' : ` t = ${v.before}`}：均值是 ${digits(v.ofPicture)} ${v.guess ? 'x̂_0' : 'x_0'} + ${digits(v.ofState)} x_t，标准差是 ${digits(v.deviation)}；` +
-    `${DRAWS} 次抽样实测 ${digits(v.measured)}。${v.before < 0 ? '最后一步不再抽样，剩下的就是 x_0 本身。' : '两者都知道时曲线更窄：x_t 透露了当初加的是什么噪声。'}`,
+    `${DRAWS} 次抽样实测 ${digits(v.measured)}。${v.before < 0 ? `最后一步不再抽样，剩下的就是${v.guess ? '估计 x̂_0' : ' x_0 本身'}。` : '两者都知道时曲线更窄：x_t 透露了当初加的是什么噪声。'}`,
 };
 
 /** Pixels by number, row by row. @param {import('../figure.mjs').Context} context @returns {import('../controls.mjs').Control} */
@@ -79,7 +79,7 @@ export default {
         state.show(x);
         mean.show(middle);
         drawn.forEach((each, index) => draws[index].show(each));
-        equation.replaceChildren(symbols(`x_{${before < 0 ? 0 : before}} = ${digits(ofPicture)} ${guess ? 'x̂' : 'x'}_0 + ${digits(ofState)} x_t + ${digits(deviation)} z`));
+        equation.replaceChildren(symbols(`${before < 0 ? 'x_0' : `x_{t=${before}}`} = ${digits(ofPicture)} ${guess ? 'x̂' : 'x'}_0 + ${digits(ofState)} x_t + ${digits(deviation)} z`));
         const place = placeOf(pixel % info.width, Math.floor(pixel / info.width), info);
         const then = marginal(info, before);
         bell('second', then.signal * x0[place], then.noise);

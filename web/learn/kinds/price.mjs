@@ -123,19 +123,25 @@ export default {
     stage.append(head, canvas, plot.node);
     /** @type {Map<string, Map<number, { recognised: number, spread: number }>>} by class, then by scale */
     const measured = new Map();
-    let sweeping = false;
-    let current = -1; // s of what is on show, or being drawn
+    let current = { s: -1, label: '' }; // what is on show, or being drawn
+    /** @type {{ s: number, label: string, done: () => void } | null} */
+    let sweep = null; // through all scales; what the reader sets meanwhile ends it
+    const endSweep = () => {
+      sweep?.done();
+      sweep = null;
+    };
     stage.addEventListener('all', async () => {
-      if (sweeping) return;
-      sweeping = true;
+      if (sweep) return;
+      const own = sweep = { ...current, done: () => {} };
       for (const s of SCALES) {
-        if (!sweeping) break;
-        const drawn = new Promise((resolve) => stage.addEventListener('drawn', resolve, { once: true }));
-        if (s === current) redraw();
+        own.s = s;
+        const drawn = new Promise((resolve) => (own.done = () => resolve(null)));
+        if (s === current.s) redraw();
         else set('s', s);
         await drawn;
+        if (sweep !== own) return;
       }
-      sweeping = false;
+      sweep = null;
     });
     /** Both axes in the same scale, all class means on the map. @param {[number, number][]} places */
     const frameOf = (places) => {
@@ -161,7 +167,8 @@ export default {
     };
     return {
       async update({ s, label }, signal) {
-        current = s;
+        current = { s, label };
+        if (sweep && (sweep.s !== s || sweep.label !== label)) endSweep();
         const own = Number(label);
         head.textContent = text.preparing;
         const { means, project } = await mapOf(model);
@@ -193,13 +200,11 @@ export default {
         plot.line('second', points.map(([scale, { spread }]) => [scale, Math.min(spread, 1.2)]));
         plot.point('first', s, found.recognised, text.recognised);
         plot.point('second', s, Math.min(found.spread, 1.2), text.spread);
-        stage.dispatchEvent(new Event('drawn'));
+        if (sweep && sweep.s === s) sweep.done();
         const values = { s, name: nameOf(context, own), ...found };
         return { says: text.says(values), values };
       },
-      close: () => {
-        sweeping = false;
-      },
+      close: endSweep,
     };
   },
 };

@@ -81,6 +81,7 @@ export default {
           drawsNoise: sampler === 'ddpm' || (sampler === 'ddim' && eta > 0), pixels: picture.pixels,
         };
         if (compared !== JSON.stringify([options, eta])) {
+          compared = ''; // what is on show while some are drawn is neither
           await Promise.all(SAMPLERS.map(async (other, index) => paint(others[index].canvas, other === sampler ? picture : await model.generate({ ...options, sampler: other, eta, signal }))));
           compared = JSON.stringify([options, eta]);
         }
