@@ -89,8 +89,11 @@ for (const name of BROWSERS) {
       const { bytes } = await makeFont(letters, { seed: 9, steps: 1, sampler: 'ddim' });
       await dropFile(page, bytes, 'own.otf', 'font/otf');
       await hashSays('seed=9', 'steps=1', 'word=x&');
+      // It was made by the whole model, which takes the place of the fast one.
+      const wanted = Array.from((await letters.generate({ label: 'x', seed: 9, steps: 1, sampler: 'ddim' })).pixels);
+      for (let go = 0; go < 100 && String((await lettersOf(page))[0]) !== String(wanted); go++) await new Promise((resolve) => setTimeout(resolve, 200));
       await settled(page, { timeout: 60_000 });
-      assert.deepEqual((await lettersOf(page))[0], Array.from((await letters.generate({ label: 'x', seed: 9, steps: 1, sampler: 'ddim' })).pixels));
+      assert.deepEqual((await lettersOf(page))[0], wanted);
       letters.close();
       for (const broken of [bytes.subarray(0, 400), bytes.subarray(0, 5), Buffer.alloc(0)]) {
         await page.$eval('#dismiss', (button) => button.click());
