@@ -180,6 +180,21 @@ for (const name of BROWSERS) {
       await drawn(page, 1);
     });
 
+    test('a model that cannot be loaded is said so, and the one before stays, whatever is changed meanwhile', async () => {
+      site.extra.set('weights/characters.gguf', { type: 'application/octet-stream', body: 'this is not a model' });
+      await page.select('#embed-model', 'weights/characters.gguf');
+      await page.$eval('#embed-seed', (field) => {
+        field.value = '8';
+        field.dispatchEvent(new Event('input'));
+      });
+      await page.waitForFunction(() => document.querySelector('#embed-model').value === 'weights/digits.gguf', { timeout: 60_000 });
+      site.extra.delete('weights/characters.gguf');
+      assert.notEqual(await textOf(page, '.embed [role="status"]'), '');
+      assert.match(await page.$eval('.embed textarea', ({ value }) => value), /digits\.gguf" label="0" .*seed="8"/);
+      assert.deepEqual(await page.$$eval('#embed-classes, .embed button', (all) => all.map(({ disabled }) => disabled).filter(Boolean)), []);
+      await drawn(page, 1);
+    });
+
     test('closing it leaves nothing, and no errors', async () => {
       await page.keyboard.press('Escape');
       await page.waitForFunction(() => !document.querySelector('.embed') && !document.querySelector('pocket-diffusion'));

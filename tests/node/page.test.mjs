@@ -210,11 +210,12 @@ test('ways between pictures go through links, and what a model does not have is 
   const [doodles, plain] = await Promise.all([load(weights('doodles')), load(new URL('../golden/no-classes.gguf', import.meta.url))]);
   const morph = { way: 'mix', label: 4, seed: 7, toLabel: 6, toSeed: 8, at: 3 };
   assert.equal(formatMorph(morph, doodles), '&play=mix&to=dog&at=3');
-  assert.deepEqual(parseMorph('#label=cat&play=mix&to=dog&at=3', doodles), { way: 'mix', toLabel: 6, at: 3 });
-  assert.deepEqual(parseMorph('#play=seeds&to=99&at=17', doodles), { way: 'seeds', toSeed: 99 });
-  assert.deepEqual(parseMorph('#play=mix&to=unicorn&at=x', doodles), { way: 'mix' });
-  assert.deepEqual(parseMorph('#play=nothing&to=-1', doodles), {});
-  assert.deepEqual(parseMorph('#play=redraw&to=0', plain), {});
+  const read = (hash, model, morph, refused = []) => assert.deepEqual(parseMorph(hash, model), { morph, refused });
+  read('#label=cat&play=mix&to=dog&at=3', doodles, { way: 'mix', toLabel: 6, at: 3 });
+  read('#play=seeds&to=99&at=17', doodles, { way: 'seeds', toSeed: 99 }, ['at=17']);
+  read('#play=mix&to=unicorn&at=x', doodles, { way: 'mix' }, ['to=unicorn', 'at=x']);
+  read('#play=nothing&to=-1', doodles, {}, ['play=nothing', 'to=-1']);
+  read('#play=redraw&to=0', plain, {}, ['play=redraw', 'to=0']);
   assert.deepEqual(waysOf(plain), ['seeds']);
   assert.deepEqual([...ORDER].sort((a, b) => a - b), Array.from({ length: LAST + 1 }, (_, index) => index));
   assert.equal(loop().length, 2 * LAST);

@@ -5,7 +5,7 @@ import { SAMPLERS } from '../library/options.mjs';
 import { make, makeOption } from './elements.mjs';
 import { FILES, FOLDER, USUAL_WIDTH, elementCode, embedded, examplePage, frameCode, ownCode, readme } from './embed.mjs';
 import { explain } from './errors.mjs';
-import { button, check, field, head } from './fields.mjs';
+import { attempt, button, check, field, head } from './fields.mjs';
 import { listModels, tabOf } from './models.mjs';
 import { formatClass, parseClass } from './options.mjs';
 import { RadioGroup } from './radios.mjs';
@@ -309,13 +309,9 @@ class EmbedDialog {
     this.#say(`Saved ${FOLDER}.zip, ${(file.size / 1e6).toFixed(1)} MB: unpack it on a web server, its readme.txt says how`);
   }
 
-  /** What goes wrong is said in the dialog, which covers the page's box. @param {() => Promise<unknown>} work */
-  async #try(work) {
-    try {
-      await work();
-    } catch (error) {
-      this.#say(explain(error).sentence);
-    }
+  /** @param {() => Promise<unknown>} work */
+  #try(work) {
+    return attempt(this.#controls.says, work);
   }
 
   /** @param {string} text */

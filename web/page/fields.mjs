@@ -1,6 +1,7 @@
 // What dialogs are made of: fields with their labels, and buttons.
 
 import { make } from './elements.mjs';
+import { explain } from './errors.mjs';
 
 /** @param {string} text @param {HTMLElement} control @param {string} prefix of its id */
 export function field(text, control, prefix) {
@@ -18,4 +19,16 @@ export const check = (text, control) => make('label', { className: 'check' }, co
 export function head(dialog, id, title) {
   dialog.setAttribute('aria-labelledby', id);
   return make('div', { className: 'wall-head' }, make('h2', { id, textContent: title }), button('Close', () => dialog.close()));
+}
+
+/**
+ * Work of a dialog: what goes wrong is said in it, for it covers the page's box; what was given up is no news.
+ * @param {HTMLElement} says @param {() => Promise<unknown>} work
+ */
+export async function attempt(says, work) {
+  try {
+    await work();
+  } catch (/** @type {any} */ error) {
+    if (error?.name !== 'AbortError' && error?.code !== 'CLOSED') says.textContent = explain(error).sentence;
+  }
 }

@@ -4,7 +4,7 @@
 import { factorFor } from '../library/rendering.mjs';
 import { isCalm, make, makeOption } from './elements.mjs';
 import { explain } from './errors.mjs';
-import { button, field, head } from './fields.mjs';
+import { attempt, button, field, head } from './fields.mjs';
 import { KINDS, encodeFilm, usableKinds } from './films.mjs';
 import { canShare } from './keep.mjs';
 import { LAST, ORDER, WAYS, formatMorph, loop, parseMorph, requestAt, waysOf } from './morphing.mjs';
@@ -62,6 +62,8 @@ class MorphDialog {
   /** @type {ReturnType<typeof setTimeout> | undefined} while it plays */
   #playing;
   #toPlay = false; // as soon as all is there
+  /** @type {string[]} of the link */
+  #refused = [];
 
   /** @param {import('../page.mjs').App} app */
   constructor(app) {
@@ -119,7 +121,8 @@ class MorphDialog {
   open(hash) {
     const { lettering, model, pictures, settings } = this.#app;
     const controls = this.#controls;
-    const wish = parseMorph(hash, model);
+    const { morph: wish, refused } = parseMorph(hash, model);
+    this.#refused = refused;
     pictures.rest();
     lettering.board.stop();
     lettering.styles?.board.stop();
@@ -220,7 +223,8 @@ class MorphDialog {
   #finish() {
     this.#dialog.dataset.state = 'done';
     this.#controls.counted.textContent = '';
-    this.#say('');
+    this.#say(this.#refused.length > 0 ? `The link asks for something that this model does not have: ${this.#refused.join(', ')}` : '');
+    this.#refused = [];
     this.#allow(true);
     if (this.#toPlay) this.#play();
     this.#toPlay = false;
@@ -340,13 +344,9 @@ class MorphDialog {
     }
   }
 
-  /** What goes wrong is said in the dialog, which covers the page's box. @param {() => Promise<unknown>} work */
-  async #try(work) {
-    try {
-      await work();
-    } catch (error) {
-      this.#say(explain(error).sentence);
-    }
+  /** @param {() => Promise<unknown>} work */
+  #try(work) {
+    return attempt(this.#controls.says, work);
   }
 
   /** @param {string} text */

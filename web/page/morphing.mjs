@@ -70,7 +70,8 @@ const wholeNumber = (text, most) => (/^\d{1,16}$/.test(text) && Number(text) <= 
 /**
  * What a link asks for.
  * @param {string} hash @param {Model} model
- * @returns {Partial<Morph>} without what it does not say, or says of something that the model does not have
+ * @returns {{ morph: Partial<Morph>, refused: string[] }} morph: without what it does not say, or says of something that the model does
+ *   not have, which is refused
  */
 export function parseMorph(hash, model) {
   const parameters = new URLSearchParams(hash.replace(/^#/, ''));
@@ -79,5 +80,8 @@ export function parseMorph(hash, model) {
   const at = wholeNumber(parameters.get('at') ?? '', LAST);
   const toLabel = way === 'seeds' ? undefined : parseClass(to, model.labels);
   const toSeed = way === 'seeds' ? wholeNumber(to, MAX_SEED) : undefined;
-  return Object.fromEntries(Object.entries({ way, toLabel, toSeed, at }).filter(([, value]) => value !== undefined));
+  const found = Object.entries({ way, toLabel, toSeed, at }).filter(([, value]) => value !== undefined);
+  const asked = { play: way, to: toLabel ?? toSeed, at };
+  const refused = Object.entries(asked).filter(([key, value]) => parameters.has(key) && value === undefined).map(([key]) => `${key}=${parameters.get(key)}`);
+  return { morph: Object.fromEntries(found), refused };
 }

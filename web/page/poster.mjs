@@ -7,8 +7,7 @@ import { pathOf, writeSVG } from '../outlines/svg.mjs';
 import { STYLES } from './address.mjs';
 import { encodeStill } from './apng.mjs';
 import { element, make, makeOption, plural } from './elements.mjs';
-import { explain } from './errors.mjs';
-import { field, head } from './fields.mjs';
+import { attempt, field, head } from './fields.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
 import { recipeOfText } from './typeset.mjs';
@@ -152,13 +151,9 @@ class Poster {
     this.#timer = setTimeout(() => this.#try(() => this.#draw()), milliseconds);
   }
 
-  /** What goes wrong is said in the dialog, which covers the page's box. @param {() => Promise<unknown>} work */
-  async #try(work) {
-    try {
-      await work();
-    } catch (/** @type {any} */ error) {
-      if (error?.name !== 'AbortError' && error?.code !== 'CLOSED') this.#say(explain(error).sentence);
-    }
+  /** @param {() => Promise<unknown>} work */
+  #try(work) {
+    return attempt(this.#controls.says, work);
   }
 
   /** @param {string} text */
