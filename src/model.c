@@ -214,8 +214,7 @@ pd_status pd_model_activations(pd_model *model, const float *x, int32_t t, int32
     const pd_phase phase = (pd_phase)graph->nodes[operation].phase;
     graph->end = operation + 1;
     if (phase != PD_PHASE_CLASS) pd_network_embed_time(network, t, network->time_state);
-    if (phase != PD_PHASE_TIME)
-        pd_model_embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
+    if (phase != PD_PHASE_TIME) pd_model_embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
     pd_network_value(network, operation, x, values);
     graph->end = graph->count;
     return PD_OK;
