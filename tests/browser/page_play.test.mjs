@@ -77,19 +77,6 @@ for (const name of ENGINES) {
         assert.equal(await page.$eval('.sheet', (sheet) => sheet.offsetHeight - sheet.clientHeight), 0, 'no scroll bar under the word');
       });
 
-      test('sets the word in twelve styles, each from one seed, and the one that is chosen large', async () => {
-        const tiles = await pixelsOf(page, '#styles .tile canvas');
-        assert.equal(new Set(tiles.map(String)).size, STYLES, 'no two are alike');
-        for (const style of [11, 0]) {
-          await change(page, () => chooseStyle(page, style));
-          const pixels = await lettersOf(page);
-          assert.equal(pixels.length, 2);
-          assert.deepEqual(pixels[0], await byNode('n', { seed: 5 + style, guidanceScale: 2 }));
-        }
-        const [word, tile] = await Promise.all(['.word-row', '#styles .tile'].map((selector) => boxOf(page, selector)));
-        assert.ok(word[3] > 1.8 * tile[3], `${word} over ${tile}`);
-      });
-
       test('a value that is left before anything of it is there leaves no style stale', async () => {
         await stylesDrawn(page);
         // In one task: of the value between nothing can be drawn.
@@ -107,6 +94,19 @@ for (const name of ENGINES) {
         assert.equal(stale, STYLES);
         await settled(page);
         await stylesDrawn(page);
+      });
+
+      test('sets the word in twelve styles, each from one seed, and the one that is chosen large', async () => {
+        const tiles = await pixelsOf(page, '#styles .tile canvas');
+        assert.equal(new Set(tiles.map(String)).size, STYLES, 'no two are alike');
+        for (const style of [11, 0]) {
+          await change(page, () => chooseStyle(page, style));
+          const pixels = await lettersOf(page);
+          assert.equal(pixels.length, 2);
+          assert.deepEqual(pixels[0], await byNode('n', { seed: 5 + style, guidanceScale: 2 }));
+        }
+        const [word, tile] = await Promise.all(['.word-row', '#styles .tile'].map((selector) => boxOf(page, selector)));
+        assert.ok(word[3] > 1.8 * tile[3], `${word} over ${tile}`);
       });
 
       test('goes from one style to another by keys, and back by a choice', async () => {
