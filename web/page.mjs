@@ -104,7 +104,7 @@ function show(settings, { draft = false, again = false } = {}) {
   element('guidance').hidden = !canBeGuided(model);
   element('board').hidden = part !== 'grid';
   element('edit').hidden = element('draw-models').hidden = part !== 'edit';
-  if (classes && settings.label !== null) classes.value = settings.label;
+  if (classes && settings.label !== null && !draft) classes.value = settings.label; // no slider moves it
   lettering.draw(settings, { draft });
   if (part === 'grid') pictures.draw(settings, { draft, again });
   else pictures.rest();

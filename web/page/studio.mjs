@@ -66,6 +66,12 @@ const STEPS_TOLERANCE = 0.8;
 /** How much the newest run says of the time that a step takes; the rest is from those before. */
 const NEWEST_SHARE = 0.3;
 
+/** The core evaluates no more pictures at once. */
+const MOST_AT_ONCE = 8;
+
+/** Whether one step is a picture. @param {Partial<GenerateOptions>} [request] */
+const isConsistency = (request) => Boolean(request?.sampler && SAMPLERS[request.sampler].consistency);
+
 /** What the pictures of a run may differ in. @param {Partial<GenerateOptions>} request */
 const ownOf = ({ label, seed, variationSeed }) => ({ label, seed, variationSeed });
 
@@ -365,10 +371,16 @@ export class Studio {
     return null;
   }
 
-  /** Of no more pictures than leave some for every worker: then none waits for the others. @param {Board} board */
+  /**
+   * Of no more pictures than leave some for every worker: then none waits for the others. Where one step is a picture, each worker takes
+   * its share of them at once: two thirds of the time of one after the other, and one frame of the page.
+   * @param {Board} board
+   */
   #draftsInRun({ slots }) {
     if (this.#stepMilliseconds === 0) return 1;
-    return Math.min(Math.max(Math.floor(slots.length / this.#workers), 1), mostInBatch(this.#stepMilliseconds, 1));
+    const share = slots.length / this.#workers;
+    if (isConsistency(slots[0]?.request)) return Math.min(Math.ceil(share), MOST_AT_ONCE);
+    return Math.min(Math.max(Math.floor(share), 1), mostInBatch(this.#stepMilliseconds, 1));
   }
 
   /** @param {Board} board @param {Slot[]} slots of one kind */
@@ -402,7 +414,7 @@ export class Studio {
    * @param {number} milliseconds that a step of one picture took @param {number} pictures of the board @param {GenerateOptions['sampler']} sampler
    */
   #measure(milliseconds, pictures, sampler) {
-    const { update, min, max, steps, whole } = sampler && SAMPLERS[sampler].consistency ? DRAFTS_OF_CONSISTENCY : DRAFTS;
+    const { update, min, max, steps, whole } = isConsistency({ sampler }) ? DRAFTS_OF_CONSISTENCY : DRAFTS;
     this.#stepMilliseconds += (milliseconds - this.#stepMilliseconds) * (this.#stepMilliseconds === 0 ? 1 : NEWEST_SHARE);
     const each = Math.min(Math.max((update * this.#workers) / pictures, min), max);
     const possible = Math.max(each / this.#stepMilliseconds, steps);
