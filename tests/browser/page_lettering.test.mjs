@@ -155,6 +155,51 @@ for (const name of BROWSERS) {
       });
     }
 
+    test('every style in sight follows a hand that does not come to rest', async () => {
+      await page.evaluate(() => { location.hash = '#s=2&seed=5&word=no&view=play'; });
+      await hashSays('word=no&', 'seed=5');
+      await settled(page, { timeout: 60_000 });
+      await page.waitForSelector('#styles[data-state="done"]', { timeout: 60_000 });
+      await page.evaluate(() => {
+        globalThis.painted = new Map();
+        const put = CanvasRenderingContext2D.prototype.putImageData;
+        CanvasRenderingContext2D.prototype.putImageData = function (...all) {
+          globalThis.painted.set(this.canvas, (globalThis.painted.get(this.canvas) ?? 0) + 1);
+          return put.apply(this, all);
+        };
+      });
+      const { x, y, width, height } = await page.$eval('#scale', (slider) => {
+        slider.scrollIntoView({ block: 'end' });
+        return slider.getBoundingClientRect().toJSON();
+      });
+      const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
+      await moveTo(0.1);
+      await page.mouse.down();
+      /** How often the tiles in sight have been painted. */
+      const counts = () => page.$$eval('#styles .tile canvas', (all) => all.flatMap((canvas) => {
+        const { top, bottom } = canvas.getBoundingClientRect();
+        return top >= 0 && bottom <= innerHeight ? [globalThis.painted.get(canvas) ?? 0] : [];
+      }));
+      const begun = performance.now();
+      for (let move = 0; Math.min(...await counts()) < 3; move++) {
+        assert.ok(performance.now() - begun < 60_000, `painted ${await counts()}`);
+        await moveTo(0.1 + 0.8 * Math.abs(((move / 40) % 2) - 1));
+      }
+      assert.ok((await counts()).length >= 4, 'several are in sight');
+      await moveTo(0.6);
+      await page.mouse.up();
+      await settled(page, { timeout: 60_000 });
+      const drawn = () => page.waitForFunction(() => document.querySelectorAll('#styles .tile[data-state="done"]').length === 12, { timeout: 60_000 });
+      await drawn();
+      const tiles = await pixelsOf(page, '#styles .tile canvas');
+      const link = await page.evaluate(() => location.href);
+      await page.goto('about:blank');
+      await page.goto(link);
+      await settled(page, { timeout: 60_000 });
+      await drawn();
+      assert.deepEqual(await pixelsOf(page, '#styles .tile canvas'), tiles, 'at rest they are what a link to them shows');
+    });
+
     test('a doodle is saved as outlines, in Play and in the Lab; pixel art is not', async () => {
       await showTab(page, 'doodles');
       await page.waitForSelector('#page[data-tab="doodles"]:not([data-loading])', { timeout: 60_000 });

@@ -187,6 +187,39 @@ test('of a consistency model one step is a draft where two take too long, and is
   assert.ok(board.slots.every(({ picture }) => picture.scale === 3));
 });
 
+test('where one step is a picture, each worker takes its share of the drafts at once; a board that follows has its turns, in groups', async () => {
+  const made = begin();
+  await warmUp(made);
+  const { board, studio, runs, log } = made;
+  const lcm = (scale, count, first = 0) => requests(scale, count).map((request) => ({ ...request, seed: first + request.seed, steps: 2, sampler: 'lcm' }));
+  board.show(lcm(3, 9), { draft: true });
+  while (runs.length > 0) await runs[0].finish();
+  log.length = 0;
+  for (let scale = 4; scale < 8; scale++) {
+    board.show(lcm(scale, 9), { draft: true });
+    await runs[0].finish();
+  }
+  assert.deepEqual(log.slice(0, 4).map(({ seeds }) => seeds), [[0, 1, 2, 3, 4], [5, 6, 7, 8], [0, 1, 2, 3, 4], [5, 6, 7, 8]]);
+
+  const drawn = [];
+  const follower = studio.addBoard({ follows: true, onPicture: (index) => drawn.push(index) });
+  follower.group = 3;
+  log.length = 0;
+  for (let move = 0; move < 60; move++) {
+    board.show(lcm(10 + move, 4), { draft: true });
+    follower.show(lcm(10 + move, 12, 100), { draft: true });
+    await runs[0].finish();
+  }
+  const begun = log.slice(4); // those before it came, and the first turns
+  const own = begun.filter(({ seeds }) => seeds[0] < 100).flatMap(({ seeds }) => seeds).length;
+  const following = begun.filter(({ seeds }) => seeds[0] >= 100);
+  assert.ok(following.every(({ seeds }) => seeds.length === 3 && seeds[0] % 3 === 100 % 3 && new Set(seeds).size === 3), 'whole groups');
+  const share = (3 * following.length) / own;
+  assert.ok(share > 3 && share < 5, `${share} pictures for one`);
+  assert.equal(new Set(drawn).size, 12, 'all of them, in turn');
+  assert.ok(!log.some(({ aborted }) => aborted), 'none is begun anew because the value moved on');
+});
+
 test('pictures of few steps are whole while a value is dragged, and the board is done with each value', async () => {
   const made = begin();
   await warmUp(made);

@@ -48,6 +48,7 @@ export class Lettering {
       onPicture: (index, picture, draft, current) => {
         if (!draft && current) this.drawn.set(this.keyOf(this.#style, this.#wanted[index]), picture);
         this.#paint(index, picture, !draft);
+        if (this.#style.between === 0) this.styles?.preview(this.#style.chosen, this.#wanted[index], picture);
       },
       onReport: (report) => {
         element('word').dataset.state = report.state;
@@ -139,7 +140,8 @@ export class Lettering {
     if (key !== this.#key) this.drawn.clear();
     this.#key = key;
     this.settings = settings;
-    this.styles?.rest();
+    const follows = draft && !element('word').hidden && this.styles?.canFollow;
+    if (!follows) this.styles?.rest();
     if (element('word').hidden) return this.#board.stop();
     const { letters, missing } = spell(standIn ? STAND_IN.word : element('word-text').value, model.labels);
     this.#word.markStale();
@@ -152,6 +154,7 @@ export class Lettering {
     }
     this.#wanted = this.#word.lacking;
     this.#board.show(this.#wanted.map((label) => this.requestOf(style, label)), { draft });
+    if (follows) this.styles?.follow();
   }
 
   /** @param {ReadonlyArray<number | null>} letters @param {string[]} missing */

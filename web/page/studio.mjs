@@ -48,6 +48,7 @@ import { SAMPLERS } from '../library/options.mjs';
  *   value is dragged, pictures come of values that it has had
  * @property {(report: Report) => void} [onReport]
  * @property {boolean} [state] put x_t into events
+ * @property {boolean} [follows] while a value is dragged, it takes turns with the boards before it, in place of waiting for them
  */
 
 /** Runs under way per worker: while the page looks at a step of one, the worker makes one of the other. */
@@ -66,11 +67,16 @@ const STEPS_TOLERANCE = 0.8;
 /** How much the newest run says of the time that a step takes; the rest is from those before. */
 const NEWEST_SHARE = 0.3;
 
+/** While a value is dragged, a board that follows has as many pictures for one of those before it. */
+const FOLLOWING = 4;
+/** Of pictures that are to be made up for: a turn is not longer than these. */
+const MOST_OWED = 24;
+
 /** The core evaluates no more pictures at once. */
 const MOST_AT_ONCE = 8;
 
 /** Whether one step is a picture. @param {Partial<GenerateOptions>} [request] */
-const isConsistency = (request) => Boolean(request?.sampler && SAMPLERS[request.sampler].consistency);
+export const isConsistency = (request) => Boolean(request?.sampler && SAMPLERS[request.sampler].consistency);
 
 /** What the pictures of a run may differ in. @param {Partial<GenerateOptions>} request */
 const ownOf = ({ label, seed, variationSeed }) => ({ label, seed, variationSeed });
@@ -118,6 +124,8 @@ export class Board {
   slots = [];
   /** Pictures are computed from this one on. */
   first = 0;
+  /** Pictures of a run of drafts; 0: as many as are a worker's share. */
+  group = 0;
   drafting = false;
   #studio;
   #callbacks;
@@ -135,6 +143,10 @@ export class Board {
 
   get state() {
     return this.#state;
+  }
+
+  get follows() {
+    return Boolean(this.#callbacks.follows);
   }
 
   get working() {
@@ -286,6 +298,7 @@ export class Studio {
   #stepMilliseconds = 0; // of one picture in a run of drafts, on average; 0 before the first
   #warm = false; // the model has made a picture
   #paused = false;
+  #owed = 0; // pictures, to the board that follows
   #calm = true; // the first board is still to be finished
 
   /** Called before work is given out: the last moment to show() what is wanted now. */
@@ -333,7 +346,7 @@ export class Studio {
    * @param {Board} board
    */
   changed(board) {
-    this.#boards.slice(this.#boards.indexOf(board) + 1).forEach((other) => other.abort());
+    for (const other of this.#boards.slice(this.#boards.indexOf(board) + 1)) if (!other.follows || !other.drafting) other.abort();
     this.fill();
   }
 
@@ -363,10 +376,16 @@ export class Studio {
 
   /** @returns {[Board, Slot[]] | null} */
   #next() {
-    for (const board of this.#boards) {
+    const drafting = this.#boards.filter((board) => board.working && board.drafting);
+    const follower = drafting.find(({ follows }) => follows);
+    const others = this.#boards.filter((board) => board !== follower);
+    // Drafts of all that is on show come before pictures in full.
+    const isTurn = this.#owed > 0 || drafting.length === 1;
+    const boards = !follower ? others : isTurn ? [follower, ...others] : [...others, follower];
+    for (const board of boards) {
       const slots = board.next(this.#draftsInRun(board));
       if (slots.length > 0) return [board, slots];
-      if (board.working && board.drafting) return null; // drafts under way are not to share their workers
+      if (!follower && board.working && board.drafting) return null; // drafts under way are not to share their workers
     }
     return null;
   }
@@ -376,8 +395,9 @@ export class Studio {
    * its share of them at once: two thirds of the time of one after the other, and one frame of the page.
    * @param {Board} board
    */
-  #draftsInRun({ slots }) {
+  #draftsInRun({ group, slots }) {
     if (this.#stepMilliseconds === 0) return 1;
+    if (group > 0) return Math.min(group, MOST_AT_ONCE);
     const share = slots.length / this.#workers;
     if (isConsistency(slots[0]?.request)) return Math.min(Math.ceil(share), MOST_AT_ONCE);
     return Math.min(Math.max(Math.floor(share), 1), mostInBatch(this.#stepMilliseconds, 1));
@@ -390,7 +410,8 @@ export class Studio {
     const steps = board.drafting ? Math.min(this.draftSteps, request.steps) : request.steps;
     /** @type {Run} */
     const run = { controller: new AbortController(), dragged: board.drafting, draft: steps < request.steps, slots: slots.length };
-    const follows = slots.every(({ runSteps }) => runSteps === steps);
+    const follows = slots.every(({ runSteps }) => runSteps === steps) && !board.follows;
+    if (run.dragged) this.#owed = Math.max(0, Math.min(this.#owed + (board.follows ? -1 : FOLLOWING) * slots.length, MOST_OWED));
     for (const slot of slots) Object.assign(slot, { run, runKey: slot.key, runSteps: steps, begun: ++this.#begun });
     const startedAt = performance.now();
     try {
@@ -400,7 +421,7 @@ export class Studio {
       });
       if (run.slots === 0) return;
       this.#warm = true;
-      if (run.dragged && (follows || this.#stepMilliseconds === 0)) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length, request.sampler);
+      if (run.dragged && (follows || (this.#stepMilliseconds === 0 && !board.follows))) this.#measure((performance.now() - startedAt) / steps / slots.length, board.slots.length, request.sampler);
       board.complete(slots, run, pictures);
     } catch (error) {
       if (run.slots > 0) board.fail(error);

@@ -5,6 +5,7 @@ import { element, make, makeOption } from './elements.mjs';
 import { fetchStyle } from './fetch_more.mjs';
 import { Grid } from './grid.mjs';
 import { setProgress, setStatus } from './messages.mjs';
+import { isConsistency } from './studio.mjs';
 import { layByShapes, setInPixels } from './typeset.mjs';
 import { fit } from './word.mjs';
 
@@ -22,6 +23,13 @@ export class Styles {
   #own = makeOption(String(STYLES)); // a seed beside the twelve, of a link or a file
   #other = make('select', { id: 'style-other' }, ...Array.from({ length: STYLES }, (_, index) => makeOption(String(index), `style ${index + 1}`)), this.#own);
 
+  /** Numbers of those in sight. @type {Set<number>} */
+  #visible = new Set();
+  /** Those that follow a value that is dragged; none: it is not. @type {number[]} */
+  #following = [];
+  /** Letters of values that it had. @type {Map<string, import('../index.d.ts').Picture>} */
+  #previews = new Map();
+
   /** @param {import('../page.mjs').App} app @param {import('./word.mjs').Word} word on show */
   constructor(app, word) {
     this.#app = app;
@@ -33,8 +41,10 @@ export class Styles {
     this.#slider.oninput = () => this.#change({ between: this.#slider.valueAsNumber }, true);
     this.#other.onchange = () => this.#change({ other: Number(this.#other.value) });
     this.#board = app.studio.addBoard({
+      follows: true,
       onPicture: (index, picture, draft, current) => {
         if (!draft && current) this.#take(index, picture);
+        else this.preview(this.#wanted[index].style, this.#wanted[index].label, picture);
       },
       onReport: ({ state, progress, finished }) => {
         element('styles').dataset.state = state;
@@ -49,6 +59,10 @@ export class Styles {
       make('div', { className: 'between' }, make('label', { htmlFor: 'style-between', textContent: 'Towards' }),
         make('label', { htmlFor: 'style-other', className: 'hidden', textContent: 'Another style' }), this.#other, this.#slider),
     );
+    const observer = new IntersectionObserver((entries) => entries.forEach(({ target, isIntersecting }) => {
+      this.#visible[isIntersecting ? 'add' : 'delete']([...tiles.children].indexOf(target));
+    }));
+    for (const tile of tiles.children) observer.observe(tile);
     fetchStyle();
   }
 
@@ -76,8 +90,44 @@ export class Styles {
 
   /** The word on show, or its settings, change: they are drawn when it is there again. */
   rest() {
+    this.#leave();
     this.#board.stop();
     this.#show();
+  }
+
+  /** They follow no more. */
+  #leave() {
+    this.#following = [];
+    this.#previews.clear();
+    this.#board.group = 0;
+  }
+
+  /** Whether they follow what is being dragged: where a letter is one step, and if it is they that change. */
+  get canFollow() {
+    return isConsistency(this.#app.settings) && (this.#following.length > 0 || [...this.#visible].some((style) => !this.#lettersOf(style)));
+  }
+
+  /** While a value is dragged: the word in the styles in sight, in turn. What is on show large is drawn already. */
+  follow() {
+    const { lettering } = this.#app;
+    const { chosen, between } = lettering.style;
+    const labels = this.#labels;
+    if (this.#following.length === 0) this.#following = [...this.#visible].filter((style) => between > 0 || style !== chosen).sort((a, b) => a - b);
+    this.#board.group = labels.length;
+    this.#wanted = this.#following.flatMap((style) => labels.map((label) => ({ style, label })));
+    this.#board.show(this.#wanted.map(({ style, label }) => lettering.requestOf({ ...FIRST_STYLE, chosen: style }, label)), { draft: true });
+  }
+
+  /** A letter of a value that is dragged, or was. @param {number} style @param {number} label @param {import('../index.d.ts').Picture} picture */
+  preview(style, label, picture) {
+    if (this.#following.length === 0) return;
+    this.#previews.set(this.#keyOf(style, label), picture);
+    if (label === this.#labels.at(-1)) this.#paint(style, this.#previews);
+  }
+
+  /** Classes of the word, each once. */
+  get #labels() {
+    return [...new Set(this.#word.classes)].filter((label) => label !== null);
   }
 
   /** Another model. */
@@ -105,8 +155,7 @@ export class Styles {
   }
 
   /** The word in a style; null if one of its letters is not there. @param {number} style @returns {import('./word.mjs').Letter[] | null} */
-  #lettersOf(style) {
-    const { drawn } = this.#app.lettering;
+  #lettersOf(style, drawn = this.#app.lettering.drawn) {
     const letters = this.#word.classes.map((label) => ({ ...this.#word.about(label), image: (label !== null && drawn.get(this.#keyOf(style, label))) || null }));
     return letters.length > 0 && letters.every(({ image, space }) => image || space) ? letters : null;
   }
@@ -115,7 +164,8 @@ export class Styles {
   draw() {
     if (this.#app.part !== 'word' || this.#app.standIn) return;
     const { lettering } = this.#app;
-    const labels = [...new Set(this.#word.classes)].filter((label) => label !== null);
+    this.#leave();
+    const labels = this.#labels;
     const all = Array.from({ length: STYLES }, (_, style) => style);
     this.#wanted = all.flatMap((style) => labels.flatMap((label) => (lettering.drawn.has(this.#keyOf(style, label)) ? [] : [{ style, label }])));
     if (labels.length === 0) this.#grid.clear();
@@ -133,9 +183,9 @@ export class Styles {
     this.#paint(style);
   }
 
-  /** @param {number} style as soon as all of it is there */
-  #paint(style) {
-    const letters = this.#lettersOf(style);
+  /** @param {number} style as soon as all of it is there @param {Map<string, import('../index.d.ts').Picture>} drawn its letters */
+  #paint(style, drawn = this.#app.lettering.drawn) {
+    const letters = this.#lettersOf(style, drawn);
     if (!letters) return;
     const place = element('styles').querySelectorAll('.tile')[style];
     const room = place.clientWidth > 0 && place.clientHeight > 0 ? { width: place.clientWidth, height: place.clientHeight } : ROOM;
