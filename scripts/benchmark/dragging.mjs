@@ -57,7 +57,7 @@ export async function measureDragging(browser, url) {
         return performance.now();
       });
     }
-    await moveTo(0.3 + 0.3 * Math.abs(((move / 90) % 2) - 1));
+    await moveTo(0.03 + 0.94 * Math.abs(((move / MOVES_PER_SECOND) % 2) - 1)); // each move is another value
     await new Promise((resolve) => setTimeout(resolve, 1000 / MOVES_PER_SECOND));
   }
   const measured = await page.evaluate((since) => {
