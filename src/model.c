@@ -169,10 +169,11 @@ void pd_model_embed_class(const pd_model *model, int32_t label, float guidance_s
     pd_model_embed_mix(model, &(pd_class_weight){label, 1.0f}, 1, guidance_scale, condition);
 }
 
-pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error)
+static pd_status check_evaluation(const pd_model *model, const float *x, int32_t t, int32_t label, const float *result,
+                                  pd_error *error)
 {
     if (!model) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "model is NULL");
-    if (!x || !prediction) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or prediction is NULL");
+    if (!x || !result) return pd_fail(error, PD_ARG, PD_NO_OFFSET, "x or the result is NULL");
     if (t < 0 || t >= model->info.timesteps)
         return pd_fail(error, PD_ARG, PD_NO_OFFSET, "t is %d, not within 0 and %d", (int64_t)t,
                        (int64_t)model->info.timesteps - 1);
@@ -183,12 +184,39 @@ pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t l
                              (int64_t)model->info.class_count)
                    : pd_fail(error, PD_LABEL, PD_NO_OFFSET, "label %d is not within 0 and %d", (int64_t)label,
                              (int64_t)model->info.class_count - 1);
+    return PD_OK;
+}
 
+pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error)
+{
+    PD_TRY(check_evaluation(model, x, t, label, prediction, error));
     const pd_network *network = &model->network;
     const float *const class_state = network->class_state;
     pd_network_embed_time(network, t, network->time_state);
     pd_model_embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
     pd_network_forward(network, 1, &x, network->time_state, &class_state, &prediction);
+    return PD_OK;
+}
+
+pd_status pd_model_activations(pd_model *model, const float *x, int32_t t, int32_t label, int32_t operation, float *values,
+                               size_t capacity, pd_error *error)
+{
+    PD_TRY(check_evaluation(model, x, t, label, values, error));
+    pd_network *network = &model->network;
+    pd_graph *graph = &network->graph;
+    if (operation < 0 || operation >= graph->count)
+        return pd_fail(error, PD_ARG, PD_NO_OFFSET, "operation is %d, not within 0 and %d", (int64_t)operation,
+                       (int64_t)graph->count - 1);
+    const size_t needed = pd_network_value_count(network, operation);
+    if (capacity < needed)
+        return pd_fail(error, PD_BUFFER, PD_NO_OFFSET, "the buffer holds %u, needed are %u", (uint64_t)capacity,
+                       (uint64_t)needed);
+    const pd_phase phase = (pd_phase)graph->nodes[operation].phase;
+    graph->end = operation + 1;
+    if (phase != PD_PHASE_CLASS) pd_network_embed_time(network, t, network->time_state);
+    if (phase != PD_PHASE_TIME) pd_model_embed_class(model, label, model->info.recommended_guidance_scale, network->class_state);
+    pd_network_value(network, operation, x, values);
+    graph->end = graph->count;
     return PD_OK;
 }
 

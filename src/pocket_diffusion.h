@@ -224,6 +224,11 @@ const char *pd_model_class_name(const pd_model *model, int32_t label);
  * `t`: 0 <= t < timesteps. A network that takes the guidance scale gets the
  * recommended one. */
 pd_status pd_model_predict(pd_model *model, const float *x, int32_t t, int32_t label, float *prediction, pd_error *error);
+/* The value that one operation of the network makes on the way to that prediction: of a convolution, for example, its
+ * activations. `operation`: its number (docs/graph.md), PD_ARG if there is none; `values`: `capacity` floats, as many as
+ * its channels times its positions or more (PD_BUFFER), channel by channel. The evaluation ends there. */
+pd_status pd_model_activations(pd_model *model, const float *x, int32_t t, int32_t label, int32_t operation, float *values,
+                               size_t capacity, pd_error *error);
 
 /* Network space to 8-bit pixels, interleaved rows: undoes the pixel unshuffle and
  * maps -1 .. 1 to 0 .. 255, rounded. `x`: network_channels * network_height *

@@ -179,6 +179,13 @@ int32_t pd_wasm_model_predict(pd_model *model, const float *x, int32_t t, int32_
 {
     return (int32_t)pd_model_predict(model, x, t, label, prediction, &last_error);
 }
+/* capacity in floats */
+PD_EXPORT(pd_wasm_model_activations)
+int32_t pd_wasm_model_activations(pd_model *model, const float *x, int32_t t, int32_t label, int32_t operation, float *values,
+                                  uint32_t capacity)
+{
+    return (int32_t)pd_model_activations(model, x, t, label, operation, values, capacity, &last_error);
+}
 
 /* Options of a run, at their defaults; released with pd_wasm_release. */
 PD_EXPORT(pd_wasm_options_create) pd_options *pd_wasm_options_create(const pd_model *model)

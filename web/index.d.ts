@@ -139,7 +139,7 @@ export interface GraphOperation {
   readonly name: string;
   /** Numbers of earlier operations; -1 for one that is absent. */
   readonly inputs: readonly number[];
-  /** Of its value, the channels last. */
+  /** Of its value, the channels last, as docs/graph.md has them (activations() has them first). */
   readonly shape: readonly number[];
   readonly integers: readonly number[];
   /** Some of class, time and x. */
@@ -458,6 +458,14 @@ export interface Model {
   invert(options: InvertOptions): Promise<Inversion>;
   /** One raw forward pass. x: planar network space; t: whole number 0 .. timesteps - 1; label null: the null class. */
   predict(x: Float32Array, t: number, label: string | number | null): Promise<Float32Array>;
+  /** What predict computes: the operations of the network, in their order. docs/graph.md is their vocabulary. */
+  operations(): Promise<ReadonlyArray<GraphOperation>>;
+  /**
+   * The value that one operation makes on the way to predict(x, t, label): of a convolution, for example, its activations.
+   * operation: its number, 0 .. count - 1. Planar: for each channel the positions in their order, as the operation's `shape`
+   * has them. The evaluation ends there; pictures and predictions are not changed by it.
+   */
+  activations(x: Float32Array, t: number, label: string | number | null, operation: number): Promise<Float32Array>;
   /**
    * Ends the workers that have nothing to do, the last one, too, and frees their memory. The file's bytes are kept: the next
    * call starts a worker again. Without workers nothing happens.

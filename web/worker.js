@@ -46,10 +46,12 @@ const operations = {
     return { value };
   },
 
-  async predict({ x, t, label }, { controller }) {
-    const value = await host.predict(x, t, label, { signal: controller.signal });
+  async predict({ x, t, label, operation, length }, { controller }) {
+    const value = await host.predict(x, t, label, { signal: controller.signal, operation, length });
     return { value, transfer: buffersOf(value) };
   },
+
+  graph: async () => ({ value: await host.graph() }),
 
   async generate({ id, request, steps }, call) {
     /** @param {import('./index.d.ts').StepEvent[]} events @returns {Promise<void>} */

@@ -7,12 +7,12 @@ Drawing needs NumPy and wasmtime alone; what makes, trains and judges models nee
 from typing import TYPE_CHECKING
 
 from pocket_diffusion.errors import PocketDiffusionError
-from pocket_diffusion.model import CHOICES, Model, ModelInfo, Picture, load
+from pocket_diffusion.model import CHOICES, Model, ModelInfo, Operation, Picture, load
 
 if TYPE_CHECKING:
     from pocket_diffusion.graph import GraphError, Process, export
 
-__all__ = ["CHOICES", "GraphError", "Model", "ModelInfo", "Picture", "PocketDiffusionError", "Process", "export", "load"]
+__all__ = ["CHOICES", "GraphError", "Model", "ModelInfo", "Operation", "Picture", "PocketDiffusionError", "Process", "export", "load"]
 __version__ = "0.1.0"
 
 

@@ -176,6 +176,23 @@ class Core:
             found[name] = self.text(self.call("pd_wasm_model_text", model, key)) if math.isnan(number) else number
         return found
 
+    def graph(self, model: int) -> list[dict[str, Any]]:
+        """The operations of the network, by the fields of Operation."""
+        keys = self._keys("pd_wasm_graph_field_name")
+
+        def numbers(index: int, field: str) -> tuple[int, ...]:
+            found: list[int] = []
+            while not math.isnan(number := self.call("pd_wasm_graph_number", model, index, keys[field], len(found))):
+                found.append(int(number))
+            return tuple(found)
+
+        operations: list[dict[str, Any]] = []
+        while name := self.text(self.call("pd_wasm_graph_name", model, index := len(operations))):
+            lists = {field: numbers(index, field) for field in ("inputs", "shape", "integers")}
+            depends = tuple(field for field in ("class", "time", "x") if numbers(index, field)[0])
+            operations.append({"name": name, **lists, "depends": depends, "free": bool(numbers(index, "free")[0])})
+        return operations
+
     def start_run(self, model: int, numbers: Mapping[str, float], data: Mapping[str, bytes | None], pictures: Sequence[tuple[int, int, int]]) -> int:
         """Handle of a run. `numbers` by the names of pd_options' fields, which have the model's defaults otherwise; `data` by name
         (mix, image, mask, noise), packed; pictures: label, seed, variation seed.

@@ -107,6 +107,18 @@ class Trajectory:
     timesteps: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a network, in the words of docs/graph.md."""
+
+    name: str
+    inputs: tuple[int, ...]  # numbers of earlier operations; -1 for one that is absent
+    shape: tuple[int, ...]  # of its value, the channels last
+    integers: tuple[int, ...]
+    depends: tuple[str, ...]  # some of class, time and x
+    free: bool  # whether it takes no time: its value is a part of another one
+
+
 def _counted(on_step: OnStep | None) -> Callable[[int, int, int, int], None]:
     return lambda run, timestep, done, total: None if on_step is None else on_step(done, total)
 
@@ -205,6 +217,7 @@ class Model:
         count = int(self._core.model_fields(self._handle)["class_count"])
         names = (self._core.text(self._core.call("pd_wasm_model_class_name", self._handle, label)) for label in range(count))
         self.labels: tuple[str, ...] = tuple(names)
+        self._operations: tuple[Operation, ...] = ()
 
     def __enter__(self) -> "Model":
         return self
@@ -410,6 +423,33 @@ class Model:
 
         prediction: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
         return prediction.reshape(shape)
+
+    def operations(self) -> tuple[Operation, ...]:
+        """What predict() computes: the operations of the network, in their order. docs/graph.md is their vocabulary."""
+        handle = self._open()
+        if not self._operations:
+            self._operations = tuple(Operation(**each) for each in self._core.graph(handle))
+        return self._operations
+
+    def activations(self, x: Any, t: int, label: str | int | None, operation: int) -> Floats:
+        """The value that one operation makes on the way to predict(x, t, label), float32 [channels, ...]: the shape of the operation
+        with the channels first. operation: its number, from 0. The evaluation ends there.
+        """
+        handle = self._open()
+        planes = self._planes("x", x)
+        number = NULL_LABEL if label is None else self._label(label)
+        time = _whole("t", t, 0, self.info.timesteps - 1)
+        operations = self.operations()
+        *positions, channels = operations[_whole("operation", operation, 0, len(operations) - 1)].shape
+        count = math.prod(positions) * channels
+
+        def evaluate(source: int) -> Floats:
+            return self._core.read_floats(
+                count, lambda out: self._core.status("pd_wasm_model_activations", handle, source, time, number, int(operation), out, count)
+            )
+
+        value: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
+        return value.reshape(channels, *positions)
 
     def _draw(self, label: object, given: Mapping[str, Any], watch: Callable[[int, int, int, int], None]) -> Picture:
         """`given`: every option of generate(). watch(run, timestep, calls made, calls in all) after every call of the network."""

@@ -100,6 +100,7 @@ typedef struct pd_graph {
     int32_t images;    /* most in a call */
     uint64_t work;     /* multiplications of an evaluation of one image, about */
     uint64_t work_count, scratch_count, state_count[PD_PHASES]; /* floats */
+    int32_t end;       /* an evaluation stops before it: count, but while a value is looked at */
 } pd_graph;
 
 /* What packing a tensor needs to know. */

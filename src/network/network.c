@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "operations.h"
 #include "sources_of_graphs.h"
 
 /* Memory that values may take for the sake of larger batches. */
@@ -71,6 +72,7 @@ static pd_status load(const pd_gguf *gguf, const pd_config *config, pd_network *
     assert(!network->memory.overflow);
     PD_TRY(pd_graph_pack(graph, gguf, error));
     network->max_images = graph->images;
+    graph->end = graph->count;
     network->class_count = (size_t)graph->state_count[PD_PHASE_CLASS];
     network->time_count = (size_t)graph->state_count[PD_PHASE_TIME];
     network->memory_bytes = network->structure.size + network->memory.size;
@@ -110,7 +112,7 @@ static void replicate(const pd_execution *e, const pd_node *node)
 
 static void run_phase(const pd_execution *e, pd_phase phase)
 {
-    for (int32_t i = 0; i < e->graph->count; i++) {
+    for (int32_t i = 0; i < e->graph->end; i++) {
         const pd_node *node = &e->graph->nodes[i];
         if (node->phase != phase || node->aliased) continue;
         node->operation->run(e, node);
@@ -184,5 +186,29 @@ void pd_network_forward(const pd_network *network, int32_t images, const float *
         const pd_array array = {e.work + last->offset + (uint64_t)i * last->image_stride, last->axes, last->stride};
         const pd_view view = {array.data, 1, graph->height, graph->width, last->layout.stored, last->stride};
         pd_to_planar(&view, graph->out_channels, predictions[i]);
+    }
+}
+
+size_t pd_network_value_count(const pd_network *network, int32_t operation)
+{
+    const pd_node *node = &network->graph.nodes[operation];
+    return (size_t)pd_positions(node) * (size_t)node->layout.real;
+}
+
+void pd_network_value(const pd_network *network, int32_t operation, const float *x, float *value)
+{
+    const pd_node *node = &network->graph.nodes[operation];
+    const float *const class_state = network->class_state;
+    pd_execution e = execution_of(network);
+    e.x = &x;
+    e.time_state = network->time_state;
+    e.class_states = &class_state;
+    assert(network->graph.end == operation + 1);
+    if (node->phase == PD_PHASE_IMAGES) run_phase(&e, PD_PHASE_IMAGES);
+    const float *from = pd_value(&e, node, 0);
+    const int32_t positions = pd_positions(node);
+    for (int32_t c = 0; c < node->layout.real; c++) {
+        const int32_t stored = pd_stored_channel(&node->layout, c);
+        for (int32_t i = 0; i < positions; i++) *value++ = from[(size_t)i * (size_t)node->stride + (size_t)stored];
     }
 }

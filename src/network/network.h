@@ -43,4 +43,11 @@ void pd_network_embed_time(const pd_network *network, int32_t t, float *state);
 void pd_network_forward(const pd_network *network, int32_t images, const float *const *x, const float *time_state,
                         const float *const *class_states, float *const *predictions);
 
+/* Numbers in the value of an operation. */
+size_t pd_network_value_count(const pd_network *network, int32_t operation);
+/* The value of an operation, planar, on the way from x to the prediction. The evaluation goes no further, because later
+ * operations may take the memory of the value: graph.end is operation + 1, and has been since the network's own states
+ * were made, that of the value's phase last. */
+void pd_network_value(const pd_network *network, int32_t operation, const float *x, float *value);
+
 #endif

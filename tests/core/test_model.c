@@ -1,5 +1,6 @@
 /* The whole core on a small random network, against what PyTorch made of the
  * same file (tests/parity/make_tiny_model.py describes tiny.bin). */
+#include <math.h>
 #include <string.h>
 
 #include "check.h"
@@ -335,6 +336,37 @@ static void test_planes(pd_model *model)
     pd_run_free(run);
 }
 
+/* Every value of the network can be seen, the last one is the prediction, and what is seen changes nothing. */
+static void test_activations(pd_model *model)
+{
+    static float values[1 << 16];
+    float x[VALUES], before[VALUES], after[VALUES];
+    const int32_t count = model->network.graph.count;
+    pd_error error;
+    for (int i = 0; i < VALUES; i++) x[i] = sinf((float)i);
+    CHECK(pd_model_predict(model, x, 40, 1, before, NULL) == PD_OK);
+    for (int32_t i = 0; i < count; i++) {
+        const size_t needed = pd_network_value_count(&model->network, i);
+        CHECK(needed > 0 && needed + 1 < sizeof values / sizeof *values);
+        values[needed] = 12345.0f;
+        CHECK(pd_model_activations(model, x, 40, 1, i, values, needed, NULL) == PD_OK);
+        for (size_t k = 0; k < needed; k++) CHECK(values[k] - values[k] == 0.0f); /* finite */
+        CHECK(values[needed] == 12345.0f);
+        CHECK(pd_model_activations(model, x, 40, 1, i, values, needed - 1, &error) == PD_BUFFER && error.status == PD_BUFFER);
+        if (i == 0) CHECK(needed == VALUES && memcmp(values, x, sizeof x) == 0);
+        if (i == count - 1) CHECK(needed == VALUES && memcmp(values, before, sizeof before) == 0);
+    }
+    CHECK(pd_model_predict(model, x, 40, 1, after, NULL) == PD_OK && memcmp(before, after, sizeof before) == 0);
+    CHECK(pd_model_activations(model, x, 40, 1, count, values, VALUES, &error) == PD_ARG);
+    CHECK(strstr(error.message, "operation is") != NULL);
+    CHECK(pd_model_activations(model, x, 40, 1, -1, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_model_activations(model, x, 100, 1, 0, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_model_activations(model, x, 40, 3, 0, values, VALUES, NULL) == PD_LABEL);
+    CHECK(pd_model_activations(model, NULL, 40, 1, 0, values, VALUES, NULL) == PD_ARG);
+    CHECK(pd_model_activations(model, x, 40, 1, 0, NULL, VALUES, NULL) == PD_ARG);
+    CHECK(pd_model_activations(NULL, x, 40, 1, 0, values, VALUES, NULL) == PD_ARG);
+}
+
 static void test_info(const pd_model *model)
 {
     const pd_model_info *info = pd_model_get_info(model);
@@ -379,6 +411,7 @@ int main(void)
             test_refusals(model);
             test_nonfinite(model);
             test_planes(model);
+            test_activations(model);
         }
         pd_model_free(model);
     }

@@ -1,10 +1,29 @@
 /* Files of format 2: a graph is read, checked, planned and, if it does not take long,
  * run. The input is a file without its data section; the last byte says which
  * allocation fails, the one before it which byte of the data is spoilt. */
+#include "model.h"
 #include "tiny_model.h"
 
 /* What a run may take: the elements and multiplications of an evaluation. */
 #define MOST_WORK 4000000
+
+/* Every value can be seen, in a buffer of exactly its size. */
+static void look_into(pd_model *model, uint64_t work)
+{
+    const pd_network *network = &model->network;
+    const int32_t label = model->info.class_count ? 0 : PD_LABEL_NULL;
+    float *x = calloc((size_t)network->graph.nodes[0].axes.length[0] * (size_t)network->graph.nodes[0].axes.length[1],
+                      sizeof(float) * (size_t)model->info.network_channels);
+    REQUIRE(x);
+    for (int32_t i = 0; i < network->graph.count && (uint64_t)i * work < MOST_WORK; i++) {
+        const size_t count = pd_network_value_count(network, i);
+        float *values = malloc(count * sizeof(float));
+        REQUIRE(values);
+        REQUIRE(pd_model_activations(model, x, 0, label, i, values, count, NULL) == PD_OK);
+        free(values);
+    }
+    free(x);
+}
 
 static void run_model(pd_model *model)
 {
@@ -14,6 +33,7 @@ static void run_model(pd_model *model)
     REQUIRE(pd_options_init(model, &options) == PD_OK);
     REQUIRE(pd_options_check(model, &options, NULL) == PD_OK); /* what a file recommends can be used */
     if (info->multiplications > MOST_WORK || (info->channels != 1 && info->channels != 3 && info->channels != 4)) return;
+    look_into(model, info->multiplications);
     options.steps = 1;
     const pd_picture picture = {.label = info->class_count ? 0 : PD_LABEL_NULL, .seed = 1};
     pd_run *run = NULL;

@@ -176,6 +176,15 @@ test('predict checks its arguments', async () => {
   await refuses(model.predict(x, 0, 3), RangeError, 'label');
 });
 
+test('activations checks its arguments', async () => {
+  const last = (await model.operations()).length - 1;
+  for (const operation of [-1, last + 1, 0.5, NaN]) await refuses(model.activations(x, 0, 0, operation), RangeError, 'operation', new RegExp(`0 to ${last}`));
+  for (const operation of [undefined, null, '3', 3n]) await refuses(model.activations(x, 0, 0, operation), TypeError, 'operation');
+  await refuses(model.activations([...x], 0, 0, 0), TypeError, 'x');
+  await refuses(model.activations(x, 100, 0, 0), RangeError, 't');
+  await refuses(model.activations(x, 0, 3, 0), RangeError, 'label');
+});
+
 test('load checks its arguments', async () => {
   for (const source of [undefined, null, 3, {}, [], '', true]) await refuses(load(source), TypeError, 'source');
   await refuses(load(tinyBytes, { signal: {} }), TypeError, 'signal');

@@ -96,7 +96,9 @@ export async function watch(model: Model): Promise<number[]> {
 
 export async function guided(model: Model, x: Float32Array): Promise<Float32Array> {
   const [conditional, unconditional] = await Promise.all([model.predict(x, 10, 'cat'), model.predict(x, 10, null)]);
-  return conditional.map((value, i) => 3 * value - 2 * unconditional[i]!);
+  const operations: ReadonlyArray<GraphOperation> = await model.operations();
+  const activations: Float32Array = await model.activations(x, 10, 'cat', operations.length - 1);
+  return conditional.map((value, i) => 3 * value - 2 * unconditional[i]! + 0 * activations[i]!);
 }
 
 export async function edit(model: Model, image: Image, mask: Image): Promise<Picture[]> {

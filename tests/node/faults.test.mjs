@@ -216,12 +216,12 @@ for (const workers of [0, 1]) {
 for (const [name, k, use] of [
   ['pd_wasm_model_load', 1, null], ['pd_wasm_model_number', 3, null], ['pd_wasm_run_start', 1, 'generate'],
   ['pd_wasm_run_step', 2, 'generate'], ['pd_wasm_run_finish', 1, 'generate'], ['pd_wasm_run_free', 1, 'generate'],
-  ['pd_wasm_run_preview', 2, 'preview'], ['pd_wasm_model_predict', 1, 'predict'], ['pd_wasm_allocate', 3, 'generate'],
+  ['pd_wasm_run_preview', 2, 'preview'], ['pd_wasm_model_predict', 1, 'predict'], ['pd_wasm_graph_name', 2, 'operations'], ['pd_wasm_model_activations', 1, 'activations'], ['pd_wasm_allocate', 3, 'generate'],
   ['pd_wasm_release', 2, 'generate'], ['_initialize', 1, null],
 ]) {
   fault(50, `trap in ${name}`, 'TRAP', () => withTrap(name, k, async () => {
     const model = await load(tinyBytes);
-    const call = () => (use === 'predict' ? model.predict(new Float32Array(256), 0, 0) :
+    const call = () => (use === 'predict' || use === 'activations' ? model[use](new Float32Array(256), 0, 0, 3) : use === 'operations' ? model.operations() :
       model.generate({ ...OPTIONS, ...(use === 'preview' && { onStep() {} }) }));
     const error = await call().then(() => assert.fail('no trap'), (reason) => reason);
     await checkGolden(model); // the same model, with another instance

@@ -129,6 +129,7 @@ test('the options themselves, and other arguments', async () => {
   await property(anything, anything, anything, async (a, b, c) => {
     await settles(model.generate(a), [...OPTIONS, 'options']);
     await settles(model.predict(a, b, c), ['x', 't', 'label']);
+    await settles(model.activations(new Float32Array(256), 3, 0, a), ['operation']);
     await settles(encodePNG(a, b), ['image', 'options', 'width', 'height', 'channels', 'pixels', 'wasm']);
     await settles(encodePNG({ width: a, height: b, channels: 1, pixels: c }), ['width', 'height', 'pixels']);
   });
@@ -273,7 +274,7 @@ test('PNG files with chunks changed: a recipe, null or the code RECIPE', { timeo
 
 // ---- messages
 
-const field = fc.oneof(anything, fc.constantFrom('open', 'predict', 'generate', 'continue', 'abort', 'ping', 'result', 'failure', 'step', 'pong', 'alive'));
+const field = fc.oneof(anything, fc.constantFrom('open', 'predict', 'graph', 'generate', 'continue', 'abort', 'ping', 'result', 'failure', 'step', 'pong', 'alive'));
 const message = fc.oneof(anything, fc.record({
   to: fc.oneof({ weight: 9, arbitrary: fc.constant('pocket-diffusion') }, { weight: 1, arbitrary: anything }), type: field, id: fc.oneof(fc.integer({ min: 2, max: 9 }), anything),
   module: anything, bytes: anything, x: anything, t: anything, label: anything, steps: fc.oneof(fc.boolean(), anything),

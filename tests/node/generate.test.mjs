@@ -319,6 +319,24 @@ test('an abort ends generateMany between pictures too', async () => {
   assert.deepEqual(await pictures.next(), { value: undefined, done: true });
 });
 
+test('operations and activations: every value of the network, and nothing is changed by it', async () => {
+  const model = await load(tinyBytes);
+  const x = new Float32Array(256).map((_, index) => Math.sin(index));
+  const before = await model.predict(x, 10, 1);
+  const operations = await model.operations();
+  assert.ok(Object.isFrozen(operations));
+  assert.equal(await model.operations(), operations, 'asked for once');
+  for (const [index, { shape }] of operations.entries()) {
+    const values = await model.activations(x, 10, 1, index);
+    assert.equal(values.length, shape.reduce((product, side) => product * side));
+    if (operations[index].name === 'x') assert.deepEqual(values, x);
+    if (index === operations.length - 1) assert.deepEqual(values, before);
+  }
+  assert.deepEqual(await model.predict(x, 10, 1), before);
+  model.close();
+  await assert.rejects(model.activations(x, 10, 1, 0), { code: 'CLOSED' });
+});
+
 test('predict: shape, the null class, and a view with an offset', async () => {
   const model = await load(tinyBytes);
   const large = new Float32Array(300).map((_, index) => Math.cos(index));

@@ -34,6 +34,8 @@ test('the same description, pictures, steps and predictions as in this thread', 
   assert.deepEqual(steps, localSteps);
   const x = new Float32Array(256).map((_, index) => Math.sin(index));
   assert.deepEqual(await model.predict(x, 42, null), await local.predict(x, 42, null));
+  assert.deepEqual(await model.operations(), await local.operations());
+  assert.deepEqual(await model.activations(x, 42, 'circle', 30), await local.activations(x, 42, 'circle', 30));
   assert.equal(x.length, 256, 'the input is not handed over');
 });
 

@@ -59,9 +59,14 @@ export class ModelClient {
   }
 
   /** As ModelHost.predict. @type {import('./host.mjs').ModelHost['predict']} */
-  predict(x, t, label, { signal } = {}) {
+  predict(x, t, label, { signal, ...value } = {}) {
     const copy = x.slice();
-    return this.#request('predict', { x: copy, t, label }, { signal, transfer: [copy.buffer] });
+    return this.#request('predict', { x: copy, t, label, ...value }, { signal, transfer: [copy.buffer] });
+  }
+
+  /** As ModelHost.graph. @type {import('./host.mjs').ModelHost['graph']} */
+  graph({ signal } = {}) {
+    return this.#request('graph', {}, { signal });
   }
 
   /** As ModelHost.generate. @type {import('./host.mjs').ModelHost['generate']} */

@@ -222,28 +222,26 @@ export class Engine {
   describeGraph(model) {
     const fields = this.#names('pd_wasm_graph_field_name');
     const operations = [];
-    for (let index = 0; ; index++) {
-      const name = this.#text(this.#call('pd_wasm_graph_name', model, index));
-      if (!name) return operations;
-      /** @param {string} field */
-      const numbers = (field) => {
+    for (let name; (name = this.#text(this.#call('pd_wasm_graph_name', model, operations.length))); ) {
+      const { inputs, shape, integers, free, ...on } = Object.fromEntries(fields.map((field, key) => {
         const list = [];
-        for (let number; !Number.isNaN(number = this.#call('pd_wasm_graph_number', model, index, fields.indexOf(field), list.length)); ) list.push(number);
-        return list;
-      };
-      const depends = ['class', 'time', 'x'].filter((field) => numbers(field)[0] === 1);
-      operations.push({ name, inputs: numbers('inputs'), shape: numbers('shape'), integers: numbers('integers'), depends, free: numbers('free')[0] === 1 });
+        for (let number; !Number.isNaN(number = this.#call('pd_wasm_graph_number', model, operations.length, key, list.length)); ) list.push(number);
+        return [field, list];
+      }));
+      operations.push({ name, inputs, shape, integers, depends: Object.keys(on).filter((field) => on[field][0] > 0), free: free[0] > 0 });
     }
+    return operations;
   }
 
   /**
-   * One forward pass.
+   * One forward pass, or as much of it as makes the value of an operation.
    * @param {number} model @param {Float32Array} x @param {number} t @param {number} label or NULL_LABEL
-   * @param {number} length floats of a prediction @returns {Float32Array}
+   * @param {number} length floats of what is wanted @param {number} [operation] default: the prediction @returns {Float32Array}
    */
-  predict(model, x, t, label, length) {
-    return this.#withBytes(bytesOf(x), (input) => this.#readFloats(length, (output) =>
-      this.#status('pd_wasm_model_predict', model, input, t, label, output)));
+  predict(model, x, t, label, length, operation) {
+    return this.#withBytes(bytesOf(x), (input) => this.#readFloats(length, (output) => (operation === undefined
+      ? this.#status('pd_wasm_model_predict', model, input, t, label, output)
+      : this.#status('pd_wasm_model_activations', model, input, t, label, operation, output, length))));
   }
 
   /** @param {number} model @param {RunRequest} request @returns {number} handle of a run */

@@ -86,14 +86,23 @@ export class ModelHost {
   }
 
   /**
-   * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]
+   * @param {Float32Array} x @param {number} t @param {number | null} label
+   * @param {{ signal?: AbortSignal, operation?: number, length?: number }} [options] the operation whose value is wanted in place
+   *   of the prediction, and how many numbers it has
    * @returns {Promise<Float32Array>}
    */
-  async predict(x, t, label, { signal } = {}) {
+  async predict(x, t, label, { signal, operation, length = 0 } = {}) {
     const { engine, model } = await this.#ready();
     this.#checkOpen(signal);
     const { networkOutChannels, networkHeight, networkWidth } = this.#info;
-    return engine.predict(model, x, t, label ?? NULL_LABEL, networkOutChannels * networkHeight * networkWidth);
+    return engine.predict(model, x, t, label ?? NULL_LABEL, operation === undefined ? networkOutChannels * networkHeight * networkWidth : length, operation);
+  }
+
+  /** The operations of the network. @param {{ signal?: AbortSignal }} [options] */
+  async graph({ signal } = {}) {
+    const { engine, model } = await this.#ready();
+    this.#checkOpen(signal);
+    return engine.describeGraph(model);
   }
 
   /**

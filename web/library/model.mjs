@@ -7,7 +7,7 @@ import { encode } from './png.mjs';
 import { checkInputs, makeRecipe } from './recipe.mjs';
 import { toRGBA } from './rgba.mjs';
 import {
-  checkGenerateBatchOptions, checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, followingSeed,
+  checkGenerateBatchOptions, checkGenerateManyOptions, checkGenerateOptions, checkInvertOptions, checkPNGOptions, checkPredictArguments, checkWhole, followingSeed,
 } from './validate.mjs';
 
 /**
@@ -55,6 +55,8 @@ export class Model {
   #host;
   #module;
   #closed = new AbortController();
+  /** @type {ReadonlyArray<import('../index.d.ts').GraphOperation> | null} */
+  #graph = null;
 
   /**
    * @param {import('./host.mjs').ModelHost | import('./pool.mjs').ModelPool} host with a model in it
@@ -128,6 +130,21 @@ export class Model {
   async predict(x, t, label) {
     const checked = checkPredictArguments(x, t, label, this.info, this.labels);
     return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal }));
+  }
+
+  /** @type {import('../index.d.ts').Model['operations']} */
+  async operations() {
+    this.#graph ??= Object.freeze(await this.#call(undefined, (signal) => this.#host.graph({ signal })));
+    return this.#graph;
+  }
+
+  /** @type {import('../index.d.ts').Model['activations']} */
+  async activations(x, t, label, operation) {
+    const checked = checkPredictArguments(x, t, label, this.info, this.labels);
+    const operations = await this.operations();
+    const { shape } = operations[checkWhole('operation', operation, 0, operations.length - 1)];
+    const length = shape.reduce((product, side) => product * side);
+    return this.#call(undefined, (signal) => this.#host.predict(checked.x, checked.t, checked.label, { signal, operation, length }));
   }
 
   release() {

@@ -84,12 +84,15 @@ export class ModelPool {
 
   /**
    * As ModelHost.predict. One evaluation is not worth the start of a worker.
-   * @param {Float32Array} x @param {number} t @param {number | null} label @param {{ signal?: AbortSignal }} [options]
-   * @returns {Promise<Float32Array>}
+   * @type {import('./host.mjs').ModelHost['predict']}
    */
   predict(x, t, label, options = {}) {
-    const running = this.#running();
-    return this.#use(running.length > 0 ? running : this.#slots, options.signal, (client) => client.predict(x, t, label, options));
+    return this.#useRunning(options.signal, (client) => client.predict(x, t, label, options));
+  }
+
+  /** As ModelHost.graph. @type {import('./host.mjs').ModelHost['graph']} */
+  graph(options = {}) {
+    return this.#useRunning(options.signal, (client) => client.graph(options));
   }
 
   /**
@@ -118,6 +121,12 @@ export class ModelPool {
 
   #running() {
     return this.#slots.filter((slot) => slot.client);
+  }
+
+  /** @template T @param {AbortSignal | undefined} signal @param {(client: ModelClient) => Promise<T>} work @returns {Promise<T>} */
+  #useRunning(signal, work) {
+    const running = this.#running();
+    return this.#use(running.length > 0 ? running : this.#slots, signal, work);
   }
 
   /**

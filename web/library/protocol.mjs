@@ -2,7 +2,9 @@
 //
 //   page -> worker                                    worker -> page
 //   open      { id, module, bytes }                   result  { id, value }
-//   predict   { id, x, t, label }                     failure { id, error }
+//   predict   { id, x, t, label, operation?,          failure { id, error }
+//               length? }
+//   graph     { id }
 //   generate  { id, request, steps: boolean }         step    { id, events }
 //   continue  { id }   the step was dealt with
 //   abort     { id }   nobody waits for the answer
@@ -23,7 +25,8 @@ const isObject = (value) => typeof value === 'object' && value !== null;
 /** @type {Table} */
 const REQUESTS = {
   open: ({ module, bytes }) => module instanceof WebAssembly.Module && bytes instanceof Uint8Array,
-  predict: ({ x, t, label }) => x instanceof Float32Array && Number.isInteger(t) && (label === null || Number.isInteger(label)),
+  predict: ({ x, t, label, operation = 0, length = 0 }) => x instanceof Float32Array && [t, label ?? 0, operation, length].every(Number.isInteger),
+  graph: () => true,
   generate: ({ request, steps }) => isObject(request) && Array.isArray(request.pictures) && typeof steps === 'boolean',
   continue: () => true,
   abort: () => true,
