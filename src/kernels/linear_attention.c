@@ -368,7 +368,11 @@ static head_workspace lay_out_head(size_t keys, size_t size, size_t value_size, 
 {
     const size_t row = round_up(size, 8), value_row = round_up(value_size, PD_PANEL);
     const size_t counts[] = {
-        keys * row, value_row == value_size ? 0 : keys * value_row, row + 4 * QUERY_BLOCK, row * value_row, QUERY_BLOCK * row,
+        keys * row,
+        value_row == value_size ? 0 : keys * value_row,
+        row + 4 * QUERY_BLOCK,
+        row * value_row,
+        QUERY_BLOCK * row,
         QUERY_BLOCK * value_row,
     };
     head_workspace w = {0};

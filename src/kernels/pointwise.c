@@ -21,9 +21,15 @@ void pd_clear_padding(const pd_array *out)
     float *at = out->data + channels;
     /* Of a constant size each, for calls would take longer than the few numbers. */
     switch (padding) {
-    case 1: for (size_t i = 0; i < positions; i++, at += out->stride) at[0] = 0; break;
-    case 2: for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 2 * sizeof(float)); break;
-    case 3: for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 3 * sizeof(float)); break;
+    case 1:
+        for (size_t i = 0; i < positions; i++, at += out->stride) at[0] = 0;
+        break;
+    case 2:
+        for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 2 * sizeof(float));
+        break;
+    case 3:
+        for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 3 * sizeof(float));
+        break;
     default: break;
     }
 }

@@ -175,8 +175,10 @@ void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bi
             float *target = at(out, y, x);
             size_t c = 0;
             for (; c + 16 <= to.stored; c += 16)
-                depthwise_tile(4, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window, target + c);
+                depthwise_tile(4, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window,
+                               target + c);
             for (; c < to.stored; c += 4)
-                depthwise_tile(1, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window, target + c);
+                depthwise_tile(1, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window,
+                               target + c);
         }
 }
