@@ -1,6 +1,7 @@
 // The page as a visitor meets it, in Chromium and in Firefox. What is drawn is compared with Node.
 
 import assert from 'node:assert/strict';
+import { basename } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -50,9 +51,15 @@ const watchWithFourCores = `(${watch})(); Object.defineProperty(navigator, 'hard
 /** The class picker as a module of its own: the page's modules are bundled. */
 async function bundleClasses() {
   const entryPoints = [fileURLToPath(new URL('../../web/page/classes.mjs', import.meta.url))];
-  // Of what the page fetches later the search is enough.
-  const contents = "import * as search from './search.mjs'; export const fetchMore = async () => search;";
-  const later = { name: 'later', setup: (made) => made.onLoad({ filter: /fetch_more\.mjs$/ }, () => ({ contents })) };
+  // Of what the page fetches later the search is enough; a page without anything has no box for messages.
+  const instead = {
+    fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search;",
+    messages: 'export const fail = (error) => { throw error; };',
+  };
+  const later = {
+    name: 'later',
+    setup: (made) => made.onLoad({ filter: /(?:fetch_more|messages)\.mjs$/ }, ({ path }) => ({ contents: instead[basename(path, '.mjs')] })),
+  };
   const { outputFiles } = await build({ entryPoints, bundle: true, write: false, format: 'esm', plugins: [later] });
   return outputFiles[0].text;
 }
