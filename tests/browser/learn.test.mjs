@@ -457,6 +457,45 @@ for (const browser of BROWSERS) {
 
     if (browser !== 'chrome') return;
 
+    test('fingers draw, drag sliders, point at channels and places; the page still scrolls beside them', async () => {
+      const viewport = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&noise.t=0`, { viewport, prepare: watch });
+      /** A finger from one place of a part of a figure to another, in shares of its sides. */
+      const drag = async (kind, selector, [fromX, fromY], [toX, toY]) => {
+        await drawn(page, kind);
+        const part = await page.$(`pocket-diffusion-figure[kind="${kind}"] >>> ${selector}`);
+        await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), part);
+        const { x, y, width, height } = await part.boundingBox();
+        const at = (share) => [x + width * (fromX + (toX - fromX) * share), y + height * (fromY + (toY - fromY) * share)];
+        const touch = await page.touchscreen.touchStart(...at(0));
+        for (let move = 1; move <= 8; move++) await touch.move(...at(move / 8));
+        await touch.end();
+        await drawn(page, kind);
+      };
+      await page.evaluate(() => figure('noise').begin());
+      await drawn(page, 'noise');
+      await page.evaluate(() => inside('noise', 'button[data-name="clear"]').click());
+      await drag('noise', 'canvas[data-own]', [0.2, 0.3], [0.8, 0.3]);
+      const ink = await page.evaluate(() => valuesOf('noise').x.filter((value) => value < 0).length);
+      assert.ok(ink > 10 && ink < 120, `a line of ${ink} pixels`);
+      for (const [kind, name] of [['noise', 't'], ['guidance', 's'], ['plane', 's'], ['inside', 'layer']]) {
+        const before = await page.evaluate((one, input) => (figure(one).begin(), figure(one).getAttribute(input)), kind, name);
+        await drag(kind, `input[name="${name}"]`, [0.4, 0.5], [0.8, 0.5]);
+        assert.notEqual(await page.evaluate((one, input) => figure(one).getAttribute(input), kind, name), before, `${kind}: ${name}`);
+      }
+      await drag('inside', '.tile canvas[data-own]', [0.3, 0.3], [0.95, 0.05]);
+      assert.equal(await page.evaluate(() => figure('inside').getAttribute('pixel')), '7', 'the last place of the first row');
+      const grid = await page.$('pocket-diffusion-figure[kind="inside"] >>> .stage > .board > canvas');
+      await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), grid);
+      const { x, y, width, height } = await grid.boundingBox();
+      await page.touchscreen.tap(x + width * 0.97, y + height * 0.05);
+      await drawn(page, 'inside');
+      assert.ok(await page.evaluate(() => Number(figure('inside').getAttribute('channel')) > 0), 'a tap keeps a channel');
+      assert.equal(await page.evaluate((node) => getComputedStyle(node).touchAction, grid), 'auto', 'and a swipe over them scrolls');
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
     test('axe-core finds nothing, dark and light, in both languages', async () => {
       for (const [path, dark] of [['index.html', false], ['zh.html', true]]) {
         const { page } = await openPage(session.browser, `${site.url}learn/${path}#model=digits`, { dark, prepare: watch });
