@@ -4,12 +4,12 @@
 import { MOST_LETTERS } from './page/address.mjs';
 import { ClassPicker } from './page/classes.mjs';
 import { acceptFiles } from './page/drop.mjs';
-import { element, make } from './page/elements.mjs';
-import { canShare, makeKeep } from './page/keep.mjs';
+import { canShare, element } from './page/elements.mjs';
+import { fetchMore, fetchPart } from './page/fetch_more.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
 import { takeNewVersion } from './page/new_version.mjs';
-import { hideError } from './page/messages.mjs';
+import { fail, hideError } from './page/messages.mjs';
 import { openDialog } from './page/open_dialog.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
@@ -40,7 +40,7 @@ import { View } from './page/view.mjs';
  * @property {import('./page/studio.mjs').Board} editBoard
  * @property {import('./page/edit.mjs').Edit | null} edit null until somebody draws
  * @property {import('./page/lab.mjs').Lab | null} lab null until somebody enters it
- * @property {ReturnType<typeof makeKeep>} keep
+ * @property {ReturnType<typeof import('./page/keep.mjs').makeKeep> | null} keep null until something is saved
  * @property {{ settings: Partial<Settings>, link: string } | null} playing what the address has of the dialog with ways between pictures, while that is open
  * @property {{ loadMilliseconds: number, run: { pictures: number, steps: number, milliseconds: number } | null }} measured
  * @property {(settings: Settings, how?: { draft?: boolean, again?: boolean }) => void} show
@@ -59,7 +59,7 @@ let classes = null;
 let classesWanted = []; // class numbers on classBoard
 
 const app = /** @type {App} */ ({
-  studio: new Studio(), path: null, standIn: false, sample: null, edit: null, lab: null, playing: null,
+  studio: new Studio(), path: null, standIn: false, sample: null, edit: null, keep: null, lab: null, playing: null,
   measured: { loadMilliseconds: 0, run: null },
   get settings() { return this.controls.settings; },
   get part() {
@@ -76,7 +76,6 @@ const app = /** @type {App} */ ({
 app.session = new Session(app);
 app.links = new Links(app);
 app.view = new View((tab, drawing) => app.session.chooseTab(tab, drawing), (changes) => app.session.showView(changes));
-app.keep = makeKeep(app);
 app.studio.beforeFill = () => app.controls?.flush();
 // Boards in the order of their importance.
 app.lettering = new Lettering(app);
@@ -112,6 +111,7 @@ function show(settings, { draft = false, again = false } = {}) {
   if (part === 'edit') edit?.draw({ draft });
   else app.editBoard.stop();
   lab?.show(settings, { draft });
+  app.keep?.changed();
   if (!draft) drawClasses(classesWanted);
   app.links.follow({ draft });
 }
@@ -148,6 +148,16 @@ function learnPaper(picture) {
   app.edit?.learnPaper(picture);
 }
 
+/** Saves or shares what is on show in Play. @param {(keep: NonNullable<App['keep']>) => unknown} take */
+async function keep(take) {
+  try {
+    const { makeKeep } = await fetchMore();
+    take(app.keep ??= makeKeep(app));
+  } catch (error) {
+    fail(error, () => keep(take));
+  }
+}
+
 function stop() {
   for (const board of [app.lettering.board, app.lettering.styles?.board, app.pictures.board, app.editBoard, classBoard, app.lab?.sweepBoard]) board?.stop();
 }
@@ -160,12 +170,14 @@ element('generate').onclick = () => {
   else app.controls.drawAgain();
 };
 element('stop').onclick = stop;
-element('play-save').onclick = () => (app.part === 'word' ? app.keep.saveWord() : app.keep.savePicture());
-element('play-link').onclick = () => app.keep.copyLink();
-element('play-svg').onclick = () => app.keep.saveSVG();
-element('morph-open').onclick = () => openDialog(app, () => import('./page/morph.mjs'));
-if (canShare('image/png')) element('play-link').after(make('button', { type: 'button', id: 'play-share', textContent: 'Share', onclick: app.keep.share }));
-element('poster-open').onclick = () => openDialog(app, () => import('./page/poster.mjs'));
+element('play-save').onclick = () => keep((files) => (app.part === 'word' ? files.saveWord() : files.savePicture()));
+element('play-svg').onclick = () => keep((files) => files.saveSVG());
+element('play-link').onclick = () => app.links.copy();
+element('play-share').onclick = () => keep((files) => files.share());
+element('play-share').hidden = !canShare('image/png');
+element('play-transparent').onchange = () => app.keep?.changed();
+element('morph-open').onclick = () => openDialog(app, () => fetchPart('morph', () => import('./page/morph.mjs')));
+element('poster-open').onclick = () => openDialog(app, () => fetchPart('poster', () => import('./page/poster.mjs')));
 acceptFiles({ overlay: element('drop'), button: element('open'), input: element('file') }, (file) => app.session.openFile(file));
 // The page is painted before megabytes are asked for: on a slow network they would be in the way of its style sheet.
 element('late').remove(); // this script has come

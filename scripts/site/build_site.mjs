@@ -99,9 +99,9 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-const LATE = {
+export const LATE = {
   more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false,
-  embed_dialog: false, zip: false, gif: false, webm: false, morph: true,
+  embed_dialog: false, zip: false, gif: false, webm: false, morph: true, rendering: true, element: false,
 };
 
 /**
@@ -112,6 +112,25 @@ const inOneFile = {
   name: 'in-one-file',
   setup: (build) => build.onLoad({ filter: new RegExp(`page[/\\\\](${Object.keys(LATE).join('|')})\\.mjs$`) }, async ({ path }) => ({ contents: `${await readFile(path, 'utf8')}import '../page.mjs';` })),
 };
+
+/** A part's file, as BUNDLE names it. */
+const PART = /^(\w+)-[A-Z0-9]{8}\.js$/;
+
+/**
+ * What the page has to have before it imports a part (web/page/fetch_more.mjs), by the names of parts.
+ * @param {Map<string, { imports: Array<{ path: string, kind: string }>, entryPoint?: string }>} outputs by file @param {ReadonlySet<string>} first files that it begins with
+ */
+function partFiles(outputs, first) {
+  /** @param {string} path @param {Set<string>} found */
+  const collect = (path, found) => {
+    if (first.has(path) || found.has(path)) return found;
+    found.add(path);
+    for (const { path: imported, kind } of outputs.get(path).imports) if (kind === 'import-statement') collect(imported, found);
+    return found;
+  };
+  const parts = [...outputs].filter(([path, { entryPoint }]) => entryPoint && PART.test(path));
+  return Object.fromEntries([...parts.map(([path]) => [PART.exec(path)[1], [...collect(path, new Set())]]), ['element', ['pocket-diffusion.js']]]);
+}
 
 /** The page in parts: what is not needed for the first pictures is fetched when it is used. @returns {Promise<Split>} */
 async function splitPage() {
@@ -124,6 +143,7 @@ async function splitPage() {
   for (const path of first) {
     for (const { path: imported, kind } of metafile.outputs[path].imports) if (kind === 'import-statement' && files.has(imported)) first.add(imported);
   }
+  files.set('parts.json', JSON.stringify(partFiles(new Map(Object.entries(metafile.outputs)), first)));
   const inputs = new Set(Object.keys(metafile.inputs).map((path) => relative(root, join(web, path)).replaceAll('\\', '/')));
   return { files, first: [...first], inputs };
 }

@@ -11,6 +11,7 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { context } from 'esbuild';
+import { LATE } from './build_site.mjs';
 import { Page, setValue, valueOf } from './html.mjs';
 import { separateWorker } from './start_worker.mjs';
 
@@ -69,6 +70,8 @@ async function answer(request, response) {
     send(await pageOf(), TYPES['.html']);
   } else if (path === 'reload.js') {
     send(RELOAD, TYPES['.js']);
+  } else if (path === 'parts.json') {
+    send(JSON.stringify(Object.fromEntries(Object.keys(LATE).map((name) => [name, []]))), TYPES['.json']);
   } else if (built.has(path)) {
     send(built.get(path), TYPES[extname(path)]);
   } else {

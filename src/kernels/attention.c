@@ -1,4 +1,4 @@
-/* Attention of one head, full and linear; matrix products of two activations. */
+/* Full attention of one head; matrix products of two activations. */
 #include <assert.h>
 #include <string.h>
 
@@ -178,96 +178,6 @@ void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd
                                   .out_stride = (size_t)out->stride};
             pd_attend(&task, scratch);
         }
-}
-
-/* ---- linear attention ------------------------------------------------------------ */
-
-/* keys after their softmax; their sums; the context as panels; a block of queries and of results. */
-uint64_t pd_linear_attend_scratch(int32_t keys, int32_t size, int32_t value_size)
-{
-    const uint64_t row = round_up_4((size_t)size), value_row = round_up_4((size_t)value_size);
-    return (uint64_t)keys * row + 2 * row + row * value_row + QUERY_BLOCK * (row + value_row);
-}
-
-/* k' of all keys: softmax over them, of each of `size` channels, or k as it is. */
-static void keys_of(const pd_head *head, bool softmax, size_t row, float *keys, float *maxima, float *sums)
-{
-    const pd_vector_table *const table = pd_table(pd_softmax_table);
-    const size_t count = (size_t)head->keys, size = (size_t)head->size;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(keys + i * row, head->k + i * head->k_stride, size * sizeof(float));
-        memset(keys + i * row + size, 0, (row - size) * sizeof(float));
-    }
-    for (size_t d = 0; softmax && d < row; d += 4) {
-        pd_f32x4 highest = pd_load(keys + d), sum = pd_zero();
-        for (size_t i = 1; i < count; i++) highest = pd_max(highest, pd_load(keys + i * row + d));
-        pd_store(maxima + d, highest);
-        for (size_t i = 0; i < count; i++) {
-            pd_f32x4 value = pd_load(keys + i * row + d);
-            pd_softmax_lanes(table, 1, &value, &highest);
-            sum = pd_add(sum, value);
-            pd_store(keys + i * row + d, value);
-        }
-        pd_store(sums + d, sum);
-    }
-    for (size_t d = 0; !softmax && d < row; d++) sums[d] = 1.0f;
-}
-
-static void softmax_row(float *x, size_t size, float factor)
-{
-    float highest = x[0], sum = 0.0f;
-    const pd_vector_table *const table = pd_table(pd_softmax_table);
-    for (size_t i = 1; i < size; i++) highest = x[i] > highest ? x[i] : highest;
-    const pd_f32x4 maximum = pd_splat(highest);
-    for (size_t i = 0; i < size; i += 4) {
-        const int32_t rest = size - i < 4 ? (int32_t)(size - i) : 4;
-        pd_f32x4 value = rest == 4 ? pd_load(x + i) : pd_load_first(x + i, rest, highest);
-        pd_softmax_lanes(table, 1, &value, &maximum);
-        pd_store_first(x + i, rest, value);
-    }
-    for (size_t i = 0; i < size; i++) sum += x[i];
-    for (size_t i = 0; i < size; i++) x[i] *= factor / sum;
-}
-
-void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
-{
-    const size_t count = (size_t)head->keys, size = (size_t)head->size, row = round_up_4(size);
-    const size_t value_size = (size_t)head->value_size, value_row = round_up_4(value_size);
-    float *keys = scratch, *maxima = keys + count * row, *sums = maxima + row, *context = sums + row;
-    float *queries = context + row * value_row, *results = queries + QUERY_BLOCK * row;
-    keys_of(head, softmax, row, keys, maxima, sums);
-    memset(context, 0, row * value_row * sizeof(float));
-    /* context[d][e] = sum over the keys of k'[d] v[e], in panels of 4 columns. */
-    for (size_t i = 0; i < count; i++)
-        for (size_t e = 0; e < value_row; e += PD_PANEL) {
-            const float *v = head->v + i * head->v_stride + e;
-            const pd_f32x4 value = value_size - e >= PD_PANEL ? pd_load(v) : pd_load_first(v, (int32_t)(value_size - e), 0.0f);
-            float *panel = context + e * row;
-            for (size_t d = 0; d < size; d++)
-                pd_store(panel + d * PD_PANEL,
-                         pd_multiply_add(pd_load(panel + d * PD_PANEL), pd_load_splat(keys + i * row + d), value));
-        }
-    for (size_t e = 0; e < value_row; e += PD_PANEL)
-        for (size_t d = 0; d < size; d++) {
-            float *vector = context + e * row + d * PD_PANEL;
-            pd_store(vector, pd_div(pd_load(vector), pd_load_splat(sums + d)));
-        }
-    memset(queries, 0, QUERY_BLOCK * row * sizeof(float));
-    for (int32_t first = 0; first < head->queries; first += QUERY_BLOCK) {
-        const int32_t rows = head->queries - first < QUERY_BLOCK ? head->queries - first : QUERY_BLOCK;
-        for (int32_t i = 0; i < rows; i++) {
-            float *query = queries + (size_t)i * row;
-            memcpy(query, head->q + (size_t)(first + i) * head->q_stride, size * sizeof(float));
-            if (softmax) softmax_row(query, size, head->factor);
-            else scale_vector(query, (int32_t)row, head->factor);
-        }
-        const pd_windows query_rows = contiguous_rows(queries, rows, (int32_t)row, row);
-        pd_product(&query_rows, rows, context, PD_PANEL * row, (int32_t)value_row,
-                   &(pd_product_target){.out = results, .out_stride = value_row});
-        for (int32_t i = 0; i < rows; i++)
-            memcpy(head->out + (size_t)(first + i) * head->out_stride, results + (size_t)i * value_row,
-                   value_size * sizeof(float));
-    }
 }
 
 /* ---- products of two activations --------------------------------------------------- */

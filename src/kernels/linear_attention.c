@@ -1,5 +1,6 @@
-/* A layer of linear attention, image by image and, as far as its softmaxes
- * allow, block by block, so that what passes between the products stays in the
+/* Linear attention: of one head, whose queries, keys and values are there already,
+ * and as a layer of its own, image by image and, as far as its softmaxes allow,
+ * block by block, so that what passes between the products stays in the
  * first-level cache.
  *
  * With X the normalised input [pixels][channels], the layer of one head is
@@ -11,7 +12,10 @@
  * multiplications, in exchange for products of channels * heads * head_size^2.
  * That is less work where there are more pixels than channels. */
 #include <assert.h>
+#include <float.h>
+#include <string.h>
 
+#include "array.h"
 #include "exponential.h"
 #include "kernels.h"
 #include "product.h"
@@ -192,9 +196,9 @@ CONTEXT_TILE(2)
 CONTEXT_TILE(3)
 CONTEXT_TILE(4)
 
-/* out = keys^T v / divisors, `columns` of v. */
-static void multiply_transposed(const float *keys, size_t head_size, const float *v, size_t columns, size_t pixels,
-                                const float *divisors, vectors_at out)
+/* out = keys^T v / divisors, `columns` of v, whose rows are v_pitch floats apart. */
+static void multiply_transposed(const float *keys, size_t head_size, const float *v, size_t v_pitch, size_t columns,
+                                size_t pixels, const float *divisors, vectors_at out)
 {
     static context_tile_function *const functions[PD_TILE_PANELS] = {context_tile_1, context_tile_2, context_tile_3,
                                                                      context_tile_4};
@@ -202,7 +206,7 @@ static void multiply_transposed(const float *keys, size_t head_size, const float
         const size_t panels = (size_t)pd_next_panels((int32_t)((columns - e) / PD_PANEL));
         context_tile_function *const tile = functions[panels - 1];
         for (size_t d = 0; d < head_size; d += 2)
-            tile(keys + d, head_size, v + e, columns, pixels, divisors + d,
+            tile(keys + d, head_size, v + e, v_pitch, pixels, divisors + d,
                  (vectors_at){out.data + d * out.row_step, out.row_step, out.panel_step});
         e += panels * PD_PANEL;
         out.data += panels * out.panel_step;
@@ -233,11 +237,12 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
     for (size_t d = 0; d < n.head_size; d += 4) pd_store(w->sums + d, pd_mul(pd_load(w->sums + d), root));
     if (!a->folded) {
         project(a, w->x, first_value, w->values);
-        multiply_transposed(w->keys, n.head_size, w->values, n.head_size, n.pixels, w->sums,
+        multiply_transposed(w->keys, n.head_size, w->values, n.head_size, n.head_size, n.pixels, w->sums,
                             (vectors_at){w->context + first * n.head_size, PD_PANEL, n.head_size * PD_PANEL});
         return;
     }
-    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.pixels, w->sums, (vectors_at){w->values, n.channels, PD_PANEL});
+    multiply_transposed(w->keys, n.head_size, w->x, n.channels, n.channels, n.pixels, w->sums,
+                        (vectors_at){w->values, n.channels, PD_PANEL});
     multiply(w->values, n.head_size, n.channels, n.channels, panels_from(a, first_value), n.channels, n.head_size, NULL,
              w->context, n.head_size);
     multiply(w->context, n.head_size, n.head_size, n.head_size, a->to_out.packed + first * PD_PANEL, n.inner, n.channels, NULL,
@@ -342,5 +347,97 @@ void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view
             const pd_view to = pixels_of(out, image * n.pixels + first, count);
             pd_rms_norm(&projected, attention->out_gain, NULL, NULL, false, &residual, &to);
         }
+    }
+}
+
+/* ---- of one head ------------------------------------------------------------------------------ */
+
+static size_t round_up(size_t count, size_t to) { return (count + to - 1) / to * to; }
+
+typedef struct head_workspace {
+    float *keys;    /* [keys][row], row: the size of the head rounded up to a multiple of 8 */
+    float *values;  /* [keys][value_row], where rows of v do not end with a vector */
+    float *sums;    /* of keys [row]; of queries [QUERY_BLOCK][4] */
+    float *context; /* panels of [row][value_row] */
+    float *queries; /* [QUERY_BLOCK][row] */
+    float *results; /* [QUERY_BLOCK][value_row] */
+    uint64_t count;
+} head_workspace;
+
+static head_workspace lay_out_head(size_t keys, size_t size, size_t value_size, float *scratch)
+{
+    const size_t row = round_up(size, 8), value_row = round_up(value_size, PD_PANEL);
+    const size_t counts[] = {
+        keys * row,
+        value_row == value_size ? 0 : keys * value_row,
+        row + 4 * QUERY_BLOCK,
+        row * value_row,
+        QUERY_BLOCK * row,
+        QUERY_BLOCK * value_row,
+    };
+    head_workspace w = {0};
+    float **const pieces[] = {&w.keys, &w.values, &w.sums, &w.context, &w.queries, &w.results};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        *pieces[i] = scratch ? scratch + w.count : NULL;
+        w.count += counts[i];
+    }
+    return w;
+}
+
+uint64_t pd_linear_attend_scratch(int32_t keys, int32_t size, int32_t value_size)
+{
+    return lay_out_head((size_t)keys, (size_t)size, (size_t)value_size, NULL).count;
+}
+
+/* `count` rows of `size` floats, `pitch` apart, one behind the other, each filled up to `row` floats. */
+static void gather(const float *from, size_t pitch, size_t count, size_t size, float fill, float *to, size_t row)
+{
+    for (size_t i = 0; i < count; i++, from += pitch, to += row) {
+        memcpy(to, from, size * sizeof(float));
+        for (size_t d = size; d < row; d++) to[d] = fill;
+    }
+}
+
+static void scale_rows(float *x, size_t count, float factor)
+{
+    for (size_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
+}
+
+/* The context of a head: keys, after their softmax over all keys of each channel or as they are, times the values. */
+static void context_of_head(const pd_head *head, bool softmax, const head_workspace *w)
+{
+    const size_t count = (size_t)head->keys, size = (size_t)head->size, row = round_up(size, 8);
+    const size_t value_size = (size_t)head->value_size, value_row = round_up(value_size, PD_PANEL);
+    gather(head->k, head->k_stride, count, size, 0.0f, w->keys, row);
+    for (size_t d = 0; softmax && d < row; d += 8) key_exponentials(w->keys + d, count, row, w->sums + d);
+    for (size_t d = 0; !softmax && d < row; d++) w->sums[d] = 1.0f;
+    const bool whole = value_row == value_size;
+    if (!whole) gather(head->v, head->v_stride, count, value_size, 0.0f, w->values, value_row);
+    multiply_transposed(w->keys, row, whole ? head->v : w->values, whole ? head->v_stride : value_row, value_row, count, w->sums,
+                        (vectors_at){w->context, PD_PANEL, row * PD_PANEL});
+}
+
+void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
+{
+    const size_t size = (size_t)head->size, row = round_up(size, 8), queries = (size_t)head->queries;
+    const size_t value_size = (size_t)head->value_size, value_row = round_up(value_size, PD_PANEL);
+    const head_workspace w = lay_out_head((size_t)head->keys, size, value_size, scratch);
+    const bool whole = value_row == value_size;
+    float *const query_sums = w.sums + row;
+    context_of_head(head, softmax, &w);
+    for (size_t first = 0; first < queries; first += QUERY_BLOCK) {
+        const size_t count = queries - first < QUERY_BLOCK ? queries - first : QUERY_BLOCK;
+        /* What fills rows up adds nothing to sums that are 1 and more: its numerators are 2^-126. */
+        gather(head->q + first * head->q_stride, head->q_stride, count, size, softmax ? -FLT_MAX : 0.0f, w.queries, row);
+        if (softmax) {
+            softmax_maxima(w.queries, count, row, query_sums);
+            softmax_exponentials(w.queries, count, row, query_sums);
+            softmax_divide(w.queries, count, row, query_sums);
+        }
+        scale_rows(w.queries, count * row, head->factor);
+        float *const out = head->out + first * head->out_stride, *const to = whole ? out : w.results;
+        multiply(w.queries, count, size, row, w.context, row, value_row, NULL, to, whole ? head->out_stride : value_row);
+        for (size_t i = 0; !whole && i < count; i++)
+            memcpy(out + i * head->out_stride, w.results + i * value_row, value_size * sizeof(float));
     }
 }

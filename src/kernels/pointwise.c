@@ -18,8 +18,20 @@ static size_t positions_of(const pd_array *array)
 void pd_clear_padding(const pd_array *out)
 {
     const size_t channels = (size_t)channels_of(out), padding = (4 - channels % 4) % 4, positions = positions_of(out);
-    for (size_t i = 0; padding && i < positions; i++)
-        memset(out->data + i * (size_t)out->stride + channels, 0, padding * sizeof(float));
+    float *at = out->data + channels;
+    /* Of a constant size each, for calls would take longer than the few numbers. */
+    switch (padding) {
+    case 1:
+        for (size_t i = 0; i < positions; i++, at += out->stride) at[0] = 0;
+        break;
+    case 2:
+        for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 2 * sizeof(float));
+        break;
+    case 3:
+        for (size_t i = 0; i < positions; i++, at += out->stride) memset(at, 0, 3 * sizeof(float));
+        break;
+    default: break;
+    }
 }
 
 /* ---- functions ------------------------------------------------------------------- */
@@ -302,27 +314,67 @@ void pd_gated_add(const pd_array *a, const pd_array *b, const pd_array *gate, co
 
 /* ---- rearranging ------------------------------------------------------------------------- */
 
+/* What is copied: axes from the outermost to the innermost, with the steps of both sides. */
+typedef struct copy {
+    pd_axes axes;
+    int64_t steps[2 * PD_MAX_RANK]; /* of the source, of the target */
+} copy;
+
+/* Without axes of one, and with those joined along which both sides go on as along
+ * one; two at least. The longer of the two innermost comes last, unless both sides
+ * are contiguous along the last. */
+static copy plan_copy(const pd_axes *axes, const int64_t *in_steps, const int64_t *out_steps)
+{
+    copy plan = {0};
+    int32_t rank = 0, *length = plan.axes.length;
+    int64_t *from = plan.steps, *to = plan.steps + PD_MAX_RANK;
+    for (int32_t i = 0; i < axes->rank; i++) {
+        const int32_t count = axes->length[i];
+        if (count == 1) continue;
+        const bool joined = rank > 0 && from[rank - 1] == in_steps[i] * count && to[rank - 1] == out_steps[i] * count;
+        if (joined) length[rank - 1] *= count;
+        else length[rank++] = count;
+        from[rank - 1] = in_steps[i];
+        to[rank - 1] = out_steps[i];
+    }
+    for (; rank < 2; rank++) { /* an axis of one in front of what there is */
+        length[1] = length[0], from[1] = from[0], to[1] = to[0];
+        length[0] = 1, from[0] = to[0] = 0;
+    }
+    plan.axes.rank = rank;
+    const int32_t a = rank - 2, b = rank - 1;
+    if (length[a] > length[b] && !(from[b] == 1 && to[b] == 1)) {
+        const int32_t other_length = length[a];
+        const int64_t other_from = from[a], other_to = to[a];
+        length[a] = length[b], from[a] = from[b], to[a] = to[b];
+        length[b] = other_length, from[b] = other_from, to[b] = other_to;
+    }
+    return plan;
+}
+
 void pd_copy_axes(const pd_axes *axes, const float *in, const int64_t *in_steps, float *out, const int64_t *out_steps)
 {
-    int64_t steps[2 * PD_MAX_RANK];
+    const copy plan = plan_copy(axes, in_steps, out_steps);
+    const int32_t last = plan.axes.rank - 1;
+    const int64_t *from_steps = plan.steps, *to_steps = plan.steps + PD_MAX_RANK;
+    const int64_t from_step = from_steps[last], to_step = to_steps[last];
+    const int64_t rows = plan.axes.length[last - 1], count = plan.axes.length[last];
+    /* `move` counts through the axes before the last: of these the innermost is counted here. */
+    pd_axes outer = plan.axes;
+    outer.rank = last;
     const float *address[2] = {in, out};
-    const int32_t last = axes->rank - 1;
-    size_t positions = 1;
+    size_t planes = 1;
     walk w = {0};
-    for (int32_t i = 0; i < axes->rank; i++) {
-        steps[i] = in_steps[i];
-        steps[PD_MAX_RANK + i] = out_steps[i];
-        if (i < last) positions *= (size_t)axes->length[i];
-    }
-    const int64_t from_step = in_steps[last], to_step = out_steps[last];
-    const int64_t count = axes->length[last];
-    for (size_t i = 0; i < positions; i++) {
+    for (int32_t i = 0; i < last - 1; i++) planes *= (size_t)plan.axes.length[i];
+    for (size_t i = 0; i < planes; i++) {
         const float *from = address[0];
         float *to = out + (address[1] - out);
-        if (from_step == 1 && to_step == 1) memcpy(to, from, (size_t)count * sizeof(float));
-        else
-            for (int64_t c = 0; c < count; c++) to[c * to_step] = from[c * from_step];
-        move(&w, axes, steps, address, 2);
+        for (int64_t row = 0; row < rows; row++, from += from_steps[last - 1], to += to_steps[last - 1]) {
+            if (from_step == 1 && to_step == 1) memcpy(to, from, (size_t)count * sizeof(float));
+            else
+                for (int64_t c = 0; c < count; c++) to[c * to_step] = from[c * from_step];
+        }
+        move(&w, &outer, plan.steps, address, 2);
     }
 }
 

@@ -27,23 +27,47 @@ PD_INLINE pd_f32x4 finish(pd_f32x4 y, const pd_norm_tail *tail, size_t c)
 
 /* ---- group norm ---------------------------------------------------------------------- */
 
+/* Of 4 * vectors channels: the sums of x, or of (x - mean)^2 if `mean`. */
+PD_INLINE void sum_vectors(int vectors, const float *x, size_t positions, size_t stride, const float *mean, float *sums)
+{
+    pd_f32x4 sum[4], middle[4];
+    PD_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        sum[v] = pd_zero();
+        middle[v] = mean ? pd_load(mean + 4 * v) : pd_zero();
+    }
+    for (size_t i = 0; i < positions; i++, x += stride) {
+        PD_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const pd_f32x4 value = pd_load(x + 4 * v), difference = pd_sub(value, middle[v]);
+            sum[v] = mean ? pd_multiply_add(sum[v], difference, difference) : pd_add(sum[v], value);
+        }
+    }
+    PD_UNROLL
+    for (int v = 0; v < vectors; v++) pd_store(sums + 4 * v, sum[v]);
+}
+
+static PD_NOINLINE void sum_plain(const float *x, size_t positions, size_t stride, float *sums)
+{
+    sum_vectors(4, x, positions, stride, NULL, sums);
+}
+
+static PD_NOINLINE void sum_squares(const float *x, size_t positions, size_t stride, const float *mean, float *sums)
+{
+    sum_vectors(4, x, positions, stride, mean, sums);
+}
+
 /* sums[c] = sum over the positions of x, or of (x - mean[c])^2. */
 static void sum_channels(const pd_array *in, const float *mean, float *sums)
 {
     const size_t positions = positions_of(in), stored = stored_of(in), stride = (size_t)in->stride;
     /* 16 channels at a time stay in registers; the rows that are passed are few cache lines wide. */
-    for (size_t first = 0; first < stored; first += 16) {
-        const size_t vectors = stored - first < 16 ? (stored - first) / 4 : 4;
-        pd_f32x4 sum[4] = {pd_zero(), pd_zero(), pd_zero(), pd_zero()}, middle[4];
-        for (size_t v = 0; v < vectors; v++) middle[v] = mean ? pd_load(mean + first + 4 * v) : pd_zero();
-        const float *x = in->data + first;
-        for (size_t i = 0; i < positions; i++, x += stride)
-            for (size_t v = 0; v < vectors; v++) {
-                const pd_f32x4 value = pd_sub(pd_load(x + 4 * v), middle[v]);
-                sum[v] = mean ? pd_multiply_add(sum[v], value, value) : pd_add(sum[v], value);
-            }
-        for (size_t v = 0; v < vectors; v++) pd_store(sums + first + 4 * v, sum[v]);
+    size_t c = 0;
+    for (; c + 16 <= stored; c += 16) {
+        if (mean) sum_squares(in->data + c, positions, stride, mean + c, sums + c);
+        else sum_plain(in->data + c, positions, stride, sums + c);
     }
+    for (; c < stored; c += 4) sum_vectors(1, in->data + c, positions, stride, mean ? mean + c : NULL, sums + c);
 }
 
 static double sum_of(const float *values, size_t count)
@@ -139,24 +163,34 @@ void pd_rms_norm_of(pd_rms_kind kind, const pd_array *in, float eps, const pd_no
 void pd_softmax(const pd_array *in, const pd_array *out)
 {
     const pd_vector_table *const table = pd_table(pd_softmax_table);
-    const size_t positions = positions_of(in), channels = channels_of(in);
+    const size_t positions = positions_of(in), channels = channels_of(in), whole = channels & ~(size_t)3;
     for (size_t i = 0; i < positions; i++) {
         const float *x = in->data + i * (size_t)in->stride;
         float *to = out->data + i * (size_t)out->stride;
-        float highest = x[0];
-        for (size_t c = 1; c < channels; c++) highest = x[c] > highest ? x[c] : highest;
-        const pd_f32x4 maximum = pd_splat(highest);
+        const int32_t rest = (int32_t)(channels - whole);
+        pd_f32x4 maximum = pd_splat(x[0]);
+        for (size_t c = 0; c < whole; c += 4) maximum = pd_max(maximum, pd_load(x + c));
+        if (rest) maximum = pd_max(maximum, pd_load_first(x + whole, rest, x[0]));
+        maximum = pd_max_across(maximum);
+        const pd_f32x4 highest[2] = {maximum, maximum};
         pd_f32x4 sum = pd_zero();
-        for (size_t c = 0; c < channels; c += 4) {
-            const int32_t rest = channels - c < 4 ? (int32_t)(channels - c) : 4;
-            pd_f32x4 value = rest == 4 ? pd_load(x + c) : pd_load_first(x + c, rest, highest);
+        size_t c = 0;
+        for (; c + 8 <= whole; c += 8) {
+            pd_f32x4 value[2] = {pd_load(x + c), pd_load(x + c + 4)};
+            pd_softmax_lanes(table, 2, value, highest);
+            pd_store(to + c, value[0]);
+            pd_store(to + c + 4, value[1]);
+            sum = pd_add(pd_add(sum, value[0]), value[1]);
+        }
+        for (; c < channels; c += 4) {
+            pd_f32x4 value = c < whole ? pd_load(x + c) : pd_load_first(x + c, rest, PD_LANE(maximum, 0));
             pd_softmax_lanes(table, 1, &value, &maximum);
             pd_store(to + c, value);
             sum = pd_add(sum, value);
         }
-        const float surplus = (float)((4 - channels % 4) % 4); /* numerators of 1 in the padding */
+        const float surplus = (float)((4 - rest) % 4); /* numerators of 1 in the padding */
         const pd_f32x4 factor = pd_splat(1.0f / (pd_sum_lanes(sum) - surplus));
-        for (size_t c = 0; c < channels; c += 4) pd_store(to + c, pd_mul(pd_load(to + c), factor));
+        for (c = 0; c < channels; c += 4) pd_store(to + c, pd_mul(pd_load(to + c), factor));
     }
     pd_clear_padding(out);
 }

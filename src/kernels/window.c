@@ -147,21 +147,38 @@ void pd_conv_plain(const pd_array *in, const float *weights, const float *bias, 
     pd_clear_padding(out);
 }
 
+/* 4 * vectors channels of one position of the result; a row of the window is `pitch` floats from the next. */
+PD_INLINE void depthwise_tile(int vectors, const float *in, size_t stride, size_t pitch, const float *weight, size_t stored,
+                              const float *bias, const pd_window *window, float *out)
+{
+    pd_f32x4 sum[4];
+    PD_UNROLL
+    for (int v = 0; v < vectors; v++) sum[v] = bias ? pd_load(bias + 4 * v) : pd_zero();
+    for (int32_t i = 0; i < window->kernel[0]; i++, in += pitch) {
+        const float *values = in;
+        for (int32_t j = 0; j < window->kernel[1]; j++, weight += stored, values += stride) {
+            PD_UNROLL
+            for (int v = 0; v < vectors; v++) sum[v] = pd_multiply_add(sum[v], pd_load(values + 4 * v), pd_load(weight + 4 * v));
+        }
+    }
+    PD_UNROLL
+    for (int v = 0; v < vectors; v++) pd_store(out + 4 * v, sum[v]);
+}
+
 void pd_conv_depthwise(const pd_array *in, const float *weights, const float *bias, const pd_window *window, const pd_array *out)
 {
-    const map_size to = size_of(out);
+    const map_size from = size_of(in), to = size_of(out);
+    const size_t pitch = from.stride * (size_t)from.width;
     for (int32_t y = 0; y < to.height; y++)
         for (int32_t x = 0; x < to.width; x++) {
+            const float *values = at(in, y * window->step[0], x * window->step[1]);
             float *target = at(out, y, x);
-            for (size_t c = 0; c < to.stored; c += 4) {
-                pd_f32x4 sum = bias ? pd_load(bias + c) : pd_zero();
-                const float *weight = weights + c;
-                for (int32_t i = 0; i < window->kernel[0]; i++) {
-                    const float *values = at(in, y * window->step[0] + i, x * window->step[1]) + c;
-                    for (int32_t j = 0; j < window->kernel[1]; j++, weight += to.stored, values += in->stride)
-                        sum = pd_multiply_add(sum, pd_load(values), pd_load(weight));
-                }
-                pd_store(target + c, sum);
-            }
+            size_t c = 0;
+            for (; c + 16 <= to.stored; c += 16)
+                depthwise_tile(4, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window,
+                               target + c);
+            for (; c < to.stored; c += 4)
+                depthwise_tile(1, values + c, from.stride, pitch, weights + c, to.stored, bias ? bias + c : NULL, window,
+                               target + c);
         }
 }

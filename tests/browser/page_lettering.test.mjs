@@ -83,18 +83,43 @@ for (const name of BROWSERS) {
       await page.keyboard.press('Escape');
     });
 
-    test('a font leads to its style, a broken one is named', async () => {
+    test('a font leads to its style, also to one beside the twelve, a broken one is named', async () => {
       await leaveWord();
       const letters = await load(weights('letters'));
-      const { bytes } = await makeFont(letters, { seed: 9, steps: 1, sampler: 'ddim' });
+      const options = { seed: 9, steps: 1, sampler: 'ddim', variationSeed: 1000, variationStrength: 0.33 };
+      const { bytes } = await makeFont(letters, options);
       await dropFile(page, bytes, 'own.otf', 'font/otf');
-      await hashSays('seed=9', 'steps=1', 'word=x&');
+      await hashSays('seed=9', 'steps=1', 'word=x&', 'to-seed=1000', 'between=0.33');
       // It was made by the whole model, which takes the place of the fast one.
-      const wanted = Array.from((await letters.generate({ label: 'x', seed: 9, steps: 1, sampler: 'ddim' })).pixels);
-      for (let go = 0; go < 100 && String((await lettersOf(page))[0]) !== String(wanted); go++) await new Promise((resolve) => setTimeout(resolve, 200));
-      await settled(page, { timeout: 60_000 });
-      assert.deepEqual((await lettersOf(page))[0], wanted);
+      const wanted = Array.from((await letters.generate({ label: 'x', ...options })).pixels);
+      const isWanted = async () => {
+        for (let go = 0; go < 100 && String((await lettersOf(page))[0]) !== String(wanted); go++) await new Promise((resolve) => setTimeout(resolve, 200));
+        await settled(page, { timeout: 60_000 });
+        assert.deepEqual((await lettersOf(page))[0], wanted);
+      };
+      await isWanted();
       letters.close();
+      await spaced(page);
+      const chosen = (select) => page.$eval(select, ({ selectedOptions: [option] }) => option.textContent);
+      assert.equal(await chosen('#style-other'), 'seed 1000');
+      assert.equal(await page.$eval('#style-between', (slider) => slider.getAttribute('aria-valuetext')), '33 % from style 1 to seed 1000');
+      // What is saved of it leads back to it, and the poster has it, too.
+      await page.click('#play-save');
+      const png = await downloaded(session.downloads, 'x-seed9-to1000-by0.33.png');
+      await page.evaluate((hash) => { location.hash = hash; }, `#${FAST}&word=x&view=play`);
+      await hashSays('seed=5');
+      await settled(page, { timeout: 60_000 });
+      assert.equal(await page.$eval('#style-other', ({ lastChild }) => lastChild.hidden), true);
+      await dropFile(page, png, 'word.png', 'image/png');
+      await hashSays('seed=9', 'to-seed=1000', 'between=0.33');
+      await isWanted();
+      await page.$eval('#poster-open', (button) => button.click());
+      await page.waitForSelector('#poster[open] .buttons > button:enabled', { timeout: 60_000 });
+      assert.deepEqual([await chosen('#poster-style'), await chosen('#poster-other-style')], ['seed 9', 'seed 1000']);
+      await page.$$eval('#poster button', (all) => all.find(({ textContent }) => textContent === 'Save SVG').click());
+      const poster = readSVGRecipe(String(await downloaded(session.downloads, 'x-seed9-to1000-by0.33.svg'))).options;
+      assert.deepEqual([poster.seed, poster.variationSeed, poster.variationStrength], [9, 1000, 0.33]);
+      await page.keyboard.press('Escape');
       for (const broken of [bytes.subarray(0, 400), bytes.subarray(0, 5), Buffer.alloc(0)]) {
         await page.$eval('#dismiss', (button) => button.click());
         await dropFile(page, broken, 'broken.otf');

@@ -16,7 +16,10 @@ const HASH = '#label=cat&s=3&seed=24&view=play';
 const BEGIN = { label: 'cat', guidanceScale: 3, seed: 24 };
 /** A device that takes files from pages, and remembers them. */
 const SHARING = `navigator.canShare = ({ files }) => files[0].type !== 'video/webm';
-navigator.share = async ({ files: [file], url }) => { globalThis.shared = { name: file.name, type: file.type, size: file.size, url }; };`;
+navigator.share = async ({ files: [file], url }) => {
+  if (globalThis.refusal) throw new DOMException('on purpose', globalThis.refusal);
+  globalThis.shared = { name: file.name, type: file.type, size: file.size, url };
+};`;
 
 for (const name of BROWSERS) {
   describe(`ways between pictures in ${name}`, () => {
@@ -150,6 +153,34 @@ for (const name of BROWSERS) {
       assert.match(shared.url, /&play=redraw/);
     });
 
+    test('a device that takes no file after long work is asked again at a click, at once', async () => {
+      await page.evaluate(() => Object.assign(globalThis, { shared: null, refusal: 'NotAllowedError' }));
+      await press('Share');
+      await page.waitForFunction(() => document.querySelector('.play-dialog [role="status"]').textContent.includes('The file is ready: “Share now”'), { timeout: 60_000 });
+      // In the task of the click itself: the device counts that.
+      const atOnce = await page.$$eval('.play-dialog button', (all) => {
+        globalThis.refusal = '';
+        all.find(({ textContent }) => textContent === 'Share now').click();
+        return globalThis.shared?.name;
+      });
+      assert.equal(atOnce, 'cat-redraw-dog-seed24.gif');
+      await page.waitForFunction(() => [...document.querySelectorAll('.play-dialog button')].some(({ textContent }) => textContent === 'Share'));
+
+      // Another kind, another file; who thinks better of it is left alone.
+      await page.evaluate(() => { globalThis.refusal = 'NotAllowedError'; });
+      await press('Share');
+      await page.waitForFunction(() => [...document.querySelectorAll('.play-dialog button')].some(({ textContent }) => textContent === 'Share now'), { timeout: 60_000 });
+      await page.select('.play-dialog .morph-buttons select', 'apng');
+      await page.evaluate(() => { globalThis.refusal = 'AbortError'; });
+      await press('Share');
+      await page.waitForFunction(() => document.querySelector('.play-dialog [role="status"]').textContent === '', { timeout: 60_000 });
+      await page.evaluate(() => { globalThis.refusal = 'DataError'; });
+      await press('Share');
+      await page.waitForFunction(() => document.querySelector('.play-dialog [role="status"]').textContent.startsWith('The device did not take the file.'), { timeout: 60_000 });
+      await page.evaluate(() => { globalThis.refusal = ''; });
+      await page.select('.play-dialog .morph-buttons select', 'gif');
+    });
+
     test('a link to the page itself closes it', async () => {
       await page.evaluate(() => { location.hash = location.hash.replace(/&play=.*/, ''); });
       await page.waitForSelector('.play-dialog:not([open])');
@@ -163,14 +194,22 @@ for (const name of BROWSERS) {
       await page.waitForSelector('.play-dialog:not([open])');
       await settled(page);
       await page.waitForFunction(() => !location.hash.includes('play='));
-      await page.evaluate(() => { globalThis.shared = null; });
+      await page.evaluate(() => Object.assign(globalThis, { shared: null, refusal: 'NotAllowedError' }));
+      await tap('#play-share');
+      await page.waitForFunction(() => document.getElementById('status').textContent.includes('“Share now”'));
+      assert.equal(await textOf(page, '#play-share'), 'Share now');
+      await page.evaluate(() => { globalThis.refusal = ''; });
       await tap('#play-share');
       await page.waitForFunction(() => globalThis.shared);
       assert.deepEqual(await page.evaluate(() => [globalThis.shared.type, globalThis.shared.url === location.href]), ['image/png', true]);
 
       const [seed, label] = await page.evaluate(() => [new URLSearchParams(location.hash.slice(1)).get('seed'), new URLSearchParams(location.hash.slice(1)).get('label')]);
       assert.equal(await textOf(page, '#generate'), 'Surprise me');
-      await tap('#generate');
+      // While there is nothing of it, there is nothing to share.
+      assert.equal(await page.$eval('#generate', (button) => {
+        button.click();
+        return document.getElementById('play-share').disabled;
+      }), true);
       await page.waitForFunction((old) => new URLSearchParams(location.hash.slice(1)).get('label') !== old, {}, label);
       await settled(page);
       await page.goBack();

@@ -71,10 +71,29 @@ for (const name of ENGINES) {
         assert.equal(await tabOnShow(page), 'Lettering');
         await stylesDrawn(page);
         const fields = await page.$$eval('input, select, textarea', (all) => all.filter((field) => field.checkVisibility()).map(({ id }) => id));
-        assert.deepEqual(fields.filter(Boolean), ['word-text', 'style-other', 'style-between', 'scale']);
+        assert.deepEqual(fields.filter(Boolean), ['word-text', 'style-other', 'style-between', 'scale', 'play-transparent']);
         const [needed, available] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
         assert.ok(needed <= available, `${needed} pixels`);
         assert.equal(await page.$eval('.sheet', (sheet) => sheet.offsetHeight - sheet.clientHeight), 0, 'no scroll bar under the word');
+      });
+
+      test('a value that is left before anything of it is there leaves no style stale', async () => {
+        await stylesDrawn(page);
+        // In one task: of the value between nothing can be drawn.
+        const stale = await page.$eval('#scale', (slider) => {
+          slider.dispatchEvent(new Event('pointerdown'));
+          const move = (value, event) => {
+            slider.value = value;
+            slider.dispatchEvent(new Event(event));
+          };
+          move('1', 'change');
+          const count = document.querySelectorAll('#styles .tile[data-state="stale"]').length;
+          move('2', 'change');
+          return count;
+        });
+        assert.equal(stale, STYLES);
+        await settled(page);
+        await stylesDrawn(page);
       });
 
       test('sets the word in twelve styles, each from one seed, and the one that is chosen large', async () => {
@@ -147,6 +166,13 @@ for (const name of ENGINES) {
         assert.ok(pixels.includes(0) && pixels.includes(255));
         const { options, sheet } = readRecipe(file);
         assert.deepEqual([options.seed, sheet.text, sheet.labels.map((label) => letters.labels[label])], [5, 'on', ['o', 'n']]);
+        await page.click('#play-transparent');
+        await page.click('#play-save');
+        const cut = decodePNG(await downloaded(session.downloads, 'on-seed5.png'));
+        await page.click('#play-transparent');
+        assert.deepEqual([cut.width, cut.height, cut.channels], [width, height, 2]);
+        // Laid on white it is the same.
+        assert.deepEqual(pixels.map((_, index) => 255 - cut.pixels[2 * index + 1] + Math.round(cut.pixels[2 * index] * cut.pixels[2 * index + 1] / 255)), pixels);
       });
 
       test('tabs are changed by arrow keys, and each has its own text', async () => {

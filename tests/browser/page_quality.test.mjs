@@ -296,7 +296,7 @@ describe('quality of the page', () => {
     assert.ok(tries.some(good), JSON.stringify(tries));
   });
 
-  test('the download for a first picture is small', async () => {
+  test('the download for a first picture is small', async (t) => {
     const context = await session.browser.createBrowserContext();
     site.requests.length = 0;
     const { page } = await openPage(context, site.url);
@@ -309,6 +309,7 @@ describe('quality of the page', () => {
       if (path.endsWith('.gguf')) bytes.weights += data.length;
       else bytes.code += gzipSync(data, { level: 9 }).length;
     }
+    t.diagnostic(`${bytes.code} bytes of code, ${bytes.weights} of weights`);
     assert.ok(bytes.code > 50_000 && bytes.code <= CODE_BYTES, `${bytes.code} bytes of code from ${[...paths]}`);
     assert.ok(bytes.weights > 0 && bytes.code + bytes.weights <= DOWNLOAD_BYTES, `${bytes.weights} bytes of weights`);
   });

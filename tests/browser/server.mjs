@@ -34,6 +34,7 @@ addEventListener('message', ({ data }) => {
  * @property {string} folder
  * @property {string[]} requests paths below it, in order of arrival
  * @property {Map<string, { type: string, body: string | Uint8Array }>} extra answers that go before those of the site
+ * @property {Set<string>} refused paths that are not found
  * @property {boolean} down set it, and no request is answered
  * @property {boolean} open set it, and other origins may read everything
  * @property {(path: string) => string} text of a file
@@ -50,7 +51,7 @@ export async function serveSite({ connect = '' } = {}) {
     ['blank.html', { type: 'text/html', body: BLANK }],
     ['fragile_worker.js', { type: 'text/javascript', body: FRAGILE_WORKER }],
   ]);
-  const site = { folder, requests, extra, down: false, open: false, text: (path) => readFileSync(join(folder, path), 'utf8') };
+  const site = { folder, requests, extra, refused: new Set(), down: false, open: false, text: (path) => readFileSync(join(folder, path), 'utf8') };
   const server = createServer((request, response) => {
     if (site.down) return request.socket.destroy();
     const { pathname } = new URL(request.url, 'http://localhost');
@@ -61,6 +62,7 @@ export async function serveSite({ connect = '' } = {}) {
     if (site.open) response.setHeader('Access-Control-Allow-Origin', '*');
     // index.html brings its own.
     if (path !== '') response.setHeader('Content-Security-Policy', contentSecurityPolicy(connect));
+    if (site.refused.has(path)) return notFound();
     if (extra.has(path)) {
       const { type, body } = extra.get(path);
       return response.writeHead(200, { 'Content-Type': type }).end(body);

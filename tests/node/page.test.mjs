@@ -142,10 +142,12 @@ test('links from before there were views lead into the Lab, the first screen is 
   assert.equal(readAddress('#word=&view=play').word, '');
   assert.equal(readAddress(`#word=${'x'.repeat(99)}`).word.length, 40);
   const styled = readAddress('#word=on&style=3&to-style=12&between=0.35&view=play');
-  assert.deepEqual([styled.style, styled.refused], [{ chosen: 2, other: 11, between: 0.35 }, []]);
-  const refused = ['style=13', 'style=0', 'style=1.5', 'to-style=', 'between=2', 'between=x'];
+  assert.deepEqual([styled.style, styled.refused], [{ chosen: 2, other: 11, between: 0.35, toSeed: null }, []]);
+  const beside = readAddress('#word=on&style=1&to-seed=1000&between=0.33');
+  assert.deepEqual([beside.style, beside.refused], [{ chosen: 0, other: 12, between: 0.33, toSeed: 1000 }, []]);
+  const refused = ['to-seed=-1', 'to-seed=1.5', 'to-seed=', 'to-seed=99999999999999999', 'style=13', 'style=0', 'style=1.5', 'to-style=', 'between=2', 'between=x'];
   for (const text of refused) assert.deepEqual(readAddress(`#word=on&${text}`).refused, [text]);
-  assert.deepEqual(readAddress('#word=on&style=2').style, { chosen: 1, other: 0, between: 0 }, 'two styles');
+  assert.deepEqual(readAddress('#word=on&style=2').style, { chosen: 1, other: 0, between: 0, toSeed: null }, 'two styles');
   assert.equal(readAddress('#view=draw').drawing, true);
 });
 

@@ -7,10 +7,17 @@ export const MOST_LETTERS = 40;
 /** Of a word: seeds that follow each other. */
 export const STYLES = 12;
 
-/** @typedef {{ chosen: number, other: number, between: number }} Style numbers of two styles from 0, and how far it is from the first to the second, 0 .. 1 */
+/**
+ * Numbers of two styles from 0, and how far it is from the first to the second, 0 .. 1. The second may be one beside the twelve: number
+ * STYLES is that of the seed `toSeed`, as files of other programs have it; null: there is none.
+ * @typedef {{ chosen: number, other: number, between: number, toSeed: number | null }} Style
+ */
 
 /** @type {Readonly<Style>} */
-export const FIRST_STYLE = { chosen: 0, other: 1, between: 0 };
+export const FIRST_STYLE = { chosen: 0, other: 1, between: 0, toSeed: null };
+
+/** The seed of a style. @param {number} style its number @param {number} seed of the first one @param {number | null} toSeed that of number STYLES */
+export const seedOf = (style, seed, toSeed) => (style === STYLES && toSeed !== null ? toSeed : seed + style);
 
 /** @param {string} hash */
 const parametersOf = (hash) => new URLSearchParams(hash.replace(/^#/, ''));
@@ -45,7 +52,8 @@ function readStyle(parameters) {
     if (key === 'style' && isStyle) style.chosen = value - 1;
     else if (key === 'to-style' && isStyle) style.other = value - 1;
     else if (key === 'between' && value >= 0 && value <= 1) style.between = value;
-    else if (['style', 'to-style', 'between'].includes(key)) refused.push(`${key}=${text}`);
+    else if (key === 'to-seed' && /^\d{1,16}$/.test(text) && Number.isSafeInteger(value)) Object.assign(style, { other: STYLES, toSeed: value });
+    else if (['style', 'to-style', 'to-seed', 'between'].includes(key)) refused.push(`${key}=${text}`);
   }
   if (style.other === style.chosen) style.other = style.chosen === 0 ? 1 : 0;
   return { style, refused };
@@ -55,12 +63,13 @@ function readStyle(parameters) {
  * @param {import('./settings.mjs').Settings} settings @param {import('../index.d.ts').Model} model @param {import('./view.mjs').View} view
  * @param {string | null} word @param {Style} style
  */
-export function writeAddress(settings, model, view, word, { chosen, other, between }) {
+export function writeAddress(settings, model, view, word, { chosen, other, between, toSeed }) {
   const parameters = parametersOf(formatHash(settings, model));
   if (word !== null) parameters.set('word', word);
   if (word !== null && (chosen > 0 || between > 0)) parameters.set('style', String(chosen + 1));
   if (word !== null && between > 0) {
-    parameters.set('to-style', String(other + 1));
+    if (other === STYLES) parameters.set('to-seed', String(toSeed));
+    else parameters.set('to-style', String(other + 1));
     parameters.set('between', String(between));
   }
   if (view.drawing) parameters.set('view', 'draw');

@@ -3,6 +3,7 @@
 
 import { plural } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
+import { fail } from './messages.mjs';
 import { makeCanvas, paint } from './paint.mjs';
 import { isAlphabet } from './word.mjs';
 
@@ -135,15 +136,23 @@ export class ClassPicker {
   /** @param {{ input: HTMLInputElement, list: HTMLElement }} elements */
   async #connectSearch(elements) {
     elements.input.disabled = true;
-    const { connectSearch, loadThesaurus } = await fetchMore();
-    await loadThesaurus();
-    elements.input.disabled = false;
-    connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+    try {
+      const { connectSearch, loadThesaurus } = await fetchMore();
+      await loadThesaurus();
+      connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
+      elements.input.disabled = false;
+    } catch (error) {
+      fail(error, () => this.#connectSearch(elements));
+    }
   }
 
   /** @param {HTMLDialogElement} dialog */
   async #openWall(dialog) {
-    const { openWall } = await fetchMore();
-    openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });
+    try {
+      const { openWall } = await fetchMore();
+      openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });
+    } catch (error) {
+      fail(error, () => this.#openWall(dialog));
+    }
   }
 }

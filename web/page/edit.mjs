@@ -5,6 +5,7 @@ import { paperOf } from './adapt.mjs';
 import { Easel } from './easel.mjs';
 import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
+import { makeKeep } from './keep.mjs';
 import { announce, fail } from './messages.mjs';
 import { SAMPLERS, nameOf, requestOf } from './settings.mjs';
 import { explainTerms } from './terms.mjs';
@@ -39,7 +40,8 @@ export class Edit {
   }
 
   #connect() {
-    const { keep, pictures } = this.#app;
+    const { pictures } = this.#app;
+    const keep = makeKeep(this.#app);
     const strength = element('edit-strength');
     /** @param {{ draft: boolean }} [how] */
     const readStrength = (how) => {

@@ -5,14 +5,14 @@
  * @typedef {object} Ids
  * @property {'class-wall' | 'dismiss' | 'easel-clear' | 'easel-invert' | 'easel-undo' | 'edit-go-on' | 'edit-open' | 'edit-save' |
  *   'edit-save-drawing' | 'edit-svg' | 'edit-save-mask' | 'edit-take' | 'edit-this' | 'embed' | 'generate' | 'link' | 'lock' | 'morph-open' | 'open' | 'pin' | 'play' |
- *   'play-link' | 'play-save' | 'play-svg' | 'poster-open' | 'recommended' | 'reset' | 'retry' | 'save' | 'save-svg' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
+ *   'play-link' | 'play-save' | 'play-share' | 'play-svg' | 'poster-open' | 'recommended' | 'reset' | 'retry' | 'save' | 'save-svg' | 'save-film' | 'save-sheet' | 'stop' | 'swap' |
  *   'tab-draw' | 'unpin' | 'word-save'} button
  * @property {'board' | 'class-list' | 'count-list' | 'depth' | 'draw-models' | 'drop' | 'easel-presets' | 'easel-tools' | 'edit-grid' |
  *   'error' | 'film-preview' | 'film-state' | 'grid' | 'guidance' | 'options' | 'page' | 'panel' | 'pinned-grid' | 'search' | 'side' |
  *   'strip' | 'styles' | 'sweep' | 'tabs' | 'track' | 'word-rows'} div
  * @property {'announcer' | 'chosen-options' | 'class-hint' | 'edit-kind' | 'edit-status' | 'error-detail' | 'error-text' | 'late' |
  *   'model-about' | 'model-line' | 'pinned-text' | 'scale-says' | 'side-text' | 'status' | 'word-hint'} p
- * @property {'class-search' | 'easel-colour' | 'easel-size' | 'edit-file' | 'edit-strength' | 'file' | 'scale' | 'seed' | 'steps' |
+ * @property {'class-search' | 'easel-colour' | 'easel-size' | 'edit-file' | 'edit-strength' | 'file' | 'play-transparent' | 'scale' | 'seed' | 'steps' |
  *   'transparent' | 'word-text'} input
  * @property {'easel-brush' | 'more-changed' | 'recommended-text' | 'weight' | 'wish'} span
  * @property {'edit' | 'pinned' | 'scales' | 'word'} section
@@ -33,6 +33,9 @@
 
 /** @template {keyof Elements} Id @param {Id} id @returns {Elements[Id]} */
 export const element = (id) => /** @type {Elements[Id]} */ (/** @type {unknown} */ (document.getElementById(id)));
+
+/** Whether the device takes files of a type from pages. @param {string} type */
+export const canShare = (type) => Boolean(navigator.canShare?.({ files: [new File([''], 'file', { type })] }));
 
 /** Between parts of the work: the page answers in the meantime. */
 export const nextTask = () => new Promise((resolve) => setTimeout(resolve));

@@ -5,6 +5,7 @@ import { SAMPLERS } from '../library/options.mjs';
 import { make, makeOption } from './elements.mjs';
 import { FILES, FOLDER, USUAL_WIDTH, elementCode, embedded, examplePage, frameCode, ownCode, readme } from './embed.mjs';
 import { explain } from './errors.mjs';
+import { fetchFile, fetchPart } from './fetch_more.mjs';
 import { attempt, button, check, field, head } from './fields.mjs';
 import { listModels, tabOf } from './models.mjs';
 import { formatClass, parseClass } from './options.mjs';
@@ -31,15 +32,8 @@ const NEEDS = [
 
 /** SHA-384 of a file of the site, as `integrity` has it. @param {string} path */
 async function integrityOf(path) {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-384', await (await fetchFile(path)).arrayBuffer()));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-384', await fetchFile(path)));
   return `sha384-${btoa(String.fromCharCode(...digest))}`;
-}
-
-/** @param {string} path relative to the page */
-async function fetchFile(path) {
-  const response = await fetch(new URL(path, document.baseURI));
-  if (!response.ok) throw Object.assign(new Error(`${path}: ${response.status}`), { code: 'PART' });
-  return response;
 }
 
 function makeControls() {
@@ -291,10 +285,8 @@ class EmbedDialog {
     const what = this.#what;
     this.#say('Packing …');
     const [{ makeZip }, ...contents] = await Promise.all([
-      import('./zip.mjs').catch((error) => {
-        throw Object.assign(new Error(String(error)), { code: 'PART' });
-      }),
-      ...[...Object.keys(FILES), what.model].map(async (path) => new Uint8Array(await (await fetchFile(path)).arrayBuffer())),
+      fetchPart('zip', () => import('./zip.mjs')),
+      ...[...Object.keys(FILES), what.model].map(async (path) => new Uint8Array(await fetchFile(path))),
     ]);
     const names = [...Object.values(FILES), what.model.replace(/^.*\//, '')];
     const license = this.#listed.find(({ path }) => path === what.model)?.license ?? '';
@@ -324,13 +316,9 @@ class EmbedDialog {
 const clamp = ({ valueAsNumber, min, max }, instead) => Math.round(Math.min(Math.max(valueAsNumber || instead, Number(min)), Number(max)));
 
 /** The very script that other pages will have. @returns {Promise<unknown>} */
-function fetchElement() {
-  if (customElements.get('pocket-diffusion')) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const onerror = () => reject(Object.assign(new Error('pocket-diffusion.js'), { code: 'PART' }));
-    document.head.append(make('script', { type: 'module', src: scriptURL(new URL('pocket-diffusion.js', document.baseURI)), onload: resolve, onerror }));
-  });
-}
+const fetchElement = () => fetchPart('element', () => new Promise((resolve, reject) => {
+  document.head.append(make('script', { type: 'module', src: scriptURL(new URL('pocket-diffusion.js', document.baseURI)), onload: resolve, onerror: reject }));
+}));
 
 /** @param {import('../page.mjs').App} app */
 export async function open(app) {

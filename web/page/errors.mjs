@@ -6,6 +6,7 @@ const SENTENCES = {
   NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
   PART: 'This part of the page could not be downloaded. Is the network there? Then try again.',
   PICTURE: 'This file is not a picture that the browser can read: PNG, JPEG, WebP and GIF are.',
+  SHARE: 'The device did not take the file. It can be saved instead.',
   WASM: 'This browser cannot run the model: it needs WebAssembly with SIMD. A current Chrome, Edge, Firefox or Safari will do.',
   WORKER: 'The part of the page that draws has stopped. Try again, or reload the page.',
   TRAP: 'The part of the page that draws has failed. Try again, or reload the page.',

@@ -2,6 +2,7 @@
 
 import { enlarge } from '../library/rendering.mjs';
 import { encodeAnimation } from './apng.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { usableFactor } from './sheet.mjs';
 
 /** @typedef {import('./paint.mjs').Image} Image */
@@ -39,11 +40,6 @@ async function webmCodec({ width, height }) {
   return null;
 }
 
-/** @param {() => Promise<any>} load */
-const fetchPart = (load) => load().catch((error) => {
-  throw Object.assign(new Error(String(error)), { code: 'PART' });
-});
-
 /**
  * @param {ReadonlyArray<{ image: Image, rendering: import('../index.d.ts').RenderingName, milliseconds: number }>} frames of one size
  * @param {Kind} kind @param {number} factor how much larger @param {import('../index.d.ts').Recipe} [recipe] for files that can carry one
@@ -61,10 +57,10 @@ export async function encodeFilm(frames, kind, factor, recipe) {
     return { image: larger, milliseconds };
   });
   if (kind === 'apng') return encodeAnimation(enlarged, recipe);
-  if (kind === 'gif') return (await fetchPart(() => import('./gif.mjs'))).encodeGIF(enlarged);
+  if (kind === 'gif') return (await fetchPart('gif', () => import('./gif.mjs'))).encodeGIF(enlarged);
   // Video has even sides.
   const size = { width: enlarged[0].image.width & ~1, height: enlarged[0].image.height & ~1 };
   const codec = await webmCodec(size);
   if (!codec) throw new Error('this browser writes no WebM');
-  return (await fetchPart(() => import('./webm.mjs'))).encodeWebM(enlarged, codec);
+  return (await fetchPart('webm', () => import('./webm.mjs'))).encodeWebM(enlarged, codec);
 }

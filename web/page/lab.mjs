@@ -2,10 +2,12 @@
 
 import { Compare, describeSettings, differences } from './compare.mjs';
 import { element, makeOption } from './elements.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
 import { KINDS, usableKinds } from './films.mjs';
 import { FineFields } from './fine_fields.mjs';
+import { makeKeep } from './keep.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile } from './models.mjs';
 import { openDialog } from './open_dialog.mjs';
@@ -51,13 +53,13 @@ export class Lab {
         if (state === 'failed') fail(error, () => this.#drawSweep());
       },
     });
-    const { keep } = app;
+    const keep = makeKeep(app);
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),
       'save-svg': () => keep.saveSVG(this.#app.pictures.picture),
-      'save-sheet': keep.saveSheet, 'save-film': () => keep.saveFilm(/** @type {import('./films.mjs').Kind} */ (element('film-kind').value)), 'word-save': keep.saveWord, link: keep.copyLink,
-      embed: () => openDialog(app, () => import('./embed_dialog.mjs')), 'edit-this': () => app.draw(app.pictures.picture),
+      'save-sheet': keep.saveSheet, 'save-film': () => keep.saveFilm(/** @type {import('./films.mjs').Kind} */ (element('film-kind').value)), 'word-save': keep.saveWord, link: () => app.links.copy(),
+      embed: () => openDialog(app, () => fetchPart('embed_dialog', () => import('./embed_dialog.mjs'))), 'edit-this': () => app.draw(app.pictures.picture),
     };
     for (const id of /** @type {Array<keyof typeof on>} */ (Object.keys(on))) element(id).onclick = on[id] ?? null;
     element('figures').ontoggle = () => this.showFigures();

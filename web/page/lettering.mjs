@@ -1,9 +1,11 @@
 // "Your word": a text in one of twelve styles, each letter from the same noise. All twelve of them, and how letters are spaced
 // by their shapes (styles.mjs), come after the first word is there.
 
-import { FIRST_STYLE } from './address.mjs';
+import { FIRST_STYLE, seedOf } from './address.mjs';
 import { element, isCalm, setText } from './elements.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
+import { fail } from './messages.mjs';
 import { imageOfState } from './paint.mjs';
 import { requestOf } from './settings.mjs';
 import { Word, isAlphabet, lackOf, spell } from './word.mjs';
@@ -87,7 +89,7 @@ export class Lettering {
   /** What is on show: in the Lab the style of the chosen picture. @returns {Style} */
   get #style() {
     const { part, pictures } = this.#app;
-    return part === 'word' ? this.style : { chosen: part === 'grid' ? pictures.chosen : 0, other: 0, between: 0 };
+    return part === 'word' ? this.style : { ...FIRST_STYLE, chosen: part === 'grid' ? pictures.chosen : 0 };
   }
 
   /** Seed of the style on show. */
@@ -95,14 +97,20 @@ export class Lettering {
     return (this.settings?.seed ?? 0) + this.#style.chosen;
   }
 
+  /** Seed that the style on show moves towards. */
+  get #toSeed() {
+    const { other, toSeed } = this.#style;
+    return seedOf(other, this.settings?.seed ?? 0, toSeed);
+  }
+
   /** @param {Style} style @param {number} label */
-  keyOf = ({ chosen, other, between }, label) => `${between ? `${chosen} ${other} ${between}` : chosen}/${label}`;
+  keyOf = ({ chosen, other, between, toSeed }, label) => `${between ? [chosen, other, toSeed, between] : chosen}/${label}`;
 
   /** How a letter of a style is drawn. @param {Style} style @param {number} label */
-  requestOf({ chosen, other, between }, label) {
+  requestOf({ chosen, other, between, toSeed }, label) {
     const settings = /** @type {NonNullable<Lettering['settings']>} */ (this.settings);
     const request = requestOf({ ...settings, label }, chosen);
-    return between ? { ...request, variationSeed: settings.seed + other, variationStrength: between } : request;
+    return between ? { ...request, variationSeed: seedOf(other, settings.seed, toSeed), variationStrength: between } : request;
   }
 
   /** Another model: nothing of what is there is its own. */
@@ -127,13 +135,13 @@ export class Lettering {
   draw({ count: _count, label: _label, ...settings }, { draft = false } = {}) {
     const { model, view, standIn } = this.#app;
     element('word').hidden = !this.usable || view.drawing;
-    this.styles?.rest();
-    if (element('word').hidden) return this.#board.stop();
-    this.settings = settings;
-    const { letters, missing } = spell(standIn ? STAND_IN.word : element('word-text').value, model.labels);
     const key = JSON.stringify(settings);
     if (key !== this.#key) this.drawn.clear();
     this.#key = key;
+    this.settings = settings;
+    this.styles?.rest();
+    if (element('word').hidden) return this.#board.stop();
+    const { letters, missing } = spell(standIn ? STAND_IN.word : element('word-text').value, model.labels);
     this.#word.markStale();
     this.#word.set(letters, model.labels);
     setText(element('word-hint'), this.#hint(letters, missing));
@@ -167,11 +175,12 @@ export class Lettering {
     if (this.#isFetching || this.#app.standIn) return;
     this.#isFetching = true;
     try {
-      const { Styles } = await import('./styles.mjs');
+      const { Styles } = await fetchPart('styles', () => import('./styles.mjs'));
       this.styles = new Styles(this.#app, this.#word);
       if (this.#board.state === 'done') this.#finish();
-    } catch {
-      this.#isFetching = false; // the next word tries again
+    } catch (error) {
+      this.#isFetching = false; // the next word tries again, too
+      fail(error, () => this.#finish());
     }
   }
 
@@ -179,8 +188,8 @@ export class Lettering {
   get finished() {
     const { text, letters, root } = this.#word;
     if (letters.every(({ space }) => space) || this.#word.lacking.length > 0) return null;
-    const { other, between } = this.#style;
-    const variation = between > 0 ? [`to${(this.settings?.seed ?? 0) + other}`, `by${between}`] : [];
+    const { between } = this.#style;
+    const variation = between > 0 ? [`to${this.#toSeed}`, `by${between}`] : [];
     return { text, letters, variation, box: { width: root.clientWidth, height: root.clientHeight } };
   }
 }

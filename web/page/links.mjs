@@ -2,8 +2,9 @@
 
 import { askedFor, readAddress, writeAddress } from './address.mjs';
 import { element } from './elements.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { firstOf } from './first.mjs';
-import { showError } from './messages.mjs';
+import { announce, setStatus, showError } from './messages.mjs';
 import { tabOf } from './models.mjs';
 import { openDialog } from './open_dialog.mjs';
 import { carryOver, defaultSettings, linkedModel, modelDigits, parseHash, recommendedOptions } from './settings.mjs';
@@ -105,6 +106,18 @@ export class Links {
     history.replaceState({ own: [...controls.own] }, '', this.#ownHash);
   }
 
+  async copy() {
+    this.show();
+    try {
+      await navigator.clipboard.writeText(location.href);
+      const done = 'Link copied: it leads to these very pictures';
+      setStatus(done);
+      announce(done);
+    } catch {
+      showError('The address of this page is the link:', location.href, null, true);
+    }
+  }
+
   /** The visitor has put another address in. */
   async open() {
     const { controls, lettering, model, session, settings, view } = this.#app;
@@ -133,7 +146,7 @@ export class Links {
         `SHA-256 of the link’s model: ${digits}…, of this one: ${own}…`);
       return;
     }
-    if (TO_DIALOG.test(location.hash)) openDialog(this.#app, () => import('./morph.mjs'), location.hash);
+    if (TO_DIALOG.test(location.hash)) openDialog(this.#app, () => fetchPart('morph', () => import('./morph.mjs')), location.hash);
     if (refused.length > 0) {
       showError('The link asks for something that this model does not have; the rest of it is used.', refused.join(', '));
     }

@@ -44,5 +44,8 @@ export function hideError() {
   if (!element('error').hidden) element('error').hidden = true;
 }
 
-element('retry').onclick = () => retry?.();
+element('retry').onclick = () => {
+  hideError();
+  retry?.();
+};
 element('dismiss').onclick = hideError;

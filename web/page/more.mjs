@@ -2,8 +2,7 @@
 // many small ones.
 
 export { Edit } from './edit.mjs';
-export { KINDS } from './films.mjs';
+export { makeKeep } from './keep.mjs';
 export { Lab } from './lab.mjs';
-export * from './saving.mjs';
 export { connectSearch, loadThesaurus } from './search.mjs';
 export { openWall } from './wall.mjs';

@@ -2,16 +2,16 @@
 // somebody opens it.
 
 import { factorFor } from '../library/rendering.mjs';
-import { isCalm, make, makeOption } from './elements.mjs';
+import { canShare, isCalm, make, makeOption } from './elements.mjs';
 import { explain } from './errors.mjs';
 import { attempt, button, field, head } from './fields.mjs';
 import { KINDS, encodeFilm, usableKinds } from './films.mjs';
-import { canShare } from './keep.mjs';
 import { LAST, ORDER, WAYS, formatMorph, loop, parseMorph, requestAt, waysOf } from './morphing.mjs';
 import { paint } from './paint.mjs';
 import { RadioGroup } from './radios.mjs';
-import { download, fileName, pictureFile, share } from './saving.mjs';
+import { download, fileName, pictureFile } from './saving.mjs';
 import { MAX_SEED, nameOf, rollSeed } from './settings.mjs';
+import { Sharer } from './sharing.mjs';
 
 /** @typedef {import('./morphing.mjs').Morph} Morph */
 /** @typedef {import('../index.d.ts').Picture} Picture */
@@ -54,6 +54,7 @@ class MorphDialog {
   #app;
   #dialog = make('dialog', { className: 'wall play-dialog' });
   #controls = makeControls();
+  #sharer = new Sharer(this.#controls.share, (text) => this.#say(text));
   #board;
   /** @type {Map<number, Picture>} by their places on the way */
   #pictures = new Map();
@@ -97,11 +98,17 @@ class MorphDialog {
     slider.onchange = () => this.#app.links.follow();
     play.onclick = () => (this.#playing === undefined ? this.#play() : this.#pause());
     surprise.onclick = () => this.#surprise();
-    film.onclick = () => this.#try(() => this.#filmed((file, name) => this.#save(file, name)));
+    film.onclick = () => this.#try(async () => {
+      const made = await this.#filmed();
+      if (made) this.#save(made.blob, made.name);
+    });
     png.onclick = () => this.#try(() => this.#savePNG());
     link.onclick = () => this.#copyLink();
-    shareButton.onclick = () => this.#try(() => this.#filmed(share));
-    kind.onchange = () => { shareButton.hidden = !canShare(OWN_TYPES[this.#kind]); };
+    shareButton.onclick = () => this.#try(() => this.#sharer.share(() => this.#filmed()));
+    kind.onchange = () => {
+      this.#sharer.forget();
+      shareButton.hidden = !canShare(OWN_TYPES[this.#kind]);
+    };
     usableKinds().then((kinds) => {
       kind.replaceChildren(...kinds.map((each) => makeOption(each, KINDS[each].title)));
       shareButton.hidden = !canShare(OWN_TYPES[this.#kind]);
@@ -158,6 +165,7 @@ class MorphDialog {
   /** @param {Partial<Morph>} changes */
   #change(changes) {
     Object.assign(this.#morph, changes);
+    this.#sharer.forget();
     const { label, seed, slider, toLabel, toSeed } = this.#controls;
     const { at, way } = this.#morph;
     label.value = String(this.#morph.label ?? 0);
@@ -298,14 +306,16 @@ class MorphDialog {
     return fileName(this.#name, KINDS[this.#kind].extension);
   }
 
-  /** Makes the film and gives it on, unless the dialog is closed or shows something else by then. @param {(file: Blob, name: string) => unknown} use */
-  async #filmed(use) {
+  /** Makes the film. @returns {Promise<import('./sharing.mjs').Made | null>} null: the dialog is closed or shows something else by then */
+  async #filmed() {
     const { film, kind, share: shareButton } = this.#controls;
     const [name, first] = [this.#filmName, this.#pictures.get(0)];
     for (const each of [film, kind, shareButton]) each.disabled = true;
     try {
-      const file = await this.#makeFilm();
-      if (this.#dialog.open && this.#pictures.get(0) === first) await use(file, name);
+      const blob = await this.#makeFilm();
+      if (!this.#dialog.open || this.#pictures.get(0) !== first) return null;
+      this.#say('');
+      return { blob, name };
     } finally {
       kind.disabled = false;
       film.disabled = shareButton.disabled = this.#dialog.dataset.state !== 'done';

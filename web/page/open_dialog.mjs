@@ -11,6 +11,6 @@ export async function openDialog(app, load, given) {
     const [part] = await Promise.all([load(), fetchMore()]);
     await part.open(app, given);
   } catch (error) {
-    fail(error);
+    fail(error, () => openDialog(app, load, given));
   }
 }

@@ -4,9 +4,10 @@
 import { contoursOf } from '../outlines/contours.mjs';
 import { Spacing, shapeOf } from '../outlines/spacing.mjs';
 import { pathOf, writeSVG } from '../outlines/svg.mjs';
-import { STYLES } from './address.mjs';
+import { STYLES, seedOf } from './address.mjs';
 import { encodeStill } from './apng.mjs';
 import { element, make, makeOption, plural } from './elements.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { attempt, field, head } from './fields.mjs';
 import { download, fileName } from './saving.mjs';
 import { requestOf } from './settings.mjs';
@@ -38,18 +39,24 @@ const REST_MILLISECONDS = 150;
 const PREVIEW_FAMILY = 'pocket-preview';
 const SAMPLE = 'The quick brown fox jumps over 13 lazy dogs while Avatar Toy waves to 27 types of quartz';
 
+/** Of a slider that can stand there, too. @param {number} between */
+const stepOf = (between) => (Number.isInteger(Math.round(between * 1e6) / 5e4) ? '0.05' : 'any');
+
 /** @param {string} text to begin with @param {number} seed of the first style @param {import('./address.mjs').Style} style to begin with */
 function makeControls(text, seed, style) {
-  /** @param {number} chosen */
-  const styles = (chosen) => Array.from({ length: STYLES }, (_, index) =>
-    Object.assign(makeOption(String(seed + index), `seed ${seed + index}`), { selected: index === chosen }));
+  const twelve = Array.from({ length: STYLES }, (_, index) => index);
+  /** @param {number} chosen @param {...number} more */
+  const styles = (chosen, ...more) => [...twelve, ...more].map((index) => {
+    const of = seedOf(index, seed, style.toSeed);
+    return Object.assign(makeOption(String(of), `seed ${of}`), { selected: index === chosen });
+  });
   const slider = { type: 'range', className: 'slider' };
   const button = { type: /** @type {const} */ ('button') };
   const controls = {
     text: make('textarea', { value: text, maxLength: LONGEST_TEXT, rows: 2, spellcheck: false }),
     from: make('select', {}, ...styles(style.chosen)),
-    to: make('select', {}, ...styles(style.other)),
-    between: make('input', { ...slider, min: '0', max: '1', step: '0.05', value: String(style.between) }),
+    to: make('select', {}, ...styles(style.other, ...(style.toSeed === null ? [] : [STYLES]))),
+    between: make('input', { ...slider, min: '0', max: '1', step: stepOf(style.between), value: String(style.between) }),
     line: make('input', { ...slider, min: String(LINE.min), max: String(LINE.max), step: '0.5', value: String(LINE.value) }),
     width: make('select', {}, ...WIDTHS.map((width) => Object.assign(makeOption(String(width), `${width} px wide`), { selected: width === 2048 }))),
     paper: make('input', { type: 'checkbox', checked: true }),
@@ -290,9 +297,7 @@ class Poster {
     this.#dropFont();
     this.#say('Drawing the font …');
     try {
-      const { makeFont } = await import('./make_font.mjs').catch((error) => {
-        throw Object.assign(new Error(String(error)), { code: 'PART' });
-      });
+      const { makeFont } = await fetchPart('make_font', () => import('./make_font.mjs'));
       signal.throwIfAborted();
       const made = await makeFont(model, {
         ...request, signal, onProgress: ({ done, total }) => { progress.textContent = `Drawing the font: ${done} of ${total} letters`; },

@@ -46,7 +46,7 @@ export function reportProgress(app, part, report) {
   dataset.state = draft ? 'draft' : state === 'idle' ? 'done' : state;
   element('stop').disabled = state !== 'working';
   element('play-link').disabled = element('morph-open').disabled = false;
-  element('play-save').disabled = element('play-svg').disabled = part === 'word' ? !app.lettering.finished : !app.pictures.picture;
+  element('play-save').disabled = element('play-share').disabled = element('play-svg').disabled = part === 'word' ? !app.lettering.finished : !app.pictures.picture;
   setProgress(progress);
   if (finished > 0 && performance.getEntriesByName('first-picture').length === 0) performance.mark('first-picture');
   describe(app, report);

@@ -1,6 +1,7 @@
 // Back to a text that was saved, when a file of it comes.
 
 import { MOST_LETTERS } from './address.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { STAND_IN } from './first.mjs';
 import { showError } from './messages.mjs';
 import { openDialog } from './open_dialog.mjs';
@@ -20,6 +21,6 @@ export async function reopen(app, file) {
   /** @type {HTMLDialogElement | null} */ (document.querySelector('dialog[open]'))?.close(); // it shows what was on show before
   history.pushState(null, '', addressOf(recipe, text.slice(0, MOST_LETTERS), model));
   await links.open();
-  if (text.length > MOST_LETTERS && lettering.usable && app.model.info.channels === 1) await openDialog(app, () => import('./poster.mjs'), text);
+  if (text.length > MOST_LETTERS && lettering.usable && app.model.info.channels === 1) await openDialog(app, () => fetchPart('poster', () => import('./poster.mjs')), text);
   return true;
 }

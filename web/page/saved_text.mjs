@@ -61,8 +61,8 @@ export function addressOf({ model: { sha256 }, options }, word, model) {
   Object.assign(recorded, { guidanceLow: low, guidanceHigh: high });
   const parameters = new URLSearchParams();
   const [first, second, between] = [numberOf(recorded.seed), numberOf(recorded.variationSeed), numberOf(recorded.variationStrength)];
-  const isBetween = between > 0 && Math.abs(first - second) < STYLES;
-  const seed = isBetween ? Math.min(first, second) : first;
+  const isOfTwelve = Math.abs(first - second) < STYLES;
+  const seed = between > 0 && isOfTwelve ? Math.min(first, second) : first;
   parameters.set('s', String(recorded.guidanceScale));
   parameters.set('seed', String(seed));
   parameters.set('steps', String(recorded.steps));
@@ -78,8 +78,9 @@ export function addressOf({ model: { sha256 }, options }, word, model) {
   if (sha256) parameters.set('model', sha256.slice(0, 12));
   parameters.set('word', word);
   parameters.set('style', String(first - seed + 1));
-  if (isBetween) {
-    parameters.set('to-style', String(second - seed + 1));
+  if (between > 0) {
+    if (isOfTwelve) parameters.set('to-style', String(second - seed + 1));
+    else parameters.set('to-seed', String(second));
     parameters.set('between', String(between));
   }
   parameters.set('view', 'play');

@@ -2,6 +2,7 @@
 
 import { MAX_ENLARGED_SIDE, enlarge, largestFactor } from '../library/rendering.mjs';
 import { encodeStill } from './apng.mjs';
+import { fetchPart } from './fetch_more.mjs';
 import { encodeFilm } from './films.mjs';
 import { COLUMNS } from './settings.mjs';
 import { compose, usableFactor } from './sheet.mjs';
@@ -32,8 +33,11 @@ export function sizeFactors({ width, height }) {
 export const fileName = (parts, extension = 'png') => `${parts.map((part) => String(part).replace(/[^\p{Letter}\p{Number}.]+/gu, '-')).join('-').replace(/^[-.]+/, '') || 'picture'}.${extension}`;
 
 /** @param {Picture} picture @param {Size} size @returns {Promise<Blob>} */
-export const pictureFile = async (picture, { factor, transparent }) =>
-  new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (await picture.toPNG({ scale: Math.min(factor, largestFactor(picture)), transparent }))], { type: 'image/png' });
+export async function pictureFile(picture, { factor, transparent }) {
+  await fetchPart('rendering', () => import('../library/rendering.mjs')); // the library imports it, too
+  const bytes = await picture.toPNG({ scale: Math.min(factor, largestFactor(picture)), transparent });
+  return new Blob([/** @type {Uint8Array<ArrayBuffer>} */ (bytes)], { type: 'image/png' });
+}
 
 /** All pictures of the grid, of one class, on one sheet. @param {ReadonlyArray<Picture>} pictures @param {Size} size @returns {Promise<Blob>} */
 export function sheetFile(pictures, { factor, rendering, transparent }) {
@@ -74,7 +78,7 @@ export const imageFile = (image) => encodeStill(image);
 
 /** As SVG. @param {Picture | Finished | null} drawn a picture of ink, or a word @returns {Promise<Blob>} */
 export async function outlineFile(drawn) {
-  const { pictureSVG, wordSVG } = await import('./outline_files.mjs');
+  const { pictureSVG, wordSVG } = await fetchPart('outline_files', () => import('./outline_files.mjs'));
   return drawn && 'letters' in drawn ? wordSVG(drawn) : pictureSVG(/** @type {Picture} */ (drawn));
 }
 
@@ -84,14 +88,4 @@ export function download(blob, name) {
   Object.assign(document.createElement('a'), { href: url, download: name }).click();
   // The browser has taken the bytes over long before this.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
-}
-
-/** Gives a file and the address of the page to another program of the device. @param {Blob} blob @param {string} name */
-export async function share(blob, name) {
-  const files = [new File([blob], name, { type: blob.type })];
-  try {
-    await navigator.share({ files, title: name, url: location.href });
-  } catch (error) {
-    if (/** @type {Error} */ (error).name !== 'AbortError') throw error; // the visitor has thought better of it
-  }
 }

@@ -4,7 +4,7 @@ import { LARGE_BYTES } from '../library/integrity.mjs';
 import { readAddress } from './address.mjs';
 import { Controls } from './controls.mjs';
 import { element, nextTask, setText } from './elements.mjs';
-import { fetchMore } from './fetch_more.mjs';
+import { fetchMore, fetchPart } from './fetch_more.mjs';
 import { STAND_IN, firstOf } from './first.mjs';
 import { fail, hideError, setProgress, setStatus } from './messages.mjs';
 import { availableModels, isSlowNetwork, listModels, loadModel, pathFor, tabOf } from './models.mjs';
@@ -110,8 +110,9 @@ export class Session {
     if (!this.ready) return;
     // Another depth may have another file for the same tab.
     if (path !== null && this.#pathOf(view.tab) !== path) return this.open(this.#pathOf(view.tab));
-    await this.#fetchParts();
+    const lack = await this.#fetchParts();
     this.#app.show(this.#app.settings);
+    lack?.();
   }
 
   /** A file of the visitor's: a text that was saved, a picture to start from, or a model. @param {File} file */
@@ -119,10 +120,10 @@ export class Session {
     const isImage = file.type.startsWith('image/');
     if (this.ready && (isImage || FONT.test(file.name))) {
       try {
-        const { reopen } = await import('./reopen.mjs');
+        const { reopen } = await fetchPart('reopen', () => import('./reopen.mjs'));
         if (await reopen(this.#app, file)) return;
       } catch (error) {
-        return fail(error);
+        return fail(error, () => this.openFile(file), file.name);
       }
     }
     if (!isImage || !this.ready) return this.open(file);
@@ -199,15 +200,16 @@ export class Session {
     if (!this.ready) await nextTask();
     if (app.model !== model) return;
     app.useClasses();
-    await this.#fetchParts();
+    const lack = await this.#fetchParts();
     if (app.model !== model) return;
     this.ready = true;
     this.#page.dataset.ready = '';
     app.show(app.settings);
     app.links.report();
+    lack?.();
   }
 
-  /** What the view needs beyond the first pictures. */
+  /** What the view needs beyond the first pictures. @returns {Promise<(() => void) | undefined>} says what could not be had, where the rest is shown */
   async #fetchParts() {
     const app = this.#app;
     try {
@@ -222,8 +224,9 @@ export class Session {
         if (app.sample) app.edit.learnPaper(app.sample);
       }
     } catch (error) {
-      fail(Object.assign(new Error(/** @type {Error} */ (error).message), { code: 'NETWORK' }), () => this.showView({}));
+      return () => fail(error, () => this.showView({}));
     }
+    return undefined;
   }
 
   #describe() {

@@ -1,6 +1,6 @@
 // The word in twelve styles, to pick one, and a slider from that to another one. Fetched after the first word is there.
 
-import { STYLES } from './address.mjs';
+import { FIRST_STYLE, STYLES } from './address.mjs';
 import { element, make, makeOption } from './elements.mjs';
 import { fetchStyle } from './fetch_more.mjs';
 import { Grid } from './grid.mjs';
@@ -19,7 +19,8 @@ export class Styles {
   /** @type {Array<{ style: number, label: number }>} */
   #wanted = []; // on the board
   #slider = make('input', { type: 'range', className: 'slider', id: 'style-between', min: '0', max: '1', step: '0.05' });
-  #other = make('select', { id: 'style-other' }, ...Array.from({ length: STYLES }, (_, index) => makeOption(String(index), `style ${index + 1}`)));
+  #own = makeOption(String(STYLES)); // a seed beside the twelve, of a link or a file
+  #other = make('select', { id: 'style-other' }, ...Array.from({ length: STYLES }, (_, index) => makeOption(String(index), `style ${index + 1}`)), this.#own);
 
   /** @param {import('../page.mjs').App} app @param {import('./word.mjs').Word} word on show */
   constructor(app, word) {
@@ -57,7 +58,7 @@ export class Styles {
 
   /** @param {number} style @param {number} label */
   #keyOf(style, label) {
-    return this.#app.lettering.keyOf({ chosen: style, other: 0, between: 0 }, label);
+    return this.#app.lettering.keyOf({ ...FIRST_STYLE, chosen: style }, label);
   }
 
   /** The one that was chosen before is the other one from now on. @param {number} chosen */
@@ -89,12 +90,14 @@ export class Styles {
   /** Where the controls stand, and which styles are there. */
   #show() {
     const { lettering, settings } = this.#app;
-    const { chosen, other, between } = lettering.style;
+    const { chosen, other, between, toSeed } = lettering.style;
     this.#grid.chosen = chosen;
+    this.#own.hidden = this.#own.disabled = toSeed === null;
+    this.#own.textContent = `seed ${toSeed}`;
     this.#slider.value = String(between);
-    this.#slider.setAttribute('aria-valuetext', `${Math.round(100 * between)} % from style ${chosen + 1} to style ${other + 1}`);
     this.#other.value = String(other);
-    for (const option of this.#other.options) option.disabled = option.value === String(chosen);
+    this.#slider.setAttribute('aria-valuetext', `${Math.round(100 * between)} % from style ${chosen + 1} to ${this.#other.selectedOptions[0].textContent}`);
+    for (const option of this.#other.options) if (option !== this.#own) option.disabled = option.value === String(chosen);
     for (let style = 0; style < STYLES; style++) {
       this.#grid.describe(style, `Style ${style + 1}, seed ${settings.seed + style}`);
       if (!this.#lettersOf(style)) this.#grid.markStale(style);
@@ -118,7 +121,7 @@ export class Styles {
     if (labels.length === 0) this.#grid.clear();
     this.#show();
     for (const style of all) this.#paint(style);
-    this.#board.show(this.#wanted.map(({ style, label }) => lettering.requestOf({ chosen: style, other: 0, between: 0 }, label)));
+    this.#board.show(this.#wanted.map(({ style, label }) => lettering.requestOf({ ...FIRST_STYLE, chosen: style }, label)));
     // What the board has from before is not drawn again.
     this.#board.slots.forEach(({ picture }, index) => picture && this.#take(index, picture));
   }

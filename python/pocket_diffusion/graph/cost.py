@@ -11,7 +11,7 @@ from pocket_diffusion.graph.ir import NORMS, Value, in_order, multiplications
 # In a microsecond. Winograd's forms take fewer multiplications than are counted.
 _WINOGRAD, _PRODUCTS, _TRANSPOSED = 46_000, 14_000, 10_000
 _SCORES = 770  # of attention, each with its exponential
-_SOFTMAX = 187  # queries and keys of linear attention, with the exponential of each, the sums and the quotients
+_SOFTMAX = 610  # queries and keys of linear attention, with the exponential of each, the sums and the quotients
 _NORMED = {"group_norm": 345, "layer_norm": 790, "rms_norm": 790}
 _NUMBERS = 500  # that pass through anything else
 
