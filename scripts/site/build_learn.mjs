@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
 import temml from 'temml';
 import { FORMULAS } from '../../web/learn/article/formulas.mjs';
+import { SLIDES } from '../../web/learn/article/slides.mjs';
 import { WORDS } from '../../web/learn/article/words.mjs';
 import { separateWorker } from './start_worker.mjs';
 
@@ -17,6 +18,7 @@ const source = join(web, 'learn');
 
 /** Language -> name of its page in the site's folder learn/. */
 export const PAGES = { en: 'index.html', zh: 'zh.html' };
+export const DECKS = { en: 'slides.html', zh: 'slides-zh.html' };
 /** The element, for pages of others. */
 const FIGURE = 'pocket-diffusion-figure';
 
@@ -31,6 +33,28 @@ const withFormulas = (text, label) => text
   .replace(/\{\{\{(\w+)\}\}\}/g, (_, name) => `<div class="formula" tabindex="0" role="group" aria-label="${label}">${mathML(name, true)}</div>`)
   .replace(/\{\{(\w+)\}\}/g, (_, name) => mathML(name, false));
 
+/** A shell of web/learn/article with its words filled in. @param {string} name @param {string} text @param {Record<string, string>} words */
+const fill = (name, text, words) => text.replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, word) => {
+  if (!Object.hasOwn(words, word)) throw new Error(`${name} names ${word}, which is not there`);
+  return words[word];
+});
+
+/** @param {import('../../web/learn/article/slides.mjs').Slide} slide @param {import('../../web/learn/article/slides.mjs').Words} words */
+function slideOf({ id, formula, figure }, { title, points, notes }) {
+  const { model = 'doodles', ...attributes } = figure ?? {};
+  const set = Object.entries({ model: `../weights/${model}.gguf`, ...attributes }).map(([name, value]) => ` ${name}="${value}"`).join('');
+  return `<section id="slide-${id}"${figure ? '' : ' class="plain"'}><h1>${title}</h1>` +
+    `<div class="words">${formula ? `{{{${formula}}}}` : ''}<ul>${points.map((point) => `<li>${point}</li>`).join('')}</ul><p class="notes">${notes}</p></div>` +
+    `${figure ? `<pocket-diffusion-figure${set}></pocket-diffusion-figure>` : ''}</section>`;
+}
+
+/** @param {'en' | 'zh'} language */
+async function deck(language) {
+  const shell = await readFile(join(source, 'article', 'slides.html'), 'utf8');
+  const slides = SLIDES.map((slide) => slideOf(slide, slide[language])).join('\n');
+  return fill('slides.html', shell, { ...WORDS[language], deck: withFormulas(slides, WORDS[language].formula) });
+}
+
 /** @param {'en' | 'zh'} language */
 async function page(language) {
   const [shell, text] = await Promise.all(['page', language].map((name) => readFile(join(source, 'article', `${name}.html`), 'utf8')));
@@ -39,10 +63,7 @@ async function page(language) {
     ...WORDS[language], article: withFormulas(text, WORDS[language].formula),
     list: sections.map(([, id, title]) => `<li><a href="#${id}">${title}</a></li>`).join(''),
   };
-  return shell.replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, name) => {
-    if (!Object.hasOwn(words, name)) throw new Error(`page.html names ${name}, which ${language} does not have`);
-    return words[name];
-  });
+  return fill('page.html', shell, words);
 }
 
 /** The text of the program that a figure shows and runs, without comments for tools. */
@@ -69,10 +90,13 @@ async function scripts(entryPoints) {
  * @returns {Promise<{ files: Map<string, string>, forOthers: Map<string, string>, inputs: string[] }>} inputs: what the scripts are made of
  */
 export async function buildLearn() {
-  const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), [FIGURE]: join(source, 'figure.mjs') });
-  const { outputFiles: [style] } = await esbuild.build({ entryPoints: [join(source, 'learn.css')], minify: true, write: false, target: ['es2022'] });
-  files.set('learn.css', style.text);
+  const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), slides: join(source, 'slides.mjs'), [FIGURE]: join(source, 'figure.mjs') });
+  for (const name of ['learn.css', 'slides.css']) {
+    const { outputFiles: [style] } = await esbuild.build({ entryPoints: [join(source, name)], minify: true, write: false, target: ['es2022'] });
+    files.set(name, style.text);
+  }
   for (const [language, name] of Object.entries(PAGES)) files.set(`learn/${name}`, await page(language));
+  for (const [language, name] of Object.entries(DECKS)) files.set(`learn/${name}`, await deck(language));
   const forOthers = new Map([[`${FIGURE}.js`, files.get(`${FIGURE}.js`) ?? '']]);
   files.delete(`${FIGURE}.js`);
   return { files, forOthers, inputs };

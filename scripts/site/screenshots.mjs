@@ -62,6 +62,12 @@ const SHOTS = [
     { name: `learn-${page}-phone-dark`, viewport: PHONE, dark: true, article: `${page}.html`, fullPage: true },
   ]),
   { name: 'lecture', viewport: DESKTOP, article: 'index.html#at=guidance&lecture=' },
+  { name: 'inside', viewport: DESKTOP, article: 'index.html#model=digits&inside.layer=11&at=inside&lecture=', fullPage: true },
+  { name: 'inside-phone-dark', viewport: PHONE, dark: true, article: 'zh.html#inside.layer=6&inside.label=house&at=inside&lecture=', fullPage: true },
+  { name: 'slides', viewport: DESKTOP, article: 'slides.html#9' },
+  { name: 'slides-title', viewport: DESKTOP, article: 'slides.html' },
+  { name: 'slides-dark', viewport: DESKTOP, dark: true, article: 'slides-zh.html#10' },
+  { name: 'slides-phone', viewport: PHONE, article: 'slides-zh.html#2' },
   { name: 'wide', viewport: { width: 1920, height: 1080 }, hash: '#label=flower&s=3&seed=24&count=24' },
 ];
 
@@ -155,7 +161,7 @@ async function openBroken(page) {
 
 /** The article, all of its figures drawn; in lecture mode the one that is on show. */
 async function drawFigures(page) {
-  await page.$$eval('html:not([data-lecture]) pocket-diffusion-figure', (all) => all.forEach((figure) => figure.begin()));
+  await page.$$eval('html:not([data-lecture], [data-deck]) pocket-diffusion-figure', (all) => all.forEach((figure) => figure.begin()));
   await page.waitForFunction(() => [...document.querySelectorAll('pocket-diffusion-figure')]
     .every((figure) => figure.state === 'done' || !figure.checkVisibility()), { timeout: 120_000 });
 }

@@ -71,7 +71,14 @@ static size_t round_up_4(size_t count) { return (count + 3) & ~(size_t)3; }
 static void pack_keys(const float *k, size_t k_stride, size_t keys, size_t padded, size_t size, float *panels)
 {
     const size_t depth = round_up_4(size);
-    for (size_t first = 0; first < padded; first += PD_PANEL)
+    size_t first = 0;
+    for (; first + PD_PANEL <= keys && depth == size; first += PD_PANEL) {
+        const float *row[PD_PANEL] = {k + first * k_stride, k + (first + 1) * k_stride, k + (first + 2) * k_stride,
+                                      k + (first + 3) * k_stride};
+        for (size_t d = 0; d < depth; d++, panels += PD_PANEL)
+            for (size_t i = 0; i < PD_PANEL; i++) panels[i] = row[i][d];
+    }
+    for (; first < padded; first += PD_PANEL)
         for (size_t d = 0; d < depth; d++)
             for (size_t i = first; i < first + PD_PANEL; i++) *panels++ = i < keys && d < size ? k[i * k_stride + d] : 0.0f;
 }

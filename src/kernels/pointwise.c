@@ -167,6 +167,10 @@ static four_function *const four_functions[PD_FUNCTION_COUNT] = {
 static void apply_row(pd_function function, const float *in, const float *residual, float *out, size_t count)
 {
     four_function *const four = four_functions[function.kind];
+    if (four && !residual) {
+        four(function.parameter, in, out, count);
+        return;
+    }
     float block[64]; /* the function of a part, before the residual, which may be out */
     for (size_t first = 0; first < count; first += 64) {
         const size_t part = count - first < 64 ? count - first : 64;

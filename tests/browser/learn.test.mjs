@@ -12,6 +12,7 @@ import { load } from 'pocket-diffusion';
 import { buildFigures } from '../../scripts/site/build_learn.mjs';
 import { KINDS } from '../../web/learn/figure.mjs';
 import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
+import { attentionOf, layersOf, sharesOf } from '../../web/learn/layers.mjs';
 import { walk } from '../../web/learn/mixture.mjs';
 import { clip, combine, estimates, guide, jump, marginal, posterior } from '../../web/learn/process.mjs';
 import { noiseOf, pictureOf } from '../../web/learn/sources.mjs';
@@ -124,6 +125,18 @@ const EXPECTED = {
     const { difference, calls } = await page.evaluate(() => valuesOf('code'));
     assert.ok(difference < 1 / 255 && calls === 24, `${difference}`); // pixels are rounded to levels 2 / 255 apart
     assert.match(await page.evaluate(() => inside('code', 'pre').textContent), /^export async function draw\(model, x, \{ label, s, steps \}, show\) \{\n[^@]*\}$/);
+  },
+  inside: async (page) => {
+    await set(page, 'inside', { layer: 5, t: 400, channel: 9, pixel: 3, label: 'clock', seed: 6, known: 'no' });
+    const { x, map, shares, operation } = await page.evaluate(() => valuesOf('inside'));
+    assert.deepEqual(x, Array.from(jump(await pictureOf(model, model.labels.indexOf('clock'), 7), await noiseOf(model, 6), marginal(model.info, 400))));
+    const operations = await model.operations();
+    const layer = layersOf(operations)[5];
+    const places = layer.width * layer.height;
+    assert.deepEqual([operation, map], [layer.operation, Array.from((await model.activations(Float32Array.from(x), 400, null, layer.operation)).slice(9 * places, 10 * places))]);
+    const attention = attentionOf(operations);
+    const expected = sharesOf(await model.activations(Float32Array.from(x), 400, null, attention.queries), attention, 3)[0];
+    assert.ok(shares.every((share, place) => Math.abs(share - expected[place]) < 1e-6));
   },
   guidance: async (page) => {
     await set(page, 'guidance', { s: 4.5, label: 'flower', seed: 5, step: 6 });
@@ -291,6 +304,38 @@ for (const browser of BROWSERS) {
       await page.close();
     });
 
+    test('inside the network: a channel is looked at by pointing, kept by a click, and the place that asks is picked on the picture', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&inside.layer=3`, { prepare: watch });
+      await drawn(page, 'inside');
+      const said = () => page.evaluate(() => inside('inside', '.stage > .row .tile:nth-child(2) figcaption').textContent);
+      const point = async (selector, x, y, act) => {
+        const canvas = await page.$(`pocket-diffusion-figure[kind="inside"] >>> ${selector}`);
+        await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), canvas);
+        const box = await canvas.boundingBox();
+        await act(box.x + x * box.width, box.y + y * box.height);
+        await drawn(page, 'inside');
+      };
+      const before = await said();
+      await point('.stage > .board > canvas', 0.99, 0.02, (x, y) => page.mouse.move(x, y));
+      const pointedAt = await said();
+      assert.match(before, /^channel 1:/);
+      assert.match(pointedAt, /^channel ([5-9]|1\d):/, 'the last of the first row');
+      assert.equal(await page.evaluate(() => figure('inside').hasAttribute('channel')), false, 'only looked at');
+      await page.mouse.move(0, 0);
+      assert.equal(await said(), before);
+      await point('.stage > .board > canvas', 0.99, 0.02, (x, y) => page.mouse.click(x, y));
+      assert.equal(await page.evaluate(() => Number(figure('inside').getAttribute('channel')) + 1), Number(/\d+/.exec(pointedAt)[0]));
+      await point('.tile canvas[data-own]', 0.05, 0.95, (x, y) => page.mouse.click(x, y));
+      assert.equal(await page.evaluate(() => figure('inside').getAttribute('pixel')), '56', 'the first of the last row, of 8 × 8');
+      await point('.way', 0.99, 0.5, (x, y) => page.mouse.click(x, y));
+      assert.equal(await page.evaluate(() => figure('inside').getAttribute('layer')), '22', 'the last');
+      await page.evaluate(() => [...document.querySelectorAll('pocket-diffusion-figure[kind="inside"]')].forEach((one) => one.setAttribute('layer', '4')));
+      await drawn(page, 'inside');
+      assert.match(await page.evaluate(() => inside('inside', '.says').textContent), /down, linear attention.*has no shares to show/);
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
     test('lecture mode goes from figure to figure by keys, and shows the code of the place', async () => {
       const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits`, { prepare: watch });
       await page.$eval('#lecture', (button) => button.click());
@@ -333,6 +378,63 @@ for (const browser of BROWSERS) {
       await page.close();
     });
 
+    test('the slides: all of them by keys, each with its figure drawn, notes, and the code of the figure; a place in the link, and offline', async () => {
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/slides.html`, { prepare: watch });
+      const shown = () => page.evaluate(() => {
+        const sections = [...document.querySelectorAll('section')];
+        const visible = sections.filter((section) => section.checkVisibility());
+        return { count: sections.length, visible: visible.map(({ id }) => id), focused: document.activeElement?.textContent, title: visible[0].querySelector('h1').textContent };
+      });
+      /** The figure of the slide on show is drawn: something is on each of its canvases. */
+      const figured = async () => {
+        await page.waitForFunction(() => ['done', 'error', undefined].includes(document.querySelector('[data-shown] pocket-diffusion-figure')?.state), { timeout: 60_000 });
+        assert.deepEqual(await page.evaluate(() => {
+          const figure = document.querySelector('[data-shown] pocket-diffusion-figure');
+          return figure ? [figure.state, [...figure.shadowRoot.querySelectorAll('canvas')].every(({ width }) => width > 1), figure.shadowRoot.querySelector('.says').textContent.length > 30] : ['done', true, true];
+        }), ['done', true, true]);
+      };
+      const { count } = await shown();
+      const seen = new Set();
+      for (let number = 1; number <= count; number++) {
+        const { visible: [id, ...others], focused, title } = await shown();
+        assert.deepEqual([others, focused], [[], title], 'one at a time, and its heading is read out');
+        assert.equal(await page.evaluate(() => location.hash), `#${number}`);
+        seen.add(id);
+        await figured();
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), id);
+        if (browser === 'chrome') {
+          if (number === 1) await page.evaluate(axe.source);
+          assert.deepEqual(await page.evaluate(async () => (await globalThis.axe.run(document, { resultTypes: ['violations'] })).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`)), [], id);
+        }
+        await page.keyboard.press(number % 2 ? 'PageDown' : 'ArrowRight');
+      }
+      assert.equal(seen.size, count);
+      await page.keyboard.press('n');
+      assert.equal(await page.evaluate(() => document.querySelector('[data-shown] .notes').checkVisibility()), false);
+      await page.keyboard.press('Home');
+      assert.deepEqual((await shown()).visible, ['slide-title']);
+      await page.evaluate(() => (location.hash = '#4'));
+      await page.waitForFunction(() => document.querySelector('[data-shown]').id === 'slide-prediction');
+      await figured();
+      await page.$$eval('.lecture-bar button', (all) => all.find(({ textContent }) => textContent === 'QR code').click());
+      await page.waitForSelector('.scan .address');
+      assert.match(await page.$eval('.scan .address', ({ textContent }) => textContent), /learn\/index\.html#prediction\.t=900&at=prediction$/);
+      await page.waitForFunction(async () => {
+        const kept = (await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()))).flat();
+        return ['doodles.gguf', 'digits.gguf', 'learn/slides-zh.html'].every((path) => kept.some(({ url }) => url.endsWith(path)));
+      }, { polling: 200, timeout: 30_000 });
+      site.down = true;
+      try {
+        await page.goto(`${site.url}learn/slides-zh.html#11`);
+        await figured();
+        assert.match((await shown()).title, /^[\u4e00-\u9fff]+$/u);
+      } finally {
+        site.down = false;
+      }
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
+
     test('opens without a network when it has been read', async () => {
       const { page } = await openPage(session.browser, `${site.url}learn/index.html`, { prepare: watch });
       await drawn(page, 'noise');
@@ -354,6 +456,45 @@ for (const browser of BROWSERS) {
     });
 
     if (browser !== 'chrome') return;
+
+    test('fingers draw, drag sliders, point at channels and places; the page still scrolls beside them', async () => {
+      const viewport = { width: 390, height: 844, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+      const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&noise.t=0`, { viewport, prepare: watch });
+      /** A finger from one place of a part of a figure to another, in shares of its sides. */
+      const drag = async (kind, selector, [fromX, fromY], [toX, toY]) => {
+        await drawn(page, kind);
+        const part = await page.$(`pocket-diffusion-figure[kind="${kind}"] >>> ${selector}`);
+        await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), part);
+        const { x, y, width, height } = await part.boundingBox();
+        const at = (share) => [x + width * (fromX + (toX - fromX) * share), y + height * (fromY + (toY - fromY) * share)];
+        const touch = await page.touchscreen.touchStart(...at(0));
+        for (let move = 1; move <= 8; move++) await touch.move(...at(move / 8));
+        await touch.end();
+        await drawn(page, kind);
+      };
+      await page.evaluate(() => figure('noise').begin());
+      await drawn(page, 'noise');
+      await page.evaluate(() => inside('noise', 'button[data-name="clear"]').click());
+      await drag('noise', 'canvas[data-own]', [0.2, 0.3], [0.8, 0.3]);
+      const ink = await page.evaluate(() => valuesOf('noise').x.filter((value) => value < 0).length);
+      assert.ok(ink > 10 && ink < 120, `a line of ${ink} pixels`);
+      for (const [kind, name] of [['noise', 't'], ['guidance', 's'], ['plane', 's'], ['inside', 'layer']]) {
+        const before = await page.evaluate((one, input) => (figure(one).begin(), figure(one).getAttribute(input)), kind, name);
+        await drag(kind, `input[name="${name}"]`, [0.4, 0.5], [0.8, 0.5]);
+        assert.notEqual(await page.evaluate((one, input) => figure(one).getAttribute(input), kind, name), before, `${kind}: ${name}`);
+      }
+      await drag('inside', '.tile canvas[data-own]', [0.3, 0.3], [0.95, 0.05]);
+      assert.equal(await page.evaluate(() => figure('inside').getAttribute('pixel')), '7', 'the last place of the first row');
+      const grid = await page.$('pocket-diffusion-figure[kind="inside"] >>> .stage > .board > canvas');
+      await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), grid);
+      const { x, y, width, height } = await grid.boundingBox();
+      await page.touchscreen.tap(x + width * 0.97, y + height * 0.05);
+      await drawn(page, 'inside');
+      assert.ok(await page.evaluate(() => Number(figure('inside').getAttribute('channel')) > 0), 'a tap keeps a channel');
+      assert.equal(await page.evaluate((node) => getComputedStyle(node).touchAction, grid), 'auto', 'and a swipe over them scrolls');
+      assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
+      await page.close();
+    });
 
     test('axe-core finds nothing, dark and light, in both languages', async () => {
       for (const [path, dark] of [['index.html', false], ['zh.html', true]]) {

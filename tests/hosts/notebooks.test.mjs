@@ -1,11 +1,12 @@
 // JupyterLab with the notebook web/examples/jupyter/live.ipynb: the widget and the plain element draw in the open notebook,
-// with the pixels of Node, and the widget and Python tell each other.
+// with the pixels of Node, and the widget and Python tell each other. And python/notebooks/learn.ipynb in a kernel of its own.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { launch } from '../browser/browsers.mjs';
@@ -17,7 +18,26 @@ import { taken, unlessMissing } from './selection.mjs';
 const bin = join(root, 'build/notebooks/bin');
 const python = join(bin, 'python');
 
+/** Nothing of the user's, and nothing left behind. @param {string} state a folder */
+const environment = (state) => ({
+  ...process.env, PATH: `${bin}:${process.env.PATH}`, PYTHONPATH: join(root, 'python'), JUPYTER_PLATFORM_DIRS: '1', HOME: state,
+  JUPYTER_CONFIG_DIR: state, JUPYTER_DATA_DIR: state, JUPYTER_RUNTIME_DIR: state, IPYTHONDIR: state, XDG_CONFIG_HOME: state,
+});
+
 if (taken('jupyterlab')) {
+  test('the notebook of the article runs in a kernel of Jupyter', unlessMissing(existsSync(join(bin, 'jupyter-execute'))), async () => {
+    const state = await mkdtemp(join(tmpdir(), 'pocket-diffusion-notebook-'));
+    try {
+      const run = spawn(join(bin, 'jupyter-execute'), ['learn.ipynb'], { cwd: join(root, 'python/notebooks'), env: environment(state), stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      run.stderr.setEncoding('utf8').on('data', (text) => (said += text));
+      const [code] = await once(run, 'close');
+      assert.equal(code, 0, said);
+    } finally {
+      await rm(state, { recursive: true });
+    }
+  });
+
   describe('JupyterLab', unlessMissing(existsSync(join(bin, 'jupyter-lab'))), () => {
     let session;
     let server;
@@ -33,10 +53,7 @@ if (taken('jupyterlab')) {
         '--IdentityProvider.token=', '--ServerApp.disable_check_xsrf=True', '--LabApp.news_url=None', '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
         '--LabApp.expose_app_in_browser=True'], {
         cwd: folder,
-        env: {
-          ...process.env, PATH: `${bin}:${process.env.PATH}`, PYTHONPATH: join(root, 'python'), JUPYTER_PLATFORM_DIRS: '1', HOME: state,
-          JUPYTER_CONFIG_DIR: state, JUPYTER_DATA_DIR: state, JUPYTER_RUNTIME_DIR: state, IPYTHONDIR: state, XDG_CONFIG_HOME: state,
-        },
+        env: environment(state),
         stdio: ['ignore', 'ignore', 'pipe'],
       });
       let output = '';

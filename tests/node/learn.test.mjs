@@ -5,12 +5,16 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { load } from 'pocket-diffusion';
+import { SLIDES } from '../../web/learn/article/slides.mjs';
 import { buildLearn } from '../../scripts/site/build_learn.mjs';
 import { valueOf } from '../../web/learn/controls.mjs';
+import { KINDS } from '../../web/learn/figure.mjs';
 import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
 import { readState, writeState } from '../../web/learn/link.mjs';
 import { COMPONENTS, PROCESS, WIDTH, certainty, look, walk } from '../../web/learn/mixture.mjs';
 import { classChoice } from '../../web/learn/names.mjs';
+import { attentionOf, describe as describeMap, layersOf, rangeOf, sharesOf } from '../../web/learn/layers.mjs';
+import { colourOf } from '../../web/learn/maps.mjs';
 import { partsOf } from '../../web/learn/notation.mjs';
 import { clip, combine, dot, estimates, guide, guideByWeight, inTheirPlane, jump, makeNormal, marginal, meanSquare, norm, posterior, step } from '../../web/learn/process.mjs';
 import { principalPlane } from '../../web/learn/projection.mjs';
@@ -50,6 +54,39 @@ for (const name of MODELS) {
       const { trace } = await model.generate({ ...SETTINGS, sampler: 'ddim', guidanceScale: 1, trace: true });
       const { x, timestep, conditional } = trace[2];
       assertNear(await model.predict(x.values, timestep, 3), conditional.values, 0, 'prediction');
+    });
+
+    test('the layers go down, through the middle, and up again, and the shares of the attention are what it weighs its values by', async () => {
+      const operations = await model.operations();
+      const layers = layersOf(operations);
+      assert.deepEqual([layers[0].kind, layers.at(-1).kind, layers.at(-1).operation], ['input', 'output', operations.length - 1]);
+      assert.deepEqual(layers.map(({ part }) => part), [...layers].sort((a, b) => 'dmu'.indexOf(a.part[0]) - 'dmu'.indexOf(b.part[0])).map(({ part }) => part));
+      const count = (kind) => layers.filter((layer) => layer.kind === kind).length;
+      const levels = { digits: 2, doodles: 3 }[name];
+      // A level has two residual blocks and linear attention, down and up; two are in the middle, one is at the end.
+      assert.deepEqual([count('residual'), count('linear'), count('smaller'), count('larger'), count('attention')], [4 * levels + 3, 2 * levels, levels - 1, levels - 1, 1]);
+      assert.deepEqual(layers.filter(({ part, kind }) => part === 'middle' && kind !== 'convolution').map(({ kind }) => kind), ['residual', 'attention', 'residual']);
+      for (const { operation, width, height, channels } of layers) assert.deepEqual(operations[operation].shape, [height, width, channels]);
+      const attention = attentionOf(operations);
+      const { heads, size, width, height } = attention;
+      const x = makeNormal(2).tensor(1024);
+      const [packed, value] = [await model.activations(x, 300, 3, attention.queries), await model.activations(x, 300, 3, attention.operation)];
+      const places = width * height;
+      const range = rangeOf(value);
+      for (const place of [0, 5, places - 1]) {
+        const shares = sharesOf(packed, attention, place);
+        for (let head = 0; head < heads; head++) {
+          assert.ok(Math.abs(shares[head].reduce((a, b) => a + b) - 1) < 1e-5);
+          for (let channel = 0; channel < size; channel++) {
+            const of = (part) => ((part * heads + head) * size + channel) * places;
+            const sum = shares[head].reduce((all, share, other) => all + share * packed[of(2) + other], 0);
+            assert.ok(Math.abs(sum - value[(head * size + channel) * places + place]) < 1e-4 * range, `head ${head}, channel ${channel}`);
+          }
+        }
+      }
+      const blocks = layers.filter(({ kind }) => kind === 'residual' || kind === 'convolution' || kind === 'input').slice(0, 3);
+      const [same, other] = await Promise.all([3, null].map((label) => Promise.all(blocks.map(({ operation }) => model.activations(x, 300, label, operation)))));
+      assert.deepEqual(same.map((values, index) => values.every((each, k) => each === other[index][k])), [true, true, false], 'the answer of exercise 9');
     });
 
     test('the posterior is that of the ancestral sampler', async () => {
@@ -156,6 +193,22 @@ test('points that go back at s = 1 have the distribution of their class; guidanc
   assert.ok(share(1) > 0.2 && share(6) < 0.02, `the cloud next to the other class is left empty: ${share(1)}, ${share(6)}`);
 });
 
+test('maps are darker the farther from 0, and their sides differ in blue and in red', () => {
+  const luminance = ([red, green, blue]) => 0.2126 * (red / 255) ** 2.2 + 0.7152 * (green / 255) ** 2.2 + 0.0722 * (blue / 255) ** 2.2;
+  for (const side of [-1, 1]) {
+    const all = Array.from({ length: 51 }, (_, index) => colourOf((side * index) / 50));
+    for (let index = 1; index < all.length; index++) assert.ok(luminance(all[index]) < luminance(all[index - 1]), `${side * index}`);
+    for (const [red, , blue] of all.slice(5)) assert.ok(side * (red - blue) > 12, 'who does not tell red from green tells these');
+  }
+  assert.deepEqual([colourOf(0), colourOf(7), colourOf(-7)], [[247, 247, 247], colourOf(1), colourOf(-1)]);
+});
+
+test('what is said of a map', () => {
+  assert.deepEqual(describeMap(Float32Array.of(1, -5, 1, 3)), { mean: 0, deviation: 3, strongest: 1 });
+  assert.equal(rangeOf(Float32Array.from({ length: 1000 }, (_, index) => (index === 0 ? 1e6 : (-1) ** index * 2))), 2);
+  assert.equal(rangeOf(new Float32Array(4)), 1);
+});
+
 test('principal components are the directions of the largest variance', () => {
   const { normal, tensor } = makeNormal(4);
   const axes = [tensor(40), tensor(40)].map((axis) => axis.map((value) => value / norm(axis)));
@@ -226,11 +279,20 @@ describe('the article', () => {
     assert.equal(all(english, /<dfn>/g).length, all(chinese, /<dfn>/g).length);
   });
 
+  test('has slides that say as much in both languages, and show every figure but the program', () => {
+    for (const { id, en, zh } of SLIDES) {
+      assert.deepEqual([en.points.length, all(en.points.join(), /\{\{\w+\}\}/g).sort()], [zh.points.length, all(zh.points.join(), /\{\{\w+\}\}/g).sort()], id);
+      assert.match([zh.title, ...zh.points, zh.notes].join(), /^[^{}]*[\u4e00-\u9fff]/u);
+    }
+    const shown = new Set(SLIDES.flatMap(({ figure }) => figure?.kind ?? []));
+    assert.deepEqual([...shown].sort(), Object.keys(KINDS).filter((kind) => kind !== 'code').sort());
+  });
+
   test('has no more than 80 kB of code with gzip, and pages without styles or scripts in them', async () => {
     const { files } = await buildLearn();
     const bytes = [...files].filter(([path]) => /\.(js|css)$/.test(path)).reduce((sum, [, text]) => sum + gzipSync(text, { level: 9 }).length, 0);
     assert.ok(bytes <= 80_000, `${bytes} bytes`);
-    for (const path of ['learn/index.html', 'learn/zh.html']) {
+    for (const path of ['learn/index.html', 'learn/zh.html', 'learn/slides.html', 'learn/slides-zh.html']) {
       const text = files.get(path);
       assert.doesNotMatch(text, / style=|<style|<script>|\son\w+=|\{\{/, path);
       assert.match(text, /<math[ >]/);

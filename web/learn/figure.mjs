@@ -22,6 +22,7 @@ import { symbols } from './notation.mjs';
  * @property {Record<string, any>} text of the kind, in this language
  * @property {(name: string, value: number | string | boolean) => void} set changes the figure's state as an input would
  * @property {() => void} redraw
+ * @property {unknown} prepared by the kind
  */
 /**
  * @typedef {{ says: string, values: Record<string, any> }} Seen what is to be seen now, in words and numbers
@@ -29,6 +30,7 @@ import { symbols } from './notation.mjs';
  * @typedef {object} Kind
  * @property {boolean} needsModel
  * @property {Record<'en' | 'zh', Record<string, any>>} text
+ * @property {(model: Model) => Promise<unknown>} [prepare] what its controls need to know of the model
  * @property {(context: Context) => Control[]} controls
  * @property {(context: Context) => Drawing} make
  */
@@ -49,9 +51,10 @@ export const KINDS = {
   price: () => import('./kinds/price.mjs'),
   plane: () => import('./kinds/plane.mjs'),
   code: () => import('./kinds/code.mjs'),
+  inside: () => import('./kinds/inside.mjs'),
 };
 /** Of all kinds. */
-export const STATE_ATTRIBUTES = ['t', 'label', 'seed', 's', 'known', 'step', 'steps', 'at', 'back', 'pixel', 'draw', 'guess', 'sampler', 'eta', 'p'];
+export const STATE_ATTRIBUTES = ['t', 'label', 'seed', 's', 'known', 'step', 'steps', 'at', 'back', 'pixel', 'draw', 'guess', 'sampler', 'eta', 'p', 'layer', 'channel'];
 
 const TEXT = {
   en: { loading: 'The model is loading …', again: 'Try again', failed: 'This figure could not be drawn.' },
@@ -188,7 +191,9 @@ export class PocketDiffusionFigure extends Base {
       if (life.signal.aborted) return;
       const model = kind.needsModel ? await this.#load() : null;
       if (life.signal.aborted) return;
-      this.#furnish(kind, /** @type {Model} */ (model));
+      const prepared = model && await kind.prepare?.(model);
+      if (life.signal.aborted) return;
+      this.#furnish(kind, /** @type {Model} */ (model), prepared);
       this.#redraw();
     } catch (error) {
       if (!life.signal.aborted) this.#fail(error);
@@ -202,15 +207,15 @@ export class PocketDiffusionFigure extends Base {
     return this.#lease.model;
   }
 
-  /** @param {Kind} kind @param {Model} model */
-  #furnish(kind, model) {
+  /** @param {Kind} kind @param {Model} model @param {unknown} prepared */
+  #furnish(kind, model, prepared) {
     const fresh = make('div', { className: 'stage' }); // without the listeners of what was drawn before
     this.#stage.replaceWith(fresh);
     this.#stage = fresh;
     /** @param {string} name @param {number | string | boolean} value */
     const set = (name, value) => this.#set(name, value);
     const language = this.#language;
-    const context = { stage: this.#stage, model, language, text: kind.text[language], set, redraw: () => this.#redraw() };
+    const context = { stage: this.#stage, model, language, text: kind.text[language], set, redraw: () => this.#redraw(), prepared };
     const made = kind.controls(context).map((control) => ({ control, ...makeControl(control, set) }));
     this.#controls = new Map(made.filter(({ control }) => control.kind !== 'button').map(({ control, show }) => [control.name, { control, show }]));
     this.#form.replaceChildren(...made.map(({ node }) => node));

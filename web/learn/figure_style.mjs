@@ -90,6 +90,18 @@ button:disabled { opacity: 0.5; cursor: default; }
 .plot .point.second circle { fill: var(--second); }
 .plot .point.third circle { fill: var(--surface); stroke: var(--text); }
 .plot .point text { fill: var(--text); font-weight: 600; }
+.way { display: block; inline-size: 100%; max-inline-size: 36em; cursor: pointer; }
+.row.heads { grid-template-columns: repeat(4, minmax(0, 1fr)); max-inline-size: 30em; }
+.way rect { fill: var(--tile); stroke: var(--quiet); stroke-width: 1; }
+.way :is(.attention, .linear) { stroke-dasharray: 3 2; }
+.way [data-chosen] { fill: var(--accent); stroke: var(--accent); }
+.board { position: relative; }
+.board canvas { display: block; inline-size: 100%; image-rendering: pixelated; }
+.stage > .board > canvas { cursor: pointer; }
+.frame { position: absolute; outline: 2px solid var(--accent); pointer-events: none; }
+.scale { display: grid; gap: 0.2em; font-size: 0.8125em; color: var(--quiet); font-variant-numeric: tabular-nums; }
+.scale canvas { inline-size: 100%; block-size: 1em; border: 1px solid var(--line); }
+.ends { display: flex; justify-content: space-between; }
 pre { margin: 0; padding: 1em; overflow-x: auto; border-radius: var(--radius); background: var(--tile); font-size: 0.8125em; line-height: 1.5; tab-size: 2; }
 `;
 

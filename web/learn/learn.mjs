@@ -1,16 +1,14 @@
 // The article: one model for all figures, their state in the link, and a copy for use offline.
 
-import { scriptURL } from '../page/trusted.mjs';
 import { STATE_ATTRIBUTES } from './figure.mjs';
 import { Lecture } from './lecture.mjs';
 import { readState, writeState } from './link.mjs';
+import { keepForOffline, keepModels } from './offline.mjs';
 
 /** @typedef {import('./figure.mjs').PocketDiffusionFigure} Figure */
 
 /** Between a change and the link that has it, in milliseconds: browsers count how often a page changes its address. */
 const PAUSE = 300;
-/** Before the copy is made, in milliseconds: figures come first. */
-const WAIT = 3000;
 
 const figures = /** @type {NodeListOf<Figure>} */ (document.querySelectorAll('pocket-diffusion-figure'));
 const model = /** @type {HTMLSelectElement} */ (document.getElementById('model'));
@@ -34,13 +32,7 @@ const pathOf = (name) => `weights/${name}.gguf`;
 
 function useModel() {
   for (const figure of figures) figure.setAttribute('model', `../${pathOf(model.value)}`);
-  keepModel().catch(() => {}); // only what is kept for use offline
-}
-
-/** The service worker of the site keeps the model, too. */
-async function keepModel() {
-  const registration = await navigator.serviceWorker?.getRegistration();
-  registration?.active?.postMessage(pathOf(model.value));
+  keepModels([pathOf(model.value)]).catch(() => {}); // only what is kept for use offline
 }
 
 function readLink() {
@@ -116,7 +108,4 @@ document.getElementById('exercises')?.addEventListener('click', followExercise);
 addEventListener('hashchange', readLink);
 useModel();
 readLink();
-setTimeout(() => {
-  // Refused for example where the page was not served over HTTPS: then it works as before.
-  navigator.serviceWorker?.register(scriptURL('../service_worker.js')).then(() => navigator.serviceWorker.ready).then(keepModel, () => {});
-}, WAIT);
+keepForOffline(() => [pathOf(model.value)]);

@@ -12,7 +12,7 @@ const TEXT = {
 const root = document.documentElement;
 
 /** @param {string} link @param {keyof typeof TEXT} language */
-async function showCode(link, language) {
+export async function showCode(link, language) {
   const { generate } = await import('lean-qr');
   const canvas = make('canvas', { className: 'code' });
   generate(link).toCanvas(canvas, { on: [0, 0, 0], off: [255, 255, 255], padX: 4, padY: 4 });

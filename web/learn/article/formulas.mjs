@@ -26,6 +26,7 @@ export const FORMULAS = {
   posterior: String.raw`q(x_{t-1} \mid x_t, x_0) = \mathcal N\big(\tilde\mu_t(x_t, x_0),\; \tilde\beta_t \mathbf I\big)`,
   mean: String.raw`\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\; \beta_t}{1 - \bar\alpha_t}\, x_0 + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\, x_t`,
   variance: String.raw`\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\, \beta_t`,
+  attention: String.raw`a_{pj} = \frac{\exp(q_p \cdot k_j / \sqrt d)}{\sum_i \exp(q_p \cdot k_i / \sqrt d)}`,
   eta: String.raw`\eta`,
   eta0: String.raw`\eta = 0`,
   eta1: String.raw`\eta = 1`,
