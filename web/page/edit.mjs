@@ -94,7 +94,8 @@ export class Edit {
     try {
       await this.#easel.open(file);
     } catch {
-      fail(Object.assign(new Error(`${file.name}: ${file.type || 'unknown type'}`), { code: 'PICTURE' }));
+      const sentence = 'This file is not a picture that the browser can read: PNG, JPEG, WebP and GIF are.';
+      fail(Object.assign(new Error(`${file.name}: ${file.type || 'unknown type'}`), { sentence }));
     }
   }
 

@@ -5,8 +5,6 @@ const SENTENCES = {
   INTEGRITY: 'The file that came is not the one that this site offers. Try again later.',
   NETWORK: 'The model could not be downloaded. Is the network there? Then try again.',
   PART: 'This part of the page could not be downloaded. Is the network there? Then try again.',
-  PICTURE: 'This file is not a picture that the browser can read: PNG, JPEG, WebP and GIF are.',
-  SHARE: 'The device did not take the file. It can be saved instead.',
   WASM: 'This browser cannot run the model: it needs WebAssembly with SIMD. A current Chrome, Edge, Firefox or Safari will do.',
   WORKER: 'The part of the page that draws has stopped. Try again, or reload the page.',
   TRAP: 'The part of the page that draws has failed. Try again, or reload the page.',
@@ -28,14 +26,14 @@ function explainFile(file) {
 }
 
 /**
- * @param {unknown} error
+ * @param {unknown} error with a sentence of its own, or a code
  * @param {string} [file] name of the visitor's file that it is about
  * @returns {{ sentence: string, detail: string }}
  */
 export function explain(error, file = '') {
-  const { code = '', status = -1, message = String(error) } = /** @type {{ code?: string, status?: number, message?: string }} */ (error ?? {});
+  const { code = '', status = -1, message = String(error), sentence: own } = /** @type {{ code?: string, status?: number, message?: string, sentence?: string }} */ (error ?? {});
   const broken = status > 0 && status <= LAST_FILE_STATUS;
-  const sentence = SENTENCES[code] ?? (!broken ? 'Something went wrong.'
+  const sentence = own ?? SENTENCES[code] ?? (!broken ? 'Something went wrong.'
     : file ? explainFile(file) : 'The model file is damaged or not one that this page can read.');
   return { sentence, detail: code ? `${code}: ${message}` : message };
 }

@@ -43,7 +43,7 @@ export class Sharer {
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
       if (name === 'AbortError') return; // the visitor has thought better of it
-      if (name !== 'NotAllowedError' || ready) throw Object.assign(new Error(String(error)), { code: 'SHARE' });
+      if (name !== 'NotAllowedError' || ready) throw Object.assign(new Error(String(error)), { sentence: 'The device did not take the file. It can be saved instead.' });
       if (shown !== this.#shown) return;
       this.#ready = made;
       setText(this.#button, WORDS.again);
