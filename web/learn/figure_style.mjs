@@ -91,7 +91,7 @@ button:disabled { opacity: 0.5; cursor: default; }
 .plot .point.third circle { fill: var(--surface); stroke: var(--text); }
 .plot .point text { fill: var(--text); font-weight: 600; }
 .way { display: block; inline-size: 100%; max-inline-size: 36em; cursor: pointer; }
-.heads { max-inline-size: 30em; }
+.row.heads { grid-template-columns: repeat(4, minmax(0, 1fr)); max-inline-size: 30em; }
 .way rect { fill: var(--tile); stroke: var(--quiet); stroke-width: 1; }
 .way :is(.attention, .linear) { stroke-dasharray: 3 2; }
 .way [data-chosen] { fill: var(--accent); stroke: var(--accent); }
