@@ -35,7 +35,8 @@ cores=$(nproc)
 run_format() { find src -name '*.[ch]' -exec clang-format-19 --dry-run --Werror {} +; }
 
 # Attributes of WebAssembly mean nothing to the native compiler.
-run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" clang-tidy-19 --quiet -p build/lint --extra-arg=-Wno-unknown-attributes 2>&1 | sed -e '/ warnings\? generated/d' -e '/^\[[0-9]*\/[0-9]*\] Processing file/d'; }
+# Each process has a filter of its own: their lines about progress would mix.
+run_clang-tidy() { printf '%s\0' "${sources[@]}" | xargs -0 -n 4 -P "$cores" bash -o pipefail -c 'clang-tidy-19 --quiet -p build/lint --extra-arg=-Wno-unknown-attributes "$@" 2>&1 | sed -e "/ warnings\? generated/d" -e "/^\[[0-9]*\/[0-9]*\] Processing file/d"' clang-tidy; }
 
 # Every checker for C, but for the one that asks for memcpy_s, of C11's optional Annex K.
 run_analyze() {
