@@ -58,9 +58,9 @@ export function printStartUp({ fileBytes, milliseconds, model, linearMemory }) {
     name, { 'median ms': rounded(median, 3), min: rounded(min, 3), max: rounded(max, 3) }])));
 }
 
-function printDragging({ count, updatesPerSecond, steps, longestTask }) {
+function printDragging(view, { count, updatesPerSecond, steps, longestTask }) {
   const busy = longestTask === null ? 'how long the page was busy this browser does not tell' : `longest task ${longestTask ? rounded(longestTask, 0) : 'below 50'} ms`;
-  console.log(`The page's slider dragged: ${count} pictures of ${steps} steps (median) ${rounded(updatesPerSecond)} times a second; ${busy}`);
+  console.log(`The slider dragged in ${view}: ${count} pictures of ${steps} steps (median) ${rounded(updatesPerSecond)} times a second; ${busy}`);
 }
 
 export function printBrowser({ version, firstStep, longestGap, disagreement, results, dragging }) {
@@ -69,7 +69,8 @@ export function printBrowser({ version, firstStep, longestGap, disagreement, res
   console.table(Object.fromEntries(results.map(({ name, wall }) => [
     name, { 'wall ms': rounded(wall.median), quartiles: `${rounded(wall.lowerQuartile)} .. ${rounded(wall.upperQuartile)}`, 'least .. most': `${rounded(wall.min)} .. ${rounded(wall.max)}` },
   ])));
-  printDragging(dragging);
+  printDragging('Play', dragging.play);
+  printDragging('the Lab', dragging.lab);
 }
 
 export function printWorkers(sheets) {
