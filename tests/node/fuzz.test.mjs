@@ -306,6 +306,7 @@ test('files that are dropped on the page, with some bytes changed: a recipe, who
 });
 
 test('what is not a message is told apart without an exception', async () => {
+  for (const type of [Object.create(null), ['open'], null]) assert.deepEqual([isRequest({ to: 'pocket-diffusion', type, id: 2 }), isReply({ to: 'pocket-diffusion', type, id: 2 })], [false, false]);
   await property(message, async (value) => {
     executions++;
     let told;
