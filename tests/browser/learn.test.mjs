@@ -476,21 +476,23 @@ for (const browser of BROWSERS) {
       await drawn(page, 'noise');
       await page.evaluate(() => inside('noise', 'button[data-name="clear"]').click());
       await drag('noise', 'canvas[data-own]', [0.2, 0.3], [0.8, 0.3]);
-      const ink = await page.evaluate(() => valuesOf('noise').x.filter((value) => value < 0).length);
-      assert.ok(ink > 10 && ink < 120, `a line of ${ink} pixels`);
+      const ink = () => page.evaluate(() => valuesOf('noise').x.filter((value) => value < 0).length);
+      for (let wait = 0; wait < 50 && await ink() <= 10; wait++) await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.ok(await ink() > 10 && await ink() < 120, `a line of ${await ink()} pixels`);
       for (const [kind, name] of [['noise', 't'], ['guidance', 's'], ['plane', 's'], ['inside', 'layer']]) {
         const before = await page.evaluate((one, input) => (figure(one).begin(), figure(one).getAttribute(input)), kind, name);
         await drag(kind, `input[name="${name}"]`, [0.4, 0.5], [0.8, 0.5]);
-        assert.notEqual(await page.evaluate((one, input) => figure(one).getAttribute(input), kind, name), before, `${kind}: ${name}`);
+        // What a finger has done comes to the page as events, some after the call has returned.
+        await page.waitForFunction((one, input, was) => figure(one).getAttribute(input) !== was, {}, kind, name, before);
       }
       await drag('inside', '.tile canvas[data-own]', [0.3, 0.3], [0.95, 0.05]);
-      assert.equal(await page.evaluate(() => figure('inside').getAttribute('pixel')), '7', 'the last place of the first row');
+      await page.waitForFunction(() => figure('inside').getAttribute('pixel') === '7'); // the last place of the first row
       const grid = await page.$('pocket-diffusion-figure[kind="inside"] >>> .stage > .board > canvas');
       await page.evaluate((node) => node.scrollIntoView({ block: 'center' }), grid);
       const { x, y, width, height } = await grid.boundingBox();
       await page.touchscreen.tap(x + width * 0.97, y + height * 0.05);
+      await page.waitForFunction(() => Number(figure('inside').getAttribute('channel')) > 0); // a tap keeps a channel
       await drawn(page, 'inside');
-      assert.ok(await page.evaluate(() => Number(figure('inside').getAttribute('channel')) > 0), 'a tap keeps a channel');
       assert.equal(await page.evaluate((node) => getComputedStyle(node).touchAction, grid), 'auto', 'and a swipe over them scrolls');
       assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
       await page.close();
