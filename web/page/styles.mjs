@@ -90,16 +90,11 @@ export class Styles {
 
   /** The word on show, or its settings, change: they are drawn when it is there again. */
   rest() {
-    this.#leave();
-    this.#board.stop();
-    this.#show();
-  }
-
-  /** They follow no more. */
-  #leave() {
     this.#following = [];
     this.#previews.clear();
     this.#board.group = 0;
+    this.#board.stop();
+    this.#show();
   }
 
   /** Whether they follow what is being dragged: where a letter is one step, and if it is they that change. */
@@ -162,9 +157,9 @@ export class Styles {
 
   /** Draws what is lacking, style by style. */
   draw() {
-    if (this.#app.part !== 'word' || this.#app.standIn) return;
+    // What follows a hand has its turns, and is drawn in full when that rests: begun in between, the first ones would be all there ever is.
+    if (this.#app.part !== 'word' || this.#app.standIn || this.#following.length > 0) return;
     const { lettering } = this.#app;
-    this.#leave();
     const labels = this.#labels;
     const all = Array.from({ length: STYLES }, (_, style) => style);
     this.#wanted = all.flatMap((style) => labels.flatMap((label) => (lettering.drawn.has(this.#keyOf(style, label)) ? [] : [{ style, label }])));
