@@ -10,6 +10,7 @@ import temml from 'temml';
 import { FORMULAS } from '../../web/learn/article/formulas.mjs';
 import { SLIDES } from '../../web/learn/article/slides.mjs';
 import { WORDS } from '../../web/learn/article/words.mjs';
+import { Page, valueOf } from './html.mjs';
 import { separateWorker } from './start_worker.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -66,8 +67,52 @@ async function page(language) {
   return fill('page.html', shell, words);
 }
 
+/** Of an article in one file: addresses of the site -> where that is there. @param {string} icon */
+const placesIn = (icon) => ({ '../favicon.svg': icon, '../index.html': '?', ...Object.fromEntries(Object.entries(PAGES).map(([language, name]) => [name, `?learn=${language}`])) });
+
+/**
+ * The article for the page in one file, where web/learn/in_one_file.mjs makes elements of it: without what is on the site
+ * alone (data-site), and with each formula once. That file says what it looks like.
+ * @param {string} icon its address
+ */
+export async function articleData(icon) {
+  const places = placesIn(icon);
+  /** @type {Map<string, number>} */
+  const formulas = new Map();
+  /** @param {any} node */
+  const partOf = ({ nodeName, value, attrs, childNodes }) => {
+    if (nodeName === '#text') return value;
+    const attributes = Object.fromEntries(attrs.map((each) => [each.name, each.value]));
+    for (const name of ['href', 'src']) {
+      const address = attributes[name];
+      if (!address || /^(#|https:)/.test(address)) continue;
+      if (!Object.hasOwn(places, address)) throw new Error(`the article names ${address}, which is not in the one file: data-site is for what the site has alone`);
+      attributes[name] = places[address];
+    }
+    const part = [nodeName, attrs.length > 0 ? attributes : 0, ...childNodes.filter(isIn).map(partOf)];
+    if (nodeName !== 'math') return part;
+    const text = JSON.stringify(part);
+    if (!formulas.has(text)) formulas.set(text, formulas.size);
+    return formulas.get(text);
+  };
+  /** Spaces between blocks say nothing, and scripts run there. @param {any} node */
+  const isIn = ({ nodeName, value, attrs }) => !['#comment', 'noscript'].includes(nodeName) && !attrs?.some(({ name }) => name === 'data-site') && !/^\s*\n\s*$/.test(value ?? '');
+  const articles = {};
+  for (const language of Object.keys(PAGES)) {
+    const html = new Page(await page(language));
+    articles[language] = { lang: valueOf(html.one('html'), 'lang'), title: html.text(html.one('title')), body: html.one('body').childNodes.filter(isIn).map(partOf) };
+  }
+  return { style: await style('learn.css'), formulas: [...formulas.keys()].map((text) => JSON.parse(text)), ...articles };
+}
+
+/** @param {string} name in web/learn */
+async function style(name) {
+  const { outputFiles: [{ text }] } = await esbuild.build({ entryPoints: [join(source, name)], minify: true, write: false, target: ['es2022'] });
+  return text;
+}
+
 /** The text of the program that a figure shows and runs, without comments for tools. */
-const snippet = {
+export const snippet = {
   name: 'snippet',
   setup: ({ onLoad }) => onLoad({ filter: /[\\/]snippet_text\.mjs$/ }, async () => {
     const text = await readFile(join(source, 'snippet.mjs'), 'utf8');
@@ -91,10 +136,7 @@ async function scripts(entryPoints) {
  */
 export async function buildLearn() {
   const { files, inputs } = await scripts({ learn: join(source, 'learn.mjs'), slides: join(source, 'slides.mjs'), [FIGURE]: join(source, 'figure.mjs') });
-  for (const name of ['learn.css', 'slides.css']) {
-    const { outputFiles: [style] } = await esbuild.build({ entryPoints: [join(source, name)], minify: true, write: false, target: ['es2022'] });
-    files.set(name, style.text);
-  }
+  for (const name of ['learn.css', 'slides.css']) files.set(name, await style(name));
   for (const [language, name] of Object.entries(PAGES)) files.set(`learn/${name}`, await page(language));
   for (const [language, name] of Object.entries(DECKS)) files.set(`learn/${name}`, await deck(language));
   const forOthers = new Map([[`${FIGURE}.js`, files.get(`${FIGURE}.js`) ?? '']]);

@@ -20,7 +20,7 @@ import { load } from '../../web/node.mjs';
 import { aboutOf } from '../../web/page/settings.mjs';
 import { buildDocs } from './build_docs.mjs';
 import { FORMER_NAME } from './build_element.mjs';
-import { buildLearn } from './build_learn.mjs';
+import { articleData, buildLearn, snippet } from './build_learn.mjs';
 import { Page, setValue, valueOf } from './html.mjs';
 import { CLASSIC, inlineWorker, separateWorker } from './start_worker.mjs';
 
@@ -256,28 +256,39 @@ const dataBlock = (path, bytes) => `<script type="text/plain" data-asset="${path
 
 const hashSource = (text) => `'sha256-${sha256(text, 'base64')}'`;
 
+/** Runs in the head: with ?learn=en in the address the article is on show, and the page not even while the rest is read. */
+const CHOICE = "const a=new URLSearchParams(location.search).get('learn');if(a!==null)document.documentElement.dataset.article=a";
+const CHOICE_STYLE = '[data-article] :is(.page,.skip){display:none}';
+
 /**
- * Everything in one page: script, style, icon, WebAssembly module, weights. Its policy forbids every connection.
+ * Everything in one page: script, style, icon, WebAssembly module, weights, and the article. Its policy forbids every connection.
  * @param {string} [path]
+ * @param {{ article?: boolean }} [options] article: without it the file is smaller
  * @returns {Promise<number>} its length in bytes
  */
-export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html')) {
+export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html'), { article = true } = {}) {
   const html = await Page.read(join(web, 'index.html'));
   // Modules and workers cannot be fetched by a page that was opened from a folder.
   const worker = await bundle('worker.js', CLASSIC);
   // The end tag of a script must not stand in one.
   const inputs = new Set();
-  const script = (await bundle('page.mjs', { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames] }, inputs)).replaceAll('</script', '<\\/script');
-  const style = await bundle('style.css', {}) + await bundle('more.css', {});
+  const entry = article ? 'page_or_article.mjs' : 'page.mjs';
+  const script = (await bundle(entry, { ...CLASSIC, plugins: [inlineWorker(worker), withoutForeignNames, snippet] }, inputs)).replaceAll('</script', '<\\/script');
+  const style = await bundle('style.css', {}) + await bundle('more.css', {}) + (article ? CHOICE_STYLE : '');
   const icon = `data:image/svg+xml;base64,${(await readFile(join(web, 'favicon.svg'))).toString('base64')}`;
-  const policy = `default-src 'none'; script-src ${hashSource(script)} 'wasm-unsafe-eval'; worker-src blob:; ` +
-    `img-src blob: data:; style-src ${hashSource(style)}; base-uri 'none'; form-action 'none'`;
+  const data = article ? await articleData(icon) : null;
+  const scripts = [script, ...(data ? [CHOICE] : [])].map(hashSource);
+  const styles = [style, ...(data ? [data.style] : [])].map(hashSource);
+  const policy = `default-src 'none'; script-src ${scripts.join(' ')} 'wasm-unsafe-eval'; worker-src blob:; ` +
+    `img-src blob: data:; style-src ${styles.join(' ')}; base-uri 'none'; form-action 'none'`;
   setValue(html.one('meta', { 'http-equiv': 'Content-Security-Policy' }), 'content', policy);
   html.remove(html.one('p', { class: 'ways' })); // they lie beside the site
-  html.remove(html.one('a', { href: 'learn/index.html' }));
+  const learn = html.one('a', { href: 'learn/index.html' });
+  if (data) setValue(learn, 'href', '?learn=en');
+  else html.remove(learn);
   html.remove(html.one('script', { src: 'page.mjs' }));
   for (const rel of ['apple-touch-icon', 'manifest', 'stylesheet']) html.all(['link'], { rel }).forEach((link) => html.remove(link));
-  html.append('head', `<style>${style}</style>\n`);
+  html.append('head', `<style>${style}</style>\n${data ? `<script>${CHOICE}</script>\n` : ''}`);
   setValue(html.one('link', { rel: 'icon' }), 'href', icon);
   for (const image of html.all(['img'])) {
     const address = valueOf(image, 'src');
@@ -290,6 +301,8 @@ export async function buildOneFile(path = join(root, 'dist/pocket-diffusion.html
   for (const [asset, source] of assets) blocks += dataBlock(asset, await readFile(source));
   const notices = (await noticesOf(inputs)).replaceAll('<', '&lt;');
   html.append('body', `${blocks}<script type="text/plain" id="licenses">\n${notices}</script>\n<script>${script}</script>\n`);
+  // Behind the script, which does not wait for it.
+  if (data) html.append('body', `<script type="application/json" id="article-data">${JSON.stringify(data).replaceAll('<', '\\u003c')}</script>\n`);
   const text = String(html);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, text);

@@ -4,8 +4,18 @@
 
 /** @typedef {{ loaded: number, total: number }} Progress */
 
+/** @typedef {(href: string, options: { signal: AbortSignal, onProgress: (progress: Progress) => void }) => Promise<import('../index.d.ts').Model>} Loader */
+
 /** @type {Map<string, Entry>} by address */
 const entries = new Map();
+
+/** @type {Loader} */
+let loader = (href, options) => import('../index.mjs').then(({ load }) => load(href, options));
+
+/** Another way to a model than its address: for a page that has the models in itself. @param {Loader} other */
+export function useLoader(other) {
+  loader = other;
+}
 
 class Entry {
   /** @type {Promise<import('../index.d.ts').Model>} */
@@ -24,7 +34,7 @@ class Entry {
       for (const tell of this.users) tell(progress);
     };
     const { signal } = this.controller;
-    this.model = import('../index.mjs').then(({ load }) => load(href, { signal, onProgress }));
+    this.model = loader(href, { signal, onProgress });
   }
 }
 

@@ -1,5 +1,6 @@
 // The article: one model for all figures, their state in the link, and a copy for use offline.
 
+import { isOneFile } from '../page/elements.mjs';
 import { STATE_ATTRIBUTES } from './figure.mjs';
 import { Lecture } from './lecture.mjs';
 import { readState, writeState } from './link.mjs';
@@ -27,12 +28,14 @@ const lecture = new Lecture(document.documentElement.lang.startsWith('zh') ? 'zh
   },
 });
 
+/** The folder of the site, from here: in one file with everything there is but that. */
+const site = isOneFile() ? '' : '../';
 /** @param {string} name */
 const pathOf = (name) => `weights/${name}.gguf`;
 
 function useModel() {
-  for (const figure of figures) figure.setAttribute('model', `../${pathOf(model.value)}`);
-  keepModels([pathOf(model.value)]).catch(() => {}); // only what is kept for use offline
+  for (const figure of figures) figure.setAttribute('model', `${site}${pathOf(model.value)}`);
+  if (!isOneFile()) keepModels([pathOf(model.value)]).catch(() => {}); // only what is kept for use offline
 }
 
 function readLink() {
@@ -108,4 +111,4 @@ document.getElementById('exercises')?.addEventListener('click', followExercise);
 addEventListener('hashchange', readLink);
 useModel();
 readLink();
-keepForOffline(() => [pathOf(model.value)]);
+if (!isOneFile()) keepForOffline(() => [pathOf(model.value)]);

@@ -46,9 +46,11 @@ export class Lecture {
       made.setAttribute('aria-label', label);
       return made;
     };
+    // A file on this device is nothing that others could open.
+    const code = location.protocol === 'file:' ? [] : [button(text.code, text.code, () => showCode(link().replace(/([#&])lecture=&?/, '$1'), language))];
     this.#bar = make('div', { className: 'lecture-bar', hidden: true },
       button(text.before, '‹', () => this.#move(-1)), this.#place, button(text.next, '›', () => this.#move(1)),
-      button(text.code, text.code, () => showCode(link().replace(/([#&])lecture=&?/, '$1'), language)), button(text.leave, text.leave, () => this.leave()));
+      ...code, button(text.leave, text.leave, () => this.leave()));
     document.body.append(this.#bar);
     document.addEventListener('keydown', (event) => this.#key(event));
     document.addEventListener('fullscreenchange', () => {
