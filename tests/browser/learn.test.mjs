@@ -10,7 +10,6 @@ import axe from 'axe-core';
 import jsQR from 'jsqr';
 import { load } from 'pocket-diffusion';
 import { buildFigures } from '../../scripts/site/build_learn.mjs';
-import { KINDS } from '../../web/learn/figure.mjs';
 import { coarseShape, recognise, spreadOf } from '../../web/learn/kinds/price.mjs';
 import { attentionOf, layersOf, sharesOf } from '../../web/learn/layers.mjs';
 import { walk } from '../../web/learn/mixture.mjs';
@@ -20,6 +19,7 @@ import { tensorOfPixels } from '../../web/learn/tensors.mjs';
 import { modelPath } from '../native_pictures.mjs';
 import { root } from '../node/helpers.mjs';
 import { BROWSERS, launch, openPage } from './browsers.mjs';
+import { axeFinds, drawn, kinds, sectionsShown, set, watch } from './learn_tools.mjs';
 import { longestTask } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 import { serveStatic } from './static_server.mjs';
@@ -27,30 +27,7 @@ import { serveStatic } from './static_server.mjs';
 /** Of the page's thread while a slider is dragged, in milliseconds of its CPU time. */
 const LONGEST_TASK = 50;
 const TRIES = 4;
-const kinds = Object.keys(KINDS);
 const readCode = jsQR.default ?? jsQR;
-
-/** Runs in the page before anything else. */
-function watch() {
-  globalThis.violations = [];
-  addEventListener('securitypolicyviolation', ({ violatedDirective, sourceFile }) => violations.push(`${violatedDirective} ${sourceFile}`));
-  globalThis.figure = (kind) => document.querySelector(`pocket-diffusion-figure[kind="${kind}"]`);
-  globalThis.inside = (kind, selector) => figure(kind).shadowRoot.querySelector(selector);
-  /** Numbers of a figure; arrays travel as lists. */
-  globalThis.valuesOf = (kind) => Object.fromEntries(Object.entries(figure(kind).values).map(([name, value]) => [name, ArrayBuffer.isView(value) ? Array.from(value) : value]));
-}
-
-async function drawn(page, kind) {
-  await page.evaluate((one) => figure(one).begin(), kind);
-  await page.waitForFunction((one) => ['done', 'error'].includes(figure(one).state), { timeout: 60_000 }, kind);
-  assert.equal(await page.evaluate((one) => figure(one).state, kind), 'done', await page.evaluate((one) => inside(one, '.stage').textContent, kind));
-}
-
-/** Sets attributes of a figure, and waits until that is on show. */
-async function set(page, kind, attributes) {
-  await page.evaluate((one, wanted) => Object.entries(wanted).forEach(([name, value]) => figure(one).setAttribute(name, value)), kind, attributes);
-  await drawn(page, kind);
-}
 
 let model;
 before(async () => (model = await load(modelPath)));
@@ -339,7 +316,7 @@ for (const browser of BROWSERS) {
     test('lecture mode goes from figure to figure by keys, and shows the code of the place', async () => {
       const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits`, { prepare: watch });
       await page.$eval('#lecture', (button) => button.click());
-      const shown = () => page.$$eval('section', (all) => all.filter((section) => section.getBoundingClientRect().height > 0).map(({ id }) => id));
+      const shown = () => sectionsShown(page);
       assert.deepEqual(await shown(), ['noise']);
       for (const [key, expected] of [['ArrowRight', 'prediction'], ['PageDown', 'posterior'], ['ArrowLeft', 'prediction'], ['PageUp', 'noise'], ['ArrowLeft', 'noise']]) {
         await page.keyboard.press(key);
@@ -508,9 +485,7 @@ for (const browser of BROWSERS) {
         const { page } = await openPage(session.browser, `${site.url}learn/${path}#model=digits`, { dark, prepare: watch });
         for (const kind of kinds) await drawn(page, kind);
         await page.evaluate(axe.source);
-        const found = await page.evaluate(async () => (await globalThis.axe.run(document, { resultTypes: ['violations'] })).violations
-          .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ').slice(0, 300)}`));
-        assert.deepEqual(found, [], path);
+        assert.deepEqual(await axeFinds(page), [], path);
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
         await page.setViewport({ width: 320, height: 640 });
         assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no wider than a small telephone');

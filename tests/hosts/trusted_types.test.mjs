@@ -76,6 +76,13 @@ describe('Trusted Types', () => {
     assert.ok(page.workers().length > 0);
   }));
 
+  test('a figure of the article in one file draws', () => open(`${one.origin}/one/pocket-diffusion.html?learn=en#model=digits`, async (page) => {
+    await page.waitForFunction(() => customElements.get('pocket-diffusion-figure'));
+    await page.evaluate(() => document.querySelector('pocket-diffusion-figure').begin());
+    await page.waitForFunction(() => document.querySelector('pocket-diffusion-figure').state === 'done', { timeout: 30_000 });
+    assert.ok(page.workers().length > 0);
+  }));
+
   test('the element draws in a worker', () => open(`${server.origin}/element.html`, async (page) => {
     await page.waitForFunction(() => document.querySelector('pocket-diffusion').state === 'done', { timeout: 30_000 });
     assert.equal(page.workers().length, 1);

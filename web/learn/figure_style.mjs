@@ -46,11 +46,11 @@ figcaption { font-size: 0.8125em; line-height: 1.35; color: var(--quiet); }
 .equation { font-size: 1.0625em; font-variant-numeric: tabular-nums; overflow-x: auto; }
 
 .controls { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13em), 1fr)); gap: 0.6em 1.25em; margin-block-start: 1em; align-items: end; }
-.control { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 0.5em; font-size: 0.9375em; }
+.control { display: grid; grid-template-columns: minmax(min-content, 1fr) auto; gap: 0 0.5em; font-size: 0.9375em; }
 .control.wide { grid-column: 1 / -1; }
 .control label, .control.check { color: var(--text); }
 .control > label { font-size: 0.875em; font-weight: 560; }
-.control output { font-size: 0.875em; font-variant-numeric: tabular-nums; font-weight: 640; }
+.control output { text-align: end; font-size: 0.875em; font-variant-numeric: tabular-nums; font-weight: 640; }
 .control input[type="range"] { grid-column: 1 / -1; inline-size: 100%; block-size: 2em; margin: 0; accent-color: var(--accent); cursor: grab; touch-action: pan-y; }
 .control select, .control input[type="number"] { inline-size: 100%; min-block-size: 2.5em; padding: 0 0.6em; border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface); }
 .control select { grid-column: 1 / -1; }
