@@ -3,6 +3,7 @@
 
 import { useLoader } from '../element/models.mjs';
 import { loadModel } from '../page/models.mjs';
+import { place } from './place.mjs';
 
 /** @typedef {string | number | Tree} Part text; a number of a formula; or an element, */
 /** @typedef {[name: string, attributes: Record<string, string> | 0, ...children: Part[]]} Tree */
@@ -38,6 +39,7 @@ async function open() {
   document.title = title;
   root.lang = lang;
   delete root.dataset.article;
+  Object.assign(place, { site: '', alone: true });
   const folder = new URL('.', document.baseURI).href;
   useLoader((href, { onProgress }) => loadModel(href.slice(folder.length), onProgress));
   await import('./learn.mjs');

@@ -1,10 +1,10 @@
 // The article: one model for all figures, their state in the link, and a copy for use offline.
 
-import { isOneFile } from '../page/elements.mjs';
 import { STATE_ATTRIBUTES } from './figure.mjs';
 import { Lecture } from './lecture.mjs';
 import { readState, writeState } from './link.mjs';
 import { keepForOffline, keepModels } from './offline.mjs';
+import { place } from './place.mjs';
 
 /** @typedef {import('./figure.mjs').PocketDiffusionFigure} Figure */
 
@@ -28,14 +28,12 @@ const lecture = new Lecture(document.documentElement.lang.startsWith('zh') ? 'zh
   },
 });
 
-/** The folder of the site, from here: in one file with everything there is but that. */
-const site = isOneFile() ? '' : '../';
 /** @param {string} name */
 const pathOf = (name) => `weights/${name}.gguf`;
 
 function useModel() {
-  for (const figure of figures) figure.setAttribute('model', `${site}${pathOf(model.value)}`);
-  if (!isOneFile()) keepModels([pathOf(model.value)]).catch(() => {}); // only what is kept for use offline
+  for (const figure of figures) figure.setAttribute('model', `${place.site}${pathOf(model.value)}`);
+  if (!place.alone) keepModels([pathOf(model.value)]).catch(() => {}); // only what is kept for use offline
 }
 
 function readLink() {
@@ -111,4 +109,4 @@ document.getElementById('exercises')?.addEventListener('click', followExercise);
 addEventListener('hashchange', readLink);
 useModel();
 readLink();
-if (!isOneFile()) keepForOffline(() => [pathOf(model.value)]);
+if (!place.alone) keepForOffline(() => [pathOf(model.value)]);

@@ -43,9 +43,6 @@ export const nextTask = () => new Promise((resolve) => setTimeout(resolve));
 /** @param {number} count @param {string} one */
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
-/** Whether everything is in this one file (scripts/site/build_site.mjs): then there is nothing to fetch. */
-export const isOneFile = () => document.querySelector('script[data-asset]') !== null;
-
 /** Whether nothing may move by itself. */
 export const isCalm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 

@@ -1,6 +1,6 @@
 // Fetches what is not needed for the first pictures: parts of the page, when they are used, and the style of what they make.
 
-import { isOneFile } from './elements.mjs';
+import { isOneFile } from './models.mjs';
 
 /** What has been fetched, by the names of parts and files; without what could not be had, so that it is asked for again. @type {Map<string, Promise<any>>} */
 const fetched = new Map();

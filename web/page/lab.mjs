@@ -1,7 +1,7 @@
 // The Lab: everything that can be set, looked into, compared and taken away. Fetched when somebody enters it.
 
 import { Compare, describeSettings, differences } from './compare.mjs';
-import { element, isOneFile, makeOption } from './elements.mjs';
+import { element, makeOption } from './elements.mjs';
 import { fetchPart } from './fetch_more.mjs';
 import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
@@ -9,6 +9,7 @@ import { KINDS, usableKinds } from './films.mjs';
 import { FineFields } from './fine_fields.mjs';
 import { makeKeep } from './keep.mjs';
 import { announce, fail } from './messages.mjs';
+import { isOneFile } from './models.mjs';
 import { openDialog } from './open_dialog.mjs';
 import { OptionFields } from './option_fields.mjs';
 import { blank, paint } from './paint.mjs';

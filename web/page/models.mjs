@@ -2,7 +2,10 @@
 // file that the visitor opens.
 
 import { load, readManifest } from '../index.mjs';
-import { isOneFile, nextTask } from './elements.mjs';
+import { nextTask } from './elements.mjs';
+
+/** Whether everything is in this one file (scripts/site/build_site.mjs): then there is nothing to fetch. */
+export const isOneFile = () => document.querySelector('script[data-asset]') !== null;
 
 /** Base64 is decoded in pieces of this length, a multiple of 4, so that the page keeps answering. */
 const PIECE = 2 ** 18;

@@ -1,6 +1,6 @@
 // The copy for visits without a network: the service worker's, of the page and of the models that were used.
 
-import { isOneFile } from './elements.mjs';
+import { isOneFile } from './models.mjs';
 import { watchVersion } from './new_version.mjs';
 import { scriptURL } from './trusted.mjs';
 
