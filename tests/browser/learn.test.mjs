@@ -413,6 +413,16 @@ for (const browser of BROWSERS) {
       assert.equal(await page.evaluate(() => document.querySelector('[data-shown] .notes').checkVisibility()), false);
       await page.keyboard.press('Home');
       assert.deepEqual((await shown()).visible, ['slide-title']);
+      for (const [hash, id] of [['#2.5', 'slide-noise'], ['#0', 'slide-title'], ['#99', 'slide-end'], ['#x', 'slide-title']]) {
+        await page.evaluate((text) => (location.hash = text), hash);
+        await page.waitForFunction((wanted) => document.querySelector('[data-shown]')?.id === wanted, { timeout: 5000 }, id);
+      }
+      if (browser === 'chrome') { // the other one does not show how it prints
+        await page.emulateMediaType('print');
+        assert.equal((await shown()).visible.length, count, 'on paper all of them');
+        assert.equal(await page.$eval('.lecture-bar', (bar) => bar.checkVisibility()), false);
+        await page.emulateMediaType(null);
+      }
       await page.evaluate(() => (location.hash = '#4'));
       await page.waitForFunction(() => document.querySelector('[data-shown]').id === 'slide-prediction');
       await figured();

@@ -68,6 +68,7 @@ const bar = make('nav', { className: 'lecture-bar' },
 document.body.append(bar);
 root.dataset.deck = '';
 addEventListener('keydown', onKey);
-addEventListener('hashchange', () => show(Number(location.hash.slice(1)) - 1 || 0));
-show(Number(location.hash.slice(1)) - 1 || 0);
+const followLink = () => show(Math.trunc(Number(location.hash.slice(1)) - 1) || 0);
+addEventListener('hashchange', followLink);
+followLink();
 keepForOffline(() => [...new Set(slides.map((slide) => figureOf(slide)?.getAttribute('model')?.replace('../', '') ?? ''))].filter(Boolean));
