@@ -25,8 +25,6 @@ static float *channels_of(const pd_view *view, int32_t image, int32_t channel)
  * would share the same few lines of the first-level cache. */
 static size_t score_pitch(size_t padded) { return padded + 16; }
 
-static size_t round_up_8(size_t count) { return (count + 7) & ~(size_t)7; }
-
 /* Replaces x[0 .. count - 1] by exp(x - max x) and returns the sum of these.
  * Values up to the next multiple of 8 become zero. */
 static PD_NOINLINE float exponentials(float *x, int32_t count)
@@ -57,20 +55,13 @@ static PD_NOINLINE float exponentials(float *x, int32_t count)
     return pd_sum_lanes(sum);
 }
 
-PD_INLINE void scale_vector(float *x, int32_t count, float factor)
-{
-    for (int32_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
-}
-
 /* ---- packing ------------------------------------------------------------------ */
 
-static size_t round_up_4(size_t count) { return (count + 3) & ~(size_t)3; }
-
 /* Rows of `size` floats as the B of a product with their transpose: panels of 4
- * rows, `padded` rows and round_up_4(size) columns of them, filled up with zeros. */
+ * rows, `padded` rows and pd_round_up(size, PD_PANEL) columns of them, filled up with zeros. */
 static void pack_keys(const float *k, size_t k_stride, size_t keys, size_t padded, size_t size, float *panels)
 {
-    const size_t depth = round_up_4(size);
+    const size_t depth = pd_round_up(size, PD_PANEL);
     size_t first = 0;
     for (; first + PD_PANEL <= keys && depth == size; first += PD_PANEL) {
         const float *row[PD_PANEL] = {k + first * k_stride, k + (first + 1) * k_stride, k + (first + 2) * k_stride,
@@ -104,7 +95,8 @@ static pd_windows contiguous_rows(const float *data, int32_t rows, int32_t lengt
 /* k and v as panels; a block of scores, of queries and of results. */
 uint64_t pd_attend_scratch(int32_t keys, int32_t size, int32_t value_size)
 {
-    const uint64_t padded = round_up_8((size_t)keys), row = round_up_4((size_t)size), value_row = round_up_4((size_t)value_size);
+    const uint64_t padded = pd_round_up((size_t)keys, 8), row = pd_round_up((size_t)size, PD_PANEL),
+                   value_row = pd_round_up((size_t)value_size, PD_PANEL);
     return padded * (row + value_row) + QUERY_BLOCK * (score_pitch((size_t)padded) + row + value_row);
 }
 
@@ -121,9 +113,9 @@ void pd_attend(const pd_head *head, float *scratch)
         pd_reference_attend(head);
         return;
     }
-    const size_t keys = (size_t)head->keys, padded = round_up_8(keys), pitch = score_pitch(padded);
-    const size_t size = (size_t)head->size, row = round_up_4(size);
-    const size_t value_size = (size_t)head->value_size, value_row = round_up_4(value_size);
+    const size_t keys = (size_t)head->keys, padded = pd_round_up(keys, 8), pitch = score_pitch(padded);
+    const size_t size = (size_t)head->size, row = pd_round_up(size, PD_PANEL);
+    const size_t value_size = (size_t)head->value_size, value_row = pd_round_up(value_size, PD_PANEL);
     float *key_panels = scratch, *value_panels = key_panels + padded * row, *scores = value_panels + padded * value_row;
     float *queries = scores + QUERY_BLOCK * pitch, *results = queries + QUERY_BLOCK * row;
     const bool direct = value_size == value_row;
@@ -134,7 +126,7 @@ void pd_attend(const pd_head *head, float *scratch)
         const int32_t rows = head->queries - first < QUERY_BLOCK ? head->queries - first : QUERY_BLOCK;
         for (int32_t i = 0; i < rows; i++) {
             memcpy(queries + (size_t)i * row, head->q + (size_t)(first + i) * head->q_stride, size * sizeof(float));
-            scale_vector(queries + (size_t)i * row, (int32_t)row, head->factor);
+            pd_scale_row(queries + (size_t)i * row, row, head->factor);
         }
         const pd_windows query_rows = contiguous_rows(queries, rows, (int32_t)row, row);
         pd_product(&query_rows, rows, key_panels, PD_PANEL * row, (int32_t)padded,
@@ -148,7 +140,7 @@ void pd_attend(const pd_head *head, float *scratch)
         pd_product(&score_rows, rows, value_panels, PD_PANEL * keys, (int32_t)value_row,
                    &(pd_product_target){.out = to, .out_stride = to_stride});
         for (int32_t i = 0; i < rows; i++) {
-            scale_vector(to + (size_t)i * to_stride, (int32_t)value_row, 1.0f / sums[i]);
+            pd_scale_row(to + (size_t)i * to_stride, value_row, 1.0f / sums[i]);
             if (!direct) memcpy(out + (size_t)i * head->out_stride, to + (size_t)i * to_stride, value_size * sizeof(float));
         }
     }
@@ -192,13 +184,13 @@ void pd_attention(const pd_view *qkv, int32_t heads, int32_t head_size, const pd
 /* b as panels, a block of rows of a. */
 uint64_t pd_matmul_scratch(int32_t depth, int32_t columns)
 {
-    return (uint64_t)depth * round_up_4((size_t)columns) + QUERY_BLOCK * (uint64_t)depth;
+    return (uint64_t)depth * pd_round_up((size_t)columns, PD_PANEL) + QUERY_BLOCK * (uint64_t)depth;
 }
 
 void pd_matmul(const pd_matrix *a, const pd_matrix *b, int32_t rows, int32_t depth, int32_t columns, float factor, float *out,
                size_t out_stride, float *scratch)
 {
-    const size_t stored = round_up_4((size_t)columns), deep = (size_t)depth;
+    const size_t stored = pd_round_up((size_t)columns, PD_PANEL), deep = (size_t)depth;
     float *panels = scratch, *block = scratch + deep * stored, *panel = panels;
     for (size_t first = 0; first < stored; first += PD_PANEL)
         for (size_t k = 0; k < deep; k++)

@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 static inline int32_t pd_round_up_4(int32_t value) { return (value + 3) & ~3; }
+/* to: a power of two. */
+static inline size_t pd_round_up(size_t count, size_t to) { return (count + to - 1) & ~(to - 1); }
 
 /* `images` pictures of height x width pixels, one after the other. `stride`
  * floats from a pixel to the next (>= channels), so that a view can be a range

@@ -256,7 +256,8 @@ static void head_context(const pd_linear_attention *a, size_t head, const worksp
 
 /* Softmax of each `count` (a multiple of 8) numbers in place, head after head of
  * a block of pixels. In three passes, so that the maxima and sums, which are
- * chains of dependent operations, overlap with those of other heads. */
+ * chains of dependent operations, overlap with those of other heads; the last one
+ * multiplies by `numerator`, too. */
 static PD_NOINLINE void softmax_maxima(const float *x, size_t heads, size_t count, float *maxima)
 {
     for (size_t head = 0; head < heads; head++, x += count) {
@@ -286,10 +287,10 @@ static PD_NOINLINE void softmax_exponentials(float *x, size_t heads, size_t coun
     }
 }
 
-static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, const float *sums)
+static PD_NOINLINE void softmax_divide(float *x, size_t heads, size_t count, float numerator, const float *sums)
 {
     for (size_t head = 0; head < heads; head++, x += count) {
-        const pd_f32x4 factor = pd_div(pd_splat(1.0f), pd_sum_across(pd_load(sums + 4 * head)));
+        const pd_f32x4 factor = pd_div(pd_splat(numerator), pd_sum_across(pd_load(sums + 4 * head)));
         for (size_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), factor));
     }
 }
@@ -302,7 +303,7 @@ static void query_block(const pd_linear_attention *a, const float *x, size_t cou
     const size_t heads = count * (size_t)a->heads;
     softmax_maxima(w->queries, heads, n.head_size, w->sums);
     softmax_exponentials(w->queries, heads, n.head_size, w->sums);
-    softmax_divide(w->queries, heads, n.head_size, w->sums);
+    softmax_divide(w->queries, heads, n.head_size, 1.0f, w->sums);
     if (a->folded) {
         multiply(w->queries, count, n.inner, n.inner, w->folded, n.inner, n.channels, a->to_out.bias, w->projected, n.channels);
         return;
@@ -352,8 +353,6 @@ void pd_linear_attention_run(const pd_linear_attention *attention, const pd_view
 
 /* ---- of one head ------------------------------------------------------------------------------ */
 
-static size_t round_up(size_t count, size_t to) { return (count + to - 1) / to * to; }
-
 typedef struct head_workspace {
     float *keys;    /* [keys][row], row: the size of the head rounded up to a multiple of 8 */
     float *values;  /* [keys][value_row], where rows of v do not end with a vector */
@@ -366,7 +365,7 @@ typedef struct head_workspace {
 
 static head_workspace lay_out_head(size_t keys, size_t size, size_t value_size, float *scratch)
 {
-    const size_t row = round_up(size, 8), value_row = round_up(value_size, PD_PANEL);
+    const size_t row = pd_round_up(size, 8), value_row = pd_round_up(value_size, PD_PANEL);
     const size_t counts[] = {
         keys * row,
         value_row == value_size ? 0 : keys * value_row,
@@ -398,16 +397,11 @@ static void gather(const float *from, size_t pitch, size_t count, size_t size, f
     }
 }
 
-static void scale_rows(float *x, size_t count, float factor)
-{
-    for (size_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
-}
-
 /* The context of a head: keys, after their softmax over all keys of each channel or as they are, times the values. */
 static void context_of_head(const pd_head *head, bool softmax, const head_workspace *w)
 {
-    const size_t count = (size_t)head->keys, size = (size_t)head->size, row = round_up(size, 8);
-    const size_t value_size = (size_t)head->value_size, value_row = round_up(value_size, PD_PANEL);
+    const size_t count = (size_t)head->keys, size = (size_t)head->size, row = pd_round_up(size, 8);
+    const size_t value_size = (size_t)head->value_size, value_row = pd_round_up(value_size, PD_PANEL);
     gather(head->k, head->k_stride, count, size, 0.0f, w->keys, row);
     for (size_t d = 0; softmax && d < row; d += 8) key_exponentials(w->keys + d, count, row, w->sums + d);
     for (size_t d = 0; !softmax && d < row; d++) w->sums[d] = 1.0f;
@@ -419,8 +413,8 @@ static void context_of_head(const pd_head *head, bool softmax, const head_worksp
 
 void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
 {
-    const size_t size = (size_t)head->size, row = round_up(size, 8), queries = (size_t)head->queries;
-    const size_t value_size = (size_t)head->value_size, value_row = round_up(value_size, PD_PANEL);
+    const size_t size = (size_t)head->size, row = pd_round_up(size, 8), queries = (size_t)head->queries;
+    const size_t value_size = (size_t)head->value_size, value_row = pd_round_up(value_size, PD_PANEL);
     const head_workspace w = lay_out_head((size_t)head->keys, size, value_size, scratch);
     const bool whole = value_row == value_size;
     float *const query_sums = w.sums + row;
@@ -432,9 +426,8 @@ void pd_linear_attend(const pd_head *head, bool softmax, float *scratch)
         if (softmax) {
             softmax_maxima(w.queries, count, row, query_sums);
             softmax_exponentials(w.queries, count, row, query_sums);
-            softmax_divide(w.queries, count, row, query_sums);
-        }
-        scale_rows(w.queries, count * row, head->factor);
+            softmax_divide(w.queries, count, row, head->factor, query_sums);
+        } else pd_scale_row(w.queries, count * row, head->factor);
         float *const out = head->out + first * head->out_stride, *const to = whole ? out : w.results;
         multiply(w.queries, count, size, row, w.context, row, value_row, NULL, to, whole ? head->out_stride : value_row);
         for (size_t i = 0; !whole && i < count; i++)

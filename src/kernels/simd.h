@@ -7,6 +7,7 @@
 #ifndef PD_SIMD_H
 #define PD_SIMD_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -200,6 +201,11 @@ PD_INLINE void pd_store_first(float *p, int32_t count, pd_f32x4 a)
     float lanes[4];
     pd_store(lanes, a);
     for (int32_t i = 0; i < count; i++) p[i] = lanes[i];
+}
+/* x *= factor; count: a multiple of 4. */
+PD_INLINE void pd_scale_row(float *x, size_t count, float factor)
+{
+    for (size_t i = 0; i < count; i += 4) pd_store(x + i, pd_mul(pd_load(x + i), pd_splat(factor)));
 }
 
 #endif

@@ -15,8 +15,8 @@ from test_graph import CASES, Case
 OUTPUT = Path(__file__).resolve().parents[1] / "golden/graph_operations.bin"
 FEW = 6
 # Those of which a case shows little: one function of many, one of many forms.
-MANY = {"function": 48, "rms_norm": 36, "group_norm": 24} | dict.fromkeys(
-    ("binary", "linear", "conv", "conv_transpose", "matmul", "layer_norm", "affine", "attention",
+MANY = {"function": 48, "conv": 24, "rms_norm": 36, "group_norm": 24} | dict.fromkeys(
+    ("binary", "linear", "conv_transpose", "matmul", "layer_norm", "affine", "attention",
      "linear_attention", "linear_attention_block"), 12,
 )  # fmt: skip
 

@@ -162,6 +162,9 @@ def case_conv(c: Case) -> tuple[int, torch.Tensor]:
     kind, factor = c.integer(0, 3), c.rng.choice([1, 1, 2])
     if c.rng.random() < 0.3:  # as upsampling layers are
         kernel, step, sides, kind, factor, groups = [3, 3], [1, 1], [1] * 4, 0, 2, 1
+    elif groups == out and c.rng.random() < 0.5:  # wide ones, on small maps
+        height, width, sides, factor = 4, 4, [1] * 4, 1
+        channels = out = groups = c.rng.choice([16, 21])
     (a,) = c.operands((height, width, channels))
     weight, bias = c.tensor(out, channels // groups, *kernel), c.tensor(out) if c.rng.random() < 0.7 else None
     number, function, reals = c.rng.choice(FUNCTIONS[:4])
@@ -218,7 +221,7 @@ def norm_tail(c: Case, y: torch.Tensor, tensors: list[torch.Tensor | None], func
 
 def case_group_norm(c: Case) -> tuple[int, torch.Tensor]:
     groups = c.integer(1, 4)
-    channels = groups * c.integer(1, 5)
+    channels = groups * c.integer(1, 9)
     inputs, tensors, kind, function, reals = norm_operands(c, (c.integer(1, 4), c.integer(1, 4), channels), channels)
     value = c.graph.add("group_norm", *inputs, tensors=tensors, integers=[groups, kind], reals=[1e-5, *reals])
     normed = from_map(F.group_norm(to_map(c.parts[0])[None], groups, eps=1e-5)[0]) if c.parts[0].numel() > channels else None
@@ -269,7 +272,7 @@ def case_attention(c: Case) -> tuple[int, torch.Tensor]:
 
 def case_linear_attention(c: Case) -> tuple[int, torch.Tensor]:
     heads, size, value_size = c.integer(1, 3), c.integer(1, 9), c.integer(1, 9)
-    queries, keys, softmax = c.integer(1, 20), c.integer(1, 20), c.integer(0, 1)
+    queries, keys, softmax = c.integer(1, 40), c.integer(1, 20), c.integer(0, 1)
     values = c.operands((queries, heads * size), (keys, heads * size), (keys, heads * value_size))
     value = c.graph.add("linear_attention", *values, integers=[heads, softmax], reals=[0.3])
     q, k, v = (part.reshape(part.shape[0], heads, -1).transpose(0, 1) for part in c.parts)
@@ -291,7 +294,7 @@ def case_linear_attention_block(c: Case) -> tuple[int, torch.Tensor]:
 
 
 def case_softmax(c: Case) -> tuple[int, torch.Tensor]:
-    (a,) = c.operands((c.integer(1, 6), c.integer(1, 13)))
+    (a,) = c.operands((c.integer(1, 6), c.integer(1, 21)))
     return c.graph.add("softmax", a), c.parts[0].softmax(-1)
 
 
