@@ -9,7 +9,7 @@ import { fetchMore, fetchPart } from './page/fetch_more.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
 import { takeNewVersion } from './page/new_version.mjs';
-import { fail, hideError } from './page/messages.mjs';
+import { attempt, hideError } from './page/messages.mjs';
 import { openDialog } from './page/open_dialog.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
@@ -149,14 +149,10 @@ function learnPaper(picture) {
 }
 
 /** Saves or shares what is on show in Play. @param {(keep: NonNullable<App['keep']>) => unknown} take */
-async function keep(take) {
-  try {
-    const { makeKeep } = await fetchMore();
-    take(app.keep ??= makeKeep(app));
-  } catch (error) {
-    fail(error, () => keep(take));
-  }
-}
+const keep = (take) => attempt(async () => {
+  const { makeKeep } = await fetchMore();
+  take(app.keep ??= makeKeep(app));
+});
 
 function stop() {
   for (const board of [app.lettering.board, app.lettering.styles?.board, app.pictures.board, app.editBoard, classBoard, app.lab?.sweepBoard]) board?.stop();

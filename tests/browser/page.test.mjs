@@ -54,7 +54,7 @@ async function bundleClasses() {
   // Of what the page fetches later the search is enough; a page without anything has no box for messages.
   const instead = {
     fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search;",
-    messages: 'export const fail = (error) => { throw error; };',
+    messages: 'export const attempt = (work) => work();',
   };
   const later = {
     name: 'later',
