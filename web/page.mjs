@@ -40,7 +40,7 @@ import { View } from './page/view.mjs';
  * @property {import('./page/studio.mjs').Board} editBoard
  * @property {import('./page/edit.mjs').Edit | null} edit null until somebody draws
  * @property {import('./page/lab.mjs').Lab | null} lab null until somebody enters it
- * @property {ReturnType<typeof import('./page/keep.mjs').makeKeep> | null} keep null until something is saved
+ * @property {ReturnType<typeof import('./page/keep.mjs').makeKeep> | null} keep null until keepOf() makes it
  * @property {{ settings: Partial<Settings>, link: string } | null} playing what the address has of the dialog with ways between pictures, while that is open
  * @property {{ loadMilliseconds: number, run: { pictures: number, steps: number, milliseconds: number } | null }} measured
  * @property {(settings: Settings, how?: { draft?: boolean, again?: boolean }) => void} show
@@ -150,8 +150,8 @@ function learnPaper(picture) {
 
 /** Saves or shares what is on show in Play. @param {(keep: NonNullable<App['keep']>) => unknown} take */
 const keep = (take) => attempt(async () => {
-  const { makeKeep } = await fetchMore();
-  take(app.keep ??= makeKeep(app));
+  const { keepOf } = await fetchMore();
+  take(keepOf(app));
 });
 
 function stop() {

@@ -84,3 +84,6 @@ export function makeKeep(app) {
     saveImage: (image, name) => save(() => image && { making: imageFile(image), parts: [name] }),
   };
 }
+
+/** The one of the page: made when it is first asked for. @param {import('../page.mjs').App} app */
+export const keepOf = (app) => (app.keep ??= makeKeep(app));
