@@ -96,6 +96,7 @@ const classBoard = app.studio.addBoard({
 function show(settings, { draft = false, again = false } = {}) {
   if (!app.session.ready) return; // it will show the settings when it is
   hideError();
+  app.keep?.changed();
   const { controls, edit, lab, lettering, model, part, pictures, view } = app;
   element('page').dataset.part = part;
   controls.describe(view.inPlay, part === 'word' ? element('word-title').textContent.toLowerCase() : `“${nameOf(model, settings.label)}”`);
@@ -111,7 +112,6 @@ function show(settings, { draft = false, again = false } = {}) {
   if (part === 'edit') edit?.draw({ draft });
   else app.editBoard.stop();
   lab?.show(settings, { draft });
-  app.keep?.changed();
   if (!draft) drawClasses(classesWanted);
   app.links.follow({ draft });
 }
