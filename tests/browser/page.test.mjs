@@ -53,7 +53,7 @@ async function bundleClasses() {
   const entryPoints = [fileURLToPath(new URL('../../web/page/classes.mjs', import.meta.url))];
   // Of what the page fetches later the search is enough; a page without anything has no box for messages.
   const instead = {
-    fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search;",
+    fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search; export const fetchPart = (name, load) => load();",
     messages: 'export const attempt = (work) => work();',
   };
   const later = {
