@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { load, readRecipe } from 'pocket-diffusion';
 import { BROWSERS, openPage, settled } from './browsers.mjs';
 import { lastFrame, meanDifference, playFilm, probeFilm } from './films.mjs';
-import { downloaded, pixelsOf, textOf } from './page_tools.mjs';
+import { downloaded, pixelsOf, tap, textOf } from './page_tools.mjs';
 import { visit } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -43,10 +43,9 @@ for (const name of BROWSERS) {
       model?.close();
     });
     const isDone = (where = page) => where.waitForSelector('.play-dialog[open][data-state="done"]', { timeout: 60_000 });
-    const tap = (selector) => (name === 'chrome' ? page.tap(selector) : page.click(selector));
     const press = async (text) => {
       await page.$$eval('.play-dialog button', (all, wanted) => all.find(({ textContent }) => textContent === wanted).setAttribute('data-pressed', ''), text);
-      await tap('.play-dialog [data-pressed]');
+      await tap(page, '.play-dialog [data-pressed]');
       await page.$eval('.play-dialog [data-pressed]', (button) => button.removeAttribute('data-pressed'));
     };
     const shown = async (where = page) => (await pixelsOf(where, '.play-dialog canvas'))[0];
@@ -201,11 +200,11 @@ for (const name of BROWSERS) {
       await settled(page);
       await page.waitForFunction(() => !location.hash.includes('play='));
       await page.evaluate(() => Object.assign(globalThis, { shared: null, refusal: 'NotAllowedError' }));
-      await tap('#play-share');
+      await tap(page, '#play-share');
       await page.waitForFunction(() => document.getElementById('status').textContent.includes('“Share now”'));
       assert.equal(await textOf(page, '#play-share'), 'Share now');
       await page.evaluate(() => { globalThis.refusal = ''; });
-      await tap('#play-share');
+      await tap(page, '#play-share');
       await page.waitForFunction(() => globalThis.shared);
       assert.deepEqual(await page.evaluate(() => [globalThis.shared.type, globalThis.shared.url === location.href]), ['image/png', true]);
       await page.waitForFunction(() => document.getElementById('play-share').textContent === 'Share');
