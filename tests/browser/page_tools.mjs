@@ -62,6 +62,22 @@ export async function tap(page, selector) {
   await swipe(page, [[x + width / 2, y + height / 2]]);
 }
 
+/**
+ * Takes hold of the page's slider with the mouse.
+ * @param {number} share where, 0 .. 1 of its length @param {ScrollLogicalPosition} block where in the window it is to stand
+ * @returns {Promise<(share: number) => Promise<void>>} moves it
+ */
+export async function holdSlider(page, share, block = 'nearest') {
+  const { x, y, width, height } = await page.$eval('#scale', (slider, place) => {
+    slider.scrollIntoView({ block: place });
+    return slider.getBoundingClientRect().toJSON();
+  }, block);
+  const moveTo = (where) => page.mouse.move(x + width * where, y + height / 2);
+  await moveTo(share);
+  await page.mouse.down();
+  return moveTo;
+}
+
 /** A file dropped onto the page. @param {string} [type] as browsers give it to files that they know */
 export const dropFile = (page, bytes, name, type = '') => page.evaluate((base64, fileName, fileType) => {
   const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
