@@ -119,7 +119,7 @@ for (const name of BROWSERS) {
       };
       site.refused = new Set(parts.thesaurus);
       await enter('characters')(page);
-      assert.deepEqual(await find('monk'), []);
+      assert.deepEqual(await find('monk'), ['No class of that name.']);
       assert.deepEqual(await find('orangu'), ['orangutan']);
       site.refused = new Set();
       await enter('letters')(page);
