@@ -47,19 +47,29 @@ wanted() { [[ " ${stages[*]} " == *" $1 "* ]]; }
 reports=build/reports counted=build/logs/counted
 rm -rf "$reports" "$counted"
 mkdir -p "$reports" "$counted"
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 stage=stage
 
-# job COMMAND...: in the background, as $!, in a process group of its own, so that whatever ends the run ends all of it.
+# job PRIORITY FUNCTION: in the background, as $!, in a session of its own. So whatever ends the run ends all of it; and the
+# priority, 0 or 19, the lowest, is one among sessions, by which Linux shares out the processors first (each browser is one).
 jobs=()
 job() {
-  set -m
-  "$@" </dev/null &
-  set +m
+  local state
+  state=$(declare -p root quick hosts stages stage reports counted SECONDS; declare -f)
+  setsid bash -uo pipefail -c "
+    $state
+    if [ $1 != 0 ]; then
+      renice -n $1 -p \$\$ >/dev/null
+      { echo $1 >/proc/self/autogroup; } 2>/dev/null
+    fi
+    $2" test.sh </dev/null &
   jobs+=($!)
 }
 end_jobs() {
-  local each
-  for each in ${jobs[@]+"${jobs[@]}"}; do kill -TERM -- "-$each" 2>/dev/null; done
+  local signal each ended=yes
+  for signal in TERM KILL; do # to end in order, for some seconds
+    for each in ${jobs[@]+"${jobs[@]}"}; do ! kill -$signal -- "-$each" 2>/dev/null || ended=no; done
+    [ $signal = KILL ] || [ $ended = yes ] || sleep 3
+  done
 }
 trap end_jobs EXIT
 trap 'exit 129' HUP
@@ -167,15 +177,15 @@ fetch_more() {
   if [ $quick = no ] && wanted node; then step "the newest Node.js" newest_node; fi
   exit "$failed"
 }
-job fetch_python
+job 0 fetch_python
 fetching=($!)
-job fetch_npm
+job 0 fetch_npm
 npm=$!
 step "building WebAssembly" build_wasm
 step "building natively, gcc, Release" build_native native gcc Release
 wait $npm
 failed=$((failed + $?))
-job fetch_more
+job 0 fetch_more
 fetching+=($!)
 [ $quick = yes ] || ! wanted node || step "building WebAssembly with a checked heap" build_wasm_safe_heap
 ! wanted debug || step "building natively, clang, Debug" build_native debug clang-19 Debug
@@ -213,27 +223,21 @@ wait_for_packages() {
   done
   unlock
 }
-at_lowest_priority() {
-  renice -n 19 -p "$BASHPID" >/dev/null
-  "$@"
-}
-
 if [[ " ${stages[*]} " =~ \ (browser|package|hosts)\  ]] && [[ " ${stages[*]} " =~ \ (lint|fuzz|coverage|release|debug|sanitize|node|parity)\  ]]; then
   stage=stage_beside
   exec 3> >(show)
   showing=$!
-  job at_lowest_priority need_compilers >&3 2>&1 3>&-
+  job 19 need_compilers >&3 2>&1 3>&-
   compilers=$!
   wait_for_packages
-  job need_browsers >&3 2>&1 3>&-
+  job 0 need_browsers >&3 2>&1 3>&-
   browsers=$!
   wait $compilers
-  job at_lowest_priority need_packages >&3 2>&1 3>&-
+  job 19 need_packages >&3 2>&1 3>&-
   wait $! $browsers
   exec 3>&-
   wait $showing
 else
-  stage=stage
   wait_for_packages
   need_compilers
   need_packages
