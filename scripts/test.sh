@@ -17,8 +17,8 @@
 #   hosts      web servers, WebKit, generators of sites, frameworks, notebooks; all of them if the stage is named, otherwise a few (not with --quick)
 #   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
 #
-# If browsers are among several stages, everything else goes on beside them at the lowest priority: they wait half of the time.
-# Then what a stage prints is kept until it ends.
+# If browsers are among several stages, everything else goes on beside them at a low priority: one browser leaves about a core of
+# two to others. Then what a stage prints is kept until it ends.
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
 # folder with the checkpoints of the shipped models: then these are verified too.
@@ -50,7 +50,7 @@ mkdir -p "$reports" "$counted"
 passed=0 failed=0 skipped=0 stage=stage
 
 # job PRIORITY FUNCTION: in the background, as $!, in a session of its own. So whatever ends the run ends all of it; and the
-# priority, 0 or 19, the lowest, is one among sessions, by which Linux shares out the processors first (each browser is one).
+# priority, 0 or a lower one up to 19, is one among sessions, by which Linux shares out the processors first (each browser is one).
 jobs=()
 job() {
   local state
@@ -61,7 +61,7 @@ job() {
       renice -n $1 -p \$\$ >/dev/null
       { echo $1 >/proc/self/autogroup; } 2>/dev/null
     fi
-    $2" test.sh </dev/null &
+    $2" test.sh </dev/null 9>&- &
   jobs+=($!)
 }
 end_jobs() {
@@ -227,13 +227,13 @@ if [[ " ${stages[*]} " =~ \ (browser|package|hosts)\  ]] && [[ " ${stages[*]} " 
   stage=stage_beside
   exec 3> >(show)
   showing=$!
-  job 19 need_compilers >&3 2>&1 3>&-
+  job 10 need_compilers >&3 2>&1 3>&-
   compilers=$!
   wait_for_packages
   job 0 need_browsers >&3 2>&1 3>&-
   browsers=$!
   wait $compilers
-  job 19 need_packages >&3 2>&1 3>&-
+  job 10 need_packages >&3 2>&1 3>&-
   wait $! $browsers
   exec 3>&-
   wait $showing
