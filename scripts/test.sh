@@ -3,7 +3,7 @@
 # "N passed, N failed" (", N skipped" may follow); the exit code is 0 only if
 # nothing failed and every stage ran at least one test.
 #
-#   scripts/test.sh [--quick] [STAGE...]
+#   scripts/test.sh [--quick] [--one-by-one] [STAGE...]
 #
 #   lint       static checks of C, Python and JavaScript: scripts/lint.sh (not with --quick)
 #   fuzz       all fuzz targets for a minute: scripts/checks/fuzz.sh          (not with --quick)
@@ -18,7 +18,7 @@
 #   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
 #
 # If browsers are among several stages, everything else goes on beside them at a low priority: one browser leaves about a core of
-# two to others. Then what a stage prints is kept until it ends.
+# two to others. Then what a stage prints is kept until it ends. With --one-by-one stages follow each other, and print at once.
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
 # folder with the checkpoints of the shipped models: then these are verified too.
@@ -26,10 +26,11 @@
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 set +e
 
-quick=no stages=()
+quick=no together=yes stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
+    --one-by-one) together=no ;;
     lint | fuzz | coverage | release | debug | sanitize | node | browser | package | hosts | parity)
       [[ " ${stages[*]} " == *" $argument "* ]] || stages+=("$argument")
       ;;
@@ -223,7 +224,7 @@ wait_for_packages() {
   done
   unlock
 }
-if [[ " ${stages[*]} " =~ \ (browser|package|hosts)\  ]] && [[ " ${stages[*]} " =~ \ (lint|fuzz|coverage|release|debug|sanitize|node|parity)\  ]]; then
+if [ $together = yes ] && [[ " ${stages[*]} " =~ \ (browser|package|hosts)\  ]] && [[ " ${stages[*]} " =~ \ (lint|fuzz|coverage|release|debug|sanitize|node|parity)\  ]]; then
   stage=stage_beside
   exec 3> >(show)
   showing=$!
