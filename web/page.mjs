@@ -9,7 +9,7 @@ import { fetchMore, fetchPart } from './page/fetch_more.mjs';
 import { Lettering } from './page/lettering.mjs';
 import { Links } from './page/links.mjs';
 import { takeNewVersion } from './page/new_version.mjs';
-import { fail, hideError } from './page/messages.mjs';
+import { attempt, hideError } from './page/messages.mjs';
 import { openDialog } from './page/open_dialog.mjs';
 import { Pictures } from './page/pictures.mjs';
 import { reportProgress } from './page/progress.mjs';
@@ -40,7 +40,7 @@ import { View } from './page/view.mjs';
  * @property {import('./page/studio.mjs').Board} editBoard
  * @property {import('./page/edit.mjs').Edit | null} edit null until somebody draws
  * @property {import('./page/lab.mjs').Lab | null} lab null until somebody enters it
- * @property {ReturnType<typeof import('./page/keep.mjs').makeKeep> | null} keep null until something is saved
+ * @property {ReturnType<typeof import('./page/keep.mjs').makeKeep> | null} keep null until keepOf() makes it
  * @property {{ settings: Partial<Settings>, link: string } | null} playing what the address has of the dialog with ways between pictures, while that is open
  * @property {{ loadMilliseconds: number, run: { pictures: number, steps: number, milliseconds: number } | null }} measured
  * @property {(settings: Settings, how?: { draft?: boolean, again?: boolean }) => void} show
@@ -96,6 +96,7 @@ const classBoard = app.studio.addBoard({
 function show(settings, { draft = false, again = false } = {}) {
   if (!app.session.ready) return; // it will show the settings when it is
   hideError();
+  app.keep?.changed();
   const { controls, edit, lab, lettering, model, part, pictures, view } = app;
   element('page').dataset.part = part;
   controls.describe(view.inPlay, part === 'word' ? element('word-title').textContent.toLowerCase() : `“${nameOf(model, settings.label)}”`);
@@ -111,7 +112,6 @@ function show(settings, { draft = false, again = false } = {}) {
   if (part === 'edit') edit?.draw({ draft });
   else app.editBoard.stop();
   lab?.show(settings, { draft });
-  app.keep?.changed();
   if (!draft) drawClasses(classesWanted);
   app.links.follow({ draft });
 }
@@ -149,14 +149,10 @@ function learnPaper(picture) {
 }
 
 /** Saves or shares what is on show in Play. @param {(keep: NonNullable<App['keep']>) => unknown} take */
-async function keep(take) {
-  try {
-    const { makeKeep } = await fetchMore();
-    take(app.keep ??= makeKeep(app));
-  } catch (error) {
-    fail(error, () => keep(take));
-  }
-}
+const keep = (take) => attempt(async () => {
+  const { keepOf } = await fetchMore();
+  take(keepOf(app));
+});
 
 function stop() {
   for (const board of [app.lettering.board, app.lettering.styles?.board, app.pictures.board, app.editBoard, classBoard, app.lab?.sweepBoard]) board?.stop();

@@ -412,17 +412,21 @@ class Model:
         network_width]. x: float32 [network_channels, network_height, network_width]; t: 0 to info.timesteps - 1; label None is
         the null class of guidance.
         """
+        shape = (self.info.network_out_channels, self.info.network_height, self.info.network_width)
+        return self._evaluate(x, t, label, shape, lambda state, out: self._core.status("pd_wasm_model_predict", *state, out))
+
+    def _evaluate(self, x: Any, t: int, label: str | int | None, shape: tuple[int, ...], call: Callable[[tuple[int, ...], int], None]) -> Floats:
+        """call(what all evaluations begin with: the model, x, t and the label; where its floats go)"""
         handle = self._open()
         planes = self._planes("x", x)
         number = NULL_LABEL if label is None else self._label(label)
-        shape = (self.info.network_out_channels, *planes.shape[1:])
         time = _whole("t", t, 0, self.info.timesteps - 1)
 
         def evaluate(source: int) -> Floats:
-            return self._core.read_floats(math.prod(shape), lambda out: self._core.status("pd_wasm_model_predict", handle, source, time, number, out))
+            return self._core.read_floats(math.prod(shape), lambda out: call((handle, source, time, number), out))
 
-        prediction: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
-        return prediction.reshape(shape)
+        value: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
+        return value.reshape(shape)
 
     def operations(self) -> tuple[Operation, ...]:
         """What predict() computes: the operations of the network, in their order. docs/graph.md is their vocabulary."""
@@ -435,21 +439,11 @@ class Model:
         """The value that one operation makes on the way to predict(x, t, label), float32 [channels, ...]: the shape of the operation
         with the channels first. operation: its number, from 0. The evaluation ends there.
         """
-        handle = self._open()
-        planes = self._planes("x", x)
-        number = NULL_LABEL if label is None else self._label(label)
-        time = _whole("t", t, 0, self.info.timesteps - 1)
         operations = self.operations()
-        *positions, channels = operations[_whole("operation", operation, 0, len(operations) - 1)].shape
-        count = math.prod(positions) * channels
-
-        def evaluate(source: int) -> Floats:
-            return self._core.read_floats(
-                count, lambda out: self._core.status("pd_wasm_model_activations", handle, source, time, number, int(operation), out, count)
-            )
-
-        value: Floats = self._core.with_bytes(planes.tobytes(), evaluate)
-        return value.reshape(channels, *positions)
+        index = _whole("operation", operation, 0, len(operations) - 1)
+        *positions, channels = operations[index].shape
+        shape = (channels, *positions)
+        return self._evaluate(x, t, label, shape, lambda state, out: self._core.status("pd_wasm_model_activations", *state, index, out, math.prod(shape)))
 
     def _draw(self, label: object, given: Mapping[str, Any], watch: Callable[[int, int, int, int], None]) -> Picture:
         """`given`: every option of generate(). watch(run, timestep, calls made, calls in all) after every call of the network."""

@@ -107,8 +107,8 @@ export async function measureBrowser(name, files, { rounds, wasm }) {
     const { samples, ...rest } = await page.evaluate(measureInPage, { rounds, steps: 20 });
     await page.close();
     const dragging = {
-      play: await measureDragging(session.browser, `${site.url}#view=play&`),
-      lab: await measureDragging(session.browser, `${site.url}#view=lab&`),
+      play: await measureDragging(session.browser, site.url, 'play'),
+      lab: await measureDragging(session.browser, site.url, 'lab'),
     };
     const results = Object.entries(samples).map(([label, list]) => ({ name: label, wall: statistics(list), samples: list }));
     return { browser: name, version: await session.browser.version(), ...rest, results, dragging, troubles };

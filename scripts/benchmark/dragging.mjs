@@ -1,6 +1,7 @@
 // The page itself while its guidance slider is dragged: how often the grid is drawn anew, and how long the page is busy.
 
 import { openPage, settled } from '../../tests/browser/browsers.mjs';
+import { holdSlider } from '../../tests/browser/page_tools.mjs';
 
 const SECONDS = 8;
 const MOVES_PER_SECOND = 60;
@@ -31,21 +32,15 @@ function watch() {
 }
 
 /**
- * @param {import('puppeteer-core').Browser} browser @param {string} url of the page
+ * @param {import('puppeteer-core').Browser} browser @param {string} url of the page @param {'play' | 'lab'} view
  * @returns {Promise<{ count: number, updatesPerSecond: number, steps: number, longestTask: number | null }>}
  *   updatesPerSecond: pictures finished per second, divided by those of the grid; steps: of a picture, median; longestTask: milliseconds, 0 if none took
  *   50 or more, null where the browser does not tell
  */
-export async function measureDragging(browser, url) {
-  const { page } = await openPage(browser, `${url}${url.includes('#') ? '' : '#'}label=cat&s=3&seed=1&count=9`, { prepare: watch });
+export async function measureDragging(browser, url, view) {
+  const { page } = await openPage(browser, `${url}#view=${view}&label=cat&s=3&seed=1&count=9`, { prepare: watch });
   await settled(page);
-  const { x, y, width, height } = await page.$eval('#scale', (slider) => {
-    slider.scrollIntoView({ block: 'nearest' });
-    return slider.getBoundingClientRect().toJSON();
-  });
-  const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
-  await moveTo(0.3);
-  await page.mouse.down();
+  const moveTo = await holdSlider(page, 0.3);
   // The first second finds out how many steps a preview may have.
   const begin = performance.now();
   const end = begin + (SECONDS + 1) * 1000;

@@ -6,6 +6,8 @@ Writes FOLDER/NAME.gguf with float32 weights and FOLDER/NAME.onnx: x float32 [1,
 and label int64 [1], the row of the class. The first is written anew each time, the second, which takes long, if it is not there.
 """
 
+import contextlib
+import io
 import sys
 import warnings
 from pathlib import Path
@@ -50,9 +52,13 @@ def write_onnx(name: str, folder: Path) -> None:
     channels, height, width = forward.shape
     names = ["x", "t", "label", "prediction"]
     inputs = (torch.zeros(1, channels, height, width), torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
-    with warnings.catch_warnings():
+    path, how = folder / f"{name}.onnx", {"input_names": names[:3], "output_names": names[3:], "opset_version": 18}
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the exporters' own words
         warnings.simplefilter("ignore")  # numbers of Python become constants, which is what is wanted
-        torch.onnx.export(forward, inputs, folder / f"{name}.onnx", input_names=names[:3], output_names=names[3:], opset_version=18, dynamo=False)
+        try:
+            torch.onnx.export(forward, inputs, path, **how, dynamo=False)
+        except Exception:  # of many kinds: weights that are made on the way, functions that are compiled, operations that it has not
+            torch.onnx.export(forward, inputs, path, **how, dynamo=True, external_data=False)
 
 
 def made(name: str, folder: Path) -> bool:

@@ -17,8 +17,8 @@ const web = join(root, 'web');
 const source = join(web, 'learn');
 
 /** Language -> name of its page in the site's folder learn/. */
-export const PAGES = { en: 'index.html', zh: 'zh.html' };
-export const DECKS = { en: 'slides.html', zh: 'slides-zh.html' };
+const PAGES = { en: 'index.html', zh: 'zh.html' };
+const DECKS = { en: 'slides.html', zh: 'slides-zh.html' };
 /** The element, for pages of others. */
 const FIGURE = 'pocket-diffusion-figure';
 
@@ -33,11 +33,27 @@ const withFormulas = (text, label) => text
   .replace(/\{\{\{(\w+)\}\}\}/g, (_, name) => `<div class="formula" tabindex="0" role="group" aria-label="${label}">${mathML(name, true)}</div>`)
   .replace(/\{\{(\w+)\}\}/g, (_, name) => mathML(name, false));
 
-/** A shell of web/learn/article with its words filled in. @param {string} name @param {string} text @param {Record<string, string>} words */
-const fill = (name, text, words) => text.replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, word) => {
+/** @param {string} name of a file @returns {Promise<string>} */
+const read = (name) => readFile(join(source, 'article', name), 'utf8');
+
+/** A file of web/learn/article with its words filled in. @param {string} name @param {Record<string, string>} words */
+const fill = async (name, words) => (await read(name)).replace(/^ +/gm, '').replace(/\{\{(\w+)\}\}/g, (_, word) => {
   if (!Object.hasOwn(words, word)) throw new Error(`${name} names ${word}, which is not there`);
   return words[word];
 });
+
+/**
+ * A whole page. @param {'en' | 'zh'} language @param {Record<string, string>} names of it in all languages
+ * @param {{ heading: string, styles: string[], script: string, body: string }} parts
+ */
+function inShell(language, names, { heading, styles, script, body }) {
+  const head = [
+    ...styles.map((style) => `<link rel="stylesheet" href="../${style}">`),
+    ...Object.entries(names).map(([other, name]) => `<link rel="alternate" hreflang="${other}" href="${name}">`),
+    `<script type="module" src="../${script}"></script>`,
+  ];
+  return fill('shell.html', { ...WORDS[language], heading, head: head.join('\n'), body });
+}
 
 /** @param {import('../../web/learn/article/slides.mjs').Slide} slide @param {import('../../web/learn/article/slides.mjs').Words} words */
 function slideOf({ id, formula, figure }, { title, points, notes }) {
@@ -49,21 +65,20 @@ function slideOf({ id, formula, figure }, { title, points, notes }) {
 }
 
 /** @param {'en' | 'zh'} language */
-async function deck(language) {
-  const shell = await readFile(join(source, 'article', 'slides.html'), 'utf8');
-  const slides = SLIDES.map((slide) => slideOf(slide, slide[language])).join('\n');
-  return fill('slides.html', shell, { ...WORDS[language], deck: withFormulas(slides, WORDS[language].formula) });
+function deck(language) {
+  const { slides, title, formula } = WORDS[language];
+  const sections = withFormulas(SLIDES.map((slide) => slideOf(slide, slide[language])).join('\n'), formula);
+  return inShell(language, DECKS, { heading: `${slides}: ${title}`, styles: ['learn.css', 'slides.css'], script: 'slides.js', body: `<main class="deck">\n${sections}\n</main>` });
 }
 
 /** @param {'en' | 'zh'} language */
 async function page(language) {
-  const [shell, text] = await Promise.all(['page', language].map((name) => readFile(join(source, 'article', `${name}.html`), 'utf8')));
+  const text = await read(`${language}.html`);
+  const { title, formula } = WORDS[language];
   const sections = [...text.matchAll(/<section id="(\w+)">\s*<h2>([^<]+)<\/h2>/g)];
-  const words = {
-    ...WORDS[language], article: withFormulas(text, WORDS[language].formula),
-    list: sections.map(([, id, title]) => `<li><a href="#${id}">${title}</a></li>`).join(''),
-  };
-  return fill('page.html', shell, words);
+  const list = sections.map(([, id, heading]) => `<li><a href="#${id}">${heading}</a></li>`).join('');
+  const body = await fill('page.html', { ...WORDS[language], article: withFormulas(text, formula), list });
+  return inShell(language, PAGES, { heading: title, styles: ['learn.css'], script: 'learn.js', body: body.trim() });
 }
 
 /** The text of the program that a figure shows and runs, without comments for tools. */

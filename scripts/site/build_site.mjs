@@ -99,9 +99,9 @@ async function bundle(file, options, inputs) {
 /** @typedef {{ files: Map<string, string>, first: string[], inputs: Set<string> }} Split first: the parts without which the page does not begin */
 
 /** Parts of the page that are fetched when they are used, and whether the copy for use offline has them from the beginning. */
-export const LATE = {
+const LATE = {
   more: true, styles: true, poster: true, outline_files: true, reopen: true, make_font: false,
-  embed_dialog: false, zip: false, gif: false, webm: false, morph: true, rendering: true, element: false,
+  embed_dialog: false, zip: false, gif: false, webm: false, morph: true,
 };
 
 /**

@@ -11,7 +11,6 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { context } from 'esbuild';
-import { LATE } from './build_site.mjs';
 import { Page, setValue, valueOf } from './html.mjs';
 import { separateWorker } from './start_worker.mjs';
 
@@ -71,7 +70,7 @@ async function answer(request, response) {
   } else if (path === 'reload.js') {
     send(RELOAD, TYPES['.js']);
   } else if (path === 'parts.json') {
-    send(JSON.stringify(Object.fromEntries(Object.keys(LATE).map((name) => [name, []]))), TYPES['.json']);
+    send('{}', TYPES['.json']); // the page asks for its parts alone
   } else if (built.has(path)) {
     send(built.get(path), TYPES[extname(path)]);
   } else {

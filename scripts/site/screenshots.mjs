@@ -6,6 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BROWSERS, launch, openPage, settled } from '../../tests/browser/browsers.mjs';
+import { holdSlider } from '../../tests/browser/page_tools.mjs';
 import { serveSite } from '../../tests/browser/server.mjs';
 
 const folder = fileURLToPath(new URL('../../dist/screenshots', import.meta.url));
@@ -113,11 +114,8 @@ async function openMorph(page) {
 }
 
 async function dragSlider(page) {
-  const slider = await page.$('#scale');
-  const { x, y, width, height } = await slider.boundingBox();
-  await page.mouse.move(x + width * 0.3, y + height / 2);
-  await page.mouse.down();
-  for (let share = 0.3; share < 0.8; share += 0.02) await page.mouse.move(x + width * share, y + height / 2);
+  const moveTo = await holdSlider(page, 0.3);
+  for (let share = 0.3; share < 0.8; share += 0.02) await moveTo(share);
   await page.waitForSelector('[data-state="draft"] .tile[data-state="draft"]');
 }
 

@@ -57,6 +57,7 @@ export async function launch(browser) {
       'browser.download.dir': downloads,
       'browser.download.folderList': 2,
       'browser.download.alwaysOpenPanel': false, // the panel would take the keyboard away from the page
+      'dom.w3c_touch_events.enabled': 1, // as on devices that have touch
       'browser.helperApps.neverAsk.saveToDisk': 'image/png,image/gif,video/webm,application/zip',
     },
   });

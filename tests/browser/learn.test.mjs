@@ -306,7 +306,17 @@ for (const browser of BROWSERS) {
 
     test('inside the network: a channel is looked at by pointing, kept by a click, and the place that asks is picked on the picture', async () => {
       const { page, troubles } = await openPage(session.browser, `${site.url}learn/index.html#model=digits&inside.layer=3`, { prepare: watch });
+      await page.evaluate(() => { // a hand that is there before anything is drawn
+        globalThis.early = 0;
+        new MutationObserver((_, observer) => {
+          const canvas = inside('inside', '.stage > .board > canvas');
+          if (!canvas) return;
+          observer.disconnect();
+          for (const type of ['pointermove', 'click', 'pointerleave']) early += canvas.dispatchEvent(new PointerEvent(type));
+        }).observe(figure('inside').shadowRoot, { childList: true, subtree: true });
+      });
       await drawn(page, 'inside');
+      assert.ok(await page.evaluate(() => early === 3 && !figure('inside').hasAttribute('channel')), 'and nothing comes of it');
       const said = () => page.evaluate(() => inside('inside', '.stage > .row .tile:nth-child(2) figcaption').textContent);
       const point = async (selector, x, y, act) => {
         const canvas = await page.$(`pocket-diffusion-figure[kind="inside"] >>> ${selector}`);
@@ -329,8 +339,7 @@ for (const browser of BROWSERS) {
       assert.equal(await page.evaluate(() => figure('inside').getAttribute('pixel')), '56', 'the first of the last row, of 8 × 8');
       await point('.way', 0.99, 0.5, (x, y) => page.mouse.click(x, y));
       assert.equal(await page.evaluate(() => figure('inside').getAttribute('layer')), '22', 'the last');
-      await page.evaluate(() => [...document.querySelectorAll('pocket-diffusion-figure[kind="inside"]')].forEach((one) => one.setAttribute('layer', '4')));
-      await drawn(page, 'inside');
+      await set(page, 'inside', { layer: 4 });
       assert.match(await page.evaluate(() => inside('inside', '.says').textContent), /down, linear attention.*has no shares to show/);
       assert.deepEqual([await page.evaluate(() => violations), troubles], [[], []]);
       await page.close();
@@ -413,6 +422,16 @@ for (const browser of BROWSERS) {
       assert.equal(await page.evaluate(() => document.querySelector('[data-shown] .notes').checkVisibility()), false);
       await page.keyboard.press('Home');
       assert.deepEqual((await shown()).visible, ['slide-title']);
+      for (const [hash, id] of [['#2.5', 'slide-noise'], ['#0', 'slide-title'], ['#99', 'slide-end'], ['#x', 'slide-title']]) {
+        await page.evaluate((text) => (location.hash = text), hash);
+        await page.waitForFunction((wanted) => document.querySelector('[data-shown]')?.id === wanted, { timeout: 5000 }, id);
+      }
+      if (browser === 'chrome') { // the other one does not show how it prints
+        await page.emulateMediaType('print');
+        assert.equal((await shown()).visible.length, count, 'on paper all of them');
+        assert.equal(await page.$eval('.lecture-bar', (bar) => bar.checkVisibility()), false);
+        await page.emulateMediaType(null);
+      }
       await page.evaluate(() => (location.hash = '#4'));
       await page.waitForFunction(() => document.querySelector('[data-shown]').id === 'slide-prediction');
       await figured();

@@ -10,7 +10,7 @@ import { modelPath } from '../native_pictures.mjs';
 import { decodePNG } from '../node/png_reader.mjs';
 import { ENGINES, launch, openPage, settled } from './browsers.mjs';
 import {
-  downloaded, pickClass, pixelsOfGrid, setNumber, stateOf, textOf, waitForState,
+  downloaded, holdSlider, pickClass, pixelsOfGrid, setNumber, stateOf, textOf, waitForState,
 } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
@@ -53,8 +53,8 @@ async function bundleClasses() {
   const entryPoints = [fileURLToPath(new URL('../../web/page/classes.mjs', import.meta.url))];
   // Of what the page fetches later the search is enough; a page without anything has no box for messages.
   const instead = {
-    fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search;",
-    messages: 'export const fail = (error) => { throw error; };',
+    fetch_more: "import * as search from './search.mjs'; export const fetchMore = async () => search; export const fetchPart = (name, load) => load();",
+    messages: 'export const attempt = (work) => work();',
   };
   const later = {
     name: 'later',
@@ -140,8 +140,6 @@ for (const name of ENGINES) {
 
     test('pictures follow the slider while it is dragged, and replaced values are dropped', async () => {
       const before = await pixelsOfGrid(page);
-      const { x, y, width, height } = await (await page.$('#scale')).boundingBox();
-      const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
       await page.evaluate(() => {
         asked.length = 0;
         mostUnanswered = 0;
@@ -149,8 +147,7 @@ for (const name of ENGINES) {
         document.addEventListener('input', () => inputs++, true);
         document.addEventListener('change', () => (asked.length = 0), true);
       });
-      await moveTo(0.32);
-      await page.mouse.down();
+      const moveTo = await holdSlider(page, 0.32);
       for (let share = 0.32; share < 0.9; share += 0.01) await moveTo(share);
       const status = await page.waitForFunction(() =>
         document.getElementById('page').dataset.state === 'draft' && document.getElementById('status').textContent);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'pocket-diffusion';
 import { BROWSERS, launch, openPage, settled } from './browsers.mjs';
-import { change, pixelsOfGrid, setNumber, showDepth } from './page_tools.mjs';
+import { change, holdSlider, pixelsOfGrid, setNumber, showDepth } from './page_tools.mjs';
 import { serveSite } from './server.mjs';
 
 const COUNT = 9;
@@ -66,13 +66,10 @@ for (const name of BROWSERS) {
 
     test('all pictures follow while the finger moves, in full', async () => {
       await open(linkTo(fast, 'cat', 0));
-      const slider = await page.$('#scale');
-      await slider.scrollIntoView();
-      const { x, y, width, height } = await slider.boundingBox();
-      await page.mouse.move(x + 2, y + height / 2);
-      await page.mouse.down();
+      const moveTo = await holdSlider(page, 0.01);
+      let from = 0;
       for (const share of [0.25, 0.5, 0.75]) {
-        await page.mouse.move(x + width * share, y + height / 2, { steps: 8 });
+        while (from < share) await moveTo(from += 1 / 32);
         const scale = await numberOf(page, '#scale');
         assert.ok(scale > 0);
         // The hand rests but holds on.

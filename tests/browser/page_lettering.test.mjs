@@ -8,7 +8,7 @@ import { makeFont } from 'pocket-diffusion/font';
 import { readSVGRecipe, toSVG } from 'pocket-diffusion/outlines';
 import { decodePNG } from '../node/png_reader.mjs';
 import { BROWSERS, settled } from './browsers.mjs';
-import { downloaded, dropFile, pixelsOf, showDepth, showTab, textOf } from './page_tools.mjs';
+import { downloaded, dropFile, holdSlider, pixelsOf, showDepth, showTab, textOf } from './page_tools.mjs';
 import { visit } from './server.mjs';
 
 /** Few steps: what the letters look like does not matter here. */
@@ -168,13 +168,7 @@ for (const name of BROWSERS) {
           return put.apply(this, all);
         };
       });
-      const { x, y, width, height } = await page.$eval('#scale', (slider) => {
-        slider.scrollIntoView({ block: 'end' });
-        return slider.getBoundingClientRect().toJSON();
-      });
-      const moveTo = (share) => page.mouse.move(x + width * share, y + height / 2);
-      await moveTo(0.1);
-      await page.mouse.down();
+      const moveTo = await holdSlider(page, 0.1, 'end');
       /** How often the tiles in sight have been painted. */
       const counts = () => page.$$eval('#styles .tile canvas', (all) => all.flatMap((canvas) => {
         const { top, bottom } = canvas.getBoundingClientRect();

@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { load, readRecipe } from 'pocket-diffusion';
 import { BROWSERS, openPage, settled } from './browsers.mjs';
 import { lastFrame, meanDifference, playFilm, probeFilm } from './films.mjs';
-import { downloaded, pixelsOf, textOf } from './page_tools.mjs';
+import { downloaded, pixelsOf, tap, textOf } from './page_tools.mjs';
 import { visit } from './server.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -17,6 +17,7 @@ const BEGIN = { label: 'cat', guidanceScale: 3, seed: 24 };
 /** A device that takes files from pages, and remembers them. */
 const SHARING = `navigator.canShare = ({ files }) => files[0].type !== 'video/webm';
 navigator.share = async ({ files: [file], url }) => {
+  globalThis.asked++;
   if (globalThis.refusal) throw new DOMException('on purpose', globalThis.refusal);
   globalThis.shared = { name: file.name, type: file.type, size: file.size, url };
 };`;
@@ -42,10 +43,9 @@ for (const name of BROWSERS) {
       model?.close();
     });
     const isDone = (where = page) => where.waitForSelector('.play-dialog[open][data-state="done"]', { timeout: 60_000 });
-    const tap = (selector) => (name === 'chrome' ? page.tap(selector) : page.click(selector));
     const press = async (text) => {
       await page.$$eval('.play-dialog button', (all, wanted) => all.find(({ textContent }) => textContent === wanted).setAttribute('data-pressed', ''), text);
-      await tap('.play-dialog [data-pressed]');
+      await tap(page, '.play-dialog [data-pressed]');
       await page.$eval('.play-dialog [data-pressed]', (button) => button.removeAttribute('data-pressed'));
     };
     const shown = async (where = page) => (await pixelsOf(where, '.play-dialog canvas'))[0];
@@ -165,15 +165,20 @@ for (const name of BROWSERS) {
       });
       assert.equal(atOnce, 'cat-redraw-dog-seed24.gif');
       await page.waitForFunction(() => [...document.querySelectorAll('.play-dialog button')].some(({ textContent }) => textContent === 'Share'));
+      assert.equal(await textOf(page, '.play-dialog [role="status"]'), '', 'it is ready no more');
 
       // Another kind, another file; who thinks better of it is left alone.
       await page.evaluate(() => { globalThis.refusal = 'NotAllowedError'; });
       await press('Share');
       await page.waitForFunction(() => [...document.querySelectorAll('.play-dialog button')].some(({ textContent }) => textContent === 'Share now'), { timeout: 60_000 });
       await page.select('.play-dialog .morph-buttons select', 'apng');
-      await page.evaluate(() => { globalThis.refusal = 'AbortError'; });
-      await press('Share');
-      await page.waitForFunction(() => document.querySelector('.play-dialog [role="status"]').textContent === '', { timeout: 60_000 });
+      assert.equal(await textOf(page, '.play-dialog [role="status"]'), '');
+      for (const refusal of ['AbortError', 'InvalidStateError']) {
+        await page.evaluate((one) => Object.assign(globalThis, { asked: 0, refusal: one }), refusal);
+        await press('Share');
+        await page.waitForFunction(() => globalThis.asked === 1, { timeout: 60_000 });
+        assert.equal(await textOf(page, '.play-dialog [role="status"]'), '', refusal);
+      }
       await page.evaluate(() => { globalThis.refusal = 'DataError'; });
       await press('Share');
       await page.waitForFunction(() => document.querySelector('.play-dialog [role="status"]').textContent.startsWith('The device did not take the file.'), { timeout: 60_000 });
@@ -195,13 +200,15 @@ for (const name of BROWSERS) {
       await settled(page);
       await page.waitForFunction(() => !location.hash.includes('play='));
       await page.evaluate(() => Object.assign(globalThis, { shared: null, refusal: 'NotAllowedError' }));
-      await tap('#play-share');
+      await tap(page, '#play-share');
       await page.waitForFunction(() => document.getElementById('status').textContent.includes('“Share now”'));
       assert.equal(await textOf(page, '#play-share'), 'Share now');
       await page.evaluate(() => { globalThis.refusal = ''; });
-      await tap('#play-share');
+      await tap(page, '#play-share');
       await page.waitForFunction(() => globalThis.shared);
       assert.deepEqual(await page.evaluate(() => [globalThis.shared.type, globalThis.shared.url === location.href]), ['image/png', true]);
+      await page.waitForFunction(() => document.getElementById('play-share').textContent === 'Share');
+      assert.equal(await textOf(page, '#status'), '', 'nothing is ready any more');
 
       const [seed, label] = await page.evaluate(() => [new URLSearchParams(location.hash.slice(1)).get('seed'), new URLSearchParams(location.hash.slice(1)).get('label')]);
       assert.equal(await textOf(page, '#generate'), 'Surprise me');

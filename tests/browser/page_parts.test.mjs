@@ -1,6 +1,7 @@
 // Parts of the page that are fetched when they are used, where they cannot be had: each way to one says so, in a sentence of its
 // own, and goes on when it is tried again.
 
+import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BROWSERS, settled } from './browsers.mjs';
 import { dropFile, showDepth, showTab } from './page_tools.mjs';
@@ -109,11 +110,26 @@ for (const name of BROWSERS) {
       });
     }
 
-    test('the element of the dialog to embed it, and the search', async () => {
-      await close(page);
+    test('other words for the classes, if they cannot be had, come with the next model; names are found without them', async () => {
+      const find = async (text) => {
+        await page.waitForSelector('#class-search:enabled', PATIENCE);
+        await page.$eval('#class-search', (input) => { input.value = ''; });
+        await page.type('#class-search', text);
+        return page.$$eval('#class-found [role="option"]', (all) => all.map(({ textContent }) => textContent));
+      };
+      site.refused = new Set(parts.thesaurus);
       await enter('characters')(page);
-      await page.waitForSelector('#class-search:enabled', PATIENCE);
+      assert.deepEqual(await find('monk'), ['No class of that name.']);
+      assert.deepEqual(await find('orangu'), ['orangutan']);
+      site.refused = new Set();
+      await enter('letters')(page);
+      await enter('characters')(page);
+      assert.deepEqual(await find('monk'), ['apemonkey', 'orangutanmonkey']);
+    });
+
+    test('the element of the dialog to embed it', async (t) => {
       const { site: another, page: fresh, leave: leaveIt } = await visit(name, '#label=cat&s=2&seed=5&steps=1&count=1');
+      t.after(leaveIt);
       another.refused = new Set(parts.element);
       await fresh.waitForSelector('#embed:enabled', PATIENCE);
       await click('#embed')(fresh);
@@ -121,7 +137,6 @@ for (const name of BROWSERS) {
       another.refused = new Set();
       await click('#retry')(fresh);
       await shows('dialog.embed[open] pocket-diffusion')(fresh);
-      await leaveIt();
     });
   });
 }

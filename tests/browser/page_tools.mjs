@@ -41,6 +41,43 @@ export async function change(page, action) {
   await settled(page);
 }
 
+/** A finger that is put down, goes from point to point of the window and is lifted. @param {Array<[x: number, y: number]>} points in CSS pixels */
+export async function swipe(page, [first, ...rest]) {
+  const { browsingContext } = page.mainFrame();
+  if (browsingContext) { // Firefox: it refuses what puppeteer tells of a finger
+    const to = ([x, y]) => ({ type: 'pointerMove', x: Math.round(x), y: Math.round(y) });
+    const actions = [to(first), { type: 'pointerDown', button: 0 }, ...rest.map(to), { type: 'pointerUp', button: 0 }];
+    return browsingContext.performActions([{ type: 'pointer', id: 'finger', parameters: { pointerType: 'touch' }, actions }]);
+  }
+  const touch = await page.touchscreen.touchStart(...first);
+  for (const point of rest) await touch.move(...point);
+  return touch.end();
+}
+
+/** A finger that taps on the middle of something. */
+export async function tap(page, selector) {
+  const node = await page.$(selector);
+  await node.scrollIntoView();
+  const { x, y, width, height } = await node.boundingBox();
+  await swipe(page, [[x + width / 2, y + height / 2]]);
+}
+
+/**
+ * Takes hold of the page's slider with the mouse.
+ * @param {number} share where, 0 .. 1 of its length @param {ScrollLogicalPosition} block where in the window it is to stand
+ * @returns {Promise<(share: number) => Promise<void>>} moves it
+ */
+export async function holdSlider(page, share, block = 'nearest') {
+  const { x, y, width, height } = await page.$eval('#scale', (slider, place) => {
+    slider.scrollIntoView({ block: place });
+    return slider.getBoundingClientRect().toJSON();
+  }, block);
+  const moveTo = (where) => page.mouse.move(x + width * where, y + height / 2);
+  await moveTo(share);
+  await page.mouse.down();
+  return moveTo;
+}
+
 /** A file dropped onto the page. @param {string} [type] as browsers give it to files that they know */
 export const dropFile = (page, bytes, name, type = '') => page.evaluate((base64, fileName, fileType) => {
   const data = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

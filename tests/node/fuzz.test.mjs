@@ -277,7 +277,7 @@ test('PNG files with chunks changed: a recipe, null or the code RECIPE', { timeo
 const field = fc.oneof(anything, fc.constantFrom('open', 'predict', 'graph', 'generate', 'continue', 'abort', 'ping', 'result', 'failure', 'step', 'pong', 'alive'));
 const message = fc.oneof(anything, fc.record({
   to: fc.oneof({ weight: 9, arbitrary: fc.constant('pocket-diffusion') }, { weight: 1, arbitrary: anything }), type: field, id: fc.oneof(fc.integer({ min: 2, max: 9 }), anything),
-  module: anything, bytes: anything, x: anything, t: anything, label: anything, steps: fc.oneof(fc.boolean(), anything),
+  module: anything, bytes: anything, x: anything, t: anything, label: anything, operation: anything, length: anything, steps: fc.oneof(fc.boolean(), anything),
   request: fc.oneof(anything, fc.record({ pictures: fc.oneof(fc.constant([{ label: 0, seed: 1 }]), fc.array(anything)), sampler: anything, steps: anything, guidanceInterval: anything })),
   value: anything, error: fc.oneof(anything, fc.record({ message: fc.string(), name: anything, code: anything })), events: fc.oneof(anything, fc.array(anything)),
 }, { requiredKeys: ['to', 'type', 'id'] }));

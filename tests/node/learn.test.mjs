@@ -193,6 +193,16 @@ test('points that go back at s = 1 have the distribution of their class; guidanc
   assert.ok(share(1) > 0.2 && share(6) < 0.02, `the cloud next to the other class is left empty: ${share(1)}, ${share(6)}`);
 });
 
+test('in any network what changes the size of its maps is a layer', () => {
+  const operation = (name, inputs, shape) => ({ name, inputs, shape, integers: [], depends: ['x'], free: false });
+  const network = [
+    operation('x', [], [8, 8, 4]), operation('max_pool', [0], [4, 4, 4]), operation('function', [1], [4, 4, 4]), operation('conv', [2], [2, 2, 8]), operation('conv', [3], [2, 2, 8]),
+    operation('permute', [4], [8, 2, 2]), operation('permute', [5], [2, 2, 8]), operation('nearest', [6], [4, 4, 8]), operation('conv_transpose', [7], [8, 8, 4]), operation('conv', [8], [8, 8, 4]),
+  ];
+  assert.deepEqual(layersOf(network).map(({ operation, kind, width }) => [operation, kind, width]),
+    [[0, 'input', 8], [1, 'smaller', 4], [3, 'smaller', 2], [7, 'larger', 4], [8, 'larger', 8], [9, 'output', 8]]);
+});
+
 test('maps are darker the farther from 0, and their sides differ in blue and in red', () => {
   const luminance = ([red, green, blue]) => 0.2126 * (red / 255) ** 2.2 + 0.7152 * (green / 255) ** 2.2 + 0.0722 * (blue / 255) ** 2.2;
   for (const side of [-1, 1]) {

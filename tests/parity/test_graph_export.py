@@ -191,6 +191,11 @@ def channels_first_norm(x, g):
     return (x - x.mean(dim=1, keepdim=True)) * (x.var(dim=1, unbiased=False, keepdim=True) + 1e-5).rsqrt() * g
 
 
+def unbiased_norm(x):
+    variance, mean = torch.var_mean(x, dim=1, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + 1e-2)
+
+
 FUSED = {
     "convolution, batch norm, silu": (lambda m, x, t: m.out(m.norm(m.conv(x))), {"conv": nn.Conv2d(3, 8, 3, padding=1), "norm": nn.Sequential(nn.BatchNorm2d(8), nn.SiLU())}, {"conv": 1, "linear": 1}),
     "group norm, scale and shift, silu": (
@@ -199,6 +204,8 @@ FUSED = {
         {"linear": 4, "group_norm": 1, "time": 1},
     ),
     "layer norm written out": (lambda m, x, t: m.out(channels_first_norm(m.conv(x), m.g.weight.reshape(1, 8, 1, 1))), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "layer_norm": 1}),
+    "layer norm with an unbiased variance": (lambda m, x, t: m.out(unbiased_norm(m.conv(x)) * m.g.weight.reshape(1, 8, 1, 1) + m.g.bias), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(8, 1)}, {"linear": 2, "layer_norm": 1}),
+    "RMS norm of a multiple": (lambda m, x, t: m.out(m.conv(x) / (3 * m.conv(x).square().mean(1, keepdim=True) + 1e-2).sqrt()), {"conv": nn.Conv2d(3, 8, 1)}, {"linear": 2, "rms_norm": 1}),
     "RMS norm by length": (lambda m, x, t: m.out(F.normalize(m.conv(x), dim=1) * m.g.weight.reshape(1, 8, 1, 1) * 8**0.5), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "rms_norm": 1}),
     "residual": (lambda m, x, t: m.out(m.block(m.conv(x)) + m.conv(x)), {"conv": nn.Conv2d(3, 8, 1), "block": nn.Conv2d(8, 8, 3, padding=1)}, {"linear": 2, "conv": 1}),
     "gate": (lambda m, x, t: m.out(m.conv(x) + m.a(t)[..., None, None] * F.gelu(m.conv(x))), {"conv": nn.Conv2d(3, 8, 1), "a": nn.Linear(1, 8)}, {"linear": 3, "time": 1, "function": 1, "gated_add": 1}),
@@ -213,6 +220,7 @@ def test_fusion(name):
     function, modules, expected = FUSED[name]
     network = of(function, **modules, out=nn.Conv2d(8, 3, 1))
     assert counts(network) == {"x": 1, **expected}, as_text(network.output)
+    assert network.error < 5e-6
 
 
 def test_a_value_that_others_read_is_not_fused_away():

@@ -33,7 +33,7 @@ def test_every_cell_draws(notebook: dict[str, Any], repository: Path, monkeypatc
         if cell["cell_type"] != "code":
             continue
         exec(compile(text, cell["id"], "exec"), names)  # noqa: S102
-        if "plt.show()" in text.split("\nx0 = ")[0] and "def show" in text:
+        if "def show" in text:
             continue  # the cell that prepares the others
         figures = [plt.figure(number) for number in plt.get_fignums()]
         assert figures, cell["id"]
@@ -47,8 +47,6 @@ def test_every_cell_draws(notebook: dict[str, Any], repository: Path, monkeypatc
     assert names["attention_error"] < 1e-4
     assert names["spread"][-1] < 0.8 * names["spread"][1], "more guidance, less spread"
     ends = names["walk"](1.0)
-    own = min(((ends - centre) ** 2).sum(-1).mean() for centre in names["CLOUDS"][0])
-    assert own < 1.5
     nearest = [min(((end - centre) ** 2).sum() for centre in names["CLOUDS"][0]) ** 0.5 for end in ends]
     assert sorted(nearest)[len(nearest) // 2] < 2 * names["WIDTH"]
     names["model"].close()

@@ -12,8 +12,8 @@
  */
 /** @typedef {{ operation: number, queries: number, heads: number, size: number, height: number, width: number }} Attention queries: the operation with queries, keys and values */
 
-/** Where the operation `conv` has its stride and the factor by which the map is enlarged first. */
-const [STRIDE, FACTOR] = [3, 11];
+/** Operations that may make a map of another size from their first input. */
+const RESAMPLES = new Set(['conv', 'conv_transpose', 'nearest', 'bilinear', 'average_pool', 'max_pool', 'pixel_shuffle', 'pixel_unshuffle']);
 /** Which input is what is added at the end, of operations that may have one. */
 const RESIDUAL = /** @type {Record<string, number>} */ ({ conv: 1, conv_transpose: 1, linear: 1, affine: 1, rms_norm: 3, layer_norm: 3, group_norm: 3, add: 1, gated_add: 1 });
 
@@ -30,17 +30,16 @@ export function layersOf(operations) {
   for (const operation of operations) for (const input of new Set(operation.inputs)) if (input >= 0) readers[input].push(operation);
   /** @param {GraphOperation} operation @param {number} index @returns {Layer['kind'] | null} */
   const kindOf = (operation, index) => {
-    const { name, inputs, integers } = operation;
+    const { name, inputs, shape } = operation;
     if (index === 0) return 'input';
     if (index === operations.length - 1) return 'output';
     if (!isMap(operation)) return null;
     if (name === 'linear_attention_block') return 'linear';
     const added = inputs[RESIDUAL[name]];
     if (added >= 0 && isMap(operations[added])) return /attention$/.test(operations[inputs[0]].name) ? 'attention' : 'residual';
-    if (name !== 'conv') return null;
-    if (integers[STRIDE] > 1) return 'smaller';
-    if (integers[FACTOR] > 1) return 'larger';
-    return readers[index].length > 1 || readers[index][0].name === 'concat' ? 'convolution' : null;
+    const grown = RESAMPLES.has(name) ? shape[0] * shape[1] - operations[inputs[0]].shape[0] * operations[inputs[0]].shape[1] : 0;
+    if (grown !== 0) return grown < 0 ? 'smaller' : 'larger';
+    return name === 'conv' && (readers[index].length > 1 || readers[index][0].name === 'concat') ? 'convolution' : null;
   };
   // The way up begins where a map of the way down is laid beside another; what follows the last of these is the middle.
   const up = operations.findIndex((operation) => operation.name === 'concat' && isMap(operation));

@@ -2,30 +2,15 @@
 // from figure to figure; but arrows not while an input has the focus, which they move.
 
 import { make } from '../page/elements.mjs';
+import { barButton, codeButton, isKept, isPlain, present } from './presenting.mjs';
 
 /** @type {Record<string, number>} */
 const KEYS = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 };
 const TEXT = {
-  en: { before: 'Figure before', next: 'Next figure', code: 'QR code', close: 'Close', leave: 'Leave', scan: 'This very state, on your own screen' },
-  zh: { before: '上一图', next: '下一图', code: '二维码', close: '关闭', leave: '退出', scan: '在自己的屏幕上打开同样的状态' },
+  en: { before: 'Figure before', next: 'Next figure', leave: 'Leave' },
+  zh: { before: '上一图', next: '下一图', leave: '退出' },
 };
 const root = document.documentElement;
-
-/** @param {string} link @param {keyof typeof TEXT} language */
-export async function showCode(link, language) {
-  const { generate } = await import('lean-qr');
-  const canvas = make('canvas', { className: 'code' });
-  generate(link).toCanvas(canvas, { on: [0, 0, 0], off: [255, 255, 255], padX: 4, padY: 4 });
-  canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', `${TEXT[language].code}: ${link}`);
-  const close = make('button', { type: 'button', textContent: TEXT[language].close });
-  const dialog = make('dialog', { className: 'scan' }, make('p', { textContent: TEXT[language].scan }), canvas, make('p', { className: 'address', textContent: link }), close);
-  dialog.setAttribute('aria-label', TEXT[language].code);
-  close.onclick = () => dialog.close();
-  dialog.onclose = () => dialog.remove();
-  document.body.append(dialog);
-  dialog.showModal();
-}
 
 export class Lecture {
   #onMove;
@@ -41,14 +26,9 @@ export class Lecture {
   constructor(language, { onMove, link }) {
     this.#onMove = onMove;
     const text = TEXT[language];
-    const button = (/** @type {string} */ label, /** @type {string} */ sign, /** @type {() => void} */ act) => {
-      const made = make('button', { type: 'button', textContent: sign, title: label, onclick: act });
-      made.setAttribute('aria-label', label);
-      return made;
-    };
     this.#bar = make('div', { className: 'lecture-bar', hidden: true },
-      button(text.before, '‹', () => this.#move(-1)), this.#place, button(text.next, '›', () => this.#move(1)),
-      button(text.code, text.code, () => showCode(link().replace(/([#&])lecture=&?/, '$1'), language)), button(text.leave, text.leave, () => this.leave()));
+      barButton(text.before, '‹', () => this.#move(-1)), this.#place, barButton(text.next, '›', () => this.#move(1)),
+      codeButton(language, () => link().replace(/([#&])lecture=&?/, '$1')), barButton(text.leave, text.leave, () => this.leave()));
     document.body.append(this.#bar);
     document.addEventListener('keydown', (event) => this.#key(event));
     document.addEventListener('fullscreenchange', () => {
@@ -88,24 +68,16 @@ export class Lecture {
   }
 
   #show() {
-    this.#sections.forEach((section, index) => section.toggleAttribute('data-shown', index === this.#at));
-    const section = this.#sections[this.#at];
     this.#place.value = `${this.#at + 1} / ${this.#sections.length}`;
-    scrollTo(0, 0);
-    const heading = /** @type {HTMLElement} */ (section.querySelector('h2'));
-    heading.tabIndex = -1;
-    heading.focus();
-    this.#onMove(section.id);
+    present(this.#sections, this.#at);
+    this.#onMove(this.#sections[this.#at].id);
   }
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    if (!this.on || event.altKey || event.ctrlKey || event.metaKey || document.querySelector('dialog[open]')) return;
+    if (!this.on || !isPlain(event)) return;
     if (event.key === 'Escape') return this.leave();
-    const inside = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
-    // Page Up and Page Down are the presenter's whatever has the focus, but for text that they scroll.
-    const keeps = event.key.startsWith('Page') ? 'pre' : 'input:not([type="checkbox"]), select, canvas, pre';
-    if (!(event.key in KEYS) || inside?.matches(keeps)) return;
+    if (!(event.key in KEYS) || isKept(event, 'input:not([type="checkbox"]), select, canvas, pre')) return;
     event.preventDefault();
     this.#move(KEYS[event.key]);
   }

@@ -2,17 +2,17 @@
 
 import { make } from '../page/elements.mjs';
 import './figure.mjs';
-import { showCode } from './lecture.mjs';
 import { writeState } from './link.mjs';
 import { keepForOffline } from './offline.mjs';
+import { barButton, codeButton, isKept, isPlain, present } from './presenting.mjs';
 
 /** @typedef {import('./figure.mjs').PocketDiffusionFigure} Figure */
 
 const root = document.documentElement;
 const language = root.lang.startsWith('zh') ? 'zh' : 'en';
 const TEXT = {
-  en: { before: 'Slide before', next: 'Next slide', notes: 'Notes', screen: 'Full screen', code: 'QR code' },
-  zh: { before: '上一页', next: '下一页', notes: '备注', screen: '全屏', code: '二维码' },
+  en: { before: 'Slide before', next: 'Next slide', notes: 'Notes', screen: 'Full screen' },
+  zh: { before: '上一页', next: '下一页', notes: '备注', screen: '全屏' },
 }[language];
 const ARTICLE = { en: 'index.html', zh: 'zh.html' }[language];
 /** @type {Record<string, (at: number, last: number) => number>} */
@@ -30,13 +30,9 @@ const figureOf = (slide) => /** @type {Figure | null | undefined} */ (slide?.que
 /** @param {number} index */
 function show(index) {
   at = Math.min(Math.max(index, 0), slides.length - 1);
-  slides.forEach((slide, number) => slide.toggleAttribute('data-shown', number === at));
   place.value = `${at + 1} / ${slides.length}`;
   history.replaceState(history.state, '', `#${at + 1}`);
-  scrollTo(0, 0);
-  const heading = /** @type {HTMLElement} */ (slides[at].querySelector('h1'));
-  heading.tabIndex = -1;
-  heading.focus();
+  present(slides, at);
   for (const slide of slides.slice(at, at + 2)) figureOf(slide)?.begin(); // the next one, too, so that nobody waits
 }
 
@@ -56,10 +52,7 @@ function articleLink() {
 
 /** @param {KeyboardEvent} event */
 function onKey(event) {
-  if (event.altKey || event.ctrlKey || event.metaKey || document.querySelector('dialog[open]')) return;
-  const inside = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
-  // What has the focus keeps its keys, but for those of a remote control, and text that they scroll.
-  if (inside?.matches(event.key.startsWith('Page') ? 'pre' : 'input, select, button, a, canvas, pre, .formula')) return;
+  if (!isPlain(event) || isKept(event, 'input, select, button, a, canvas, pre, .formula')) return;
   if (event.key === 'n') showNotes();
   else if (event.key === 'f') fill();
   else if (KEYS[event.key]) show(KEYS[event.key](at, slides.length - 1));
@@ -67,21 +60,15 @@ function onKey(event) {
   event.preventDefault();
 }
 
-/** @param {string} label @param {string} sign @param {() => void} act */
-function button(label, sign, act) {
-  const made = make('button', { type: 'button', textContent: sign, title: label, onclick: act });
-  made.setAttribute('aria-label', label);
-  return made;
-}
-
-const screen = button(TEXT.screen, TEXT.screen, fill);
+const screen = barButton(TEXT.screen, TEXT.screen, fill);
 screen.className = 'screen';
 const bar = make('nav', { className: 'lecture-bar' },
-  button(TEXT.before, '‹', () => show(at - 1)), place, button(TEXT.next, '›', () => show(at + 1)),
-  button(TEXT.notes, TEXT.notes, showNotes), button(TEXT.code, TEXT.code, () => showCode(articleLink(), language)), screen);
+  barButton(TEXT.before, '‹', () => show(at - 1)), place, barButton(TEXT.next, '›', () => show(at + 1)),
+  barButton(TEXT.notes, TEXT.notes, showNotes), codeButton(language, articleLink), screen);
 document.body.append(bar);
 root.dataset.deck = '';
 addEventListener('keydown', onKey);
-addEventListener('hashchange', () => show(Number(location.hash.slice(1)) - 1 || 0));
-show(Number(location.hash.slice(1)) - 1 || 0);
+const followLink = () => show(Math.trunc(Number(location.hash.slice(1)) - 1) || 0);
+addEventListener('hashchange', followLink);
+followLink();
 keepForOffline(() => [...new Set(slides.map((slide) => figureOf(slide)?.getAttribute('model')?.replace('../', '') ?? ''))].filter(Boolean));

@@ -3,7 +3,7 @@
 
 import { plural } from './elements.mjs';
 import { fetchMore } from './fetch_more.mjs';
-import { fail } from './messages.mjs';
+import { attempt } from './messages.mjs';
 import { makeCanvas, paint } from './paint.mjs';
 import { isAlphabet } from './word.mjs';
 
@@ -134,25 +134,21 @@ export class ClassPicker {
   }
 
   /** @param {{ input: HTMLInputElement, list: HTMLElement }} elements */
-  async #connectSearch(elements) {
+  #connectSearch(elements) {
     elements.input.disabled = true;
-    try {
+    attempt(async () => {
       const { connectSearch, loadThesaurus } = await fetchMore();
       await loadThesaurus();
       connectSearch(elements, this.#labels, (label) => this.#pick(label), (canvases) => this.#ask(canvases));
       elements.input.disabled = false;
-    } catch (error) {
-      fail(error, () => this.#connectSearch(elements));
-    }
+    });
   }
 
   /** @param {HTMLDialogElement} dialog */
-  async #openWall(dialog) {
-    try {
+  #openWall(dialog) {
+    attempt(async () => {
       const { openWall } = await fetchMore();
       openWall(dialog, { labels: this.#labels, value: this.#value, onPick: (label) => this.#pick(label), onShow: (canvases) => this.#ask(canvases) });
-    } catch (error) {
-      fail(error, () => this.#openWall(dialog));
-    }
+    });
   }
 }

@@ -5,7 +5,7 @@ import { paperOf } from './adapt.mjs';
 import { Easel } from './easel.mjs';
 import { element, isCalm } from './elements.mjs';
 import { Grid } from './grid.mjs';
-import { makeKeep } from './keep.mjs';
+import { keepOf } from './keep.mjs';
 import { announce, fail } from './messages.mjs';
 import { SAMPLERS, nameOf, requestOf } from './settings.mjs';
 import { explainTerms } from './terms.mjs';
@@ -41,7 +41,7 @@ export class Edit {
 
   #connect() {
     const { pictures } = this.#app;
-    const keep = makeKeep(this.#app);
+    const keep = keepOf(this.#app);
     const strength = element('edit-strength');
     /** @param {{ draft: boolean }} [how] */
     const readStrength = (how) => {

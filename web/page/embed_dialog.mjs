@@ -317,7 +317,8 @@ const clamp = ({ valueAsNumber, min, max }, instead) => Math.round(Math.min(Math
 
 /** The very script that other pages will have. @returns {Promise<unknown>} */
 const fetchElement = () => fetchPart('element', () => new Promise((resolve, reject) => {
-  document.head.append(make('script', { type: 'module', src: scriptURL(new URL('pocket-diffusion.js', document.baseURI)), onload: resolve, onerror: reject }));
+  const onerror = () => reject(new Error('pocket-diffusion.js'));
+  document.head.append(make('script', { type: 'module', src: scriptURL(new URL('pocket-diffusion.js', document.baseURI)), onload: resolve, onerror }));
 }));
 
 /** @param {import('../page.mjs').App} app */

@@ -5,12 +5,12 @@ import { isOneFile } from './models.mjs';
 /** What has been fetched, by the names of parts and files; without what could not be had, so that it is asked for again. @type {Map<string, Promise<any>>} */
 const fetched = new Map();
 
-/** @template Result @param {string} name @param {() => Promise<Result>} load @returns {Promise<Result>} */
+/** @template Result @param {string} name @param {() => Promise<Result>} load @returns {Promise<Result>} rejects with code PART */
 function once(name, load) {
   if (!fetched.has(name)) {
     fetched.set(name, load().catch((error) => {
       fetched.delete(name);
-      throw Object.assign(new Error(String(error)), { code: 'PART' });
+      throw Object.assign(new Error(error.message), { code: 'PART' });
     }));
   }
   return /** @type {Promise<Result>} */ (fetched.get(name));
@@ -18,9 +18,13 @@ function once(name, load) {
 
 /** A file of the site. @param {string} path relative to the page @returns {Promise<ArrayBuffer>} rejects with code PART if it cannot be had */
 export async function fetchFile(path) {
-  const response = await fetch(new URL(path, document.baseURI)).catch((error) => ({ ok: false, status: error }));
-  if (!('arrayBuffer' in response) || !response.ok) throw Object.assign(new Error(`${path}: ${response.status}`), { code: 'PART' });
-  return response.arrayBuffer();
+  try {
+    const response = await fetch(new URL(path, document.baseURI));
+    if (!response.ok) throw new Error(String(response.status));
+    return await response.arrayBuffer();
+  } catch (/** @type {any} */ error) {
+    throw Object.assign(new Error(`${path}: ${error.message}`), { code: 'PART' });
+  }
 }
 
 /**
@@ -32,7 +36,7 @@ export async function fetchFile(path) {
 export const fetchPart = (name, load) => once(name, async () => {
   // Firefox remembers for as long as the page is open that a module could not be had: its files have to be there before it is asked.
   if (!isOneFile()) {
-    const { [name]: paths } = await once('parts', () => fetchFile('parts.json').then((data) => new Response(data).json()));
+    const { [name]: paths = [] } = await once('parts', () => fetchFile('parts.json').then((data) => new Response(data).json()));
     await Promise.all(paths.map((/** @type {string} */ path) => once(path, () => fetchFile(path).then(() => true))));
   }
   return load();
@@ -43,9 +47,9 @@ export function fetchStyle() {
   if (isOneFile()) return Promise.resolve();
   return once('style', () => new Promise((resolve, reject) => {
     const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'more.css', onload: resolve });
-    link.onerror = (error) => {
+    link.onerror = () => {
       link.remove();
-      reject(error);
+      reject(new Error('more.css'));
     };
     document.querySelector('link[rel="stylesheet"]')?.after(link);
   })).catch(() => {});

@@ -2,7 +2,7 @@
 
 import { element } from './elements.mjs';
 import { KINDS } from './films.mjs';
-import { announce, fail, setStatus } from './messages.mjs';
+import { announce, attempt, setStatus } from './messages.mjs';
 import { download, fileName, filmFile, imageFile, outlineFile, pictureFile, sheetFile, wordFile } from './saving.mjs';
 import { nameOf } from './settings.mjs';
 import { Sharer } from './sharing.mjs';
@@ -25,15 +25,6 @@ export function makeKeep(app) {
     setStatus(text);
     announce(text);
   });
-
-  /** What goes wrong is said, and may be tried again. @param {() => Promise<unknown>} work */
-  async function attempt(work) {
-    try {
-      await work();
-    } catch (error) {
-      fail(error, () => attempt(work));
-    }
-  }
 
   /** @param {Made} made */
   const finish = async ({ making, parts, extension }) => ({ blob: await making, name: fileName(parts, extension) });
@@ -93,3 +84,6 @@ export function makeKeep(app) {
     saveImage: (image, name) => save(() => image && { making: imageFile(image), parts: [name] }),
   };
 }
+
+/** The one of the page: made when it is first asked for. @param {import('../page.mjs').App} app */
+export const keepOf = (app) => (app.keep ??= makeKeep(app));

@@ -7,7 +7,7 @@ import { figures, showFigures } from './figures.mjs';
 import { Film } from './film.mjs';
 import { KINDS, usableKinds } from './films.mjs';
 import { FineFields } from './fine_fields.mjs';
-import { makeKeep } from './keep.mjs';
+import { keepOf } from './keep.mjs';
 import { announce, fail } from './messages.mjs';
 import { isOneFile } from './models.mjs';
 import { openDialog } from './open_dialog.mjs';
@@ -53,7 +53,7 @@ export class Lab {
         if (state === 'failed') fail(error, () => this.#drawSweep());
       },
     });
-    const keep = makeKeep(app);
+    const keep = keepOf(app);
     /** @type {Partial<Record<keyof import('./elements.mjs').Elements, () => void>>} */
     const on = {
       play: () => this.#play(), pin: () => this.#pin(), unpin: () => this.#unpin(), swap: () => this.#swap(), save: () => keep.savePicture(),

@@ -40,6 +40,15 @@ export function showError(sentence, detail, again = null, opened = false) {
   element('error').scrollIntoView({ block: 'nearest' }); // what failed may be far below
 }
 
+/** Does something; what goes wrong is said, and may be tried again. @param {() => unknown} work */
+export async function attempt(work) {
+  try {
+    await work();
+  } catch (error) {
+    fail(error, () => attempt(work));
+  }
+}
+
 export function hideError() {
   if (!element('error').hidden) element('error').hidden = true;
 }

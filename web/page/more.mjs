@@ -2,7 +2,7 @@
 // many small ones.
 
 export { Edit } from './edit.mjs';
-export { makeKeep } from './keep.mjs';
+export { keepOf } from './keep.mjs';
 export { Lab } from './lab.mjs';
 export { connectSearch, loadThesaurus } from './search.mjs';
 export { openWall } from './wall.mjs';

@@ -1,6 +1,7 @@
 // Classes found by typing: a combobox with a list below it (WAI-ARIA Authoring Practices, combobox with manual
 // selection of a listbox). The list lies over the page: nothing else moves.
 
+import { fetchPart } from './fetch_more.mjs';
 import { makeCanvas } from './paint.mjs';
 
 const MOST_FOUND = 8;
@@ -13,7 +14,7 @@ const MOST_FOUND = 8;
 let thesaurus = null;
 /** Other words for the classes; without them they are found by their names. @returns {Promise<Thesaurus | null>} */
 export async function loadThesaurus() {
-  thesaurus ??= await import('./thesaurus.mjs').catch(() => null);
+  thesaurus ??= await fetchPart('thesaurus', () => import('./thesaurus.mjs')).catch(() => null);
   return thesaurus;
 }
 

@@ -20,9 +20,10 @@ export class Sharer {
     this.#say = say;
   }
 
-  /** What is on show has changed: what was made of it is not to be shared any more. */
+  /** What is on show has changed: what was made of it is not to be shared any more, and nothing says so. */
   forget() {
     this.#shown++;
+    if (this.#ready) this.#say('');
     this.#ready = null;
     setText(this.#button, WORDS.first);
   }
@@ -42,7 +43,7 @@ export class Sharer {
       if (shown === this.#shown) this.forget();
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
-      if (name === 'AbortError') return; // the visitor has thought better of it
+      if (name === 'AbortError' || name === 'InvalidStateError') return; // the visitor has thought better of it, or is still asked
       if (name !== 'NotAllowedError' || ready) throw Object.assign(new Error(String(error)), { sentence: 'The device did not take the file. It can be saved instead.' });
       if (shown !== this.#shown) return;
       this.#ready = made;

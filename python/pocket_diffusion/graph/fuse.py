@@ -330,8 +330,8 @@ def into_attention(_: Rules, value: Value) -> Value | None:
     return None
 
 
-def root_of_mean(value: Value | None) -> tuple[Value, float, bool] | None:
-    """(a, eps, inverse) of √(mean of a² + eps), or 1 over it, over channels."""
+def root_of_mean(value: Value | None) -> tuple[Value, float, float, bool] | None:
+    """(a, factor, eps, inverse) of factor √(mean of a² + eps), or 1 over the root times the factor, over channels."""
     if is_function(value, "sqrt"):
         inverse, inner = False, value.inputs[0]
     elif is_function(value, "power") and value.reals[0] == -0.5:
@@ -340,19 +340,20 @@ def root_of_mean(value: Value | None) -> tuple[Value, float, bool] | None:
         inverse, inner = True, value.inputs[0].inputs[0]
     else:
         return None
-    eps = 0.0
-    if inner.name == "scale" and inner.reals[0] == 1:
-        inner, eps = inner.inputs[0], inner.reals[1]
+    eps, factor = 0.0, 1.0
+    if inner.name == "scale" and inner.reals[0] > 0:  # such as n / (n - 1) for an unbiased variance
+        factor = inner.reals[0] ** (-0.5 if inverse else 0.5)
+        inner, eps = inner.inputs[0], inner.reals[1] / inner.reals[0]
     if inner.name == "reshape":
         inner = inner.inputs[0]
     if inner.name == "reduce" and inner.integers[0] in (1, 3) and inner.integers[1:] == (len(inner.inputs[0].shape) - 1,):
         square = inner.inputs[0]
         if inner.integers[0] == 3:
-            return square, eps, inverse
+            return square, factor, eps, inverse
         if is_function(square, "square"):
-            return square.inputs[0], eps, inverse
+            return square.inputs[0], factor, eps, inverse
         if square.name == "mul" and square.inputs[0] is square.inputs[1]:
-            return square.inputs[0], eps, inverse
+            return square.inputs[0], factor, eps, inverse
     return None
 
 
@@ -362,29 +363,29 @@ def _is_variance(value: Value) -> bool:
     return value.integers[0] == 3
 
 
-def norms(_: Rules, value: Value) -> Value | None:
+def norms(rules: Rules, value: Value) -> Value | None:
     """Norms over channels, written out."""
     if value.name not in ("mul", "div"):
         return None
     for a, b in either(value) if value.name == "mul" else (value.inputs,):
         found = root_of_mean(b)
-        if found is not None and found[2] == (value.name == "mul") and a.shape == value.shape:
-            source, eps, _inverse = found
-            if _is_variance(b):
-                mean = a.input(1) if a.name == "sub" else None
-                if mean is not None and a.inputs[0] is source and _is_mean_of(mean, source):
-                    return Value("layer_norm", (source,), integers=(0,), reals=(eps,), source=value.source, serial=value.serial)
-            elif source is a:
-                return Value("rms_norm", (a,), integers=(1, 0), reals=(eps,), source=value.source, serial=value.serial)
+        if found is not None and found[3] == (value.name == "mul") and a.shape == value.shape:
+            source, factor, eps, inverse = found
+            name, integers = ("layer_norm", (0,)) if _is_variance(b) else ("rms_norm", (1, 0))
+            if _is_without_mean(a, source) if name == "layer_norm" else a is source:
+                gain = torch.full((a.channels,), factor if inverse else 1 / factor)
+                tensors = () if factor == 1 else (rules.weight(Weight(f"{value.source}.gain", gain), gain),)
+                return Value(name, (source,), tensors, integers, (eps,), source=value.source, serial=value.serial)
         kind = _length_of(b, a) if value.name == "div" else None
         if kind is not None:
             return Value("rms_norm", (a,), integers=(kind[0], 0), reals=(kind[1],), source=value.source, serial=value.serial)
     return None
 
 
-def _is_mean_of(value: Value, source: Value) -> bool:
-    value = value.inputs[0] if value.name == "reshape" else value
-    return value.name == "reduce" and value.integers == (1, len(source.shape) - 1) and value.inputs[0] is source
+def _is_without_mean(value: Value, source: Value) -> bool:
+    mean = value.input(1) if value.name == "sub" and value.inputs[0] is source else None
+    mean = mean.inputs[0] if mean is not None and mean.name == "reshape" else mean
+    return mean is not None and mean.name == "reduce" and mean.integers == (1, len(source.shape) - 1) and mean.inputs[0] is source
 
 
 def _length_of(value: Value, a: Value) -> tuple[int, float] | None:

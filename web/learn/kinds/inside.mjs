@@ -22,7 +22,7 @@ const [ACROSS, DOWN] = [16, 26];
 
 const en = {
   t: 'Time t', layer: 'Layer', channel: 'Channel', pixel: 'Place that asks', picture: 'Picture x_0', seed: 'Seed of the noise', known: 'The network is told the class',
-  x: 'x_t, with the place that asks', map: 'channel', all: 'All channels of the layer', none: '0', asks: 'Where it looks', head: 'head', most: 'most at',
+  x: 'x_t, with the place that asks', map: 'channel', all: 'All channels of the layer', asks: 'Where it looks', head: 'head', most: 'most at',
   way: 'The network as a U: a bar for each layer, from left to right, lower where its maps are smaller',
   linearOnly: 'This network has no attention whose shares could be shown.',
   part: { down: 'down', middle: 'middle', up: 'up' },
@@ -35,7 +35,7 @@ const en = {
 };
 const zh = {
   t: '时刻 t', layer: '层', channel: '通道', pixel: '提问的位置', picture: '图片 x_0', seed: '噪声的种子', known: '告诉网络类别',
-  x: 'x_t，框出提问的位置', map: '通道', all: '这一层的所有通道', none: '0', asks: '它看向哪里', head: '头', most: '最看重',
+  x: 'x_t，框出提问的位置', map: '通道', all: '这一层的所有通道', asks: '它看向哪里', head: '头', most: '最看重',
   way: '网络画成 U 形：每层一条，从左到右；图越小，位置越低',
   linearOnly: '这个网络没有能显示权重的注意力。',
   part: { down: '下行', middle: '中间', up: '上行' },
@@ -108,13 +108,13 @@ export default {
     for (const canvas of [shown, grid]) canvas.setAttribute('role', 'img');
     const legend = makeCanvas();
     paintMaps(legend, [Float32Array.from({ length: 101 }, (_, index) => index / 50 - 1)], { width: 101, height: 1, range: 1 });
-    const ends = [make('span'), make('span', { textContent: text.none }), make('span')];
+    const [lowest, highest] = [make('span'), make('span')];
     const heads = Array.from({ length: attention?.heads ?? 0 }, () => ({ canvas: makeCanvas(), caption: make('figcaption') }));
     const way = makeWay(layers, text.way, (layer) => set('layer', layer));
     stage.append(
       way.node,
       make('div', { className: 'row three' }, state.node, make('figure', { className: 'tile' }, shown, shownCaption),
-        make('div', { className: 'scale' }, legend, make('div', { className: 'ends' }, ...ends))),
+        make('div', { className: 'scale' }, legend, make('div', { className: 'ends' }, lowest, make('span', { textContent: '0' }), highest))),
       make('p', { className: 'head', textContent: text.all }),
       grid,
       make('p', { className: 'head', textContent: attention ? text.asks : text.linearOnly }),
@@ -122,13 +122,12 @@ export default {
     );
     for (const { canvas } of heads) canvas.setAttribute('role', 'img');
     const [asking, board] = [new Board(state.canvas), new Board(grid)];
-    /** What is on show: maps of a layer. */
-    let maps = { all: /** @type {Float32Array[]} */ ([]), width: 1, height: 1, range: 1, columns: 1, channel: 0 };
+    /** What is on show: maps of a layer, so many in a row. @type {{ all: Float32Array[], width: number, height: number, range: number, columns: number, rows: number, channel: number }} */
+    let maps;
 
     /** One channel, large, and pointed out among the others. @param {number} channel */
     function enlarge(channel) {
-      const { all, width, height, range, columns } = maps;
-      const rows = Math.ceil(all.length / columns);
+      const { all, width, height, range, columns, rows } = maps;
       const { mean, deviation } = describe(all[channel]);
       paintMaps(shown, [all[channel]], { width, height, range });
       shownCaption.textContent = `${text.map} ${channel + 1}: ${digits(mean, 2)} ± ${digits(deviation, 2)}`;
@@ -140,12 +139,14 @@ export default {
     /** @param {PointerEvent} event */
     const channelAt = (event) => {
       const [x, y] = board.placeOf(event);
-      const rows = Math.ceil(maps.all.length / maps.columns);
-      return Math.min(Math.floor(y * rows) * maps.columns + Math.floor(x * maps.columns), maps.all.length - 1);
+      return Math.min(Math.floor(y * maps.rows) * maps.columns + Math.floor(x * maps.columns), maps.all.length - 1);
     };
-    grid.onpointermove = (event) => enlarge(channelAt(event));
-    grid.onpointerleave = () => enlarge(maps.channel);
-    grid.onclick = (event) => set('channel', channelAt(/** @type {PointerEvent} */ (event)));
+    /** Once there is something to point at. */
+    function listen() {
+      grid.onpointermove = (event) => enlarge(channelAt(event));
+      grid.onpointerleave = () => enlarge(maps.channel);
+      grid.onclick = (event) => set('channel', channelAt(/** @type {PointerEvent} */ (event)));
+    }
     if (attention) {
       /** @param {PointerEvent} event */
       const ask = (event) => {
@@ -161,6 +162,20 @@ export default {
       state.canvas.onpointermove = (event) => state.canvas.hasPointerCapture(event.pointerId) && ask(event);
     }
 
+    /** Where each head looks; says so in short. @param {Float32Array[]} shares @param {Attention} attention @param {number} pixel */
+    function showHeads(shares, { width, height }, pixel) {
+      asking.point((pixel % width) / width, Math.floor(pixel / width) / height, 1 / width, 1 / height);
+      return shares.map((each, head) => {
+        const { canvas, caption } = heads[head];
+        const { strongest } = describe(each);
+        const [place, percent] = [name(strongest, width), `${digits(100 * each[strongest], 0)} %`];
+        paintMaps(canvas, [each], { width, height, range: each[strongest] });
+        caption.textContent = `${text.head} ${head + 1}, ${text.most} ${place}: ${percent}`;
+        canvas.setAttribute('aria-label', caption.textContent);
+        return `${place} (${percent})`;
+      });
+    }
+
     return {
       async update({ layer: chosen, t, channel: wanted, pixel, label, seed, known }, signal) {
         const own = Number(label);
@@ -174,22 +189,17 @@ export default {
         const all = Array.from({ length: channels }, (_, channel) => values.subarray(channel * width * height, (channel + 1) * width * height));
         const channel = Math.min(wanted, channels - 1);
         const range = rangeOf(values);
-        maps = { all, width, height, range, columns: Math.min(channels, Math.ceil(Math.sqrt(channels * (stage.clientWidth > WIDE ? 5 : 2)))), channel };
+        const columns = Math.min(channels, Math.ceil(Math.sqrt(channels * (stage.clientWidth > WIDE ? 5 : 2))));
+        maps = { all, width, height, range, columns, rows: Math.ceil(channels / columns), channel };
         way.show(chosen);
         state.show(x);
         paintMaps(grid, all, maps);
         enlarge(channel);
-        [-range, 0, range].forEach((end, index) => (ends[index].textContent = end === 0 ? text.none : digits(end, 1)));
+        listen();
+        lowest.textContent = digits(-range, 1);
+        highest.textContent = digits(range, 1);
         const shares = attention ? sharesOf(asked, attention, pixel) : [];
-        const looks = shares.map((each, head) => {
-          const most = each.reduce((best, share, place) => (share > each[best] ? place : best), 0);
-          paintMaps(heads[head].canvas, [each], { width: attention?.width ?? 1, height: attention?.height ?? 1, range: each[most] });
-          const said = `${text.most} ${name(most, attention?.width ?? 1)}: ${digits(100 * each[most], 0)} %`;
-          heads[head].caption.textContent = `${text.head} ${head + 1}, ${said}`;
-          heads[head].canvas.setAttribute('aria-label', heads[head].caption.textContent);
-          return `${name(most, attention?.width ?? 1)} (${digits(100 * each[most], 0)} %)`;
-        });
-        if (attention) asking.point((pixel % attention.width) / attention.width, Math.floor(pixel / attention.width) / attention.height, 1 / attention.width, 1 / attention.height);
+        const looks = attention ? showHeads(shares, attention, pixel) : [];
         const { mean, deviation, strongest } = describe(all[channel]);
         const what = [text.part[layer.part], text.kind[layer.kind]].join(text.comma);
         grid.setAttribute('aria-label', `${text.all}: ${channels}, ${what}`);
