@@ -3,7 +3,7 @@
 # "N passed, N failed" (", N skipped" may follow); the exit code is 0 only if
 # nothing failed and every stage ran at least one test.
 #
-#   scripts/test.sh [--quick] [--one-by-one] [STAGE...]
+#   scripts/test.sh [--quick] [--together] [STAGE...]
 #
 #   lint       static checks of C, Python and JavaScript: scripts/lint.sh (not with --quick)
 #   fuzz       all fuzz targets for a minute: scripts/checks/fuzz.sh          (not with --quick)
@@ -17,8 +17,8 @@
 #   hosts      web servers, WebKit, generators of sites, frameworks, notebooks; all of them if the stage is named, otherwise a few (not with --quick)
 #   parity     against the reference in PyTorch, training, and the Python package; --quick leaves out tests marked slow
 #
-# If browsers are among several stages, everything else goes on beside them at a low priority: one browser leaves about a core of
-# two to others. Then what a stage prints is kept until it ends. With --one-by-one stages follow each other, and print at once.
+# With --together what needs no browser goes on beside the browsers, at a low priority: one browser leaves a part of two cores to
+# others. Then what a stage prints is kept until it ends.
 #
 # Reports in JUnit format: build/reports. POCKET_DIFFUSION_CHECKPOINTS may name a
 # folder with the checkpoints of the shipped models: then these are verified too.
@@ -26,11 +26,11 @@
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 set +e
 
-quick=no together=yes stages=()
+quick=no together=no stages=()
 for argument in "$@"; do
   case $argument in
     --quick) quick=yes ;;
-    --one-by-one) together=no ;;
+    --together) together=yes ;;
     lint | fuzz | coverage | release | debug | sanitize | node | browser | package | hosts | parity)
       [[ " ${stages[*]} " == *" $argument "* ]] || stages+=("$argument")
       ;;
