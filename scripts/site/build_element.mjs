@@ -13,7 +13,7 @@
 //
 // dist/inline.mjs is the scripts and the strict module in one, for bundlers that know nothing of workers and WebAssembly.
 
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
@@ -90,21 +90,35 @@ const inlineModule = {
   }),
 };
 
+/**
+ * Each file is whole at any moment: another program may pack or read it meanwhile.
+ * @param {string} folder made if it is not there; other files in it stay @param {Array<{ name: string, contents: string | Uint8Array }>} files
+ */
+async function writeFiles(folder, files) {
+  await mkdir(folder, { recursive: true });
+  const beside = await mkdtemp(`${resolve(folder)}-`); // outside, or it might be packed
+  try {
+    await Promise.all(files.map(async ({ name, contents }) => {
+      await writeFile(join(beside, name), contents);
+      await rename(join(beside, name), join(folder, name));
+    }));
+  } finally {
+    await rm(beside, { recursive: true });
+  }
+}
+
 /** @param {string} [path] */
 export async function buildInline(path = join(root, 'dist/inline.mjs')) {
   const worker = Buffer.from(await make(['./worker.js'], CLASSIC)).toString();
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, await make(EXPORTED, { plugins: [atOnce, inlineWorker(worker), inlineModule] }));
+  const contents = await make(EXPORTED, { plugins: [atOnce, inlineWorker(worker), inlineModule] });
+  await writeFiles(dirname(path), [{ name: basename(path), contents }]);
 }
 
 /** @param {string} [folder] made if it is not there; other files in it stay */
 export async function buildElement(folder = join(root, 'dist/element')) {
-  await mkdir(folder, { recursive: true });
-  await Promise.all([
-    ...[...await bundle(EXPORTED), FORMER_NAME].map(({ name, contents }) => writeFile(join(folder, name), contents)),
-    ...['pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm'].map((name) => copyFile(join(web, name), join(folder, name))),
-    copyFile(join(web, 'element.css'), join(folder, 'pocket-diffusion.css')),
-  ]);
+  const copies = { 'pocket-diffusion.wasm': 'pocket-diffusion.wasm', 'pocket-diffusion-relaxed.wasm': 'pocket-diffusion-relaxed.wasm', 'pocket-diffusion.css': 'element.css' };
+  const copied = await Promise.all(Object.entries(copies).map(async ([name, file]) => ({ name, contents: await readFile(join(web, file)) })));
+  await writeFiles(folder, [...await bundle(EXPORTED), FORMER_NAME, ...copied]);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(resolve(process.argv[1])).href) {

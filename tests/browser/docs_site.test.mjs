@@ -35,7 +35,10 @@ for (const browser of BROWSERS) {
       const page = await session.browser.newPage();
       const troubles = [];
       page.on('pageerror', (error) => troubles.push(error.message));
-      page.on('requestfailed', (request) => troubles.push(`failed: ${request.url()}`));
+      page.on('requestfailed', (request) => {
+        const reason = request.failure()?.errorText ?? '';
+        if (!/ABORT/.test(reason)) troubles.push(`failed: ${request.url()} ${reason}`); // not what the browser gave up, as the next page that it fetches beforehand
+      });
       page.on('response', (response) => response.status() >= 400 && troubles.push(`${response.status()}: ${response.url()}`));
       page.on('request', (request) => /^https?:/.test(request.url()) && !request.url().startsWith(server.origin) && troubles.push(`elsewhere: ${request.url()}`));
       await page.goto(`${server.origin}/some/where/docs/${name}`);

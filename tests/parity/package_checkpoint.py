@@ -1,16 +1,10 @@
-"""A checkpoint that denoising-diffusion-pytorch's own Trainer saves. Run in a process of its own:
-
-    python package_checkpoint.py FOLDER OUT [OBJECTIVE [PREDICTIONS]]
-
-FOLDER: where the package lies, any version (0.27 has no classes: its plain network is saved). The Trainer wants torchvision
-and a folder of pictures; what it would read with them is never used here, so an empty module stands in for the first.
-PREDICTIONS: two tensors, what the package's own network says with the saved average, from `noise()` at t = 9, with class 1 and without.
-"""
+"""A checkpoint that denoising-diffusion-pytorch's own Trainer saves."""
 
 import inspect
 import sys
 import tempfile
 import types
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -34,7 +28,14 @@ def noise() -> torch.Tensor:
     return torch.randn(1, UNET["channels"], SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def main(folder: str, out: str, objective: str = "pred_noise", predictions: str = "") -> None:
+def save(folder: str, out: str, objective: str = "pred_noise", predictions: str = "") -> None:
+    """For a process of its own. `folder`: where the package lies, any version (0.27 has no classes: its plain network is saved).
+
+    The Trainer wants torchvision and a folder of pictures; what it would read with them is never used here, so an empty
+    module stands in for the first. `predictions`: file for two tensors, what the package's own network says with the saved
+    average, from `noise()` at t = 9, with class 1 and without.
+    """
+    warnings.simplefilter("ignore")
     sys.path.insert(0, folder)
     for name in ("torchvision", "pytorch_fid", "pytorch_fid.inception", "pytorch_fid.fid_score"):
         sys.modules.setdefault(name, _EmptyModule(name))
@@ -67,7 +68,3 @@ def main(folder: str, out: str, objective: str = "pred_noise", predictions: str 
         with torch.no_grad():
             said = [unet(noise(), torch.tensor([9]), torch.tensor([1]), cond_drop_prob=drop) for drop in (0.0, 1.0)]
         torch.save(said, predictions)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Runs of the trainer in processes of their own, made from one that has PyTorch loaded already."""
+"""Runs of the trainer, and what else needs a process of its own, in such that are made from one that has PyTorch loaded already."""
 
 import multiprocessing
 import os
@@ -52,6 +52,11 @@ def start_writing(path: Path, megabytes: int) -> multiprocessing.Process:
 
 def run(arguments: Sequence[str]) -> int:
     """Exit code."""
-    process = start(arguments)
+    return call(_train, list(arguments))
+
+
+def call(target: Callable[..., None], *arguments: object) -> int:
+    """Exit code. `target`: a function of a module in this folder."""
+    process = _begin(target, *arguments)
     process.join()
     return process.exitcode
