@@ -196,6 +196,11 @@ def unbiased_norm(x):
     return (x - mean) / torch.sqrt(variance + 1e-2)
 
 
+def inner_gain_norm(x, gain):
+    rows = x.movedim(1, -1)
+    return (rows * (gain * (rows.square().mean(-1, keepdim=True) + 1e-2).rsqrt())).movedim(-1, 1)
+
+
 FUSED = {
     "convolution, batch norm, silu": (lambda m, x, t: m.out(m.norm(m.conv(x))), {"conv": nn.Conv2d(3, 8, 3, padding=1), "norm": nn.Sequential(nn.BatchNorm2d(8), nn.SiLU())}, {"conv": 1, "linear": 1}),
     "group norm, scale and shift, silu": (
@@ -206,6 +211,8 @@ FUSED = {
     "layer norm written out": (lambda m, x, t: m.out(channels_first_norm(m.conv(x), m.g.weight.reshape(1, 8, 1, 1))), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "layer_norm": 1}),
     "layer norm with an unbiased variance": (lambda m, x, t: m.out(unbiased_norm(m.conv(x)) * m.g.weight.reshape(1, 8, 1, 1) + m.g.bias), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(8, 1)}, {"linear": 2, "layer_norm": 1}),
     "RMS norm of a multiple": (lambda m, x, t: m.out(m.conv(x) / (3 * m.conv(x).square().mean(1, keepdim=True) + 1e-2).sqrt()), {"conv": nn.Conv2d(3, 8, 1)}, {"linear": 2, "rms_norm": 1}),
+    "RMS norm with its gain inside": (lambda m, x, t: m.out(inner_gain_norm(m.conv(x), m.g.bias)), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "rms_norm": 1}),
+    "RMS norm with a gain that follows the time": (lambda m, x, t: m.out(inner_gain_norm(m.conv(x), 0.5 * m.a(t))), {"conv": nn.Conv2d(3, 8, 1), "a": nn.Linear(1, 8)}, {"linear": 3, "time": 1, "rms_norm": 1}),
     "RMS norm by length": (lambda m, x, t: m.out(F.normalize(m.conv(x), dim=1) * m.g.weight.reshape(1, 8, 1, 1) * 8**0.5), {"conv": nn.Conv2d(3, 8, 1), "g": nn.Linear(1, 8)}, {"linear": 2, "rms_norm": 1}),
     "residual": (lambda m, x, t: m.out(m.block(m.conv(x)) + m.conv(x)), {"conv": nn.Conv2d(3, 8, 1), "block": nn.Conv2d(8, 8, 3, padding=1)}, {"linear": 2, "conv": 1}),
     "gate": (lambda m, x, t: m.out(m.conv(x) + m.a(t)[..., None, None] * F.gelu(m.conv(x))), {"conv": nn.Conv2d(3, 8, 1), "a": nn.Linear(1, 8)}, {"linear": 3, "time": 1, "function": 1, "gated_add": 1}),

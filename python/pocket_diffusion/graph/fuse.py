@@ -363,19 +363,38 @@ def _is_variance(value: Value) -> bool:
     return value.integers[0] == 3
 
 
+def _factors(value: Value, channels: int) -> tuple[Value, float, Value | None]:
+    """(a number for each position, number, None or a vector of channels), whose product this is."""
+    factor, gain = 1.0, None
+    while True:
+        if value.name == "reshape" and value.shape[-1:] == value.inputs[0].shape[-1:]:
+            value = value.inputs[0]
+        elif value.name == "scale" and value.reals[1] == 0:
+            factor, value = factor * value.reals[0], value.inputs[0]
+        elif value.name == "mul" and gain is None and channels > 1 and value.channels == channels:
+            found = next(((a, b) for a, b in either(value) if a.shape[-1:] == (1,) and is_vector(b, channels)), None)
+            if found is None:
+                return value, factor, gain
+            value, gain = found
+        else:
+            return value, factor, gain
+
+
 def norms(rules: Rules, value: Value) -> Value | None:
     """Norms over channels, written out."""
     if value.name not in ("mul", "div"):
         return None
     for a, b in either(value) if value.name == "mul" else (value.inputs,):
-        found = root_of_mean(b)
+        root, times, gain = _factors(b, a.channels) if value.name == "mul" else (b, 1.0, None)
+        found = root_of_mean(root)
         if found is not None and found[3] == (value.name == "mul") and a.shape == value.shape:
             source, factor, eps, inverse = found
-            name, integers = ("layer_norm", (0,)) if _is_variance(b) else ("rms_norm", (1, 0))
+            name, integers = ("layer_norm", (0,)) if _is_variance(root) else ("rms_norm", (1, 0))
             if _is_without_mean(a, source) if name == "layer_norm" else a is source:
-                gain = torch.full((a.channels,), factor if inverse else 1 / factor)
-                tensors = () if factor == 1 else (rules.weight(Weight(f"{value.source}.gain", gain), gain),)
-                return Value(name, (source,), tensors, integers, (eps,), source=value.source, serial=value.serial)
+                rows = torch.full((a.channels,), times * (factor if inverse else 1 / factor))
+                tensors = () if times * factor == 1 else (rules.weight(Weight(f"{value.source}.gain", rows), rows),)
+                norm = Value(name, (source,), tensors, integers, (eps,), source=value.source, serial=value.serial)
+                return norm if gain is None else Value("mul", (norm, gain), source=value.source, serial=value.serial)
         kind = _length_of(b, a) if value.name == "div" else None
         if kind is not None:
             return Value("rms_norm", (a,), integers=(kind[0], 0), reals=(kind[1],), source=value.source, serial=value.serial)
