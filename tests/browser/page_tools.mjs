@@ -111,12 +111,3 @@ export function longestTask(trace, mark = 'first-picture') {
   assert.ok(tasks.length > 100, 'the trace has tasks');
   return Math.max(...tasks.map(({ tdur = 0 }) => tdur / 1000));
 }
-
-/** How much longer a computation takes than it would with a core of its own; 2 at most, for more excuses too much. */
-export function slowdown() {
-  const start = performance.now();
-  const cpu = process.cpuUsage();
-  while (performance.now() - start < 200);
-  const { user, system } = process.cpuUsage(cpu);
-  return Math.min(2, ((performance.now() - start) * 1000) / (user + system));
-}
